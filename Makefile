@@ -1,0 +1,48 @@
+# Needs make and Python >= 3.11, nothing else: each target makes what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ROOMS := agents envs representations runs
+SOURCES := $(ROOMS) tests
+
+.PHONY: help demo test check format types bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
+	  "anysense needs Python >= 3.11, got %d.%d: choose another with make PYTHON=python3.11" % v[:2])'
+	@echo "Installing into $(VENV) (once; torch is a large download)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(STAMP)
+
+demo: $(STAMP) ## collect, pretrain, train and evaluate: an agent that acts on sound alone
+	$(BIN)/anysense demo $(ARGS)
+
+test: $(STAMP) ## run every test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) types ## formatting, lint and strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	MYPYPATH=.types $(BIN)/mypy -p anysense
+
+format: $(STAMP) ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Type checkers do not follow the import hook of an editable install: show them the namespace as a folder of links.
+types:
+	@mkdir -p .types/anysense
+	@for room in $(ROOMS); do ln -sfn ../../$$room .types/anysense/$$room; done
+
+bench: $(STAMP) ## measure speed: environment, encoding, pretraining, training
+	for part in env encode pretrain train; do $(BIN)/anysense bench $$part $(ARGS) || exit 1; done
+
+clean: ## remove the environment and all caches, but never out/
+	rm -rf $(VENV) .types .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

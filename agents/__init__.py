@@ -1,0 +1,68 @@
+"""Agents: frozen features, encode-once training, exported agents, evaluation, and the optimal controller.
+
+Names are imported from their modules when they are first used, so that the optimal controller, say, does not wait for
+Stable-Baselines3.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anysense.agents.algorithms import ALGORITHMS, build_model, make_agent_settings
+    from anysense.agents.evaluation import MissingLevel, evaluate, every_subset, start_states
+    from anysense.agents.exported import Agent
+    from anysense.agents.fast_sac import FastSAC
+    from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
+    from anysense.agents.latent import EncodeObservation, LatentVecEnv
+    from anysense.agents.optimal import OptimalController
+    from anysense.agents.published import PublishedDDPG
+    from anysense.agents.results import EpisodeResults, load_results, save_results
+    from anysense.agents.training import TrainResult, TrainSettings, train
+
+__all__ = [
+    "ALGORITHMS",
+    "Agent",
+    "EncodeObservation",
+    "EpisodeResults",
+    "FastSAC",
+    "FrozenEncoder",
+    "FrozenExtractor",
+    "LatentVecEnv",
+    "MissingLevel",
+    "OptimalController",
+    "PublishedDDPG",
+    "TrainResult",
+    "TrainSettings",
+    "build_model",
+    "evaluate",
+    "every_subset",
+    "load_results",
+    "make_agent_settings",
+    "save_results",
+    "start_states",
+    "train",
+]
+
+_MODULES = {
+    "algorithms": ("ALGORITHMS", "build_model", "make_agent_settings"),
+    "evaluation": ("MissingLevel", "evaluate", "every_subset", "start_states"),
+    "exported": ("Agent",),
+    "fast_sac": ("FastSAC",),
+    "frozen": ("FrozenEncoder", "FrozenExtractor"),
+    "latent": ("EncodeObservation", "LatentVecEnv"),
+    "optimal": ("OptimalController",),
+    "published": ("PublishedDDPG",),
+    "results": ("EpisodeResults", "load_results", "save_results"),
+    "training": ("TrainResult", "TrainSettings", "train"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

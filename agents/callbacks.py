@@ -1,0 +1,187 @@
+"""What happens between the steps of a training: evaluation, checkpoints, learning curve, times, progress."""
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from anysense.agents.atomic import replace_file
+from anysense.agents.display import Display
+from anysense.agents.environments import TrainingEnvironment
+
+__all__ = ["CurvePoint", "TrainingCallback", "write_curve"]
+
+SECONDS_BETWEEN_UPDATES = 0.5
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One row of the learning curve.
+
+    Attributes:
+        steps: Environment steps so far.
+        wall_seconds: Wall time of the training so far, evaluations included.
+        env_seconds: Of these, in the environments.
+        encode_seconds: In encoding observations once (within the policy it counts as acting or learning).
+        learn_seconds: In gradient steps.
+        evaluate_seconds: In evaluations and checkpoints.
+        average_reward: Average reward per step over the evaluation episodes.
+        best: Whether no earlier evaluation was better.
+    """
+
+    steps: int
+    wall_seconds: float
+    env_seconds: float
+    encode_seconds: float
+    learn_seconds: float
+    evaluate_seconds: float
+    average_reward: float
+    best: bool
+
+
+class TrainingCallback(BaseCallback):
+    """Evaluates, keeps the best agent, saves checkpoints and shows progress, always between two trainings.
+
+    At the start of a rollout nothing is half done: the last transitions are stored and the last gradient step is taken,
+    so a checkpoint made there continues exactly.
+
+    Args:
+        environment: Training environment.
+        evaluate: Returns the average reward of the agent as it is now.
+        on_best: Called when an evaluation was better than all before.
+        save: Called after each evaluation with the state of this callback.
+        curve_path: Where the learning curve goes.
+        eval_every: Steps between evaluations.
+        display: Progress display.
+    """
+
+    def __init__(
+        self,
+        environment: TrainingEnvironment,
+        evaluate: Callable[[], float],
+        on_best: Callable[[CurvePoint], None],
+        save: Callable[[Mapping[str, Any]], None],
+        curve_path: Path,
+        eval_every: int,
+        display: Display,
+    ) -> None:
+        super().__init__()
+        self.environment = environment
+        self.evaluate = evaluate
+        self.on_best = on_best
+        self.save = save
+        self.curve_path = curve_path
+        self.eval_every = eval_every
+        self.display = display
+        self.curve: list[CurvePoint] = []
+        self.earlier = {"wall": 0.0, "env": 0.0, "encode": 0.0, "learn": 0.0, "evaluate": 0.0}
+        self.learn_seconds = 0.0
+        self.evaluate_seconds = 0.0
+        self._started = perf_counter()
+        self._start_steps = 0
+        self._learning_since: float | None = None
+        self._shown = 0.0
+
+    @property
+    def best(self) -> CurvePoint | None:
+        """The best point so far; the earliest of equals."""
+        return max(self.curve, key=lambda point: point.average_reward, default=None)
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time so far, in all and by stage, over all continuations."""
+        current = {
+            "wall": perf_counter() - self._started,
+            "env": self.environment.timer.seconds,
+            "encode": self.environment.encode_seconds,
+            "learn": self.learn_seconds,
+            "evaluate": self.evaluate_seconds,
+        }
+        return {stage: value + self.earlier[stage] for stage, value in current.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Learning curve and times, as plain values."""
+        return {"curve": [asdict(point) for point in self.curve], "seconds": self.seconds()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the learning curve and times of an earlier part of the training."""
+        self.curve = [CurvePoint(**point) for point in state["curve"]]
+        self.earlier = dict(state["seconds"])
+        write_curve(self.curve_path, self.curve)
+
+    def _on_training_start(self) -> None:
+        self._started = perf_counter()
+        self._start_steps = self.num_timesteps = self.model.num_timesteps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._learning_since = perf_counter()
+
+    def _on_rollout_start(self) -> None:
+        self._end_learning()
+        now = perf_counter()
+        last = self.curve[-1].steps if self.curve else 0
+        if self.model.num_timesteps // self.eval_every > last // self.eval_every:
+            self._measure()
+        if now - self._shown > SECONDS_BETWEEN_UPDATES:
+            self._shown = now
+            self._show()
+
+    def _on_training_end(self) -> None:
+        self._end_learning()
+        if not self.curve or self.curve[-1].steps != self.model.num_timesteps:
+            self._measure()
+        self._show()
+
+    def _end_learning(self) -> None:
+        if self._learning_since is not None:
+            self.learn_seconds += perf_counter() - self._learning_since
+            self._learning_since = None
+
+    def _measure(self) -> None:
+        """Evaluate, write down, keep the best, save."""
+        start = perf_counter()
+        reward = self.evaluate()
+        best = self.best is None or reward > self.best.average_reward
+        self.evaluate_seconds += perf_counter() - start
+        seconds = {f"{stage}_seconds": round(value, 3) for stage, value in self.seconds().items()}
+        point = CurvePoint(steps=self.model.num_timesteps, average_reward=reward, best=best, **seconds)
+        self.curve.append(point)
+        start = perf_counter()
+        if best:
+            self.on_best(point)
+        write_curve(self.curve_path, self.curve)
+        self._log(point)
+        self.save(self.state_dict())
+        self.evaluate_seconds += perf_counter() - start
+
+    def _log(self, point: CurvePoint) -> None:
+        self.logger.record("eval/average_reward", point.average_reward)
+        for stage, value in self.seconds().items():
+            self.logger.record(f"time/{stage}_seconds", value)
+        self.model.dump_logs()
+
+    def _show(self) -> None:
+        seconds = self.seconds()
+        wall = max(perf_counter() - self._started, 1e-9)
+        rate = (self.model.num_timesteps - self._start_steps) / wall
+        stages = {stage: value for stage, value in seconds.items() if stage != "wall"}
+        stages["other"] = max(seconds["wall"] - sum(stages.values()), 0.0)
+        self.display(self.model.num_timesteps, rate, stages, self.curve[-1].average_reward if self.curve else None)
+
+
+def write_curve(path: Path, curve: list[CurvePoint]) -> None:
+    """Write a learning curve as CSV, in the place of the file that may be there."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(CurvePoint)], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(point) for point in curve)
+
+    replace_file(path, write)

@@ -1,0 +1,197 @@
+"""Checkpoints for exact resume: everything that the next training step depends on, without pickled objects.
+
+A folder holds one data file (tensors and plain values, read with ``weights_only=True``) and ``last.json``, which names
+it with its SHA-256. Renaming ``last.json`` is the moment from which the new checkpoint counts; older data files are
+removed after that. A kill at any point leaves the previous or the new checkpoint whole.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.save_util import recursive_getattr
+
+from anysense.agents.atomic import read_description, replace_file, sha256_of, write_json
+from anysense.agents.noise import StatefulNoise
+from anysense.agents.randomness import generator_states, restore_generators
+from anysense.envs.sb3_adapter import GymnasiumVecEnv
+
+__all__ = ["has_checkpoint", "load_checkpoint", "model_state", "restore_model", "save_checkpoint"]
+
+CHECKPOINT_FORMAT = "anysense-checkpoint"
+CHECKPOINT_FORMAT_VERSION = 1
+DESCRIPTION_FILE = "last.json"
+COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_current_progress_remaining")
+REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+def has_checkpoint(folder: str | Path) -> bool:
+    """Whether there is a checkpoint in `folder`."""
+    return (Path(folder) / DESCRIPTION_FILE).is_file()
+
+
+def save_checkpoint(folder: str | Path, state: Mapping[str, Any], steps: int) -> None:
+    """Write a checkpoint in the place of the one in `folder`.
+
+    Args:
+        folder: Where checkpoints lie.
+        state: Nested dictionaries, lists and tuples of arrays, tensors and plain values.
+        steps: Environment steps so far; names the file.
+    """
+    folder = Path(folder)
+    path = folder / f"step_{steps:09d}.pt"
+    packed = _pack(state)
+    replace_file(path, lambda temporary: torch.save(packed, temporary))
+    description = {
+        "format": CHECKPOINT_FORMAT,
+        "format_version": CHECKPOINT_FORMAT_VERSION,
+        "anysense_version": version("anysense"),
+        "steps": steps,
+        "file": path.name,
+        "sha256": sha256_of(path),
+    }
+    write_json(folder / DESCRIPTION_FILE, description)
+    for other in folder.glob("step_*.pt"):
+        if other != path:
+            other.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: str | Path) -> dict[str, Any]:
+    """Read the checkpoint in `folder`; tensors come to the CPU.
+
+    Raises:
+        FileNotFoundError: There is none, or its data file is missing.
+        ValueError: It is damaged, altered, or of another version.
+    """
+    folder = Path(folder)
+    description = read_description(
+        folder / DESCRIPTION_FILE, CHECKPOINT_FORMAT, CHECKPOINT_FORMAT_VERSION, "a checkpoint"
+    )
+    path = folder / str(description.get("file"))
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` is missing, but {DESCRIPTION_FILE} names it; start a new training.")
+    if sha256_of(path) != description.get("sha256"):
+        raise ValueError(
+            f"`{path}` is truncated or altered: its SHA-256 is not the one in {DESCRIPTION_FILE}. Start a new training."
+        )
+    state: dict[str, Any] = _unpack(torch.load(path, map_location="cpu", weights_only=True))
+    return state
+
+
+def model_state(model: BaseAlgorithm, adapter: GymnasiumVecEnv) -> dict[str, Any]:
+    """State of a model between two trainings, of its environment, and of all random generators.
+
+    Args:
+        model: Off-policy between training and collecting; on-policy with an empty rollout buffer.
+        adapter: Innermost environment of the model.
+    """
+    variables = {name: recursive_getattr(model, name).detach().clone() for name in _variable_names(model)}
+    state: dict[str, Any] = {
+        "parameters": model.get_parameters(),
+        "variables": variables,
+        "counters": {name: getattr(model, name) for name in COUNTERS},
+        "last_observation": model._last_obs,
+        "last_episode_starts": model._last_episode_starts,
+        "episodes": list(model.ep_info_buffer or ()),
+        "action_space": model.action_space.np_random.bit_generator.state,
+        "environment": adapter.state_dict(),
+        "generators": generator_states(),
+    }
+    if isinstance(noise := getattr(model, "action_noise", None), StatefulNoise):
+        state["noise"] = noise.state_dict()
+    if isinstance(buffer := getattr(model, "replay_buffer", None), ReplayBuffer):
+        state["replay"] = _replay_state(buffer)
+    return state
+
+
+def restore_model(model: BaseAlgorithm, adapter: GymnasiumVecEnv, state: Mapping[str, Any]) -> None:
+    """Put a freshly built model of the same settings, its environment and the generators into a saved state.
+
+    Raises:
+        ValueError: The state is of a model with other settings.
+    """
+    try:
+        model.set_parameters(state["parameters"], device=model.device)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"`state` is of a model with other networks: {error}") from error
+    for name in _variable_names(model):
+        recursive_getattr(model, name).data.copy_(state["variables"][name])
+    for name, value in state["counters"].items():
+        setattr(model, name, value)
+    model._last_obs = state["last_observation"]
+    model._last_episode_starts = state["last_episode_starts"]
+    model.ep_info_buffer = deque(state["episodes"], maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(maxlen=model._stats_window_size)
+    model.action_space.np_random.bit_generator.state = state["action_space"]
+    adapter.load_state_dict(state["environment"])
+    if "noise" in state:
+        noise = getattr(model, "action_noise", None)
+        assert isinstance(noise, StatefulNoise)
+        noise.load_state_dict(state["noise"])
+    if "replay" in state:
+        _restore_replay(getattr(model, "replay_buffer", None), state["replay"])
+    restore_generators(state["generators"])
+
+
+def _variable_names(model: BaseAlgorithm) -> list[str]:
+    """Tensors of a model outside its modules, such as the logarithm of the entropy weight."""
+    return [name for name in model._get_torch_save_params()[1] if recursive_getattr(model, name) is not None]
+
+
+def _replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
+    size = buffer.size()
+    arrays = {name: _cut(getattr(buffer, name), size) for name in REPLAY_ARRAYS}
+    return {"pos": buffer.pos, "full": buffer.full, "arrays": arrays}
+
+
+def _cut(array: Any, size: int) -> Any:
+    if isinstance(array, dict):
+        return {name: value[:size] for name, value in array.items()}
+    return array[:size]
+
+
+def _restore_replay(buffer: Any, state: Mapping[str, Any]) -> None:
+    if not isinstance(buffer, ReplayBuffer):
+        raise ValueError("`state` holds a replay buffer, but the model has none.")
+    for name, saved in state["arrays"].items():
+        own = getattr(buffer, name)
+        pairs = [(own[key], saved[key]) for key in own] if isinstance(own, dict) else [(own, saved)]
+        for target, source in pairs:
+            if len(source) > len(target) or source.shape[1:] != target.shape[1:]:
+                raise ValueError(f"`state` holds replay data of shape {source.shape}; this model keeps {target.shape}.")
+            target[: len(source)] = source
+    buffer.pos, buffer.full = state["pos"], state["full"]
+
+
+def _pack(value: Any) -> Any:
+    """Arrays and big integers in a form that ``torch.load(weights_only=True)`` reads."""
+    if isinstance(value, np.ndarray):
+        raw = torch.from_numpy(np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8).copy())
+        return {"__array__": raw, "dtype": str(value.dtype), "shape": list(value.shape)}
+    if isinstance(value, np.generic):
+        return _pack(value.item())
+    if isinstance(value, Mapping):
+        return {key: _pack(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_pack(entry) for entry in value)
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
+        return {"__integer__": str(value)}
+    return value
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "__array__" in value:
+            return np.frombuffer(value["__array__"].numpy().tobytes(), value["dtype"]).reshape(value["shape"]).copy()
+        if "__integer__" in value:
+            return int(value["__integer__"])
+        return {key: _unpack(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_unpack(entry) for entry in value)
+    return value

@@ -1,0 +1,118 @@
+"""Training environments: the native vector pendulum as Stable-Baselines3 wants it, timed, and encoded once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from anysense.agents.frozen import FrozenEncoder
+from anysense.agents.latent import LatentVecEnv
+from anysense.agents.published import TerminalTimeLimit
+from anysense.envs import MultimodalPendulumVectorEnv
+from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.missing import VectorMissingSenses
+from anysense.envs.sb3_adapter import GymnasiumVecEnv
+
+__all__ = ["StepTimer", "TrainingEnvironment", "environment_seed"]
+
+EPISODE_STEPS = 300
+
+
+class StepTimer(VecEnvWrapper):
+    """Measures the wall time that an environment takes.
+
+    Attributes:
+        seconds: Time spent in it so far.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        super().__init__(venv)
+        self.seconds = 0.0
+
+    def reset(self) -> VecEnvObs:
+        """First observations."""
+        start = perf_counter()
+        observations = self.venv.reset()
+        self.seconds += perf_counter() - start
+        return observations
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Hand over actions."""
+        start = perf_counter()
+        self.venv.step_async(actions)
+        self.seconds += perf_counter() - start
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """What the environment returns."""
+        start = perf_counter()
+        result = self.venv.step_wait()
+        self.seconds += perf_counter() - start
+        return result
+
+
+@dataclass(frozen=True)
+class TrainingEnvironment:
+    """The layers of a training environment.
+
+    Attributes:
+        venv: Outermost layer: what the agent sees.
+        adapter: Innermost layer: the state of the environments.
+        timer: Measures the environments without encoding.
+        latent: The encoding layer, if encoding happens once per step.
+    """
+
+    venv: VecEnv
+    adapter: GymnasiumVecEnv
+    timer: StepTimer
+    latent: LatentVecEnv | None
+
+    @classmethod
+    def make(
+        cls,
+        n_envs: int,
+        senses: tuple[str, ...],
+        options: Mapping[str, Any],
+        *,
+        encoder: FrozenEncoder | None,
+        missing: float | Mapping[str, float] = 0.0,
+        terminal_time_limit: bool = False,
+    ) -> "TrainingEnvironment":
+        """Build all layers.
+
+        Args:
+            n_envs: Environments that are stepped together.
+            senses: Senses that they offer.
+            options: Further options of the environment, such as ``physics`` and ``receivers``.
+            encoder: Encodes once per step; None leaves raw observations to the policy.
+            missing: Probability of each sense to be missing for an episode.
+            terminal_time_limit: Whether the agent takes the time limit for a real end, as published.
+
+        Raises:
+            TypeError, ValueError: An option is unknown or out of range, or the senses do not fit the encoder.
+        """
+        env: VectorEnvironment = MultimodalPendulumVectorEnv(
+            n_envs, senses=senses, max_episode_steps=EPISODE_STEPS, autoreset_mode=AutoresetMode.SAME_STEP, **options
+        )
+        if missing:
+            env = VectorMissingSenses(env, missing)
+        adapter = GymnasiumVecEnv(env)
+        timer = StepTimer(adapter)
+        venv: VecEnv = TerminalTimeLimit(timer) if terminal_time_limit else timer
+        latent = None if encoder is None else LatentVecEnv(venv, encoder)
+        return cls(latent or venv, adapter, timer, latent)
+
+    @property
+    def encode_seconds(self) -> float:
+        """Wall time spent on encoding once; 0 where the policy encodes."""
+        return 0.0 if self.latent is None else self.latent.encode_seconds
+
+
+def environment_seed(seed: int) -> int:
+    """Seed of the first training environment: far from those of neighbouring training seeds."""
+    return int(np.random.SeedSequence([seed, 0x656E76]).generate_state(1)[0])

@@ -1,0 +1,285 @@
+"""Training of an agent on frozen latents: vectorised, evaluated as it goes, and resumable to the bit."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import configure
+
+from anysense.agents.algorithms import build_model, make_agent_settings
+from anysense.agents.callbacks import CurvePoint, TrainingCallback
+from anysense.agents.checkpoint import has_checkpoint, load_checkpoint, model_state, restore_model, save_checkpoint
+from anysense.agents.display import progress_display
+from anysense.agents.environments import EPISODE_STEPS, TrainingEnvironment, environment_seed
+from anysense.agents.evaluation import evaluate, start_states
+from anysense.agents.exported import Agent
+from anysense.agents.frozen import FrozenEncoder
+from anysense.agents.randomness import forked_generators
+from anysense.agents.settings import AgentSettings, DeterministicSettings
+from anysense.envs.physics import Physics
+from anysense.envs.validation import check_choice, check_positive_integer
+
+__all__ = ["TrainResult", "TrainSettings", "train"]
+
+EVALUATION_SEED = 20_220_203
+"""Seed of the evaluation starts: the same for all trainings, and unlike those of final evaluations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """All that a training depends on."""
+
+    representation: Path
+    """Folder of a saved representation."""
+    algorithm: str = "sac"
+    """ppo, a2c, sac, td3, ddpg or tqc."""
+    preset: str = "default"
+    """Where the settings of the algorithm come from: smoke, default or paper."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the algorithm that differ from the preset, by name."""
+    senses: tuple[str, ...] | None = None
+    """Senses to train with; all of the representation when None."""
+    missing: float = 0.0
+    """Probability of each sense to be missing for an episode of training (at least one stays)."""
+    seed: int = 0
+    """Seed of everything random."""
+    encode: Literal["once", "in-policy"] = "once"
+    """Encode each observation once, or in the policy whenever it is used (slow; for comparison)."""
+    physics: Physics = "gymnasium"
+    """Order of integration of the pendulum."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Further options of the environment: receivers, frame_stack, antialias, initial_steps."""
+    action_scaling: bool = True
+    """Whether ddpg scales its output to the torque limits; False as published (preset paper)."""
+    action_doubling: bool = False
+    """Whether ddpg explores with its output counted twice; True as published (preset paper)."""
+    time_limit: Literal["truncated", "terminal"] = "truncated"
+    """Whether the agent looks beyond the time limit; "terminal" as published."""
+    eval_every: int = 5_000
+    """Environment steps between evaluations (and checkpoints)."""
+    eval_episodes: int = 100
+    """Episodes per evaluation."""
+    device: str = "auto"
+    """Device of networks; auto takes a GPU only to encode in the policy, because small networks are faster on a CPU."""
+    threads: int | None = 1
+    """Threads of torch while training; one is fastest for small networks. None leaves them as they are."""
+
+    def __post_init__(self) -> None:
+        """Checks values; raises ValueError."""
+        check_choice("encode", self.encode, ("once", "in-policy"))
+        check_choice("time_limit", self.time_limit, ("truncated", "terminal"))
+        check_positive_integer("eval_every", self.eval_every)
+        check_positive_integer("eval_episodes", self.eval_episodes)
+        if self.threads is not None:
+            check_positive_integer("threads", self.threads)
+        if not 0.0 <= self.missing < 1.0:
+            raise ValueError(f"`missing` must lie in [0, 1), got {self.missing!r}.")
+        if self.seed < 0:
+            raise ValueError(f"`seed` must be at least 0, got {self.seed!r}.")
+        self._check_published(self.agent_settings())
+
+    def agent_settings(self) -> AgentSettings:
+        """Settings of the algorithm: the preset with the overrides."""
+        return make_agent_settings(self.algorithm, self.preset, **self.overrides)
+
+    def environment_options(self) -> dict[str, Any]:
+        """Options of the environment, without senses."""
+        return {"physics": self.physics, **self.environment}
+
+    def _check_published(self, settings: AgentSettings) -> None:
+        published = isinstance(settings, DeterministicSettings) and settings.published
+        for name, corrected in (("action_scaling", True), ("action_doubling", False)):
+            if getattr(self, name) != corrected and not published:
+                raise ValueError(
+                    f"`{name}={getattr(self, name)}` needs the published form of ddpg; "
+                    f"use `algorithm='ddpg'` with `preset='paper'` (got {self.algorithm!r}, {self.preset!r})."
+                )
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where a training ended.
+
+    Attributes:
+        folder: Folder that it wrote to.
+        agent: Folder of the exported agent that was best in evaluations.
+        last_agent: Folder of the exported agent as it was at the end.
+        curve: The learning curve.
+        best: Its best point.
+        seconds: Wall time, in all and by stage.
+    """
+
+    folder: Path
+    agent: Path
+    last_agent: Path
+    curve: tuple[CurvePoint, ...]
+    best: CurvePoint
+    seconds: Mapping[str, float]
+
+
+def train(
+    settings: TrainSettings, folder: str | Path, resume: bool = False, progress: bool | None = None
+) -> TrainResult:
+    """Train an agent.
+
+    Writes into `folder`: ``agent/`` (best so far, exported), ``last_agent/``, ``checkpoints/`` (for resume),
+    ``metrics.csv`` (learning curve) and ``tensorboard/``. Global random generators and the number of torch threads are
+    left as they were.
+
+    Args:
+        settings: Settings.
+        folder: Where to write.
+        resume: Go on from the checkpoint in `folder`, exactly as if the training had not been interrupted (with a
+            learning rate that falls, only for the same ``total_steps``). All settings must be the same, but for
+            ``total_steps``, ``device`` and ``threads``. Without a checkpoint the training starts.
+        progress: Whether to show progress; None asks whether standard error is a terminal.
+
+    Raises:
+        FileNotFoundError: The representation is missing.
+        ValueError: A setting or file is wrong, or `folder` holds a training and `resume` is False.
+    """
+    folder = Path(folder)
+    checkpoints = folder / "checkpoints"
+    if not resume and has_checkpoint(checkpoints):
+        raise ValueError(
+            f"`folder` {folder} holds a training already; go on with `resume=True` or choose another folder."
+        )
+    saved = load_checkpoint(checkpoints) if resume and has_checkpoint(checkpoints) else None
+    if saved is not None:
+        _check_same(settings, saved["settings"])
+    with forked_generators(), _threads(settings.threads):
+        training = _Training(settings, folder)
+        return training.run(saved, progress)
+
+
+class _Training:
+    """One training: its parts, put together."""
+
+    def __init__(self, settings: TrainSettings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.agent_settings = settings.agent_settings()
+        self.device = _device(settings)
+        self.encoder = FrozenEncoder(settings.representation, settings.senses).to(self.device)
+        self.senses = self.encoder.senses or tuple(self.encoder.representation.modalities)
+        self.environment = self._make_environment()
+        self.model = self._make_model()
+        self.starts = start_states(settings.eval_episodes, EVALUATION_SEED)
+
+    def run(self, saved: Mapping[str, Any] | None, progress: bool | None) -> TrainResult:
+        total = self.agent_settings.total_steps
+        with progress_display(total, progress) as display:
+            callback = TrainingCallback(
+                self.environment, self._evaluate, self._keep_best, self._save, self.folder / "metrics.csv",
+                self.settings.eval_every, display,
+            )  # fmt: skip
+            self.model.set_logger(configure(str(self.folder / "tensorboard"), ["tensorboard"]))
+            if saved is not None:
+                callback.load_state_dict(saved["training"])
+                restore_model(self.model, self.environment.adapter, saved["model"])
+            remaining = total - (self.model.num_timesteps if saved is not None else 0)
+            if remaining > 0:
+                self.model.learn(remaining, callback, log_interval=None, reset_num_timesteps=saved is None)  # type: ignore[arg-type]
+            self.model.logger.close()
+        self._agent(steps=self.model.num_timesteps).save(self.folder / "last_agent")
+        self.environment.venv.close()
+        assert callback.best is not None
+        return TrainResult(
+            folder=self.folder,
+            agent=self.folder / "agent",
+            last_agent=self.folder / "last_agent",
+            curve=tuple(callback.curve),
+            best=callback.best,
+            seconds=callback.seconds(),
+        )
+
+    def _make_environment(self) -> TrainingEnvironment:
+        return TrainingEnvironment.make(
+            self.agent_settings.n_envs,
+            self.senses,
+            self.settings.environment_options(),
+            encoder=self.encoder if self.settings.encode == "once" else None,
+            missing=self.settings.missing,
+            terminal_time_limit=self.settings.time_limit == "terminal",
+        )
+
+    def _make_model(self) -> BaseAlgorithm:
+        switches = {name: getattr(self.settings, name) for name in ("action_scaling", "action_doubling")}
+        inside = self.encoder if self.settings.encode == "in-policy" else None
+        model = build_model(
+            self.settings.algorithm,
+            self.agent_settings,
+            self.environment.venv,
+            self.settings.seed,
+            self.device,
+            inside,
+            **switches,
+        )
+        self.environment.venv.seed(environment_seed(self.settings.seed))
+        return model
+
+    def _agent(self, **facts: Any) -> Agent:
+        return Agent.from_model(
+            self.model,
+            self.encoder,
+            self.settings.algorithm,
+            senses=self.senses,
+            environment=self.settings.environment_options(),
+            facts={"seed": self.settings.seed, **facts},
+        )
+
+    def _evaluate(self) -> float:
+        results = evaluate(self._agent(), self.senses, self.starts, EPISODE_STEPS, self.settings.environment_options())
+        return float(results.average_reward.mean())
+
+    def _keep_best(self, point: CurvePoint) -> None:
+        self._agent(steps=point.steps, average_reward=point.average_reward).save(self.folder / "agent")
+
+    def _save(self, training: Mapping[str, Any]) -> None:
+        state = {
+            "settings": _comparable(self.settings),
+            "training": training,
+            "model": model_state(self.model, self.environment.adapter),
+        }
+        save_checkpoint(self.folder / "checkpoints", state, self.model.num_timesteps)
+
+
+def _device(settings: TrainSettings) -> torch.device:
+    if settings.device != "auto":
+        return torch.device(settings.device)
+    return torch.device("cuda" if settings.encode == "in-policy" and torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _comparable(settings: TrainSettings) -> str:
+    """What must be equal for an exact continuation, as JSON: the resolved settings and the weights of the encoder."""
+    values = asdict(settings) | {"agent": asdict(settings.agent_settings())}
+    values["agent"].pop("total_steps")
+    for name in ("device", "threads", "overrides", "preset", "representation"):
+        values.pop(name)
+    description = json.loads((settings.representation / "representation.json").read_bytes())
+    values["representation_sha256"] = description["weights_sha256"]
+    return json.dumps(values, sort_keys=True, default=str)
+
+
+def _check_same(settings: TrainSettings, saved: str) -> None:
+    before, now = json.loads(saved), json.loads(_comparable(settings))
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if changed:
+        listed = "; ".join(f"{name}: {before.get(name)!r} then, {now.get(name)!r} now" for name in changed)
+        raise ValueError(f"`settings` differ from those of the checkpoint ({listed}); resume with the same settings.")

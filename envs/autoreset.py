@@ -1,0 +1,44 @@
+"""Reading the autoreset conventions of ``gymnasium.vector`` environments."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+VectorEnvironment = VectorEnv[Any, Any, Any]
+
+
+def autoreset_mode(venv: VectorEnvironment) -> AutoresetMode:
+    """Returns the autoreset mode that a vector environment declares.
+
+    Raises:
+        ValueError: If ``metadata["autoreset_mode"]`` is missing or is no ``AutoresetMode``.
+    """
+    mode = venv.metadata.get("autoreset_mode")
+    if not isinstance(mode, AutoresetMode):
+        raise ValueError(
+            f'`metadata["autoreset_mode"]` of {venv} is {mode!r}, expected a `gymnasium.vector.AutoresetMode`. '
+            "Set it to what the environment does when an episode ends."
+        )
+    return mode
+
+
+def final_observation(info: Mapping[str, Any], index: int) -> Any:
+    """Returns the last observation of the episode of sub-environment ``index`` that ended in a SAME_STEP step.
+
+    Reads both forms in use: an object array with one observation per sub-environment (Gymnasium's own
+    vector environments) and one batched mapping of arrays.
+
+    Raises:
+        ValueError: If the info carries no ``final_obs`` for this sub-environment.
+    """
+    final = info.get("final_obs")
+    if isinstance(final, Mapping):
+        return {name: array[index] for name, array in final.items()}
+    observation = None if final is None else final[index]
+    if observation is None:
+        raise ValueError(
+            f'`info["final_obs"]` holds nothing for environment {index}, whose episode has ended: '
+            "an environment with autoreset_mode=SAME_STEP must hand over its last observation there."
+        )
+    return observation

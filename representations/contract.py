@@ -1,0 +1,100 @@
+"""The contract of every representation: raw observations with any senses in, one latent vector per row out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from anysense.representations.batch import Batch, check_batch
+from anysense.representations.modality import Modality, modalities_from_space
+from anysense.representations.settings import Settings
+
+__all__ = ["Batch", "Modality", "Representation", "Settings", "modalities_from_space"]
+
+
+class Representation(nn.Module, ABC):
+    """Maps observations with any non-empty subset of senses to latents of one size.
+
+    Raw observations go in: ``uint8`` modalities as they are (0 to 255) or as ``float32`` already divided by 255,
+    ``float32`` modalities in physical units. Normalisation happens inside, from the bounds stored in ``modalities``.
+
+    Attributes:
+        method: Name in the registry.
+        settings_class: Class of ``settings``.
+        presets: Named settings; every method has ``smoke``, ``default`` and ``paper``.
+        settings: All that the architecture and the loss depend on, apart from the modalities.
+        modalities: What each sense looks like, in a fixed order.
+        latent_dim: Length of a latent vector; set by the method.
+    """
+
+    method: ClassVar[str]
+    settings_class: ClassVar[type[Settings]]
+    presets: ClassVar[Mapping[str, Any]]
+
+    settings: Any
+    modalities: dict[str, Modality]
+    latent_dim: int
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: Settings) -> None:
+        super().__init__()
+        if not modalities:
+            raise ValueError("`modalities` is empty; expected at least one modality.")
+        misnamed = [key for key, modality in modalities.items() if key != modality.name]
+        if misnamed:
+            raise ValueError(f"`modalities` must be keyed by the name of each modality; these keys differ: {misnamed}.")
+        if not isinstance(settings, self.settings_class):
+            raise TypeError(
+                f"`settings` must be {self.settings_class.__name__} for method {self.method!r}; "
+                f"got {type(settings).__name__}."
+            )
+        self.settings = settings
+        self.modalities = dict(modalities)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return next(self.parameters()).device
+
+    def encode(
+        self, observation: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None, *, validate: bool = True
+    ) -> Tensor:
+        """Latents of a batch of B observations, each with any non-empty subset of senses.
+
+        Args:
+            observation: Tensors of shape (B, *modality.shape) by modality name. A modality may be left out: then it is
+                absent from every row.
+            present: Boolean tensors of shape (B,) by modality name; modalities not named are present wherever given.
+                Absent input has no influence, whatever it holds.
+            validate: Check names, shapes, dtypes, devices and values. Switch off only in hot loops with known input.
+
+        Returns:
+            Float tensor of shape (B, latent_dim).
+
+        Raises:
+            TypeError: Wrong container or dtype.
+            ValueError: Unknown modality, wrong shape, batch size, device or value (NaN, infinity, image outside [0,
+            1]), or a
+                row in which no modality is present.
+        """
+        batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
+        return self.encode_batch(batch)
+
+    def loss(
+        self, observation: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None, *, validate: bool = True
+    ) -> dict[str, Tensor]:
+        """Training loss of a batch: scalar tensors by name, ``"total"`` is the one to minimise.
+
+        Takes and raises what `encode` does; each method documents what it does with incomplete rows.
+        """
+        batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
+        return self.loss_batch(batch)
+
+    @abstractmethod
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Latents (B, latent_dim) of a checked batch."""
+
+    @abstractmethod
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses of a checked batch, with ``"total"``."""

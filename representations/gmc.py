@@ -1,0 +1,197 @@
+"""GMC: Geometric Multimodal Contrastive representation learning (Poklukar et al., ICML 2022, arXiv 2202.03390).
+
+Letters: B rows, d_c common size of all base encoders, d_z latent size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anysense.representations import losses
+from anysense.representations.batch import Batch
+from anysense.representations.contract import Representation, Settings
+from anysense.representations.modality import Modality
+from anysense.representations.networks.pendulum import ImageTrunk, SoundTrunk
+from anysense.representations.networks.trunk import Trunk
+from anysense.representations.normalisation import SoundNormalisation
+
+__all__ = ["GMC", "GMCSettings"]
+
+Loss = Literal["infonce", "infonce_with_joints_as_negatives"]
+
+
+@dataclass(frozen=True)
+class GMCSettings(Settings):
+    """Architecture and loss of GMC. The defaults are the preset ``default``."""
+
+    image_channels: tuple[int, int] = (32, 64)
+    """Channels after the first and the second convolution."""
+    sound_widths: tuple[int, ...] = (256, 256, 256)
+    """Widths of the hidden layers of the sound encoder."""
+    sound_normalisation: SoundNormalisation = "physical"
+    """``min_max`` as published, or ``physical``: radial speed and log amplitude, centred and scaled per receiver."""
+    common_dim: int = 64
+    """Size d_c that every base encoder ends in."""
+    head_width: int = 128
+    """Width of the hidden layer of the shared projection head."""
+    latent_dim: int = 16
+    """Size d_z of the latent."""
+    temperature: float = 0.1
+    """Temperature of the contrastive loss."""
+    loss: Loss = "infonce"
+    """``infonce``, or the ablation of the paper with only joint latents as negatives."""
+    alignment_weight: float = 0.0
+    """Weight of the mean squared distance between each modality's latent and the joint one (not in the paper; 0
+    switches it off)."""
+    normalise_mean: bool = False
+    """Return the mean of several single-modality latents to the unit sphere (the paper does not)."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("image_channels", "sound_widths", "common_dim", "head_width", "latent_dim", "temperature")
+        if not self.sound_widths:
+            raise ValueError("`sound_widths` is empty; expected at least one hidden layer.")
+        if not 0.0 <= self.alignment_weight < float("inf"):
+            raise ValueError(f"`alignment_weight` must be a finite number of at least 0; got {self.alignment_weight}.")
+
+
+PRESETS = {
+    "smoke": GMCSettings(image_channels=(4, 8), sound_widths=(32,), common_dim=16, head_width=32, latent_dim=8),
+    "default": GMCSettings(),
+    "paper": GMCSettings(sound_widths=(50, 50), sound_normalisation="min_max", latent_dim=10, temperature=0.3),
+}
+
+
+class Encoder(nn.Module):
+    """Base encoder of some modalities: own trunks, features joined, one linear layer to d_c."""
+
+    def __init__(self, trunks: Mapping[str, Trunk], common_dim: int) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleDict(trunks)
+        self.project = nn.Linear(sum(trunk.feature_dim for trunk in trunks.values()), common_dim)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Raw inputs (B, *shape) to (B, d_c)."""
+        return self.join({name: trunk(inputs[name]) for name, trunk in self.trunks.items()})
+
+    def trunk(self, name: str) -> Trunk:
+        """Trunk of one modality."""
+        return cast(Trunk, self.trunks[name])
+
+    def join(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Features of each trunk to (B, d_c): the linear layer of their concatenation, without the copy."""
+        sizes = [self.trunk(name).feature_dim for name in self.trunks]
+        common: Tensor = self.project.bias
+        for name, weight in zip(self.trunks, torch.split(self.project.weight, sizes, dim=1), strict=True):
+            common = common + functional.linear(features[name], weight)
+        return common
+
+
+class GMC(Representation):
+    """One encoder per modality, one joint encoder with its own weights, and a shared head onto the unit sphere.
+
+    A row with all modalities is encoded by the joint encoder, any other row by the mean of the latents of what it has.
+    """
+
+    method: ClassVar[str] = "gmc"
+    settings_class: ClassVar[type[Settings]] = GMCSettings
+    presets: ClassVar[Mapping[str, GMCSettings]] = PRESETS
+
+    settings: GMCSettings
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: GMCSettings) -> None:
+        super().__init__(modalities, settings)
+        self.latent_dim = settings.latent_dim
+        self.encoders = nn.ModuleDict(
+            {
+                name: Encoder({name: build_trunk(modality, settings)}, settings.common_dim)
+                for name, modality in modalities.items()
+            }
+        )
+        self.joint = Encoder(
+            {name: build_trunk(modality, settings) for name, modality in modalities.items()}, settings.common_dim
+        )
+        self.head = nn.Sequential(
+            nn.Linear(settings.common_dim, settings.head_width),
+            nn.SiLU(),
+            nn.Linear(settings.head_width, settings.latent_dim),
+        )
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Joint latents (B, d_z) for complete rows, else the mean of the latents of what is present."""
+        with torch.autocast(self.device.type, enabled=False):
+            if batch.complete:
+                return self._on_sphere(self.joint(batch.inputs))
+            latents = self._mean_latents(batch)
+            rows = batch.complete_rows()
+            if rows is None:
+                return latents
+            return torch.where(rows[:, None], self._on_sphere(self.joint(batch.inputs)), latents)
+
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Contrast of each modality with the joint latent, and their sum as ``"total"``.
+
+        Rows that lack a modality have no joint latent and are left out. Fewer than two complete rows leave nothing to
+        contrast: then every term is 0, without influence on the weights.
+        """
+        inputs = _complete_inputs(batch)
+        if inputs is None or len(next(iter(inputs.values()))) < 2:
+            zero = 0.0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
+            return {"total": zero, **dict.fromkeys(self.modalities, zero)}
+        joint, single = self._training_latents(inputs)
+        contrast = losses.infonce if self.settings.loss == "infonce" else losses.joints_as_negatives
+        terms = {name: contrast(joint, latents, self.settings.temperature) for name, latents in single.items()}
+        total = torch.stack(list(terms.values())).sum()
+        if self.settings.alignment_weight > 0.0:
+            terms["alignment"] = torch.stack([losses.alignment(joint, latents) for latents in single.values()]).sum()
+            total = total + self.settings.alignment_weight * terms["alignment"]
+        return {"total": total, **terms}
+
+    def _training_latents(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Joint latents and those of each modality, sharing what the two trunks of a modality have in common."""
+        shared, own = {}, {}
+        for name, value in inputs.items():
+            shared[name], own[name] = self.joint.trunk(name).forward_pair(self._encoder(name).trunk(name), value)
+        with torch.autocast(self.device.type, enabled=False):
+            single = {
+                name: self._on_sphere(self._encoder(name).join({name: features})) for name, features in own.items()
+            }
+            return self._on_sphere(self.joint.join(shared)), single
+
+    def _encoder(self, name: str) -> Encoder:
+        return cast(Encoder, self.encoders[name])
+
+    def _on_sphere(self, common: Tensor) -> Tensor:
+        return functional.normalize(self.head(common), dim=-1)
+
+    def _mean_latents(self, batch: Batch) -> Tensor:
+        """Mean over the modalities that each row has, on the sphere again only if the settings say so."""
+        total, count = torch.zeros((), device=self.device), torch.zeros((batch.size, 1), device=self.device)
+        for name in batch.inputs:
+            latents = self._on_sphere(self.encoders[name](batch.inputs))
+            mask = batch.masks.get(name)
+            present = torch.ones_like(count, dtype=torch.bool) if mask is None else mask[:, None]
+            total = total + torch.where(present, latents, 0.0)
+            count = count + present
+        mean = total / count
+        return functional.normalize(mean, dim=-1) if self.settings.normalise_mean else mean
+
+
+def build_trunk(modality: Modality, settings: GMCSettings) -> Trunk:
+    """Trunk for one modality of the pendulum: images are uint8, everything else is sound."""
+    if modality.dtype == "uint8":
+        return ImageTrunk(modality, settings.image_channels)
+    return SoundTrunk(modality, settings.sound_normalisation, settings.sound_widths)
+
+
+def _complete_inputs(batch: Batch) -> dict[str, Tensor] | None:
+    """Inputs of the complete rows, or None when there is none."""
+    if batch.complete:
+        return batch.inputs
+    rows = batch.complete_rows()
+    return None if rows is None else {name: value[rows] for name, value in batch.inputs.items()}

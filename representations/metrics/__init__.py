@@ -1,0 +1,32 @@
+"""Metrics of a representation: pure functions of latents.
+
+Alignment (Liang et al., 2022, "Mind the gap", speak of the modality gap), retrieval and read-outs need nothing
+but latents, so they apply to every method.
+"""
+
+from anysense.representations.metrics.alignment import mean_cosine, rms_distance
+from anysense.representations.metrics.probe import (
+    PENDULUM_TARGETS,
+    KernelProbe,
+    RidgeProbe,
+    fit_kernel_ridge,
+    fit_ridge,
+    pendulum_targets,
+    r2_score,
+    root_mean_squared_error,
+)
+from anysense.representations.metrics.retrieval import retrieval_accuracy
+
+__all__ = [
+    "PENDULUM_TARGETS",
+    "KernelProbe",
+    "RidgeProbe",
+    "fit_kernel_ridge",
+    "fit_ridge",
+    "mean_cosine",
+    "pendulum_targets",
+    "r2_score",
+    "retrieval_accuracy",
+    "rms_distance",
+    "root_mean_squared_error",
+]

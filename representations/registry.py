@@ -1,0 +1,79 @@
+"""Methods by name. A method is one line in the table, and is imported when it is first asked for."""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from anysense.representations.contract import Representation, Settings
+from anysense.representations.messages import unknown_name
+from anysense.representations.modality import Modality
+
+__all__ = ["build", "make_settings", "method_names", "presets", "representation_class", "settings_class"]
+
+METHODS = {"gmc": "anysense.representations.gmc:GMC"}
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of all methods."""
+    return tuple(METHODS)
+
+
+def representation_class(method: str) -> type[Representation]:
+    """Class of a method; an unknown method raises ValueError."""
+    if method not in METHODS:
+        raise ValueError(unknown_name("method", method, METHODS))
+    module, name = METHODS[method].split(":")
+    found: type[Representation] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def settings_class(method: str) -> type[Settings]:
+    """Settings dataclass of a method; an unknown method raises ValueError."""
+    return representation_class(method).settings_class
+
+
+def presets(method: str) -> tuple[str, ...]:
+    """Names of the presets of a method; an unknown method raises ValueError."""
+    return tuple(representation_class(method).presets)
+
+
+def make_settings(method: str, preset: str = "default", **overrides: Any) -> Settings:
+    """Settings of a preset, with some fields replaced.
+
+    Raises:
+        ValueError: Unknown method, preset or setting, or a value out of range.
+        TypeError: A value of the wrong type.
+    """
+    table = representation_class(method).presets
+    if preset not in table:
+        raise ValueError(unknown_name("preset", preset, table))
+    base: Settings = table[preset]
+    fields = [field.name for field in dataclasses.fields(base)]
+    for name in overrides:
+        if name not in fields:
+            raise ValueError(unknown_name(f"setting of {method}", name, fields))
+    return dataclasses.replace(base, **overrides)
+
+
+def build(
+    method: str, modalities: Mapping[str, Modality], settings: Settings | None = None, seed: int = 0
+) -> Representation:
+    """A new representation on the CPU, in train mode, with weights drawn from ``seed``; no global generator changes.
+
+    Args:
+        method: Name of the method.
+        modalities: Its senses, for example from `modalities_from_space`.
+        settings: From `make_settings`; by default the preset ``default``.
+        seed: Seed of the initial weights.
+
+    Raises:
+        ValueError: Unknown method, or modalities that the method cannot take.
+        TypeError: Settings of another method.
+    """
+    cls = representation_class(method)
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)
+        return cls(modalities, make_settings(method) if settings is None else settings)

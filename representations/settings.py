@@ -1,0 +1,70 @@
+"""Type checks for the settings dataclasses: a wrong value fails where it is given, not deep inside a network."""
+
+import dataclasses
+import types
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from anysense.representations.messages import unknown_name
+
+__all__ = ["Settings"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Base of the typed settings of every method; each method adds its own frozen fields.
+
+    Fields may be int, float, bool, str, Literal, tuples of these, or unions with None. Integers are taken for floats
+    and lists (from JSON) for tuples.
+
+    Raises:
+        TypeError: A value has another type.
+        ValueError: A word is not among those allowed, or a number out of the range that the method states.
+    """
+
+    def __post_init__(self) -> None:
+        """Checks and converts every field."""
+        hints = get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = _converted(field.name, getattr(self, field.name), hints[field.name])
+            object.__setattr__(self, field.name, value)
+
+    def require_positive(self, *names: str) -> None:
+        """Raises ValueError unless the named fields, or every entry of them, are above 0."""
+        for name in names:
+            value = getattr(self, name)
+            if not all(entry > 0 for entry in (value if isinstance(value, tuple) else (value,))):
+                raise ValueError(f"`{name}` must be positive; got {value!r}.")
+
+
+def _converted(name: str, value: Any, hint: Any) -> Any:
+    origin = get_origin(hint)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise ValueError(unknown_name(name, value, get_args(hint)))
+        return value
+    if origin is tuple:
+        return _converted_tuple(name, value, hint)
+    if origin in (Union, types.UnionType):
+        options = [option for option in get_args(hint) if option is not type(None)]
+        return None if value is None else _converted(name, value, options[0])
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise _wrong_type(name, value, hint)
+    return value
+
+
+def _converted_tuple(name: str, value: Any, hint: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _wrong_type(name, value, hint)
+    hints = get_args(hint)
+    if hints[-1] is Ellipsis:
+        hints = (hints[0],) * len(value)
+    if len(hints) != len(value):
+        raise ValueError(f"`{name}` must have {len(hints)} entries; got {value!r}.")
+    return tuple(_converted(name, entry, part) for entry, part in zip(value, hints, strict=True))
+
+
+def _wrong_type(name: str, value: Any, hint: Any) -> TypeError:
+    expected = hint.__name__ if isinstance(hint, type) else str(hint)
+    return TypeError(f"`{name}` must be {expected}; got {value!r} ({type(value).__name__}).")

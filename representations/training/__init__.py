@@ -1,0 +1,8 @@
+"""Pretraining of representations, with Lightning."""
+
+from anysense.representations.training.evaluation import measure
+from anysense.representations.training.loader import BatchLoader
+from anysense.representations.training.pretrain import PretrainResult, pretrain
+from anysense.representations.training.settings import PRESETS, PretrainSettings
+
+__all__ = ["PRESETS", "BatchLoader", "PretrainResult", "PretrainSettings", "measure", "pretrain"]

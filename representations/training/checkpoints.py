@@ -1,0 +1,125 @@
+"""Checkpoints that a kill cannot spoil, and the choice of the best epoch."""
+
+import io
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+MONITORED = "validation/total"
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write under another name, then rename; load tensors and plain values only."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
+    ) -> None:
+        """Write ``checkpoint``, complete or not at all.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        buffer = io.BytesIO()  # torch.save itself reports a full disk as RuntimeError, without the reason.
+        torch.save(checkpoint, buffer)
+        write_whole(Path(path), buffer.getbuffer())
+
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Callable[..., Any] | None = lambda storage, _: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read a checkpoint; ``weights_only`` is always on."""
+        loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        return loaded
+
+
+class KeepBest(Checkpoint):
+    """Saves every epoch as ``last.ckpt``, the one with the lowest validation loss also as ``best.ckpt``; stops early.
+
+    Args:
+        folder: Where the checkpoints go.
+        patience: Epochs without improvement after which training stops; None: never.
+    """
+
+    def __init__(self, folder: Path, patience: int | None) -> None:
+        self.folder = folder
+        self.patience = patience
+        self.best_value, self.best_epoch, self.stopped = math.inf, -1, False
+
+    @property
+    def state_key(self) -> str:
+        """Key of the state in a checkpoint."""
+        return "keep_best"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "stopped": self.stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare, save, and stop if it is time."""
+        value, epoch = float(trainer.callback_metrics[MONITORED]), trainer.current_epoch
+        improved = value < self.best_value
+        if improved:
+            self.best_value, self.best_epoch = value, epoch
+        self.stopped = self.patience is not None and epoch - self.best_epoch >= self.patience
+        if improved:  # Before `last`: a kill between the two repeats the epoch and writes both again.
+            trainer.save_checkpoint(self.folder / BEST)
+        trainer.save_checkpoint(self.folder / LAST)
+        trainer.should_stop = trainer.should_stop or self.stopped
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, on the CPU.
+
+    Raises:
+        ValueError: It is damaged, or not a checkpoint of pretraining.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises a dozen unrelated types for damaged files.
+        raise ValueError(
+            f"`{path}` is damaged or not a checkpoint ({type(error).__name__}); "
+            f"remove it to start from the beginning, or restore it from a copy."
+        ) from error
+    if not isinstance(content, dict) or not {"anysense", "state_dict", "callbacks"} <= content.keys():
+        raise ValueError(f"`{path}` is not a checkpoint of pretraining; remove it to start from the beginning.")
+    return content
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file under another name and rename it.
+
+    Raises:
+        OSError: It cannot be written; the message says where and what to do.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> OSError:
+    """The same error with a message that says what to do."""
+    return type(error)(
+        error.errno,
+        f"Cannot write `{path}` ({error.strerror}); free space or choose another `folder` (`--out`), "
+        "then go on with `--resume`",
+    )

@@ -1,0 +1,62 @@
+"""Batches straight from memory: no worker processes, no sample-by-sample collation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anysense.representations.data.transitions import Transitions
+
+
+class BatchLoader:
+    """Raw observations in an order drawn from seed and epoch, so that a resumed run sees the same batches.
+
+    A last batch of a single sample (nothing to contrast it with) is added to the batch before it.
+
+    Args:
+        transitions: Where to read.
+        batch_size: Samples in a batch; only the last one may be smaller, or larger by one.
+        seed: Seed of the order.
+        senses: Which senses to read; all recorded ones by default.
+
+    Raises:
+        ValueError: ``transitions`` is empty or ``batch_size`` is not positive.
+    """
+
+    def __init__(
+        self, transitions: Transitions, batch_size: int, seed: int, senses: tuple[str, ...] | None = None
+    ) -> None:
+        if len(transitions) == 0:
+            raise ValueError("`transitions` is empty; expected at least one transition.")
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+        self.transitions = transitions
+        self.batch_size = batch_size
+        self.senses = senses
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        whole, rest = divmod(len(self.transitions), self.batch_size)
+        return max(whole + (rest > 1), 1)
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        """One pass: every transition once."""
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
+        order = torch.randperm(len(self.transitions), generator=generator)
+        batches = list(torch.split(order, self.batch_size))
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for indices in batches:
+            yield self.transitions.observation(indices, self.senses)
+
+
+def mixed_seed(seed: int, epoch: int) -> int:
+    """One well-mixed 32-bit seed for one epoch of one run (torch's CPU generator ignores the higher bits)."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])

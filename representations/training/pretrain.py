@@ -1,0 +1,232 @@
+"""Pretrain a representation, from a fresh folder or from where a run was cut off."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from anysense.representations.contract import Representation
+from anysense.representations.data.transitions import Transitions
+from anysense.representations.files import save_representation
+from anysense.representations.training import machine
+from anysense.representations.training.callbacks import TABLE, Measure, ProgressBar
+from anysense.representations.training.checkpoints import (
+    BEST,
+    LAST,
+    AtomicCheckpointIO,
+    KeepBest,
+    read_checkpoint,
+    unwritable,
+)
+from anysense.representations.training.loader import BatchLoader
+from anysense.representations.training.module import PretrainingModule
+from anysense.representations.training.settings import PretrainSettings
+
+CHECKPOINTS, REPRESENTATION, TENSORBOARD = "checkpoints", "representation", "tensorboard"
+_MAY_DIFFER = ("device", "threads")
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What pretraining left behind.
+
+    Attributes:
+        representation: The trained representation, on the CPU, in eval mode; also saved in ``folder/representation``.
+        folder: The run folder.
+        history: One row of metrics per epoch, as in ``metrics.csv``.
+        epoch: The epoch whose weights were kept, counted from 0.
+        stopped_early: Whether patience ran out before the last epoch.
+    """
+
+    representation: Representation
+    folder: Path
+    history: list[dict[str, float]]
+    epoch: int
+    stopped_early: bool
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The row of the epoch that was kept."""
+        return self.history[self.epoch]
+
+
+def pretrain(
+    representation: Representation,
+    train: Transitions,
+    validation: Transitions,
+    settings: PretrainSettings,
+    folder: str | Path,
+    resume: bool = False,
+    callbacks: Sequence[pl.Callback] = (),
+) -> PretrainResult:
+    """Train ``representation`` in place and save it into ``folder/representation``.
+
+    The folder also gets ``metrics.csv`` (one row per epoch), ``tensorboard/`` and ``checkpoints/`` (last and best).
+    Global random generators, thread counts and log levels are as before when it returns.
+
+    Args:
+        representation: What to train; its initial weights are the starting point.
+        train: Training data; must have the senses of the representation.
+        validation: Held-out data, best from other trajectories (:meth:`Transitions.split`).
+        settings: How to train.
+        folder: Where everything is written; it may hold other files.
+        resume: Continue a run that was cut off, with the same data and settings; the result equals that of an
+            uninterrupted run.
+        callbacks: More callbacks for Lightning.
+
+    Raises:
+        FileExistsError: The folder already holds a pretraining, and ``resume`` is off.
+        FileNotFoundError: ``resume`` is on and the folder does not exist.
+        ValueError: Data, settings or device do not fit the representation, the machine or the run to be resumed, or the
+            checkpoint is damaged.
+        FloatingPointError: The loss became infinite or no number.
+        OSError: Something cannot be written.
+    """
+    folder = Path(folder)
+    _check_data(representation, train, validation)
+    checkpoint = _prepare_folder(folder, resume)
+    device = machine.resolve_device(settings.device)
+    identity = _identity(representation, train, validation, settings)
+    if checkpoint is not None:
+        _check_identity(folder, checkpoint, identity)
+    loader = BatchLoader(train, settings.batch_size, settings.seed, tuple(representation.modalities))
+    module = PretrainingModule(representation.train(), loader, settings, identity)
+    table = Measure(folder / TABLE, train, validation)
+    best = KeepBest(folder / CHECKPOINTS, settings.patience)
+    if checkpoint is not None and _finished(checkpoint, settings):
+        table.load_state_dict(checkpoint["callbacks"][table.state_key])
+        best.load_state_dict(checkpoint["callbacks"][best.state_key])
+    else:
+        resumed = None if checkpoint is None else folder / CHECKPOINTS / LAST
+        _fit(module, [table, ProgressBar(), *callbacks, best], folder, device, resumed)
+    epoch = best.best_epoch if settings.keep == "best" else len(table.rows) - 1
+    kept = folder / CHECKPOINTS / (BEST if settings.keep == "best" else LAST)
+    _restore(representation, kept, averaged=settings.ema_decay is not None)
+    save_representation(representation, folder / REPRESENTATION)
+    return PretrainResult(representation, folder, table.rows, epoch, best.stopped)
+
+
+def _fit(
+    module: PretrainingModule, callbacks: list[pl.Callback], folder: Path, device: torch.device, resumed: Path | None
+) -> None:
+    settings = module.settings
+    precision = machine.resolve_precision(settings.precision, device)
+    with (
+        machine.quiet_lightning(),
+        machine.thread_limit(settings.threads),
+        machine.own_randomness(device),
+    ):
+        trainer = pl.Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=[device.index] if device.type == "cuda" else 1,
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            max_epochs=settings.epochs,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
+            default_root_dir=folder,
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        try:
+            trainer.fit(module, ckpt_path=resumed, weights_only=True)
+        except SystemExit:
+            if trainer.interrupted:  # What Lightning makes of Ctrl+C.
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
+    """Check and make the folder; the last checkpoint if there is one to resume."""
+    last = folder / CHECKPOINTS / LAST
+    if resume:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"`{folder}` does not exist, so there is nothing to resume; leave out `--resume`.")
+        # Killed before the first epoch was complete: nothing to continue, so it starts again.
+        return read_checkpoint(last) if last.exists() else None
+    if any((folder / name).exists() for name in (CHECKPOINTS, TABLE, REPRESENTATION)):
+        raise FileExistsError(
+            f"`{folder}` already holds a pretraining; continue it with `--resume` (`resume=True`) or choose another "
+            "folder with `--out` (`folder`)."
+        )
+    try:
+        (folder / CHECKPOINTS).mkdir(parents=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return None
+
+
+def _check_data(representation: Representation, train: Transitions, validation: Transitions) -> None:
+    for name, data in (("train", train), ("validation", validation)):
+        missing = set(representation.modalities) - set(data.senses)
+        if missing:
+            raise ValueError(
+                f"`{name}` lacks the senses {sorted(missing)} of the representation, it has {sorted(data.senses)}; "
+                "collect data with all senses of the representation."
+            )
+        if len(data) < 2:
+            raise ValueError(f"`{name}` must have at least 2 transitions, got {len(data)}; collect more samples.")
+        for sense in representation.modalities:
+            values = data.senses[sense]
+            if values.is_floating_point() and not torch.isfinite(values).all():
+                raise ValueError(f"`{name}` has NaN or infinite values in {sense!r}; collect the data again.")
+    if not any(parameter.requires_grad for parameter in representation.parameters()):
+        raise ValueError(
+            "`representation` is frozen, so nothing can be trained; call `representation.requires_grad_(True)` first."
+        )
+
+
+def _identity(
+    representation: Representation, train: Transitions, validation: Transitions, settings: PretrainSettings
+) -> dict[str, Any]:
+    """What must be equal for a run to be continued; plain values only."""
+    fixed = {name: value for name, value in asdict(settings).items() if name not in _MAY_DIFFER}
+    return {
+        "settings": fixed,
+        "method": {"name": representation.method, **asdict(representation.settings)},
+        "data": {"train": _fingerprint(train), "validation": _fingerprint(validation)},
+    }
+
+
+def _fingerprint(transitions: Transitions) -> str:
+    """Number of transitions and a checksum of where they lead."""
+    checksum = zlib.crc32(transitions.states[transitions.current].numpy().tobytes())
+    return f"{len(transitions)} transitions, checksum {checksum:08x}"
+
+
+def _check_identity(folder: Path, checkpoint: dict[str, Any], identity: dict[str, Any]) -> None:
+    differences = [
+        f"{part} `{name}` was {before.get(name)!r}, is {now.get(name)!r}"
+        for part in identity
+        for before, now in [(checkpoint["anysense"].get(part, {}), identity[part])]
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    if differences:
+        raise ValueError(
+            f"`{folder}` cannot be resumed with other settings or data: {'; '.join(differences)}. "
+            "Use the same ones, or start anew in another folder with `--out`."
+        )
+
+
+def _finished(checkpoint: dict[str, Any], settings: PretrainSettings) -> bool:
+    stopped: bool = checkpoint["callbacks"]["keep_best"]["stopped"]
+    return stopped or len(checkpoint["callbacks"]["measure"]["rows"]) >= settings.epochs
+
+
+def _restore(representation: Representation, checkpoint: Path, averaged: bool) -> None:
+    """Put the kept weights into the representation, ready for use."""
+    prefix = "average.module." if averaged else "representation."
+    state = read_checkpoint(checkpoint)["state_dict"]
+    weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    representation.to("cpu").load_state_dict(weights)
+    representation.eval()

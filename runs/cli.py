@@ -1,0 +1,75 @@
+"""The command line: finds the command, reports errors, turns the outcome into an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Protocol, cast
+
+from anysense.runs.errors import report_error, unknown_name
+
+__all__ = ["COMMANDS", "main"]
+
+# name: (module, one line of help); modules are imported when their command is called, so that help is quick
+COMMANDS = {
+    "demo": ("demo", "collect, pretrain, train and evaluate: an agent that acts on sound alone"),
+    "pretrain": ("pretrain", "collect observations and pretrain a representation of image and sound"),
+    "train": ("train", "train an agent on a frozen representation, with any of its senses"),
+    "evaluate": ("evaluate", "evaluate a trained agent on every subset of senses, corrupted senses and dropouts"),
+    "bench": ("bench", "measure speed and memory: bench env | encode | pretrain | train"),
+    "report": ("report", "gather the evaluations of several seeds into tables and learning curves"),
+}
+
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    def main(self, arguments: Sequence[str]) -> None:
+        """Parse the arguments and do the work; errors are raised."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    show_traceback = "--traceback" in arguments or bool(os.environ.get("ANYSENSE_DEBUG"))
+    try:
+        return _dispatch(arguments)
+    except SystemExit as leaving:  # tyro leaves this way after --help and after parse errors
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        return report_error(error, show_traceback)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        print(f"anysense {version('anysense')}")
+        return 0
+    if arguments[0] not in COMMANDS:
+        raise unknown_name("command", arguments[0], COMMANDS)
+    module = importlib.import_module(f"anysense.runs.{COMMANDS[arguments[0]][0]}")
+    cast(Command, module).main(arguments[1:])
+    return 0
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())
+    return (
+        "usage: anysense COMMAND [OPTIONS]\n\n"
+        "Agents that keep acting when a sense goes missing.\n\n"
+        f"commands:\n{commands}\n\n"
+        "anysense COMMAND --help lists the options of a command; --preset smoke|default|paper chooses their values.\n"
+        "Everything that a run makes is kept in one folder below out/ (--out chooses another place)."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Learning curves: what a training run measured on its evaluation episodes as it went on."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from anysense.runs.files import atomic_write_csv
+
+__all__ = ["LearningCurve", "curve_of_agent", "read_curve", "write_curve"]
+
+LearningCurve = tuple[list[float], list[float]]
+"""Environment steps, and the average reward per step at each of them."""
+
+STEPS, VALUE = "steps", "average_reward"
+
+
+def curve_of_agent(agent: Path) -> LearningCurve | None:
+    """The curve of the training run that an exported agent lies in, or None if it lies elsewhere."""
+    metrics = agent.parent / "metrics.csv"
+    return read_curve(metrics) if metrics.is_file() else None
+
+
+def read_curve(path: Path) -> LearningCurve | None:
+    """Read a curve from a CSV file with the columns of `metrics.csv`; rows without a value are left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get(VALUE)]
+    if not rows:
+        return None
+    return [float(row[STEPS]) for row in rows], [float(row[VALUE]) for row in rows]
+
+
+def write_curve(path: Path, curve: LearningCurve) -> Path:
+    """Write a curve so that `read_curve` reads it."""
+    return atomic_write_csv(path, (STEPS, VALUE), [{STEPS: x, VALUE: y} for x, y in zip(*curve, strict=True)])

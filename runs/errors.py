@@ -1,0 +1,52 @@
+"""How a failure leaves the command line: one paragraph on stderr and an honest exit code."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+from collections.abc import Iterable
+
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "exit_code", "report_error", "unknown_name"]
+
+FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+_INPUT_ERRORS = (
+    ValueError,
+    TypeError,
+    FileNotFoundError,
+    FileExistsError,
+    NotADirectoryError,
+    IsADirectoryError,
+)
+
+
+def unknown_name(argument: str, name: str, valid: Iterable[str]) -> ValueError:
+    """The error for a name that is not in a list: says the valid ones and the nearest spelling."""
+    valid = list(valid)
+    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"`{argument}` expected one of {', '.join(map(repr, valid))}, got {name!r}.{hint}")
+
+
+def exit_code(error: BaseException) -> int:
+    """2 for wrong input, 130 for Ctrl-C, 1 for work that failed."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return BAD_INPUT if isinstance(error, _INPUT_ERRORS) else FAILED
+
+
+def report_error(error: BaseException, show_traceback: bool = False) -> int:
+    """Print `error` as one paragraph on stderr and return the exit code."""
+    if show_traceback:
+        traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, KeyboardInterrupt):
+        print("Interrupted. What was written so far is kept; --resume continues a run.", file=sys.stderr)
+        return INTERRUPTED
+    message = " ".join(str(error).split()) or "no further message"
+    kind = "" if isinstance(error, (ValueError, FileNotFoundError, FileExistsError)) else f"{type(error).__name__}: "
+    hint = "" if show_traceback or exit_code(error) == BAD_INPUT else " (--traceback shows where.)"
+    print(f"Error: {kind}{message}{hint}", file=sys.stderr)
+    return exit_code(error)

@@ -1,0 +1,77 @@
+"""Finding what an earlier run made: by path, or the newest one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anysense.runs.progress import say
+from anysense.runs.run_folder import RunFolder, newest_run
+
+__all__ = ["find_agent", "find_representation", "lineage_of"]
+
+
+def find_representation(path: Path | None, out: Path) -> Path:
+    """Folder of a saved representation: `path`, or what the run folder `path` made, or else the newest one under `out`.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    return _find(path, out, "representation", ("pretrain", "demo"), "anysense pretrain")
+
+
+def find_agent(path: Path | None, out: Path) -> Path:
+    """Folder of an exported agent: `path`, or what the run folder `path` made, or else the newest one under `out`.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    return _find(path, out, "agent", ("train", "demo"), "anysense train")
+
+
+def lineage_of(agent: Path) -> list[dict[str, Any]]:
+    """Records of the runs that an agent comes from, the first one first, as far as they are still there."""
+    records: list[dict[str, Any]] = []
+    run = _run_around(agent)
+    while run is not None:
+        records.insert(0, run.record)
+        representation = run.record["settings"].get("representation")
+        run = _run_around(Path(representation)) if isinstance(representation, str) else None
+    return records
+
+
+def _run_around(path: Path) -> RunFolder | None:
+    """The run whose folder, or a stage of it, holds `path`."""
+    for folder in (path.parent, path.parent.parent):
+        if (folder / "run.json").is_file():
+            return RunFolder.open(folder)
+    return None
+
+
+def _find(path: Path | None, out: Path, kind: str, commands: Sequence[str], maker: str) -> Path:
+    if path is None:
+        run = newest_run(out, commands)
+        if run is None:
+            raise FileNotFoundError(
+                f"`{kind}` was not given and `{out}` holds no finished run with one. "
+                f"Run `{maker}` first, or give a path."
+            )
+        found = _inside(run.path, kind)
+        if found is None:
+            raise FileNotFoundError(f"`{run.path}` is finished but holds no {kind}. Give the path of another one.")
+        say(f"Taking the newest {kind}: {found}")
+        return found
+    found = _inside(path, kind)
+    if found is None:
+        raise FileNotFoundError(
+            f"`{path}` holds no {kind}: expected a folder with {kind}.json, or the folder of a finished run of "
+            f"`{maker}`."
+        )
+    return found
+
+
+def _inside(path: Path, kind: str) -> Path | None:
+    stages = {"representation": "pretrain", "agent": "train"}
+    candidates = (path, path / kind, path / stages[kind] / kind)
+    return next((candidate for candidate in candidates if (candidate / f"{kind}.json").is_file()), None)

@@ -1,0 +1,207 @@
+"""Run folders: where one run keeps everything it was given and everything it made.
+
+A run folder is a folder with a `run.json`, which is written first and says what the folder is. Nothing is deleted or
+overwritten by another run: an existing folder is only entered to resume it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from anysense.runs.files import atomic_write_json, read_json
+from anysense.runs.machine import describe_machine, describe_versions, peak_memory
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "newest_run", "plain"]
+
+FORMAT = "anysense run"
+FORMAT_VERSION = 1
+
+
+class RunFolder:
+    """One run on disk: `path` and the content of its `run.json`, kept in step."""
+
+    def __init__(self, path: Path, record: dict[str, Any]):
+        self.path = path
+        self.record = record
+
+    @classmethod
+    def create(
+        cls,
+        out: str | Path,
+        command: str,
+        name: str | None,
+        settings: Any,
+        seed: int,
+        arguments: Sequence[str],
+        chosen: Sequence[str] = (),
+    ) -> RunFolder:
+        """Make the folder `out/command/name`; without a name the next free number is taken.
+
+        Args:
+            out: folder of all runs.
+            command: name of the command, also of the folder below `out`.
+            name: name of the run.
+            settings: resolved settings.
+            seed: seed of the run.
+            arguments: what was typed after the name of the command.
+            chosen: arguments that were not typed but must be the same when the run is continued, such as the newest
+                representation.
+
+        Raises:
+            FileExistsError: the folder exists already.
+            ValueError: `name` is not the name of a folder.
+        """
+        path = _claim(Path(out) / command, name)
+        record: dict[str, Any] = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "command": command,
+            "command_line": shlex.join(["anysense", *command.split("/"), *arguments]),
+            "arguments": [*arguments, *chosen],
+            "settings": plain(settings),
+            "seed": seed,
+            "status": "running",
+            "started": _now(),
+            "versions": describe_versions(),
+            "machine": describe_machine(),
+        }
+        run = cls(path, record)
+        run._write()
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path, command: str | None = None) -> RunFolder:
+        """Read an existing run folder.
+
+        Raises:
+            FileNotFoundError: `path` is no folder or holds no `run.json`.
+            ValueError: the record is damaged, of another format version or of another command than `command`.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise FileNotFoundError(f"`{path}` is not a folder; expected a run folder, for example out/train/001.")
+        if not (path / "run.json").is_file():
+            raise FileNotFoundError(f"`{path}` holds no run.json, so it is not a run folder of anysense.")
+        record = read_json(path / "run.json")
+        _check_record(path, record, command)
+        return cls(path, record)
+
+    @property
+    def status(self) -> str:
+        """One of `running`, `finished`, `failed`, `interrupted`; a killed run stays `running`."""
+        return str(self.record["status"])
+
+    def mark(self, status: str, **facts: Any) -> None:
+        """Set the status and add facts about the run, such as its duration or peak memory."""
+        self.record |= {"status": status, "ended": _now(), **facts}
+        self._write()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Mark the run as finished at the end, or as failed or interrupted when an error passes through."""
+        start = time.perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            self.mark(status, error=f"{type(error).__name__}: {error}")
+            raise
+        self.record.pop("error", None)
+        self.mark("finished", seconds=round(time.perf_counter() - start, 1), peak_memory=peak_memory())
+
+    def results(self, name: str) -> Path:
+        """Path of a file below `results/`."""
+        return self.path / "results" / name
+
+    def figure(self, name: str) -> Path:
+        """Path of a file below `figures/`."""
+        return self.path / "figures" / name
+
+    def _write(self) -> None:
+        atomic_write_json(self.path / "run.json", self.record)
+
+
+def newest_run(out: str | Path, commands: Sequence[str], status: str = "finished") -> RunFolder | None:
+    """The run of one of `commands` under `out` that ended (or started) last, among those with this status."""
+    runs = [run for command in commands for run in _runs(Path(out) / command) if run.status == status]
+    return max(runs, key=lambda run: str(run.record.get("ended", run.record["started"])), default=None)
+
+
+def plain(value: Any) -> Any:
+    """Turn settings into what JSON holds: dataclasses to dictionaries, paths to text, tuples to lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return str(value)
+
+
+def _claim(parent: Path, name: str | None) -> Path:
+    if name is not None:
+        return _claim_named(parent, name)
+    parent.mkdir(parents=True, exist_ok=True)
+    taken = [int(path.name) for path in parent.iterdir() if path.name.isdigit()]
+    number = max(taken, default=0) + 1
+    while True:
+        path = parent / f"{number:03d}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _claim_named(parent: Path, name: str) -> Path:
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"`name` expected the name of one folder without separators, got {name!r}.")
+    path = parent / name
+    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        raise FileExistsError(
+            f"`{path}` exists already. Continue it with --resume, choose another --name or remove the folder."
+        ) from None
+    return path
+
+
+def _check_record(path: Path, record: Any, command: str | None) -> None:
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(f"`{path}/run.json` is not the record of an anysense run: expected format {FORMAT!r}.")
+    found = record.get("format_version")
+    if found != FORMAT_VERSION:
+        raise ValueError(
+            f"`{path}` was written with run format version {found!r}; this anysense reads version {FORMAT_VERSION}. "
+            "Use the version of anysense that wrote it (see versions in its run.json) or start a new run."
+        )
+    missing = {"command", "arguments", "settings", "seed", "status", "started"} - record.keys()
+    if missing:
+        raise ValueError(f"`{path}/run.json` lacks {', '.join(sorted(missing))}. Restore it or start a new run.")
+    if command is not None and record["command"] != command:
+        raise ValueError(f"`{path}` is a run of `anysense {record['command']}`, expected one of `anysense {command}`.")
+
+
+def _runs(parent: Path) -> list[RunFolder]:
+    found = []
+    for path in sorted(parent.iterdir()) if parent.is_dir() else []:
+        try:
+            found.append(RunFolder.open(path))
+        except (FileNotFoundError, ValueError):
+            continue  # not ours, or of another version: not a candidate
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

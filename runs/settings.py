@@ -1,0 +1,175 @@
+"""Settings that every command shares, and how they come from presets and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tyro
+
+from anysense.runs.errors import unknown_name
+from anysense.runs.run_folder import RunFolder, plain
+
+__all__ = [
+    "PRESETS",
+    "CommonSettings",
+    "Flat",
+    "Preset",
+    "ResumableSettings",
+    "as_preset",
+    "parse",
+    "peek",
+    "resumed",
+    "use_machine",
+    "widened",
+]
+
+Preset = Literal["smoke", "default", "paper"]
+PRESETS: tuple[Preset, ...] = ("smoke", "default", "paper")
+
+DataT = TypeVar("DataT")
+ResumableT = TypeVar("ResumableT", bound="ResumableSettings")
+
+Flat = tyro.conf.arg(name="")
+"""Marks settings whose options carry no prefix."""
+
+# What may differ between a run and its continuation: none of it changes the result that the settings ask for.
+_FREE = ("out", "name", "resume", "device", "threads", "traceback")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommonSettings:
+    """Options that mean the same in every command."""
+
+    preset: Preset = "default"
+    """Where the other values come from: smoke (seconds, to try things), default (ours), paper (as published)."""
+    out: Path = Path("out")
+    """Folder that holds all runs."""
+    name: str | None = None
+    """Name of the run folder; the next free number if not given."""
+    seed: int = 0
+    """Seed of everything random in this run."""
+    device: str = "auto"
+    """Where networks run: cpu, cuda, cuda:1, ..., or auto: a GPU if there is one."""
+    threads: int | None = None
+    """Processor threads of torch; what is fastest for the command if not given."""
+    traceback: bool = False
+    """Show the Python traceback of an error."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"`seed` expected 0 or more, got {self.seed}.")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"`threads` expected 1 or more, got {self.threads}.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResumableSettings(CommonSettings):
+    """Options of the commands that can be continued after a kill."""
+
+    resume: bool = False
+    """Continue the run --name, or else the newest unfinished one, with the settings that it was started with."""
+
+
+def as_preset(name: str) -> Preset:
+    """The preset with this name, which `peek` has checked."""
+    return next(preset for preset in PRESETS if preset == name)
+
+
+def peek(arguments: Sequence[str], option: str, default: str, valid: Sequence[str]) -> str:
+    """The value of one option, read before all others because it decides about their defaults.
+
+    Raises:
+        ValueError: the value is not one of `valid`; the message names them and the nearest spelling.
+    """
+    value = default
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        elif argument.startswith(f"{option}="):
+            value = argument.partition("=")[2]
+    if value not in valid:
+        raise unknown_name(option.lstrip("-"), value, valid)
+    return value
+
+
+def parse(default: DataT, arguments: Sequence[str], command: str) -> DataT:
+    """Read `arguments` over the values of `default`; prints help or a parse error and leaves with `SystemExit`."""
+    return tyro.cli(
+        type(default),
+        default=default,
+        args=list(arguments),
+        prog=f"anysense {command}",
+        description=inspect.getdoc(type(default)),
+    )
+
+
+def resumed(
+    settings: ResumableT, arguments: Sequence[str], command: str, read: Callable[[Sequence[str]], ResumableT]
+) -> tuple[ResumableT, RunFolder]:
+    """The stored settings of the run to continue, with `out`, `device` and the like as given now.
+
+    Raises:
+        FileNotFoundError: there is no such run, or none that is unfinished.
+        ValueError: an option was given that differs from what the run was started with.
+    """
+    run = _run_to_resume(settings, command)
+    stored = read(run.record["arguments"])
+    given = parse(stored, arguments, command)
+    before, now = plain(stored), plain(given)
+    changed = [
+        name for name in _flat(before) if name.split(".")[0] not in _FREE and _flat(before)[name] != _flat(now)[name]
+    ]
+    if changed:
+        difference = "; ".join(f"{name}: {_flat(before)[name]!r} -> {_flat(now)[name]!r}" for name in changed)
+        raise ValueError(
+            f"`--resume` continues `{run.path}` with the settings it was started with, but other ones were given "
+            f"({difference}). Leave these options out or start a new run."
+        )
+    return given, run
+
+
+def use_machine(settings: CommonSettings) -> str:
+    """Apply `threads` and resolve `device` to the name of a device of this machine.
+
+    Raises:
+        ValueError: the device is unknown or not on this machine.
+    """
+    import torch
+
+    from anysense.representations.training.machine import resolve_device
+
+    device = resolve_device(settings.device)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    return str(device)
+
+
+def widened(cls: type[DataT], value: Any) -> DataT:
+    """`value`, of a base class of `cls`, as an instance of `cls`."""
+    return cls(**{field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+
+
+def _run_to_resume(settings: CommonSettings, command: str) -> RunFolder:
+    parent = settings.out / command
+    if settings.name is not None:
+        return RunFolder.open(parent / settings.name, command)
+    candidates = [path for path in parent.iterdir() if (path / "run.json").is_file()] if parent.is_dir() else []
+    runs = [run for run in (RunFolder.open(path, command) for path in candidates) if run.status != "finished"]
+    if not runs:
+        raise FileNotFoundError(
+            f"`--resume` found no unfinished run in `{parent}`. Name one with --name, or start one."
+        )
+    return max(runs, key=lambda run: str(run.record["started"]))
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, entry in value.items():
+        flat |= _flat(entry, f"{prefix}.{key}" if prefix else key)
+    return flat

@@ -1,0 +1,348 @@
+"""The optimal controller against loops, closed forms and simpler controllers."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anysense.agents import optimal
+from anysense.agents.dynamic_programming import BellmanOperator, StateGrid, solve, torque_candidates
+from anysense.agents.optimal import OptimalController, cache_folder
+from anysense.agents.references import RandomController, ZeroController, reference_returns, simulate
+from anysense.envs.physics import LENGTH, MASS, PHYSICS, advance, reward, wrap_angle
+
+CORNERS = (np.pi * (np.arange(50) + 0.5) / 25 - np.pi, (np.arange(20) + 0.5) / 10 - 1)
+LATTICE = np.stack(np.meshgrid(*CORNERS, indexing="ij"), axis=-1).reshape(-1, 2)
+"""1 000 start states spread evenly, so that averages have no sampling error to speak of."""
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def controller(cache: Path) -> OptimalController:
+    return OptimalController(doublings=2, cache=cache)
+
+
+@pytest.fixture(scope="module")
+def weak_controller(cache: Path) -> OptimalController:
+    return OptimalController(1.0, doublings=2, cache=cache)
+
+
+class EnergySwingUp:
+    """Hand-made: pump energy in the direction of motion, then hold with a PD law near the top."""
+
+    def __init__(self, max_torque: float) -> None:
+        self.max_torque = max_torque
+
+    def act(self, state):
+        theta, omega = wrap_angle(state[:, 0]), state[:, 1]
+        inertia = MASS * LENGTH**2 / 3
+        energy = inertia * omega**2 / 2 + 5 * (np.cos(theta) - 1)
+        pumping = np.where(energy < 0, 1.0, -1.0) * np.where(omega >= 0, 1.0, -1.0) * self.max_torque
+        torque = np.where(np.abs(theta) + 0.2 * np.abs(omega) < 0.4, -15 * theta - 4 * omega, pumping)
+        return np.clip(torque, -self.max_torque, self.max_torque)[:, None]
+
+
+def symmetric_values(grid: StateGrid, seed: int) -> np.ndarray:
+    """Random values with V(theta, omega) = V(-theta, -omega)."""
+    values = np.random.default_rng(seed).normal(size=grid.shape)
+    return (values + values[-np.arange(grid.angles) % grid.angles, ::-1]).astype(np.float32)
+
+
+def loop_interpolate(grid: StateGrid, values: np.ndarray, theta: float, omega: float) -> float:
+    angles, speeds = grid.nodes()
+    column = ((theta + np.pi) % (2 * np.pi)) / (angles[1] - angles[0])
+    row = (omega - speeds[0]) / (speeds[1] - speeds[0])
+    total = 0.0
+    for i in range(grid.angles):
+        distance = abs(column - i)
+        near_angle = max(0.0, 1 - min(distance, grid.angles - distance))
+        for j in range(grid.speeds):
+            total += near_angle * max(0.0, 1 - abs(row - j)) * values[i, j]
+    return total
+
+
+@pytest.mark.parametrize("order", PHYSICS)
+def test_bellman_operator_equals_plain_loops(order):
+    grid, max_torque = StateGrid(8, 5), 1.7
+    operator = BellmanOperator(grid, max_torque, order, torques=5)
+    values = symmetric_values(grid, 1)
+    improved, choice = operator.improve(values)
+    angles, speeds = grid.nodes()
+
+    def loop_sums(table, i, j):
+        sums = []
+        for torque in torque_candidates(max_torque, 5):
+            after = advance(angles[i], speeds[j], torque, order)
+            sums.append(float(reward(angles[i], speeds[j], torque)) + loop_interpolate(grid, table, *after))
+        return sums
+
+    expected = [[max(loop_sums(values, i, j)) for j in range(5)] for i in range(8)]
+    np.testing.assert_allclose(improved, expected, rtol=1e-5, atol=1e-5)
+    assert improved.dtype == np.float32
+
+    twice = values
+    for _ in range(2):
+        half = [[loop_sums(twice, i, j)[choice.reshape(8, 3)[i, j - 2]] for j in (2, 3, 4)] for i in range(8)]
+        mirrored = [[half[-i % 8][2], half[-i % 8][1]] for i in range(8)]
+        twice = np.hstack((mirrored, half))
+    np.testing.assert_allclose(operator.evaluate(values, choice, 2), twice, rtol=1e-5, atol=1e-5)
+
+
+def test_interpolation_is_exact_at_nodes_and_for_functions_linear_in_each_cell():
+    grid = StateGrid(12, 9)
+    angles, speeds = np.meshgrid(*grid.nodes(), indexing="ij")
+    values = (np.abs(angles) * (1 + speeds)).astype(np.float32)
+    padded = grid.pad(values)
+    np.testing.assert_allclose(grid.interpolate(padded, grid.locate(angles + 4 * np.pi, speeds)), values, atol=1e-4)
+    states = np.random.default_rng(0).uniform((-9, -8), (9, 8), (500, 2))
+    theta, omega = states.T
+    found = grid.interpolate(padded, grid.locate(theta, omega))
+    np.testing.assert_allclose(found, np.abs(wrap_angle(theta)) * (1 + omega), atol=1e-4)
+
+
+def test_solution_equals_backward_induction_from_zero():
+    grid = StateGrid(100, 51)
+    solved = solve([StateGrid(50, 25), grid], 2.0, "gymnasium", lambda level, change: None)
+    operator, values = BellmanOperator(grid, 2.0, "gymnasium"), np.zeros(grid.shape, np.float32)
+    for _ in range(300):
+        values, _ = operator.improve(values)
+    np.testing.assert_allclose(solved, values, rtol=1e-4, atol=0.02)
+
+
+def test_values_are_symmetric_and_best_at_upright_rest(controller):
+    values, grid = controller.values, controller.grid
+    np.testing.assert_allclose(values, values[-np.arange(grid.angles) % grid.angles, ::-1], rtol=1e-5)
+    assert np.unravel_index(values.argmax(), values.shape) == (grid.angles // 2, grid.speeds // 2)
+    assert values.max() == pytest.approx(0.0, abs=1e-6)
+    assert np.sort(values.ravel())[-2] < 0
+
+
+def test_bellman_residual_is_small_between_the_nodes(controller):
+    states = np.random.default_rng(3).uniform((-np.pi, -7), (np.pi, 7), (4000, 2))
+    sums = []
+    for torque in np.linspace(-2, 2, 81):
+        after = np.stack(advance(*states.T, torque), axis=1)
+        sums.append(reward(*states.T, torque) + controller.value(after))
+    residual = np.max(sums, axis=0) - controller.value(states)
+    assert np.abs(residual).mean() < 0.002 * np.abs(controller.value(states)).mean()
+
+
+def test_values_predict_what_the_controller_reaches(controller):
+    states = np.random.default_rng(4).uniform((-np.pi, -4), (np.pi, 4), (500, 2))
+    assert simulate(controller, states).mean() == pytest.approx(controller.value(states).mean(), rel=0.01)
+
+
+def test_balancing_agrees_with_the_linear_quadratic_regulator(controller):
+    transition, control = np.array([[1.0375, 0.05], [0.75, 1.0]]), np.array([[0.0075], [0.15]])
+    cost = riccati = np.diag([1.0, 0.1])
+    for _ in range(1000):
+        gain = np.linalg.solve(0.001 + control.T @ riccati @ control, control.T @ riccati @ transition)
+        riccati = cost + transition.T @ riccati @ (transition - control @ gain)
+    states = np.random.default_rng(5).uniform((-0.1, -0.2), (0.1, 0.2), (300, 2))
+    torques = -(states @ gain.T)
+    inside = np.abs(torques[:, 0]) < 1.5
+    assert inside.sum() > 150
+    assert np.abs(controller.act(states) - torques)[inside].mean() < 0.15
+    values = -np.einsum("ni,ij,nj->n", states, riccati, states)
+    reached = simulate(controller, states[inside], 200)
+    assert 1.2 * values[inside].sum() < reached.sum() < 0.97 * values[inside].sum()
+
+
+def test_torques_keep_the_limit_and_the_symmetry(weak_controller):
+    states = np.random.default_rng(6).uniform((-3, -8), (3, 8), (500, 2))
+    torques = weak_controller.act(states)
+    assert torques.shape == (500, 1)
+    assert torques.dtype == np.float64
+    assert np.abs(torques).max() == 1.0
+    agreeing = np.abs(weak_controller.act(-states) + torques) < 1e-9
+    assert agreeing.mean() > 0.97  # ties on the switching line may go either way
+    np.testing.assert_allclose(weak_controller.act(states + np.array([2 * np.pi, 0])), torques, atol=0.03)
+
+
+def test_controller_beats_all_others_from_the_same_starts(controller, weak_controller):
+    rewards = {
+        name: simulate(acting, LATTICE).mean() / 300
+        for name, acting in {
+            "strong": controller,
+            "weak": weak_controller,
+            "strong by hand": EnergySwingUp(2.0),
+            "weak by hand": EnergySwingUp(1.0),
+            "zero": ZeroController(),
+            "random": RandomController(seed=1),
+        }.items()
+    }
+    assert rewards["strong"] == pytest.approx(-0.460, abs=0.006)
+    assert rewards["weak"] == pytest.approx(-0.800, abs=0.012)
+    assert rewards["strong"] - 0.01 > rewards["strong by hand"] > -0.8
+    assert rewards["weak"] - 0.01 > rewards["weak by hand"] > -1.5
+    # Published reference points, each the mean of 100 random starts: standard errors 0.17 and 0.16.
+    assert rewards["zero"] == pytest.approx(-6.49, abs=0.5)
+    assert rewards["random"] == pytest.approx(-6.07, abs=0.5)
+
+
+def test_optimal_is_best_start_by_start_up_to_the_grid(controller):
+    starts = LATTICE[::7]
+    by_hand = simulate(EnergySwingUp(2.0), starts) / 300
+    assert (simulate(controller, starts) / 300 - by_hand).min() > -0.02
+
+
+def test_orders_of_integration_give_different_values_only_where_speed_is_limited(controller, cache):
+    other = OptimalController(physics="gym-0.19", doublings=2, cache=cache)
+    assert simulate(other, LATTICE[::20], physics="gym-0.19").mean() / 300 == pytest.approx(-0.46, abs=0.02)
+    slow = np.random.default_rng(7).uniform((-0.15, -0.4), (0.15, 0.4), (200, 2))
+    np.testing.assert_allclose(other.value(slow), controller.value(slow), atol=1e-3)
+    assert np.abs(other.values - controller.values).max() > 0.1
+
+
+def test_very_weak_torque_still_ends_and_is_no_worse_than_none(cache):
+    weak = OptimalController(0.05, doublings=0, cache=cache)
+    assert simulate(weak, LATTICE[::20]).mean() >= simulate(ZeroController(), LATTICE[::20]).mean()
+
+
+def test_references_are_named_and_reproducible(controller):
+    first = reference_returns(LATTICE[:9], steps=20, seed=3, optimal=controller)
+    again = reference_returns(LATTICE[:9], steps=20, seed=3, optimal=controller)
+    assert list(first) == ["optimal", "zero", "random"]
+    for name, result in first.items():
+        assert result.name == name
+        assert result.senses == ()
+        np.testing.assert_array_equal(result.returns, again[name].returns)
+        np.testing.assert_array_equal(result.starts, LATTICE[:9])
+    assert (
+        first["random"].returns != reference_returns(LATTICE[:9], 20, seed=4, optimal=controller)["random"].returns
+    ).any()
+
+
+def test_simulation_equals_a_loop_over_single_states_and_reports_progress():
+    class Constant:
+        def act(self, state):
+            return np.full((len(state), 1), 3.0)  # clipped to 2
+
+    calls = []
+    returns = simulate(
+        Constant(), LATTICE[:5], 30, "gym-0.19", progress=lambda done, total: calls.append((done, total))
+    )
+    for start, total in zip(LATTICE[:5], returns, strict=True):
+        theta, omega, expected = *start, 0.0
+        for _ in range(30):
+            expected += float(reward(theta, omega, 2.0))
+            theta, omega = advance(theta, omega, 2.0, "gym-0.19")
+        assert total == pytest.approx(expected)
+    assert calls == [(step, 30) for step in range(1, 31)]
+
+
+def test_random_torques_are_uniform_within_the_limit():
+    torques = RandomController(0.5, seed=0).act(np.zeros((20_000, 2)))
+    assert np.abs(torques).max() <= 0.5
+    assert np.abs(np.quantile(torques, [0.25, 0.5, 0.75]) - [-0.25, 0, 0.25]).max() < 0.02
+
+
+def refuse_to_solve(*arguments):
+    raise AssertionError("solved although a table was cached")
+
+
+def test_solved_table_is_read_from_the_cache(tmp_path, monkeypatch):
+    first = OptimalController(doublings=0, cache=tmp_path)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
+    monkeypatch.setattr(optimal, "solve", refuse_to_solve)
+    np.testing.assert_array_equal(OptimalController(doublings=0, cache=tmp_path).values, first.values)
+    with pytest.raises(AssertionError):
+        OptimalController(1.5, doublings=0, cache=tmp_path)
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [cut, flip, lambda content: b"", lambda content: b"no table", lambda content: content[5:]]
+)
+def test_damaged_table_is_solved_anew(tmp_path, damage, monkeypatch):
+    first = OptimalController(doublings=0, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    np.testing.assert_array_equal(OptimalController(doublings=0, cache=tmp_path).values, first.values)
+    monkeypatch.setattr(optimal, "solve", refuse_to_solve)
+    OptimalController(doublings=0, cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"values": np.zeros((3, 3), np.float32)},
+        {"values": np.full((100, 51), np.nan, np.float32)},
+        {"values": np.zeros((100, 51))},
+        {"values": np.array([None])},
+        {"settings": np.array("of another version")},
+    ],
+)
+def test_table_with_other_content_is_solved_anew(tmp_path, content):
+    first = OptimalController(doublings=0, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    with np.load(path, allow_pickle=False) as table:
+        entries = dict(table)
+    np.savez(path, **(entries | content))
+    np.testing.assert_array_equal(OptimalController(doublings=0, cache=tmp_path).values, first.values)
+
+
+def test_cache_that_cannot_be_written_gives_a_warning(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.warns(RuntimeWarning, match="could not be kept in .*ANYSENSE_CACHE"):
+        acting = OptimalController(doublings=0, cache=tmp_path / "file" / "folder")
+    assert acting.act([[0.0, 0.0]]).shape == (1, 1)
+
+
+def test_cache_folder_follows_variable_and_platform(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANYSENSE_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("ANYSENSE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    monkeypatch.setenv("LOCALAPPDATA", "/local")
+    for platform, expected in {
+        "linux": Path("/xdg/anysense"),
+        "win32": Path("/local/anysense"),
+        "darwin": Path.home() / "Library/Caches/anysense",
+    }.items():
+        monkeypatch.setattr(sys, "platform", platform)
+        assert cache_folder() == expected
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache/anysense"
+
+
+@pytest.mark.parametrize("torque", [0.0, -1.0, 2.1, float("nan")])
+def test_torque_limit_out_of_range_is_refused(torque, tmp_path):
+    for build in (lambda: OptimalController(torque, cache=tmp_path), lambda: RandomController(torque)):
+        with pytest.raises(ValueError, match=r"`max_torque` must be above 0 and at most 2.0 N m.*got"):
+            build()
+
+
+def test_wrong_arguments_are_refused(controller, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"`physics` must be one of 'gymnasium', 'gym-0.19'; got 'gym-0.18'.*'gym-0.19'"
+    ):
+        OptimalController(physics="gym-0.18", cache=tmp_path)
+    with pytest.raises(ValueError, match=r"`doublings` must be a whole number from 0 to 6, got 7"):
+        OptimalController(doublings=7, cache=tmp_path)
+    with pytest.raises(ValueError, match=r"`state` must have shape \(N, 2\).*got shape \(2,\)"):
+        controller.act([0.0, 1.0])
+    with pytest.raises(ValueError, match=r"`steps` must be a whole number of at least 1, got 0"):
+        simulate(controller, LATTICE, 0)
+    with pytest.raises(ValueError, match=r"`physics` must be one of"):
+        simulate(controller, LATTICE, 3, "gym")
+    with pytest.raises(ValueError, match=r"`returns` must hold at least one episode"):
+        reference_returns(np.zeros((0, 2)), optimal=controller)
+    with pytest.raises(ValueError, match=r"`angles` must be an even number of at least 4, got 5"):
+        StateGrid(5, 5)
+    with pytest.raises(ValueError, match=r"`speeds` must be an odd number of at least 3, got 4"):
+        StateGrid(6, 4)

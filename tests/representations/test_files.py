@@ -1,0 +1,203 @@
+"""Saved representations: complete, atomic, and every kind of damage has its own message."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from anysense.representations import (
+    Modality,
+    Representation,
+    RepresentationFileError,
+    build,
+    load_representation,
+    make_settings,
+    save_representation,
+)
+
+WEIGHTS, DESCRIPTION = "representation.safetensors", "representation.json"
+
+
+@pytest.fixture
+def representation(pendulum_modalities: dict[str, Modality]) -> Representation:
+    return build("gmc", pendulum_modalities, make_settings("gmc", "smoke"), seed=1)
+
+
+@pytest.fixture
+def saved(representation: Representation, tmp_path: Path) -> Path:
+    folder = tmp_path / "new" / "folder"
+    save_representation(representation, folder)
+    return folder
+
+
+def describe(folder: Path, **changes: Any) -> None:
+    """Changes entries of the description; None removes one."""
+    path = folder / DESCRIPTION
+    description = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
+
+
+def replace_weights(folder: Path, weights: dict[str, Tensor]) -> None:
+    content = safetensors.torch.save(weights)
+    (folder / WEIGHTS).write_bytes(content)
+    describe(folder, weights_sha256=hashlib.sha256(content).hexdigest())
+
+
+def test_folder_holds_two_files_and_no_pickle(saved: Path) -> None:
+    assert {path.name for path in saved.iterdir()} == {WEIGHTS, DESCRIPTION}
+    description = json.loads((saved / DESCRIPTION).read_text())
+    assert description["format"] == "anysense-representation"
+    assert description["format_version"] == 1
+    assert description["method"] == "gmc"
+    assert description["weights_sha256"] == hashlib.sha256((saved / WEIGHTS).read_bytes()).hexdigest()
+    assert [modality["name"] for modality in description["modalities"]] == ["image", "sound"]
+
+
+def test_loaded_is_frozen_and_touches_no_generator(saved: Path, representation: Representation) -> None:
+    state = torch.random.get_rng_state()
+    loaded = load_representation(str(saved))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert not any(module.training for module in loaded.modules())
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert representation.training
+    for name, tensor in representation.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+def test_loads_onto_a_device(saved: Path) -> None:
+    assert load_representation(saved, device="meta").device.type == "meta"
+
+
+def test_saving_again_replaces(saved: Path, pendulum_modalities: dict[str, Modality]) -> None:
+    other = build("gmc", pendulum_modalities, make_settings("gmc", "smoke", latent_dim=3))
+    save_representation(other, saved)
+    assert load_representation(saved).latent_dim == 3
+    assert {path.name for path in saved.iterdir()} == {WEIGHTS, DESCRIPTION}
+
+
+@pytest.mark.parametrize("survived", [0, 1, 2, 3])
+def test_a_kill_while_saving_loses_nothing(
+    saved: Path,
+    pendulum_modalities: dict[str, Modality],
+    monkeypatch: pytest.MonkeyPatch,
+    survived: int,
+) -> None:
+    """The process dies at the renaming after ``survived`` ones; afterwards the old or the new one loads whole."""
+    other = build("gmc", pendulum_modalities, make_settings("gmc", "smoke", latent_dim=3))
+    real, done = os.replace, []
+
+    def replace(source: Path, target: Path) -> None:
+        if len(done) == survived:
+            raise KeyboardInterrupt
+        done.append(target)
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        try:
+            save_representation(other, saved)
+        except KeyboardInterrupt:
+            assert survived < 3
+    assert load_representation(saved).latent_dim == (8 if survived < 2 else 3)
+    save_representation(other, saved)
+    assert {path.name for path in saved.iterdir()} == {WEIGHTS, DESCRIPTION}
+
+
+def test_missing_folder_and_files(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"`folder` .*nowhere does not exist.*representation\.json"):
+        load_representation(tmp_path / "nowhere")
+    with pytest.raises(RepresentationFileError, match=r"is a file; pass the folder that holds"):
+        load_representation(saved / WEIGHTS)
+    (saved / WEIGHTS).unlink()
+    with pytest.raises(FileNotFoundError, match=r"representation\.safetensors is missing; copy the whole folder"):
+        load_representation(saved)
+    (saved / DESCRIPTION).unlink()
+    with pytest.raises(FileNotFoundError, match=r"representation\.json is missing; .* no saved representation"):
+        load_representation(saved)
+
+
+def test_truncated_or_altered_weights(saved: Path) -> None:
+    content = (saved / WEIGHTS).read_bytes()
+    altered = bytearray(content)
+    altered[-5] ^= 1
+    for damaged in (content[:-10], bytes(altered), b""):
+        (saved / WEIGHTS).write_bytes(damaged)
+        with pytest.raises(RepresentationFileError, match=r"safetensors is truncated or altered: its SHA-256"):
+            load_representation(saved)
+
+
+def test_weights_of_another_format(saved: Path) -> None:
+    (saved / WEIGHTS).write_bytes(b"no tensors")
+    describe(saved, weights_sha256=hashlib.sha256(b"no tensors").hexdigest())
+    with pytest.raises(RepresentationFileError, match=r"is not a safetensors file"):
+        load_representation(saved)
+
+
+def test_damaged_description(saved: Path) -> None:
+    text = (saved / DESCRIPTION).read_text()
+    (saved / DESCRIPTION).write_text(text[:50])
+    with pytest.raises(RepresentationFileError, match=r"representation\.json is damaged: not valid JSON"):
+        load_representation(saved)
+    (saved / DESCRIPTION).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RepresentationFileError, match=r"representation\.json is damaged: not valid JSON"):
+        load_representation(saved)
+    for other in ("[]", '{"format": "something"}'):
+        (saved / DESCRIPTION).write_text(other)
+        with pytest.raises(RepresentationFileError, match=r"does not describe a representation.*'anysense-represent"):
+            load_representation(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 2}, r"has format version 2; this release of anysense reads version 1.*written by anysense"),
+        ({"method": "muse9"}, r"`method` must be one of 'gmc'.*; got 'muse9'.*another release"),
+        ({"method": ["gmc"]}, r"is damaged: `method` must be a str; got \['gmc'\]"),
+        ({"latent_dim": None}, r"is damaged: it lacks \['latent_dim'\]"),
+        ({"latent_dim": 9}, r"is damaged: `latent_dim` is 9, but the settings give 8"),
+        ({"settings": {"latent_dim": "8"}}, r"is damaged: `latent_dim` must be int; got '8'"),
+        ({"settings": {"latentdim": 8}}, r"is damaged: .*got 'latentdim'\. Did you mean 'latent_dim'"),
+        ({"settings": 5}, r"is damaged: `settings` must be a dict; got 5"),
+        ({"modalities": []}, r"is damaged: `modalities` is empty"),
+        ({"modalities": [{"name": "image"}]}, r"is damaged: .*'shape'"),
+        ({"modalities": "image"}, r"is damaged: `modalities` must be a list; got 'image'"),
+    ],
+)
+def test_wrong_description(saved: Path, changes: dict[str, Any], message: str) -> None:
+    describe(saved, **changes)
+    with pytest.raises(RepresentationFileError, match=message):
+        load_representation(saved)
+
+
+def test_tensors_that_do_not_fit(saved: Path, representation: Representation) -> None:
+    weights = {name: tensor.clone() for name, tensor in representation.state_dict().items()}
+    replace_weights(saved, {name: tensor for name, tensor in weights.items() if name != "head.0.bias"})
+    with pytest.raises(RepresentationFileError, match=r"missing \['head\.0\.bias'\], unexpected \[\]"):
+        load_representation(saved)
+    replace_weights(saved, weights | {"extra": torch.zeros(1)})
+    with pytest.raises(RepresentationFileError, match=r"missing \[\], unexpected \['extra'\]"):
+        load_representation(saved)
+    replace_weights(saved, weights | {"head.0.bias": torch.zeros(2)})
+    with pytest.raises(RepresentationFileError, match=r"head\.0\.bias must be torch\.float32 \(32,\); got .* \(2,\)"):
+        load_representation(saved)
+    replace_weights(saved, weights | {"head.0.bias": weights["head.0.bias"].double()})
+    with pytest.raises(RepresentationFileError, match=r"head\.0\.bias must be torch\.float32 .* got torch\.float64"):
+        load_representation(saved)
+
+
+def test_errors_are_value_errors() -> None:
+    assert issubclass(RepresentationFileError, ValueError)
+
+
+def test_same_latents_without_the_space(
+    saved: Path, representation: Representation, pendulum_batch: Callable[..., dict[str, Tensor]]
+) -> None:
+    batch = pendulum_batch(4)
+    assert torch.equal(load_representation(saved).encode(batch), representation.encode(batch))

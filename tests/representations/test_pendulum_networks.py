@@ -1,0 +1,164 @@
+"""Trunks of the pendulum: published sizes, the short way over sparse images, and the normalisation of sound."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from anysense.representations import Modality
+from anysense.representations.networks.pendulum import ImageTrunk, SoundTrunk
+from anysense.representations.networks.sparse import plan_windows
+from anysense.representations.normalisation import sound_normalisation
+
+IMAGE = Modality("image", (2, 60, 60), "uint8", 0, 255)
+SMALL = Modality("image", (3, 16, 8), "uint8", 0, 255)
+
+
+def trunk_of(modality: Modality, channels: tuple[int, int], seed: int = 0) -> ImageTrunk:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ImageTrunk(modality, channels)
+
+
+def gradients(trunk: ImageTrunk, features: Tensor, weights: Tensor) -> list[Tensor]:
+    return list(torch.autograd.grad((features * weights).sum(), list(trunk.parameters())))
+
+
+def sparse_features(trunk: ImageTrunk, images: Tensor) -> Tensor:
+    plan = plan_windows(images)
+    assert plan is not None
+    return trunk.sparse(plan)
+
+
+def test_published_sizes(pendulum_modalities: dict[str, Modality]) -> None:
+    image = ImageTrunk(IMAGE, (32, 64))
+    sound = SoundTrunk(pendulum_modalities["sound"], "min_max", (50, 50))
+    assert image.feature_dim == 14_400
+    assert sum(p.numel() for p in image.parameters()) == 2 * 32 * 16 + 32 * 64 * 16
+    assert sound.feature_dim == 50
+    assert sum(p.numel() for p in sound.parameters()) == 12 * 50 + 50 + 50 * 50 + 50
+
+
+def test_rods_take_the_short_way_with_the_same_result(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:
+    images = pendulum_batch(9)["image"]
+    trunk = trunk_of(IMAGE, (32, 64))
+    short, dense = sparse_features(trunk, images), trunk.dense(images)
+    torch.testing.assert_close(short, dense, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(trunk(images), short, rtol=0, atol=0)
+    weights = torch.from_numpy(np.random.default_rng(0).normal(size=short.shape).astype(np.float32))
+    for a, b in zip(gradients(trunk, short, weights), gradients(trunk, dense, weights), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    pixels=st.lists(
+        st.tuples(st.integers(0, 7), st.integers(0, 2), st.integers(0, 15), st.integers(0, 7), st.integers(1, 255)),
+        max_size=6,
+    )
+)
+def test_short_way_equals_dense_for_any_pixels(pixels: list[tuple[int, int, int, int, int]]) -> None:
+    images = torch.zeros(8, 3, 16, 8, dtype=torch.uint8)
+    for image, frame, row, column, value in pixels:
+        images[image, frame, row, column] = value
+    trunk = trunk_of(SMALL, (4, 5))
+    for given_images in (images, images / 255.0):
+        torch.testing.assert_close(sparse_features(trunk, given_images), trunk.dense(images), rtol=1e-5, atol=1e-6)
+
+
+def test_blank_images_give_zero_features_and_zero_gradients() -> None:
+    trunk = trunk_of(SMALL, (4, 5))
+    features = sparse_features(trunk, torch.zeros(8, 3, 16, 8, dtype=torch.uint8))
+    assert features.shape == (8, trunk.feature_dim)
+    assert not features.any()
+    assert not any(gradient.any() for gradient in gradients(trunk, features, torch.ones_like(features)))
+
+
+def test_full_few_and_odd_images_take_the_dense_way() -> None:
+    assert plan_windows(torch.zeros(7, 3, 16, 8, dtype=torch.uint8)) is None
+    assert plan_windows(torch.full((8, 2, 60, 60), 255, dtype=torch.uint8)) is None
+    odd = Modality("image", (1, 10, 13), "uint8", 0, 255)
+    image = torch.zeros(8, 1, 10, 13, dtype=torch.uint8)
+    assert plan_windows(image) is None
+    trunk = trunk_of(odd, (2, 3))
+    assert trunk(image).shape == (8, trunk.feature_dim) == (8, 3 * 2 * 3)
+
+
+def test_pair_equals_two_single_calls(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:
+    first, second = trunk_of(IMAGE, (4, 8), seed=0), trunk_of(IMAGE, (4, 8), seed=1)
+    for images in (pendulum_batch(9)["image"], torch.full((2, 2, 60, 60), 255, dtype=torch.uint8)):
+        for got, expected in zip(first.forward_pair(second, images), (first(images), second(images)), strict=True):
+            torch.testing.assert_close(got, expected, rtol=0, atol=0)
+
+
+def test_uint8_equals_float_in_unit_range(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:
+    images = pendulum_batch(9)["image"]
+    trunk = trunk_of(IMAGE, (4, 8))
+    torch.testing.assert_close(trunk(images), trunk(images.float() / 255))
+    torch.testing.assert_close(trunk.dense(images), trunk.dense(images.float() / 255))
+
+
+def test_min_max_maps_the_two_ranges_onto_the_unit_interval(pendulum_modalities: dict[str, Modality]) -> None:
+    normalise = sound_normalisation("min_max", pendulum_modalities["sound"])
+    extremes = torch.tensor([[314.285714, 0.0591627], [733.333333, 0.6944444]])
+    sound = extremes[:, None, None, :].expand(2, 2, 3, 2)
+    expected = torch.tensor([[0.0], [1.0]]).expand(2, 12)
+    torch.testing.assert_close(normalise(sound), expected, rtol=0, atol=1e-5)
+
+
+def test_physical_sound_is_linear_in_approach_speed_and_log_distance(
+    pendulum_modalities: dict[str, Modality],
+) -> None:
+    normalise = sound_normalisation("physical", pendulum_modalities["sound"])
+    speed = torch.tensor([-8.0, -4.0, 0.0, 4.0, 8.0])
+    frequency = (440.0 * 20.0 / (20.0 - speed))[:, None, None, None].expand(5, 2, 3, 1)
+    top = (1.2 * (3.2 / 1.2) ** torch.linspace(0, 1, 5)) ** -2.0
+    amplitude = top[:, None, None, None].expand(5, 2, 3, 1)
+    values = normalise(torch.cat([frequency, amplitude], dim=-1)).view(5, 2, 3, 2)
+    torch.testing.assert_close(values[:, 0, 0, 0], math.sqrt(3) * speed / 8, rtol=0, atol=1e-5)
+    torch.testing.assert_close(values[:, 1, 2, 1], math.sqrt(3) * torch.linspace(1, -1, 5), rtol=0, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(value=st.floats(allow_nan=False, allow_infinity=False, width=32))
+def test_physical_sound_saturates_outside_the_bounds(value: float) -> None:
+    modality = Modality("sound", (1, 1, 2), "float32", (((314.0, 0.05),),), (((734.0, 0.7),),))
+    values = sound_normalisation("physical", modality)(torch.full((1, 1, 1, 2), value))
+    assert torch.isfinite(values).all()
+    assert (values.abs() <= math.sqrt(3) + 1e-5).all()
+
+
+def test_sound_stays_float32_under_autocast(
+    pendulum_modalities: dict[str, Modality], pendulum_batch: Callable[..., dict[str, Tensor]]
+) -> None:
+    trunk, sound = SoundTrunk(pendulum_modalities["sound"], "physical", (16, 16)), pendulum_batch(4)["sound"]
+    expected = trunk(sound)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(trunk(sound), expected, rtol=0, atol=0)
+
+
+def test_normalisation_is_not_among_the_saved_weights(pendulum_modalities: dict[str, Modality]) -> None:
+    trunk = SoundTrunk(pendulum_modalities["sound"], "physical", (16,))
+    assert set(trunk.state_dict()) == {"layers.0.weight", "layers.0.bias"}
+
+
+def test_wrong_modalities(pendulum_modalities: dict[str, Modality]) -> None:
+    sound = pendulum_modalities["sound"]
+    with pytest.raises(ValueError, match=r"'sound' must be a uint8 image .*4 x 4.* got float32 \(2, 3, 2\)"):
+        ImageTrunk(sound, (4, 8))
+    with pytest.raises(ValueError, match=r"'image' must be a uint8 image .* got uint8 \(2, 60, 3\)"):
+        ImageTrunk(replace(IMAGE, shape=(2, 60, 3)), (4, 8))
+    with pytest.raises(ValueError, match=r"'image' must have shape \(stack, receivers, 2\); got \(2, 60, 60\)"):
+        SoundTrunk(IMAGE, "min_max", (8,))
+    with pytest.raises(ValueError, match=r"modality 'sound' has no bounds"):
+        SoundTrunk(replace(sound, low=None, high=None), "min_max", (8,))
+    with pytest.raises(ValueError, match=r"`low` of modality 'sound' must be positive for 'physical'.* got 0"):
+        SoundTrunk(replace(sound, low=0.0), "physical", (8,))
+    with pytest.raises(ValueError, match=r"`sound_normalisation` must be one of 'min_max', 'physical'; got 'minmax'"):
+        sound_normalisation("minmax", sound)  # type: ignore[arg-type]

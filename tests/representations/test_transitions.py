@@ -1,0 +1,288 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anysense.representations.data import Transitions
+
+RECEIVERS = 3
+
+
+def make_transitions(lengths=(3, 1, 4), frame_stack=2, senses=("image", "sound"), seed=0) -> Transitions:
+    """Episodes of random content; every transition of every episode is recorded."""
+    rng = np.random.default_rng(seed)
+    instants, samples = sum(lengths) + len(lengths), sum(lengths)
+    ends = np.cumsum(np.array(lengths) + 1)
+    firsts = ends - np.array(lengths) - 1
+    content = {
+        "image": torch.from_numpy(rng.integers(0, 256, (instants, 60, 60), np.uint8)),
+        "sound": torch.from_numpy(rng.normal(size=(instants, RECEIVERS, 2)).astype(np.float32)),
+    }
+    return Transitions(
+        senses={name: content[name] for name in senses},
+        states=torch.from_numpy(rng.normal(size=(instants, 2))),
+        actions=torch.from_numpy(rng.normal(size=(samples, 1)).astype(np.float32)),
+        rewards=torch.from_numpy(rng.normal(size=samples)),
+        current=torch.tensor([f + t for f, n in zip(firsts, lengths, strict=True) for t in range(n)]),
+        first=torch.tensor([f for f, n in zip(firsts, lengths, strict=True) for _ in range(n)]),
+        trajectory=torch.tensor([k for k, n in enumerate(lengths) for _ in range(n)]),
+        frame_stack=frame_stack,
+        policy="random",
+        seed=7,
+        env={"frame_stack": frame_stack, "receivers": ["a", "b", "c"]},
+    )
+
+
+def slow_stack(values: torch.Tensor, newest: int, first: int, frame_stack: int) -> torch.Tensor:
+    """Queue of an environment: filled with the first frame, then one frame pushed per step."""
+    queue = [values[first]] * frame_stack
+    for instant in range(first + 1, newest + 1):
+        queue = [*queue[1:], values[instant]]
+    return torch.stack(queue)
+
+
+def assert_same_content(one: Transitions, other: Transitions) -> None:
+    assert len(one) == len(other)
+    rows = torch.arange(len(one))
+    for name in one.senses:
+        assert torch.equal(one.observation(rows)[name], other.observation(rows)[name])
+        assert torch.equal(one.next_observation(rows)[name], other.next_observation(rows)[name])
+    for read in ("state", "next_state", "action", "reward"):
+        assert torch.equal(getattr(one, read)(rows), getattr(other, read)(rows))
+    assert torch.equal(one.trajectory, other.trajectory)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    frame_stack=st.integers(1, 4),
+    data=st.data(),
+)
+@settings(max_examples=30, deadline=None)
+def test_stacks_equal_those_of_a_queue(lengths, frame_stack, data):
+    transitions = make_transitions(tuple(lengths), frame_stack)
+    indices = data.draw(st.lists(st.integers(0, len(transitions) - 1), min_size=1, max_size=6))
+    now, after = transitions.observation(indices), transitions.next_observation(indices)
+    for row, index in enumerate(indices):
+        current, first = int(transitions.current[index]), int(transitions.first[index])
+        for name, values in transitions.senses.items():
+            assert torch.equal(now[name][row], slow_stack(values, current, first, frame_stack))
+            assert torch.equal(after[name][row], slow_stack(values, current + 1, first, frame_stack))
+
+
+def test_shapes_dtypes_and_plain_columns():
+    transitions = make_transitions()
+    indices = np.array([0, 7, 3])
+    observation = transitions.observation(indices)
+    assert observation["image"].shape == (3, 2, 60, 60)
+    assert observation["image"].dtype == torch.uint8
+    assert observation["sound"].shape == (3, 2, RECEIVERS, 2)
+    assert observation["sound"].dtype == torch.float32
+    assert torch.equal(transitions.state(indices), transitions.states[transitions.current[indices]])
+    assert torch.equal(transitions.next_state(indices), transitions.states[transitions.current[indices] + 1])
+    assert torch.equal(transitions.action(indices), transitions.actions[indices])
+    assert torch.equal(transitions.reward(indices), transitions.rewards[indices])
+    assert len(transitions) == 8
+
+
+def test_reading_copies_and_an_empty_read_is_fine():
+    transitions = make_transitions()
+    transitions.observation([0])["image"].zero_()
+    assert transitions.senses["image"][0].any()
+    assert transitions.observation([])["sound"].shape == (0, 2, RECEIVERS, 2)
+
+
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=12), st.floats(0.01, 0.99), st.integers(0, 50))
+@settings(max_examples=40, deadline=None)
+def test_split_keeps_trajectories_whole_and_loses_nothing(lengths, fraction, seed):
+    transitions = make_transitions(tuple(lengths), senses=("sound",))
+    train, validation = transitions.split(fraction, seed)
+    assert set(train.trajectory.tolist()).isdisjoint(validation.trajectory.tolist())
+    assert sorted(train.current.tolist() + validation.current.tolist()) == sorted(transitions.current.tolist())
+    expected = min(max(round(fraction * len(lengths)), 1), len(lengths) - 1)
+    assert len(validation.trajectory.unique()) == expected
+    assert torch.equal(transitions.split(fraction, seed)[1].current, validation.current)
+
+
+def test_only_the_wanted_senses_are_read():
+    transitions = make_transitions()
+    assert set(transitions.observation([0], senses=["sound"])) == {"sound"}
+    with pytest.raises(ValueError, match=r"`senses` must be one of 'image', 'sound'; got 'smell'"):
+        transitions.next_observation([0], senses=["smell"])
+
+
+def test_split_depends_on_the_seed_and_shares_memory():
+    transitions = make_transitions(tuple([2] * 20))
+    parts = [transitions.split(0.5, seed)[0] for seed in (0, 1)]
+    assert not torch.equal(parts[0].trajectory, parts[1].trajectory)
+    assert parts[0].senses["image"].data_ptr() == transitions.senses["image"].data_ptr()
+
+
+@pytest.mark.parametrize("senses", [("image", "sound"), ("image",), ("sound",)])
+def test_file_restores_everything(tmp_path, senses):
+    transitions = make_transitions(senses=senses)
+    transitions.save(tmp_path / "data.npz")
+    restored = Transitions.load(tmp_path / "data.npz")
+    assert_same_content(transitions, restored)
+    assert set(restored.senses) == set(senses)
+    for name in ("frame_stack", "policy", "seed", "env"):
+        assert getattr(restored, name) == getattr(transitions, name)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data.npz"]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    frame_stack=st.integers(1, 4),
+    data=st.data(),
+)
+@settings(max_examples=30, deadline=None)
+def test_file_of_a_subset_holds_only_what_it_reads(tmp_path_factory, lengths, frame_stack, data):
+    transitions = make_transitions(tuple(lengths), frame_stack, senses=("sound",))
+    indices = data.draw(st.lists(st.integers(0, len(transitions) - 1), min_size=1, max_size=5))
+    part = transitions.select(indices)
+    path = tmp_path_factory.mktemp("subset") / "data.npz"
+    part.save(path)
+    restored = Transitions.load(path)
+    assert_same_content(part, restored)
+    read = {
+        instant
+        for index in indices
+        for instant in range(
+            max(int(transitions.current[index]) - frame_stack + 1, int(transitions.first[index])),
+            int(transitions.current[index]) + 2,
+        )
+    }
+    assert restored.instants == len(read)
+
+
+def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "data.npz"
+    make_transitions(seed=1).save(path)
+    before = path.read_bytes()
+
+    def full(file, **_):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match=r"Cannot write the data to `.*data.npz` \(No space left on device\); free space"):
+        make_transitions(seed=2).save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data.npz"]
+
+
+def test_missing_folder_and_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Cannot write the data to `.*No such file or directory"):
+        make_transitions().save(tmp_path / "nowhere" / "data.npz")
+    with pytest.raises(FileNotFoundError, match=r"`.*data.npz` does not exist.*collect the data first"):
+        Transitions.load(tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+def test_truncated_file(tmp_path, kept):
+    path = tmp_path / "data.npz"
+    make_transitions().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
+    with pytest.raises(ValueError, match=r"`.*data.npz` is damaged.*Collect the data again"):
+        Transitions.load(path)
+
+
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+@settings(max_examples=60, deadline=None)
+def test_an_altered_byte_never_goes_unnoticed(tmp_path_factory, where, change):
+    path = tmp_path_factory.mktemp("altered") / "data.npz"
+    transitions = make_transitions((2, 1), senses=("sound",))
+    transitions.save(path)
+    content = bytearray(path.read_bytes())
+    content[int(where * len(content))] ^= change
+    path.write_bytes(content)
+    try:
+        restored = Transitions.load(path)
+    except ValueError:
+        pass
+    else:  # The byte had no meaning (a time stamp or a flag of the archive).
+        assert_same_content(transitions, restored)
+
+
+def rewrite(path, **changes):
+    """Replace arrays of the file (None removes one)."""
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    arrays.update(changes)
+    np.savez(path, **{name: values for name, values in arrays.items() if values is not None})
+
+
+def described(path, **changes):
+    with np.load(path) as archive:
+        about = json.loads(str(archive["about"]))
+    return np.array(json.dumps(about | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda p: {"about": described(p, version=99)}, r"format version 99, this installation reads version 1"),
+        (lambda p: {"about": described(p, format="other")}, r"is not a file of recorded transitions"),
+        (lambda p: {"about": np.array("{")}, r"has no readable description"),
+        (lambda p: {"about": None}, r"is not a file of recorded transitions"),
+        (lambda p: {"about": described(p, frame_stack=0)}, r"`frame_stack` must be an integer of at least 1, got 0"),
+        (lambda p: {"about": described(p, surprise=1)}, r"does not hold valid transitions.*surprise"),
+        (lambda p: {"states": None}, r"must hold the arrays .*'states'.*it holds"),
+        (lambda p: {"extra": np.zeros(3)}, r"must hold the arrays .*it holds .*'extra'"),
+        (lambda p: {"states": np.zeros((11, 2), np.float32)}, r"`states` must be torch.float64.*got torch.float32"),
+        (
+            lambda p: {"actions": np.zeros((3, 1), np.float32)},
+            r"`actions` must be .*\(transitions, 1\) with 8 rows.*\(3, 1\)",
+        ),
+        (lambda p: {"rewards": np.zeros((8, 1))}, r"`rewards` must be .*got torch.float64 of shape \(8, 1\)"),
+        (lambda p: {"current": np.full(8, 10)}, r"`first` and `current` must satisfy.*8 transitions do not"),
+        (lambda p: {"image": None, "sound": None}, r"`senses` must hold one or both of \['image', 'sound'\]"),
+        (lambda p: {"states": np.array([None])}, r"is damaged \(Object arrays cannot be loaded"),
+    ],
+)
+def test_foreign_content_is_refused(tmp_path, changes, message):
+    path = tmp_path / "data.npz"
+    make_transitions().save(path)
+    rewrite(path, **changes(path))
+    with pytest.raises(ValueError, match=message):
+        Transitions.load(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(ValueError, match="damaged or not a file of recorded transitions"):
+        Transitions.load(tmp_path / "text.npz")
+    with zipfile.ZipFile(tmp_path / "zip.npz", "w") as archive:
+        archive.writestr("note.txt", "hello")
+    with pytest.raises(ValueError, match="is not a file of recorded transitions"):
+        Transitions.load(tmp_path / "zip.npz")
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        ([8], r"`indices` must lie between 0 and 7, got 8 to 8"),
+        ([-1, 2], r"`indices` must lie between 0 and 7, got -1 to 2"),
+        ([0.5], r"`indices` must be one row of integers, got torch.float32"),
+        (torch.ones(8, dtype=torch.bool), r"`indices` must be one row of integers, got torch.bool"),
+        (torch.zeros(2, 2, dtype=torch.int64), r"`indices` must be one row of integers.*\(2, 2\)"),
+    ],
+)
+def test_wrong_indices(indices, message):
+    with pytest.raises(IndexError, match=message):
+        make_transitions().observation(indices)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
+def test_wrong_fraction(fraction):
+    with pytest.raises(ValueError, match=r"`validation_fraction` must lie between 0 and 1"):
+        make_transitions().split(fraction, 0)
+
+
+def test_one_trajectory_cannot_be_split():
+    with pytest.raises(ValueError, match=r"`split` needs at least 2 trajectories.*got 1"):
+        make_transitions((5,)).split(0.5, 0)

@@ -1,0 +1,120 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from anysense.runs.run_folder import FORMAT_VERSION, RunFolder, newest_run, plain
+
+
+@dataclasses.dataclass
+class Inner:
+    sizes: tuple[int, ...] = (1, 2)
+
+
+@dataclasses.dataclass
+class Settings:
+    inner: Inner
+    out: Path = Path("out")
+    name: str | None = None
+
+
+def create(tmp_path, name=None, command="train"):
+    return RunFolder.create(tmp_path, command, name, Settings(Inner()), 3, ["--seed", "3", "--name", "two words"])
+
+
+def test_record_holds_what_a_reader_needs(tmp_path):
+    run = create(tmp_path, "a")
+    record = json.loads((tmp_path / "train" / "a" / "run.json").read_text())
+    assert record == run.record
+    assert record["command_line"] == "anysense train --seed 3 --name 'two words'"
+    assert record["settings"] == {"inner": {"sizes": [1, 2]}, "out": "out", "name": None}
+    assert (record["seed"], record["status"], record["format_version"]) == (3, "running", FORMAT_VERSION)
+    assert {"python", "torch", "numpy", "gymnasium", "stable-baselines3", "lightning", "anysense"} <= record[
+        "versions"
+    ].keys()
+    assert set(record["machine"]) - {"gpu"} == {"cpu", "cores", "os"}
+
+
+def test_numbers_are_given_to_unnamed_runs(tmp_path):
+    (tmp_path / "train" / "007").mkdir(parents=True)
+    assert [create(tmp_path).path.name for _ in range(2)] == ["008", "009"]
+
+
+def test_existing_folder_is_refused(tmp_path):
+    create(tmp_path, "a")
+    with pytest.raises(FileExistsError, match=r"train/a` exists already\. Continue it with --resume"):
+        create(tmp_path, "a")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "/a"])
+def test_bad_names_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="`name` expected the name of one folder"):
+        create(tmp_path, name)
+    assert not (tmp_path / "train" / "run.json").exists()
+
+
+def test_status_follows_the_work(tmp_path):
+    run = create(tmp_path, "a")
+    with run.working():
+        assert RunFolder.open(run.path).status == "running"
+    finished = RunFolder.open(run.path)
+    assert finished.status == "finished"
+    assert finished.record["peak_memory"] > 1e6
+    with pytest.raises(RuntimeError, match="broke"), create(tmp_path, "b").working():
+        raise RuntimeError("broke")
+    failed = RunFolder.open(tmp_path / "train" / "b")
+    assert (failed.status, failed.record["error"]) == ("failed", "RuntimeError: broke")
+    with pytest.raises(KeyboardInterrupt), create(tmp_path, "c").working():
+        raise KeyboardInterrupt
+    assert RunFolder.open(tmp_path / "train" / "c").status == "interrupted"
+
+
+def test_newest_run_by_status(tmp_path):
+    assert newest_run(tmp_path, ["train"]) is None
+    for name in "ab":
+        with create(tmp_path, name).working():
+            pass
+    create(tmp_path, "c")
+    (tmp_path / "train" / "stray").mkdir()
+    assert newest_run(tmp_path, ["train", "demo"]).path.name == "b"
+    assert newest_run(tmp_path, ["train"], status="running").path.name == "c"
+
+
+def damaged(tmp_path, **changes):
+    run = create(tmp_path, "a")
+    record = {**run.record, **changes}
+    (run.path / "run.json").write_text(json.dumps({key: value for key, value in record.items() if value is not ...}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 99}, r"version 99; this anysense reads version 1\. Use the version of anysense"),
+        ({"format": "other"}, "is not the record of an anysense run"),
+        ({"command": "pretrain"}, "is a run of `anysense pretrain`, expected one of `anysense train`"),
+    ],
+)
+def test_other_records_are_refused(tmp_path, changes, message):
+    damaged(tmp_path, **changes)
+    with pytest.raises(ValueError, match=message):
+        RunFolder.open(tmp_path / "train" / "a", "train")
+
+
+def test_incomplete_record_is_refused(tmp_path):
+    run = create(tmp_path, "a")
+    del run.record["seed"]
+    (run.path / "run.json").write_text(json.dumps(run.record))
+    with pytest.raises(ValueError, match=r"lacks seed\. Restore it or start a new run"):
+        RunFolder.open(run.path)
+
+
+def test_missing_runs_are_a_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a folder; expected a run folder"):
+        RunFolder.open(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match=r"holds no run\.json"):
+        RunFolder.open(tmp_path)
+
+
+def test_plain_settings():
+    assert plain({"a": (1, Path("x")), "b": Inner()}) == {"a": [1, "x"], "b": {"sizes": [1, 2]}}

@@ -1,0 +1,93 @@
+"""The package is what the folders say: every sub-package is listed, typed and importable, and files stay neutral."""
+
+import importlib
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("agents", "envs", "representations", "runs")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("anysense", *parts)).removesuffix(".__init__")
+
+
+MODULES = sorted(module_name(path) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+def test_the_package_list_equals_the_folders():
+    folders = {module_name(path) for room in ROOMS for path in (ROOT / room).rglob("__init__.py")}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders
+    assert {f"anysense.{room}": room for room in ROOMS} == PROJECT["tool"]["setuptools"]["package-dir"]
+
+
+def test_every_folder_with_modules_is_a_package():
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            assert (path.parent / "__init__.py").is_file(), path
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_types_are_shipped(room):
+    assert (ROOT / room / "py.typed").is_file()
+    assert PROJECT["tool"]["setuptools"]["package-data"]["*"] == ["py.typed"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_exported_name_exists(name):
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert len(set(exported)) == len(exported)
+    for entry in exported:
+        assert getattr(module, entry) is not None
+
+
+def test_rooms_import_only_what_lies_below_them():
+    below = {
+        "envs": {"envs"},
+        "representations": {"envs", "representations"},
+        "agents": {"envs", "representations", "agents"},
+        "runs": set(ROOMS),
+    }
+    for room, allowed in below.items():
+        for path in (ROOT / room).rglob("*.py"):
+            used = set(re.findall(r"^\s*(?:from|import) anysense\.(\w+)", path.read_text(), re.MULTILINE))
+            assert used <= allowed, f"{path} imports {used - allowed}"
+
+
+def test_the_console_script_exists():
+    module, function = PROJECT["project"]["scripts"]["anysense"].split(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_tested_set_lies_in_the_stated_ranges():
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    pinned = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    for text in [*PROJECT["project"]["dependencies"], *(entry for extra in extras for entry in extra)]:
+        requirement = Requirement(text)
+        assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text
+
+
+def tracked_files() -> list[Path]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    names = listing.stdout.splitlines() or [str(path) for path in ROOT.rglob("*.*") if ".venv" not in path.parts]
+    return [ROOT / name for name in names if (ROOT / name).suffix not in {".png", ".npz", ".safetensors"}]
+
+
+def test_no_file_names_a_place_on_some_machine():
+    places = re.compile(r"(?<![\w.])/(?:home|root|Users|work|tmp|var|opt)/\w")
+    for path in tracked_files():
+        if path.is_file() and path != Path(__file__):
+            found = places.search(path.read_text(errors="replace"))
+            assert found is None, f"{path.relative_to(ROOT)} mentions {found.group() if found else ''}"
