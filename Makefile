@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 ROOMS := agents envs representations runs
 SOURCES := $(ROOMS) tests
 
-.PHONY: help demo test check format types bench clean
+.PHONY: help demo test check format types bench picture clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -43,6 +43,9 @@ types:
 
 bench: $(STAMP) ## measure speed: environment, encoding, pretraining, training
 	for part in env encode pretrain train; do $(BIN)/anysense bench $$part $(ARGS) || exit 1; done
+
+picture: $(STAMP) ## draw the picture of the README
+	$(BIN)/python -m anysense.runs.picture docs/img/episode.png
 
 clean: ## remove the environment and all caches, but never out/
 	rm -rf $(VENV) .types .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

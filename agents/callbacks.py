@@ -16,6 +16,7 @@ from anysense.agents.environments import TrainingEnvironment
 __all__ = ["CurvePoint", "TrainingCallback", "write_curve"]
 
 SECONDS_BETWEEN_UPDATES = 0.5
+STEPS_BETWEEN_LOGS = 1_000
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class TrainingCallback(BaseCallback):
         self._start_steps = 0
         self._learning_since: float | None = None
         self._shown = 0.0
+        self._logged = 0
 
     @property
     def best(self) -> CurvePoint | None:
@@ -128,6 +130,8 @@ class TrainingCallback(BaseCallback):
         last = self.curve[-1].steps if self.curve else 0
         if self.model.num_timesteps // self.eval_every > last // self.eval_every:
             self._measure()
+        elif self.model.num_timesteps - self._logged >= STEPS_BETWEEN_LOGS:
+            self._log()
         if now - self._shown > SECONDS_BETWEEN_UPDATES:
             self._shown = now
             self._show()
@@ -156,12 +160,14 @@ class TrainingCallback(BaseCallback):
         if best:
             self.on_best(point)
         write_curve(self.curve_path, self.curve)
-        self._log(point)
+        self.logger.record("eval/average_reward", reward)
+        self._log()
         self.save(self.state_dict())
         self.evaluate_seconds += perf_counter() - start
 
-    def _log(self, point: CurvePoint) -> None:
-        self.logger.record("eval/average_reward", point.average_reward)
+    def _log(self) -> None:
+        """Losses, returns and times to TensorBoard."""
+        self._logged = self.model.num_timesteps
         for stage, value in self.seconds().items():
             self.logger.record(f"time/{stage}_seconds", value)
         self.model.dump_logs()

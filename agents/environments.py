@@ -19,7 +19,7 @@ from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.missing import VectorMissingSenses
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 
-__all__ = ["StepTimer", "TrainingEnvironment", "environment_seed"]
+__all__ = ["ScaledReward", "StepTimer", "TrainingEnvironment", "environment_seed"]
 
 EPISODE_STEPS = 300
 
@@ -56,6 +56,23 @@ class StepTimer(VecEnvWrapper):
         return result
 
 
+class ScaledReward(VecEnvWrapper):
+    """Multiplies rewards, so that values of the size of a sum of rewards stay easy to learn."""
+
+    def __init__(self, venv: VecEnv, scale: float) -> None:
+        super().__init__(venv)
+        self.scale = np.float32(scale)
+
+    def reset(self) -> VecEnvObs:
+        """First observations."""
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """What the environment returns, with scaled rewards."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, rewards * self.scale, dones, infos
+
+
 @dataclass(frozen=True)
 class TrainingEnvironment:
     """The layers of a training environment.
@@ -82,6 +99,7 @@ class TrainingEnvironment:
         encoder: FrozenEncoder | None,
         missing: float | Mapping[str, float] = 0.0,
         terminal_time_limit: bool = False,
+        reward_scale: float = 1.0,
     ) -> "TrainingEnvironment":
         """Build all layers.
 
@@ -92,6 +110,7 @@ class TrainingEnvironment:
             encoder: Encodes once per step; None leaves raw observations to the policy.
             missing: Probability of each sense to be missing for an episode.
             terminal_time_limit: Whether the agent takes the time limit for a real end, as published.
+            reward_scale: Factor on the rewards.
 
         Raises:
             TypeError, ValueError: An option is unknown or out of range, or the senses do not fit the encoder.
@@ -104,6 +123,8 @@ class TrainingEnvironment:
         adapter = GymnasiumVecEnv(env)
         timer = StepTimer(adapter)
         venv: VecEnv = TerminalTimeLimit(timer) if terminal_time_limit else timer
+        if reward_scale != 1.0:
+            venv = ScaledReward(venv, reward_scale)
         latent = None if encoder is None else LatentVecEnv(venv, encoder)
         return cls(latent or venv, adapter, timer, latent)
 

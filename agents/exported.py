@@ -57,7 +57,7 @@ class Agent:
             raise ValueError(
                 f"`actor` takes latents of length {actor.spec.latent_dim}, `encoder` makes {encoder.latent_dim}."
             )
-        self.actor = actor
+        self.actor = actor.to(encoder.representation.device)
         self.encoder = encoder
         self.algorithm = algorithm
         self.senses = tuple(senses)

@@ -41,6 +41,8 @@ class AgentSettings:
     """Widths of the hidden layers of actor and critic."""
     activation: Literal["relu", "tanh"] = "relu"
     """Activation after each hidden layer."""
+    reward_scale: float = 1.0
+    """Factor on the rewards that the agent learns from; evaluations are not scaled."""
 
     def __post_init__(self) -> None:
         """Checks values; raises ValueError."""
@@ -50,6 +52,7 @@ class AgentSettings:
             check_positive_integer("net_arch", width)
         check_choice("activation", self.activation, ACTIVATIONS)
         check_range("gamma", self.gamma, 0.0, 1.0)
+        check_range("reward_scale", self.reward_scale, 0.0, 1.0)
         check_range("learning_rate", self.learning_rate, 0.0, 1.0)
         if self.final_learning_rate is not None:
             check_range("final_learning_rate", self.final_learning_rate, 0.0, 1.0, open_low=False)

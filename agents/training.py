@@ -60,9 +60,9 @@ class TrainSettings:
     """Whether ddpg explores with its output counted twice; True as published (preset paper)."""
     time_limit: Literal["truncated", "terminal"] = "truncated"
     """Whether the agent looks beyond the time limit; "terminal" as published."""
-    eval_every: int = 5_000
+    eval_every: int = 10_000
     """Environment steps between evaluations (and checkpoints)."""
-    eval_episodes: int = 100
+    eval_episodes: int = 64
     """Episodes per evaluation."""
     device: str = "auto"
     """Device of networks; auto takes a GPU only to encode in the policy, because small networks are faster on a CPU."""
@@ -71,6 +71,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         """Checks values; raises ValueError."""
+        object.__setattr__(self, "representation", Path(self.representation))
         check_choice("encode", self.encode, ("once", "in-policy"))
         check_choice("time_limit", self.time_limit, ("truncated", "terminal"))
         check_positive_integer("eval_every", self.eval_every)
@@ -206,6 +207,7 @@ class _Training:
             encoder=self.encoder if self.settings.encode == "once" else None,
             missing=self.settings.missing,
             terminal_time_limit=self.settings.time_limit == "terminal",
+            reward_scale=self.agent_settings.reward_scale,
         )
 
     def _make_model(self) -> BaseAlgorithm:

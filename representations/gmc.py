@@ -15,12 +15,14 @@ from anysense.representations import losses
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation, Settings
 from anysense.representations.modality import Modality
+from anysense.representations.networks.frames import FramesTrunk
 from anysense.representations.networks.pendulum import ImageTrunk, SoundTrunk
 from anysense.representations.networks.trunk import Trunk
 from anysense.representations.normalisation import SoundNormalisation
 
 __all__ = ["GMC", "GMCSettings"]
 
+ImageEncoder = Literal["convolution", "frames"]
 Loss = Literal["infonce", "infonce_with_joints_as_negatives"]
 
 
@@ -28,8 +30,14 @@ Loss = Literal["infonce", "infonce_with_joints_as_negatives"]
 class GMCSettings(Settings):
     """Architecture and loss of GMC. The defaults are the preset ``default``."""
 
+    image_encoder: ImageEncoder = "frames"
+    """``convolution`` as published, or ``frames``: one encoder for each frame, then the change between frames."""
     image_channels: tuple[int, int] = (32, 64)
-    """Channels after the first and the second convolution."""
+    """Convolution: channels after the first and the second layer."""
+    frame_widths: tuple[int, ...] = (256, 256)
+    """Frames: widths of the hidden layers that read one frame, and of those that compare the frames."""
+    frame_dim: int = 64
+    """Frames: size of the vector of one frame."""
     sound_widths: tuple[int, ...] = (256, 256, 256)
     """Widths of the hidden layers of the sound encoder."""
     sound_normalisation: SoundNormalisation = "physical"
@@ -38,9 +46,9 @@ class GMCSettings(Settings):
     """Size d_c that every base encoder ends in."""
     head_width: int = 128
     """Width of the hidden layer of the shared projection head."""
-    latent_dim: int = 16
+    latent_dim: int = 10
     """Size d_z of the latent."""
-    temperature: float = 0.1
+    temperature: float = 0.3
     """Temperature of the contrastive loss."""
     loss: Loss = "infonce"
     """``infonce``, or the ablation of the paper with only joint latents as negatives."""
@@ -53,17 +61,19 @@ class GMCSettings(Settings):
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("image_channels", "sound_widths", "common_dim", "head_width", "latent_dim", "temperature")
-        if not self.sound_widths:
-            raise ValueError("`sound_widths` is empty; expected at least one hidden layer.")
+        self.require_positive("image_channels", "frame_widths", "frame_dim", "sound_widths")
+        self.require_positive("common_dim", "head_width", "latent_dim", "temperature")
+        for field in ("sound_widths", "frame_widths"):
+            if not getattr(self, field):
+                raise ValueError(f"`{field}` is empty; expected at least one hidden layer.")
         if not 0.0 <= self.alignment_weight < float("inf"):
             raise ValueError(f"`alignment_weight` must be a finite number of at least 0; got {self.alignment_weight}.")
 
 
 PRESETS = {
-    "smoke": GMCSettings(image_channels=(4, 8), sound_widths=(32,), common_dim=16, head_width=32, latent_dim=8),
+    "smoke": GMCSettings(frame_widths=(32,), frame_dim=16, sound_widths=(32,), common_dim=16, head_width=32, latent_dim=8),
     "default": GMCSettings(),
-    "paper": GMCSettings(sound_widths=(50, 50), sound_normalisation="min_max", latent_dim=10, temperature=0.3),
+    "paper": GMCSettings(image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
 }
 
 
@@ -185,7 +195,9 @@ class GMC(Representation):
 def build_trunk(modality: Modality, settings: GMCSettings) -> Trunk:
     """Trunk for one modality of the pendulum: images are uint8, everything else is sound."""
     if modality.dtype == "uint8":
-        return ImageTrunk(modality, settings.image_channels)
+        if settings.image_encoder == "convolution":
+            return ImageTrunk(modality, settings.image_channels)
+        return FramesTrunk(modality, settings.frame_widths, settings.frame_dim, settings.frame_widths)
     return SoundTrunk(modality, settings.sound_normalisation, settings.sound_widths)
 
 

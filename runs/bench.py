@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from anysense.runs.errors import unknown_name
 from anysense.runs.files import atomic_write_json
@@ -75,12 +75,16 @@ class BenchPretrainSettings(BenchSettings):
     """Samples of the data set; both sides hold it in memory."""
     batch_size: int = 128
     """Batch size of both sides."""
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """Precision of ours: 32, bf16 (mixed), or auto, what `anysense pretrain` takes by default."""
 
     def measure(self, device: str) -> list[Figure]:
         """Do the measurement."""
         from anysense.runs.bench_pretrain import bench_pretrain
 
-        return bench_pretrain(self.repeats, self.seconds, self.seed, self.samples, self.batch_size, device)
+        return bench_pretrain(
+            self.repeats, self.seconds, self.seed, self.samples, self.batch_size, device, self.precision
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

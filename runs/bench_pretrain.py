@@ -19,6 +19,7 @@ from anysense.representations.data import Transitions, collect
 from anysense.representations.registry import build, make_settings
 from anysense.representations.training import PretrainSettings, pretrain
 from anysense.representations.training.machine import resolve_precision
+from anysense.representations.training.settings import Precision
 from anysense.runs.bench_reference import plain_training
 from anysense.runs.measure import Figure, ratio, speed
 
@@ -27,11 +28,19 @@ __all__ = ["bench_pretrain"]
 _TEMPERATURE, _LEARNING_RATE = 0.3, 1e-3
 
 
-def bench_pretrain(repeats: int, seconds: float, seed: int, samples: int, batch_size: int, device: str) -> list[Figure]:
+def bench_pretrain(
+    repeats: int, seconds: float, seed: int, samples: int, batch_size: int, device: str, precision: Precision
+) -> list[Figure]:
     """Measure both sides in turn, with at least one epoch and at least `seconds` of work each per repeat."""
     data = collect(samples, seed=seed)
     settings = PretrainSettings(
-        epochs=2, batch_size=batch_size, learning_rate=_LEARNING_RATE, schedule="constant", device=device, seed=seed
+        epochs=2,
+        batch_size=batch_size,
+        learning_rate=_LEARNING_RATE,
+        schedule="constant",
+        precision=precision,
+        device=device,
+        seed=seed,
     )
     plain = _plain(data, batch_size, seed)
     next(plain)
@@ -39,9 +48,9 @@ def bench_pretrain(repeats: int, seconds: float, seed: int, samples: int, batch_
     for _ in range(repeats):
         rates["ours"].append(_ours(data, settings, seed))
         rates["plain"].append(_plain_rate(plain, samples, seconds))
-    precision = resolve_precision(settings.precision, torch.device(device))
+    used = resolve_precision(precision, torch.device(device))
     return [
-        speed(f"anysense pretrain, {precision} on {device}", rates["ours"], "samples"),
+        speed(f"anysense pretrain, {used} on {device}", rates["ours"], "samples"),
         speed("plain float32 loop on cpu", rates["plain"], "samples"),
         ratio("anysense pretrain against the plain loop", rates["ours"], rates["plain"], target=2),
     ]

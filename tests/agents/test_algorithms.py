@@ -279,6 +279,7 @@ class TestErrors:
             ("gamma", 1.5, r"`gamma` must lie in \(0, 1\], got 1.5"),
             ("learning_rate", 0.0, r"`learning_rate` must lie in \(0, 1\], got 0.0"),
             ("final_learning_rate", -1.0, r"`final_learning_rate` must lie in \[0, 1\], got -1.0"),
+            ("reward_scale", 0.0, r"`reward_scale` must lie in \(0, 1\], got 0.0"),
             ("tau", 0.0, r"`tau` must lie in \(0, 1\], got 0.0"),
             ("batch_size", 2.5, "`batch_size` must be a whole number of at least 1, got 2.5"),
             ("learning_starts", -1, "`learning_starts` must be at least 0, got -1"),

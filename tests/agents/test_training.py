@@ -143,6 +143,19 @@ def test_the_time_limit_is_bootstrapped_unless_terminal(representation_folder):
         assert infos[-1][0].get("TimeLimit.truncated", False) != terminal
 
 
+def test_rewards_are_scaled_for_the_agent_only(representation_folder):
+    encoder = FrozenEncoder(representation_folder)
+    rewards = []
+    for scale in (1.0, 0.25):
+        layers = TrainingEnvironment.make(2, ("sound",), {}, encoder=encoder, reward_scale=scale)
+        layers.venv.seed(0)
+        layers.venv.reset()
+        steps = [layers.venv.step(np.zeros((2, 1), np.float32)) for _ in range(300)]
+        rewards.append(np.array([step[1] for step in steps]))
+        assert [info["episode"]["r"] for info in steps[-1][3]] == pytest.approx(rewards[0].sum(axis=0), rel=1e-4)
+    np.testing.assert_allclose(rewards[1], 0.25 * rewards[0], rtol=1e-6)
+
+
 def test_training_seeds_share_no_environment_seed():
     firsts = np.array([environment_seed(seed) for seed in range(200)])
     gaps = np.diff(np.sort(firsts))

@@ -52,8 +52,8 @@ def test_joint_encoder_shares_nothing(make: Callable[..., GMC]) -> None:
     gmc = make()
     own = {parameter.data_ptr() for parameter in gmc.encoders.parameters()}
     assert own.isdisjoint(parameter.data_ptr() for parameter in gmc.joint.parameters())
-    image = gmc.encoders["image"].trunks["image"].first.weight  # type: ignore[index,union-attr]
-    assert not torch.equal(image, gmc.joint.trunks["image"].first.weight)  # type: ignore[arg-type]
+    own_image = gmc.get_parameter("encoders.image.trunks.image.embed.weight")
+    assert not torch.equal(own_image, gmc.get_parameter("joint.trunks.image.embed.weight"))
 
 
 def test_latents_of_one_encoder_lie_on_the_unit_sphere(make: Callable[..., GMC], pendulum_batch: MakeBatch) -> None:
@@ -127,7 +127,7 @@ def test_loss_is_the_sum_over_modalities(
     terms = gmc.loss(batch)
     joint = gmc.encode(batch)
     single = {sense: gmc.encode({sense: batch[sense]}) for sense in batch}
-    expected = {sense: contrast(joint, latents, 0.1) for sense, latents in single.items()}
+    expected = {sense: contrast(joint, latents, 0.3) for sense, latents in single.items()}
     expected["alignment"] = alignment(joint, single["image"]) + alignment(joint, single["sound"])
     expected["total"] = expected["image"] + expected["sound"] + 0.5 * expected["alignment"]
     assert terms.keys() == expected.keys()

@@ -5,6 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from anysense.envs.pendulum import MultimodalPendulumEnv
+from anysense.representations.contract import modalities_from_space
+from anysense.representations.registry import build, make_settings
 from anysense.runs import bench_env
 from anysense.runs.bench import PARTS
 from anysense.runs.bench_reference import PlainGMC, plain_loss, plain_training
@@ -49,8 +52,11 @@ def test_missing_pygame_names_the_install_line(monkeypatch):
         bench_env.bench_env(1, 0.01, 0, 1, 1)
 
 
-def test_reference_has_the_published_size():
-    assert sum(parameter.numel() for parameter in PlainGMC().parameters()) == 1_933_386
+def test_both_sides_have_the_published_architecture():
+    space = MultimodalPendulumEnv().observation_space
+    ours = build("gmc", modalities_from_space(space), make_settings("gmc", "paper"))
+    sizes = [sum(parameter.numel() for parameter in model.parameters()) for model in (PlainGMC(), ours)]
+    assert sizes == [1_933_386, 1_933_386]
 
 
 def test_reference_loss_is_the_two_view_cross_entropy():

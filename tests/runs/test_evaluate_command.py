@@ -14,8 +14,8 @@ def evaluate(out, *options):
     return main(["evaluate", "--preset", "smoke", "--out", str(out), *options])
 
 
-def test_rows_of_the_table(trained):
-    folder = trained / "evaluate" / "a"
+def test_rows_of_the_table(evaluated):
+    folder = evaluated / "evaluate" / "a"
     saved = load_results(folder / "results")
     both, image, sound = ["image", "sound"], ["image"], ["sound"]
     noise = ["image:gaussian_noise:0.1"]
@@ -31,27 +31,27 @@ def test_rows_of_the_table(trained):
     assert [record["command"] for record in saved.details["lineage"]] == ["pretrain", "train"]
 
 
-def test_figures_and_curve(trained):
-    folder = trained / "evaluate" / "a"
+def test_figures_and_curve(evaluated):
+    folder = evaluated / "evaluate" / "a"
     for name in ("average_reward.png", "learning_curve.png"):
         assert imread(folder / "figures" / name).std() > 0
     curve = read_curve(folder / "results" / "learning_curve.csv")
-    assert curve == read_curve(trained / "train" / "a" / "metrics.csv")
+    assert curve == read_curve(evaluated / "train" / "a" / "metrics.csv")
     assert curve[0] == [600.0, 1200.0]
 
 
-def test_table_on_the_terminal_and_newest_run(trained, capsys):
-    assert evaluate(trained, "--episodes", "4", "--steps", "200") == 0
+def test_table_on_the_terminal_and_newest_run(evaluated, capsys):
+    assert evaluate(evaluated, "--episodes", "4", "--steps", "200") == 0
     printed = capsys.readouterr()
     for text in ("image and sound", "gap to optimal", "optimal (true state)", "random torque", "95% bootstrap"):
         assert text in printed.out
-    assert f"Taking the newest agent: {trained / 'train' / 'a' / 'agent'}" in printed.err
+    assert f"Taking the newest agent: {evaluated / 'train' / 'a' / 'agent'}" in printed.err
 
 
-def test_the_same_evaluation_again_gives_the_same_episodes(trained):
+def test_the_same_evaluation_again_gives_the_same_episodes(evaluated):
     options = ["--corruption", "image:gaussian_noise:0.1", "--dropout", "0.3", "--name", "again"]
-    assert evaluate(trained, str(trained / "train" / "a"), *options) == 0
-    files = [trained / "evaluate" / name / "results" / "episodes.csv" for name in ("a", "again")]
+    assert evaluate(evaluated, str(evaluated / "train" / "a"), *options) == 0
+    files = [evaluated / "evaluate" / name / "results" / "episodes.csv" for name in ("a", "again")]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -64,11 +64,11 @@ def test_the_same_evaluation_again_gives_the_same_episodes(trained):
         (["nowhere"], "`nowhere` holds no agent: expected a folder with agent.json"),
     ],
 )
-def test_bad_input(options, message, trained, capsys):
-    before = sorted((trained / "evaluate").iterdir())
-    assert evaluate(trained, *options) == 2
+def test_bad_input(options, message, evaluated, capsys):
+    before = sorted((evaluated / "evaluate").iterdir())
+    assert evaluate(evaluated, *options) == 2
     assert message in capsys.readouterr().err
-    assert sorted((trained / "evaluate").iterdir()) == before
+    assert sorted((evaluated / "evaluate").iterdir()) == before
 
 
 def test_nothing_trained(tmp_path, capsys):
@@ -76,8 +76,8 @@ def test_nothing_trained(tmp_path, capsys):
     assert "Run `anysense train` first, or give a path." in capsys.readouterr().err
 
 
-def test_altered_agent(trained, tmp_path, capsys):
-    shutil.copytree(trained / "train" / "a" / "agent", tmp_path / "agent")
+def test_altered_agent(evaluated, tmp_path, capsys):
+    shutil.copytree(evaluated / "train" / "a" / "agent", tmp_path / "agent")
     description = json.loads((tmp_path / "agent" / "agent.json").read_text())
     (tmp_path / "agent" / "agent.json").write_text(json.dumps({**description, "format_version": 99}))
     assert evaluate(tmp_path, str(tmp_path / "agent")) == 2

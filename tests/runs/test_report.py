@@ -11,11 +11,11 @@ from anysense.runs.report import BEGIN, END, replace_block
 
 
 @pytest.fixture
-def two_seeds(trained, tmp_path):
+def two_seeds(evaluated, tmp_path):
     """The evaluation of the tiny agent, and a copy of it that claims another seed and is a little better."""
     folders = [tmp_path / name for name in "ab"]
     for folder in folders:
-        shutil.copytree(trained / "evaluate" / "a", folder)
+        shutil.copytree(evaluated / "evaluate" / "a", folder)
     saved = load_results(folders[1] / "results")
     saved.details["facts"]["seed"] = 1
     saved.summary[0]["average_reward"]["value"] += 0.2

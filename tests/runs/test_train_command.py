@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from anysense.agents import training
 from anysense.agents.exported import Agent
 from anysense.runs.cli import main
 from anysense.runs.train import TrainCommand, read
@@ -60,28 +61,22 @@ def test_sound_only_training(pretrained):
 
 
 def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch, capsys):
-    from anysense.agents.callbacks import TrainingCallback
+    save = training.save_checkpoint
 
-    log = TrainingCallback._log
-
-    def killed(self, point):
-        log(self, point)
+    def killed(*args, **kwargs):
+        save(*args, **kwargs)
         raise KeyboardInterrupt
 
     options = ["--preset", "smoke", "--total-steps", "500", "--eval-every", "300"]
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingCallback, "_log", killed)
+        patch.setattr(training, "save_checkpoint", killed)
         assert train(pretrained, *options, "--name", "cut") == 130
     assert main(["pretrain", "--preset", "smoke", "--samples", "200", "--out", str(pretrained), "--name", "newer"]) == 0
     assert train(pretrained, "--resume", "--gamma", "0.5") == 2
     assert "(agent.gamma: 0.98 -> 0.5)" in capsys.readouterr().err
     assert train(pretrained, "--resume") == 0
-    assert (
-        train(
-            pretrained, "--preset", "smoke", "--name", "whole", "--representation", str(pretrained / "pretrain" / "a")
-        )
-        == 0
-    )
+    first = str(pretrained / "pretrain" / "a")
+    assert train(pretrained, *options, "--name", "whole", "--representation", first) == 0
     policies = [pretrained / "train" / name / "last_agent" / "policy.safetensors" for name in ("cut", "whole")]
     assert policies[0].read_bytes() == policies[1].read_bytes()
 

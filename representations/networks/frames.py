@@ -1,0 +1,81 @@
+"""Image trunk that reads each frame by itself and then compares the frames: where things are, and how they move."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anysense.representations.modality import Modality
+from anysense.representations.networks.trunk import Trunk
+
+__all__ = ["FramesTrunk"]
+
+POOL = 2
+"""Side of the squares of pixels that are averaged first; an anti-aliased edge keeps its place to a fraction of a pixel."""
+CHANGE_SCALE = 10.0
+"""Factor on the change between frames, which is small against what the frames have in common."""
+
+
+class FramesTrunk(Trunk):
+    """Frame encoder shared by all frames of the stack, then layers on its outputs and on their changes over time.
+
+    Not in the paper. Two convolutions over stacked frames have to find the speed in differences of a fraction of a
+    pixel; here each frame becomes a short vector first, and the speed is read from the difference of two vectors.
+
+    Args:
+        modality: uint8 image (stack, height, width), at least 2 x 2 pixels.
+        frame_widths: widths of the hidden layers of the frame encoder.
+        frame_dim: size of the vector of a frame.
+        widths: widths of the layers on vectors and changes.
+
+    Raises:
+        ValueError: if the modality is not such an image.
+    """
+
+    def __init__(
+        self, modality: Modality, frame_widths: tuple[int, ...], frame_dim: int, widths: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        if len(modality.shape) != 3 or modality.dtype != "uint8" or min(modality.shape[1:]) < POOL:
+            raise ValueError(
+                f"modality {modality.name!r} must be a uint8 image (stack, height, width) of at least {POOL} x {POOL} "
+                f"pixels; got {modality.dtype} {modality.shape}."
+            )
+        self.stack, height, width = modality.shape
+        self.frame = _layers((height // POOL) * (width // POOL), frame_widths)
+        self.embed = nn.Linear(frame_widths[-1], frame_dim)
+        self.compare = _layers((2 * self.stack - 1) * frame_dim, widths)
+        self.feature_dim = widths[-1]
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Features (B, feature_dim) of an image (B, stack, height, width), uint8 or float in [0, 1]."""
+        with torch.autocast(value.device.type, enabled=False):
+            return self._compare(self._pool(value))
+
+    def forward_pair(self, other: Trunk, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of two such trunks, which share the averaged pixels."""
+        if not isinstance(other, FramesTrunk):
+            return self(value), other(value)
+        with torch.autocast(value.device.type, enabled=False):
+            pixels = self._pool(value)
+            return self._compare(pixels), other._compare(pixels)
+
+    def _pool(self, value: Tensor) -> Tensor:
+        """Pixels (B, stack, height, width) to averages (B, stack, height/2 * width/2) in [0, 1]."""
+        image = value.float() / 255.0 if value.dtype == torch.uint8 else value.float()
+        return functional.avg_pool2d(image, POOL).flatten(2)
+
+    def _compare(self, pixels: Tensor) -> Tensor:
+        """Averages (B, stack, P) to features (B, feature_dim)."""
+        frames: Tensor = self.embed(self.frame(pixels))  # (B, stack, frame_dim)
+        change = CHANGE_SCALE * frames.diff(dim=1)
+        features: Tensor = self.compare(torch.cat([frames.flatten(1), change.flatten(1)], dim=1))
+        return features
+
+
+def _layers(inputs: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """Fully connected layers, each followed by SiLU."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Linear(inputs, width), nn.SiLU()]
+        inputs = width
+    return nn.Sequential(*layers)
