@@ -64,6 +64,18 @@ _DEFAULT_REPLAY: dict[str, Any] = {
     "learning_rate": 1e-3,
     "final_learning_rate": 1e-4,
 }
+_DEFAULT_SOFT: dict[str, Any] = {
+    **_DEFAULT_REPLAY,
+    "total_steps": 100_000,
+    "n_envs": 32,
+    "gradient_steps": 16,
+    "buffer_size": 100_000,
+    "gamma": 0.99,
+    "final_learning_rate": 0.0,
+    "reward_scale": 0.05,
+    "target_entropy": -3.0,
+    "episode_steps": 100,
+}
 _PAPER_REPLAY: dict[str, Any] = {
     "total_steps": 150_000,
     "n_envs": 1,
@@ -120,7 +132,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         "anysense.agents.fast_sac:FastSAC",
         {
             "smoke": SoftSettings(**_SMOKE_REPLAY),
-            "default": SoftSettings(**_DEFAULT_REPLAY),
+            "default": SoftSettings(**_DEFAULT_SOFT),
             "paper": SoftSettings(**_PAPER_REPLAY),
         },
     ),
@@ -146,7 +158,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         "sb3_contrib:TQC",
         {
             "smoke": TQCSettings(**_SMOKE_REPLAY),
-            "default": TQCSettings(**{**_DEFAULT_REPLAY, "total_steps": 40_000}),
+            "default": TQCSettings(**{**_DEFAULT_SOFT, "total_steps": 40_000, "buffer_size": 40_000}),
             "paper": TQCSettings(**_PAPER_REPLAY),
         },
     ),

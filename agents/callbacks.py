@@ -58,6 +58,7 @@ class TrainingCallback(BaseCallback):
         curve_path: Where the learning curve goes.
         eval_every: Steps between evaluations.
         display: Progress display.
+        on_evaluation: Called after each evaluation.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class TrainingCallback(BaseCallback):
         curve_path: Path,
         eval_every: int,
         display: Display,
+        on_evaluation: Callable[[CurvePoint], None] | None = None,
     ) -> None:
         super().__init__()
         self.environment = environment
@@ -78,6 +80,7 @@ class TrainingCallback(BaseCallback):
         self.curve_path = curve_path
         self.eval_every = eval_every
         self.display = display
+        self.on_evaluation = on_evaluation
         self.curve: list[CurvePoint] = []
         self.earlier = {"wall": 0.0, "env": 0.0, "encode": 0.0, "learn": 0.0, "evaluate": 0.0}
         self.learn_seconds = 0.0
@@ -164,6 +167,8 @@ class TrainingCallback(BaseCallback):
         self._log()
         self.save(self.state_dict())
         self.evaluate_seconds += perf_counter() - start
+        if self.on_evaluation is not None:
+            self.on_evaluation(point)
 
     def _log(self) -> None:
         """Losses, returns and times to TensorBoard."""

@@ -100,6 +100,7 @@ class TrainingEnvironment:
         missing: float | Mapping[str, float] = 0.0,
         terminal_time_limit: bool = False,
         reward_scale: float = 1.0,
+        episode_steps: int = EPISODE_STEPS,
     ) -> "TrainingEnvironment":
         """Build all layers.
 
@@ -111,12 +112,13 @@ class TrainingEnvironment:
             missing: Probability of each sense to be missing for an episode.
             terminal_time_limit: Whether the agent takes the time limit for a real end, as published.
             reward_scale: Factor on the rewards.
+            episode_steps: Time limit of an episode.
 
         Raises:
             TypeError, ValueError: An option is unknown or out of range, or the senses do not fit the encoder.
         """
         env: VectorEnvironment = MultimodalPendulumVectorEnv(
-            n_envs, senses=senses, max_episode_steps=EPISODE_STEPS, autoreset_mode=AutoresetMode.SAME_STEP, **options
+            n_envs, senses=senses, max_episode_steps=episode_steps, autoreset_mode=AutoresetMode.SAME_STEP, **options
         )
         if missing:
             env = VectorMissingSenses(env, missing)

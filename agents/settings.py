@@ -43,10 +43,12 @@ class AgentSettings:
     """Activation after each hidden layer."""
     reward_scale: float = 1.0
     """Factor on the rewards that the agent learns from; evaluations are not scaled."""
+    episode_steps: int = 300
+    """Steps of a training episode: shorter ones start over, and swing up, more often. Evaluations always have 300."""
 
     def __post_init__(self) -> None:
         """Checks values; raises ValueError."""
-        for name in ("total_steps", "n_envs"):
+        for name in ("total_steps", "n_envs", "episode_steps"):
             check_positive_integer(name, getattr(self, name))
         for width in self.net_arch:
             check_positive_integer("net_arch", width)
@@ -113,11 +115,14 @@ class SoftSettings(OffPolicySettings):
 
     ent_coef: str = "auto"
     """Weight of the entropy: a number, ``auto`` or ``auto_0.1`` (tuned, with that initial value)."""
+    target_entropy: float | None = None
+    """Entropy of the actions that the weight is tuned for; minus the number of actions when None."""
 
     def keywords(self) -> dict[str, Any]:
         """Arguments of the class in Stable-Baselines3."""
         learned = self.ent_coef.startswith("auto")
-        return {**super().keywords(), "ent_coef": self.ent_coef if learned else float(self.ent_coef)}
+        keywords = {**super().keywords(), "ent_coef": self.ent_coef if learned else float(self.ent_coef)}
+        return keywords if self.target_entropy is None else {**keywords, "target_entropy": self.target_entropy}
 
 
 @dataclass(frozen=True, kw_only=True)

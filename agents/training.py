@@ -1,7 +1,7 @@
 """Training of an agent on frozen latents: vectorised, evaluated as it goes, and resumable to the bit."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -124,7 +124,11 @@ class TrainResult:
 
 
 def train(
-    settings: TrainSettings, folder: str | Path, resume: bool = False, progress: bool | None = None
+    settings: TrainSettings,
+    folder: str | Path,
+    resume: bool = False,
+    progress: bool | None = None,
+    on_evaluation: Callable[[CurvePoint], None] | None = None,
 ) -> TrainResult:
     """Train an agent.
 
@@ -139,6 +143,7 @@ def train(
             learning rate that falls, only for the same ``total_steps``). All settings must be the same, but for
             ``total_steps``, ``device`` and ``threads``. Without a checkpoint the training starts.
         progress: Whether to show progress; None asks whether standard error is a terminal.
+        on_evaluation: Called after each evaluation with its row of the learning curve.
 
     Raises:
         FileNotFoundError: The representation is missing.
@@ -155,7 +160,7 @@ def train(
         _check_same(settings, saved["settings"])
     with forked_generators(), _threads(settings.threads):
         training = _Training(settings, folder)
-        return training.run(saved, progress)
+        return training.run(saved, progress, on_evaluation)
 
 
 class _Training:
@@ -172,12 +177,17 @@ class _Training:
         self.model = self._make_model()
         self.starts = start_states(settings.eval_episodes, EVALUATION_SEED)
 
-    def run(self, saved: Mapping[str, Any] | None, progress: bool | None) -> TrainResult:
+    def run(
+        self,
+        saved: Mapping[str, Any] | None,
+        progress: bool | None,
+        on_evaluation: Callable[[CurvePoint], None] | None,
+    ) -> TrainResult:
         total = self.agent_settings.total_steps
         with progress_display(total, progress) as display:
             callback = TrainingCallback(
                 self.environment, self._evaluate, self._keep_best, self._save, self.folder / "metrics.csv",
-                self.settings.eval_every, display,
+                self.settings.eval_every, display, on_evaluation,
             )  # fmt: skip
             self.model.set_logger(configure(str(self.folder / "tensorboard"), ["tensorboard"]))
             if saved is not None:
@@ -208,6 +218,7 @@ class _Training:
             missing=self.settings.missing,
             terminal_time_limit=self.settings.time_limit == "terminal",
             reward_scale=self.agent_settings.reward_scale,
+            episode_steps=self.agent_settings.episode_steps,
         )
 
     def _make_model(self) -> BaseAlgorithm:

@@ -71,7 +71,9 @@ class GMCSettings(Settings):
 
 
 PRESETS = {
-    "smoke": GMCSettings(frame_widths=(32,), frame_dim=16, sound_widths=(32,), common_dim=16, head_width=32, latent_dim=8),
+    "smoke": GMCSettings(
+        frame_widths=(32,), frame_dim=16, sound_widths=(32,), common_dim=16, head_width=32, latent_dim=8
+    ),
     "default": GMCSettings(),
     "paper": GMCSettings(image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
 }

@@ -45,7 +45,7 @@ class DemoCommand(ResumableSettings):
             return cls(preset=preset, samples=300, epochs=2, steps=600, episodes=4)
         if preset == "paper":
             return cls(preset=preset, samples=20_000, epochs=500, steps=150_000, episodes=100)
-        return cls(preset=preset, samples=20_000, epochs=10, steps=30_000, episodes=250)
+        return cls(preset=preset, samples=20_000, epochs=20, steps=40_000, episodes=250)
 
     def pretraining(self) -> PretrainCommand:
         """Settings of the first stage."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from anysense.agents.algorithms import ALGORITHMS, make_agent_settings
+from anysense.agents.callbacks import CurvePoint
 from anysense.agents.settings import AgentSettings
 from anysense.agents.training import TrainResult, TrainSettings, train
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.locate import find_representation
-from anysense.runs.progress import stage
+from anysense.runs.progress import say, stage
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import (
     PRESETS,
@@ -56,7 +58,7 @@ class TrainCommand(ResumableSettings):
     """Whether ddpg explores with its output counted twice; as published."""
     eval_every: int = 5_000
     """Environment steps between evaluations; each also writes a checkpoint."""
-    eval_episodes: int = 100
+    eval_episodes: int = 200
     """Episodes of each of these evaluations, from starts of their own."""
     agent: Annotated[AgentSettings, Flat]
     world: Annotated[WorldChanges, Flat] = dataclasses.field(default_factory=WorldChanges)
@@ -130,11 +132,17 @@ def read(arguments: Sequence[str]) -> TrainCommand:
     return parse(TrainCommand.of(preset, algorithm), arguments, "train")
 
 
+def _say_point(point: CurvePoint) -> None:
+    """One line per evaluation where there is no terminal to draw a bar on."""
+    if not sys.stderr.isatty():
+        say(f"  {point.steps} steps: average reward per step {point.average_reward:.3f}")
+
+
 def train_run(settings: TrainSettings, folder: Path, resume: bool) -> TrainResult:
     """Train in `folder` and draw the learning curve; used by the demo as well."""
     steps = settings.agent_settings().total_steps
     with stage(f"Training {settings.algorithm} for {steps} steps"):
-        result = train(settings, folder, resume)
+        result = train(settings, folder, resume, on_evaluation=_say_point)
     curve = ([float(point.steps) for point in result.curve], [point.average_reward for point in result.curve])
     figure, _ = draw_learning_curves({settings.algorithm: curve}, "average reward per step")
     save_figure(figure, folder / "figures" / "learning_curve.png")

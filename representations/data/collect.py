@@ -34,7 +34,7 @@ _BATCH = 64
 class CollectSettings:
     """What to collect for pretraining."""
 
-    samples: int = 20_000
+    samples: int = 40_000
     """Transitions to collect."""
     policy: Policy = "coverage"
     """coverage: short episodes from everywhere in the state space; random: whole episodes; mixed: half of each."""
@@ -45,7 +45,7 @@ class CollectSettings:
 COLLECT_PRESETS: Mapping[str, CollectSettings] = {
     "smoke": CollectSettings(samples=1_000),
     "default": CollectSettings(),
-    "paper": CollectSettings(policy="random"),
+    "paper": CollectSettings(samples=20_000, policy="random"),
 }
 
 

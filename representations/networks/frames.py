@@ -10,7 +10,7 @@ from anysense.representations.networks.trunk import Trunk
 __all__ = ["FramesTrunk"]
 
 POOL = 2
-"""Side of the squares of pixels that are averaged first; an anti-aliased edge keeps its place to a fraction of a pixel."""
+"""Side of the squares of pixels that are averaged first; anti-aliased edges keep their place to less than a pixel."""
 CHANGE_SCALE = 10.0
 """Factor on the change between frames, which is small against what the frames have in common."""
 

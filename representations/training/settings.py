@@ -16,11 +16,11 @@ Keep = Literal["best", "last"]
 class PretrainSettings:
     """How to pretrain a representation. The defaults are the preset ``default``."""
 
-    epochs: int = 15
+    epochs: int = 25
     """Passes over the training data."""
-    batch_size: int = 256
+    batch_size: int = 512
     """Samples in one step; contrastive methods use the others as negatives."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Step size of Adam (its largest value, with a schedule)."""
     schedule: Schedule = "cosine"
     """constant, or cosine: warm up, then fall to zero along half a cosine."""
@@ -78,6 +78,8 @@ class PretrainSettings:
 PRESETS: Mapping[str, PretrainSettings] = {
     "smoke": PretrainSettings(epochs=2, batch_size=64, warmup_steps=5),
     "default": PretrainSettings(),
-    "paper": PretrainSettings(epochs=500, batch_size=128, schedule="constant", keep="last", precision="32"),
+    "paper": PretrainSettings(
+        epochs=500, batch_size=128, learning_rate=1e-3, schedule="constant", keep="last", precision="32"
+    ),
 }
 """Named settings; ``paper`` is Poklukar et al. (2022): Adam 1e-3 for 500 epochs, last weights."""

@@ -257,6 +257,14 @@ class TestPublished:
         assert ended._get_samples(every).dones.sum() == 4
 
 
+def test_target_entropy_reaches_the_algorithm():
+    for name in ("sac", "tqc"):
+        for value in (-2.5, None):
+            settings = make_agent_settings(name, "smoke", target_entropy=value)
+            model = build_model(name, settings, Latents(), seed=0)
+            assert model.target_entropy == (-1.0 if value is None else value)
+
+
 class TestErrors:
     """Messages for wrong settings."""
 
@@ -279,6 +287,7 @@ class TestErrors:
             ("gamma", 1.5, r"`gamma` must lie in \(0, 1\], got 1.5"),
             ("learning_rate", 0.0, r"`learning_rate` must lie in \(0, 1\], got 0.0"),
             ("final_learning_rate", -1.0, r"`final_learning_rate` must lie in \[0, 1\], got -1.0"),
+            ("episode_steps", 0, "`episode_steps` must be a whole number of at least 1, got 0"),
             ("reward_scale", 0.0, r"`reward_scale` must lie in \(0, 1\], got 0.0"),
             ("tau", 0.0, r"`tau` must lie in \(0, 1\], got 0.0"),
             ("batch_size", 2.5, "`batch_size` must be a whole number of at least 1, got 2.5"),

@@ -156,6 +156,22 @@ def test_rewards_are_scaled_for_the_agent_only(representation_folder):
     np.testing.assert_allclose(rewards[1], 0.25 * rewards[0], rtol=1e-6)
 
 
+def test_training_episodes_have_the_length_of_the_settings(representation_folder):
+    encoder = FrozenEncoder(representation_folder)
+    layers = TrainingEnvironment.make(2, ("sound",), {}, encoder=encoder, episode_steps=7)
+    layers.venv.reset()
+    steps = [layers.venv.step(np.zeros((2, 1), np.float32)) for _ in range(14)]
+    assert [step[2].tolist() for step in steps] == ([[False] * 2] * 6 + [[True] * 2]) * 2
+    assert all(info["TimeLimit.truncated"] for info in steps[6][3])
+
+
+def test_each_evaluation_is_told(representation_folder, tmp_path):
+    told = []
+    result = train(small(representation_folder), tmp_path, on_evaluation=told.append)
+    assert len(told) > 0
+    assert tuple(told) == result.curve
+
+
 def test_training_seeds_share_no_environment_seed():
     firsts = np.array([environment_seed(seed) for seed in range(200)])
     gaps = np.diff(np.sort(firsts))
