@@ -7,12 +7,13 @@ from pathlib import Path
 
 from anysense.runs.files import atomic_write_csv
 
-__all__ = ["LearningCurve", "curve_of_agent", "read_curve", "write_curve"]
+__all__ = ["CURVE_LABEL", "LearningCurve", "curve_of_agent", "read_curve", "write_curve"]
 
 LearningCurve = tuple[list[float], list[float]]
 """Environment steps, and the average reward per step at each of them."""
 
 STEPS, VALUE = "steps", "average_reward"
+CURVE_LABEL = "average reward per step on evaluation starts"
 
 
 def curve_of_agent(agent: Path) -> LearningCurve | None:

@@ -15,7 +15,7 @@ from anysense.agents.references import reference_returns
 from anysense.agents.results import save_results
 from anysense.agents.summary import Row, summarise
 from anysense.envs.corruption import parse_corruption
-from anysense.runs.curves import LearningCurve, curve_of_agent, write_curve
+from anysense.runs.curves import CURVE_LABEL, LearningCurve, curve_of_agent, write_curve
 from anysense.runs.evaluation_report import draw_rows, label, print_rows
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.locate import find_agent, lineage_of
@@ -167,6 +167,5 @@ def _draw(run: RunFolder, rows: Sequence[Row], curve: LearningCurve | None) -> N
     if curve is None:
         return
     write_curve(run.results("learning_curve.csv"), curve)
-    optimal = next(row.average_reward.value for row in rows if row.name == "optimal")
-    figure, _ = draw_learning_curves({"training": curve}, "average reward per step", ("optimal", optimal))
+    figure, _ = draw_learning_curves({"training": curve}, CURVE_LABEL)
     save_figure(figure, run.figure("learning_curve.png"))

@@ -17,6 +17,9 @@ from anysense.runs.files import atomic_write_bytes
 
 __all__ = ["Bar", "draw_bars", "draw_episode", "draw_learning_curves", "new_axes", "save_figure"]
 
+CURVE_RANGE = 0.15
+"""Average reward per step that a learning curve shows below its best value."""
+
 FloatArray = npt.NDArray[np.float64]
 
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
@@ -85,18 +88,21 @@ def draw_bars(
 def draw_learning_curves(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     ylabel: str,
-    reference: tuple[str, float] | None = None,
     ax: Axes | None = None,
 ) -> tuple[Figure, Axes]:
-    """One line per name: (environment steps, value at each of them)."""
+    """One line per name: (environment steps, value at each of them).
+
+    Values more than `CURVE_RANGE` below the best one leave the picture at the bottom, so that the end can be read.
+    """
     figure, ax = _figure_of(ax)
     for index, (name, (steps, values)) in enumerate(curves.items()):
         ax.plot(steps, values, marker="o", markersize=3, color=_COLOURS[index % len(_COLOURS)], label=name)
-    if reference is not None:
-        ax.axhline(reference[1], linestyle="--", color="black", label=f"{reference[0]} {reference[1]:.3f}")
+    values = [value for _, curve in curves.values() for value in curve]
+    if values and min(values) < max(values) - CURVE_RANGE:
+        ax.set_ylim(max(values) - CURVE_RANGE, max(values) + 0.1 * CURVE_RANGE)
     ax.set_xlabel("environment steps")
     ax.set_ylabel(ylabel)
-    if curves or reference is not None:
+    if curves:
         ax.legend(loc="lower right")
     return figure, ax
 

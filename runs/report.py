@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import tyro
 from anysense.agents.results import load_results
 from anysense.agents.statistics import Estimate, across_seeds
 from anysense.agents.summary import Row
-from anysense.runs.curves import LearningCurve, read_curve
+from anysense.runs.curves import CURVE_LABEL, LearningCurve, read_curve
 from anysense.runs.evaluation_report import label
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
@@ -85,7 +86,8 @@ def main(arguments: Sequence[str]) -> None:
     atomic_write_text(stem.with_suffix(".md"), _document(settings.name, seeds, table, drawn))
     atomic_write_json(stem.with_suffix(".json"), {str(seed.seed): seed.records for seed in seeds})
     if settings.readme is not None:
-        link = f"Each seed, learning curves, settings: [{stem.with_suffix('.md')}]({stem.with_suffix('.md')})."
+        target = os.path.relpath(stem.with_suffix(".md"), settings.readme.parent)
+        link = f"Each seed, learning curves, settings: [{target}]({target})."
         block = f"{table}\n\n{_provenance(seeds)}\n{link}"
         text = replace_block(settings.readme.read_text(encoding="utf-8"), block, str(settings.readme))
         atomic_write_text(settings.readme, text)
@@ -225,7 +227,6 @@ def _write_curves(stem: Path, seeds: Sequence[Seed]) -> bool:
         for steps, value in zip(*seed.curve, strict=True)
     ]
     atomic_write_csv(Path(f"{stem}-learning-curves.csv"), ("seed", "steps", "average_reward"), points)
-    optimal = next(row.average_reward.value for row in seeds[0].rows if row.name == "optimal")
-    figure, _ = draw_learning_curves(curves, "average reward per step", ("optimal", optimal))
+    figure, _ = draw_learning_curves(curves, CURVE_LABEL)
     save_figure(figure, f"{stem}-learning-curves.png")
     return True

@@ -12,6 +12,7 @@ from anysense.agents.algorithms import ALGORITHMS, make_agent_settings
 from anysense.agents.callbacks import CurvePoint
 from anysense.agents.settings import AgentSettings
 from anysense.agents.training import TrainResult, TrainSettings, train
+from anysense.runs.curves import CURVE_LABEL
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.locate import find_representation
 from anysense.runs.progress import say, stage
@@ -144,6 +145,6 @@ def train_run(settings: TrainSettings, folder: Path, resume: bool) -> TrainResul
     with stage(f"Training {settings.algorithm} for {steps} steps"):
         result = train(settings, folder, resume, on_evaluation=_say_point)
     curve = ([float(point.steps) for point in result.curve], [point.average_reward for point in result.curve])
-    figure, _ = draw_learning_curves({settings.algorithm: curve}, "average reward per step")
+    figure, _ = draw_learning_curves({settings.algorithm: curve}, CURVE_LABEL)
     save_figure(figure, folder / "figures" / "learning_curve.png")
     return result

@@ -25,8 +25,9 @@ def test_references_far_below_do_not_squeeze_the_bars():
 
 def test_learning_curves_on_given_axes():
     figure, ax = new_axes()
-    assert draw_learning_curves({"0": ([0, 10], [-6.0, -0.5])}, "reward", ("optimal", -0.46), ax) == (figure, ax)
+    assert draw_learning_curves({"0": ([0, 10], [-6.0, -0.5])}, "reward", ax) == (figure, ax)
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, -6.0], [10, -0.5]])
+    np.testing.assert_allclose(ax.get_ylim(), (-0.65, -0.485))
 
 
 def test_figures_are_written_as_png(tmp_path):

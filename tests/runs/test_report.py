@@ -35,6 +35,7 @@ def test_report_of_two_seeds(two_seeds, tmp_path, capsys):
         assert line in document
     assert readme.read_text().startswith(f"# x\n{BEGIN}\n| senses |")
     assert readme.read_text().endswith(f"{END}\nend\n")
+    assert "[docs/pendulum.md](docs/pendulum.md)" in readme.read_text()
     assert "Training seeds 0, 1; 8 episodes of 100 steps each; in brackets 95% t intervals over seeds. Machine:" in text
     assert text.count("anysense pretrain --preset smoke") == 2
     with (tmp_path / "docs" / "pendulum.csv").open() as file:
