@@ -41,7 +41,7 @@ class BenchEnvSettings(BenchSettings):
 
     num_envs: int = 64
     """Environments of the vector form with image and sound."""
-    sound_envs: int = 64
+    sound_envs: int = 256
     """Environments of the vector form with sound only."""
 
     def measure(self, device: str) -> list[Figure]:
@@ -91,6 +91,8 @@ class BenchPretrainSettings(BenchSettings):
 class BenchTrainSettings(BenchSettings):
     """Environment and training steps per second of SAC: latents encoded once, against the encoder inside the policy."""
 
+    threads: int | None = 1
+    """Processor threads of torch; 1 as in `anysense train`."""
     batch_size: int = 256
     """Batch size of SAC."""
     buffer_size: int = 1000

@@ -1,22 +1,24 @@
-"""`anysense bench train`: SAC on latents encoded once per step, against the frozen encoder inside its policy."""
+"""`anysense bench train`: SAC on latents encoded once per step, against the frozen encoder inside its policy.
+
+Both sides are what `anysense train` builds, with `--encode once` and `--encode in-policy`, on one processor thread as
+there, and take one gradient step per environment step. Measured with the default encoder and with the published one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from stable_baselines3 import SAC
-from stable_baselines3.common.vec_env import VecEnv
 
-from anysense.agents.frozen import FrozenExtractor
-from anysense.agents.latent import LatentVecEnv
-from anysense.envs import ENV_ID
-from anysense.envs.sb3_adapter import GymnasiumVecEnv
-from anysense.representations.contract import Representation, modalities_from_space
-from anysense.representations.registry import build
+from anysense.agents.algorithms import build_model, make_agent_settings
+from anysense.agents.environments import TrainingEnvironment
+from anysense.agents.frozen import FrozenEncoder
+from anysense.agents.randomness import forked_generators
+from anysense.envs.pendulum import MultimodalPendulumEnv
+from anysense.representations.contract import modalities_from_space
+from anysense.representations.registry import build, make_settings
 from anysense.runs.measure import Figure, alternate, ratio, speed
 
 __all__ = ["bench_train"]
@@ -27,37 +29,53 @@ _STEPS_AT_ONCE = 50
 def bench_train(
     repeats: int, seconds: float, seed: int, batch_size: int, buffer_size: int, device: str
 ) -> list[Figure]:
-    """Measure environment and training steps per second (one gradient step per step) and replay memory of both."""
-    representation = build("gmc", modalities_from_space(_environment(seed).observation_space), seed=seed)
-    common: dict[str, Any] = {
-        "batch_size": batch_size,
-        "buffer_size": buffer_size,
-        "learning_starts": batch_size,
-        "seed": seed,
-        "device": device,
+    """Measure environment and training steps per second and replay memory, for both encoders."""
+    with forked_generators():
+        return [
+            figure
+            for preset in ("default", "paper")
+            for figure in _compare(preset, repeats, seconds, seed, batch_size, buffer_size, device)
+        ]
+
+
+def _compare(
+    preset: str, repeats: int, seconds: float, seed: int, batch_size: int, buffer_size: int, device: str
+) -> list[Figure]:
+    """Figures of both sides with the encoder of one preset of GMC."""
+    space = MultimodalPendulumEnv().observation_space
+    representation = build("gmc", modalities_from_space(space), make_settings("gmc", preset), seed=seed)
+    encoder = FrozenEncoder(representation).to(device)
+    sizes = {"batch_size": batch_size, "buffer_size": buffer_size, "learning_starts": batch_size}
+    models = {
+        name: _model(encoder, name == "once", seed, device, n_envs=1, gradient_steps=1, **sizes)
+        for name in ("once", "inside")
     }
-    cached = SAC("MlpPolicy", _latents(representation, seed, device), **common)
-    inside = SAC(
-        "MultiInputPolicy",
-        _environment(seed),
-        policy_kwargs={
-            "features_extractor_class": FrozenExtractor,
-            "features_extractor_kwargs": {"representation": representation},
-        },
-        **common,
-    )
-    for model in (cached, inside):
+    for model in models.values():
         model.learn(batch_size + 1)  # fill the memory far enough that every further step learns
-    rates = alternate({"cached": _learning(cached, _STEPS_AT_ONCE), "inside": _learning(inside, 1)}, repeats, seconds)
-    sizes = {name: replay_bytes(model) / buffer_size for name, model in (("cached", cached), ("inside", inside))}
+    rates = alternate(
+        {"once": _learning(models["once"], _STEPS_AT_ONCE), "inside": _learning(models["inside"], 1)}, repeats, seconds
+    )
+    memory = {name: replay_bytes(model) / buffer_size for name, model in models.items()}
     return [
-        speed("latents encoded once, in the replay memory", rates["cached"], "steps"),
-        speed("encoder inside the policy, observations in the replay memory", rates["inside"], "steps"),
-        ratio("latents against encoder inside", rates["cached"], rates["inside"], target=20),
-        Figure("replay memory, latents", "bytes/transition", [sizes["cached"]]),
-        Figure("replay memory, observations", "bytes/transition", [sizes["inside"]]),
-        Figure("replay memory, observations against latents", "times", [sizes["inside"] / sizes["cached"]], target=25),
+        speed(f"{preset} encoder: latents encoded once", rates["once"], "steps"),
+        speed(f"{preset} encoder: inside the policy", rates["inside"], "steps"),
+        ratio(f"{preset} encoder: once against inside", rates["once"], rates["inside"], target=20),
+        Figure(f"{preset} encoder: replay memory of latents", "bytes/transition", [memory["once"]]),
+        Figure(f"{preset} encoder: replay memory of observations", "bytes/transition", [memory["inside"]]),
+        Figure(
+            f"{preset} encoder: memory inside against once", "times", [memory["inside"] / memory["once"]], target=25
+        ),
     ]
+
+
+def _model(encoder: FrozenEncoder, once: bool, seed: int, device: str, **overrides: int) -> SAC:
+    """SAC as `anysense train` makes it, on latents or with the encoder in its policy."""
+    settings = make_agent_settings("sac", "default", **overrides)
+    senses = tuple(encoder.representation.modalities)
+    layers = TrainingEnvironment.make(settings.n_envs, senses, {}, encoder=encoder if once else None)
+    model = build_model("sac", settings, layers.venv, seed, device, None if once else encoder)
+    assert isinstance(model, SAC)
+    return model
 
 
 def replay_bytes(model: SAC) -> int:
@@ -71,19 +89,6 @@ def _array_bytes(value: Any) -> int:
     if isinstance(value, np.ndarray):
         return value.nbytes
     return sum(_array_bytes(entry) for entry in value.values()) if isinstance(value, dict) else 0
-
-
-def _environment(seed: int) -> VecEnv:
-    env = gymnasium.make_vec(ENV_ID, num_envs=1, autoreset_mode=AutoresetMode.SAME_STEP)
-    adapted = GymnasiumVecEnv(env)
-    adapted.seed(seed)
-    return adapted
-
-
-def _latents(representation: Representation, seed: int, device: str) -> VecEnv:
-    env = LatentVecEnv(_environment(seed), representation)
-    env.encoder.to(device)
-    return env
 
 
 def _learning(model: SAC, steps: int) -> Callable[[], int]:
