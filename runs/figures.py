@@ -81,6 +81,8 @@ def draw_bars(
         )
     if len(outside) < len(references):
         ax.legend(loc="lower right")
+    if depth < 0.0:
+        ax.set_ylim(depth, 0.0)  # leaves room for the legend below the bars
     ax.set_ylabel(ylabel)
     return figure, ax
 

@@ -91,7 +91,7 @@ def test_resume_goes_on_with_the_stored_settings(tmp_path, monkeypatch, capsys):
     record = json.loads((tmp_path / "pretrain" / "cut" / "run.json").read_text())
     assert record["status"] == "interrupted"
     assert pretrain(tmp_path, "--resume", "--temperature", "0.9") == 2
-    assert "(representation.temperature: 0.1 -> 0.9). Leave these options out" in capsys.readouterr().err
+    assert "(representation.temperature: 0.3 -> 0.9). Leave these options out" in capsys.readouterr().err
     assert pretrain(tmp_path, "--resume") == 0
     weights = [
         tmp_path / "pretrain" / name / "representation" / "representation.safetensors" for name in ("whole", "cut")
