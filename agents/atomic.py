@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_description", "recover_folder", "replace_file", "replace_folder", "sha256_of", "write_json"]
+__all__ = [
+    "read_description",
+    "recover_folder",
+    "replace_file",
+    "replace_folder",
+    "sha256_of",
+    "write_bytes",
+    "write_json",
+]
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -24,6 +32,15 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put `content` in the place of `path`."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    replace_file(path, write)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -8,8 +8,6 @@ import csv
 import hashlib
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from anysense.agents.atomic import write_bytes
 from anysense.envs.physics import FloatArray
 
 __all__ = ["EpisodeResults", "SavedResults", "load_results", "save_results"]
@@ -138,8 +137,8 @@ def save_results(
     }
     description = json.dumps(content, indent=2, allow_nan=False).encode() + b"\n"
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / EPISODES_FILE, episodes)
-    _write(folder / RESULTS_FILE, description)
+    write_bytes(folder / EPISODES_FILE, episodes)
+    write_bytes(folder / RESULTS_FILE, description)
 
 
 def load_results(folder: str | Path) -> SavedResults:
@@ -214,17 +213,3 @@ def _read_json(path: Path) -> dict[str, Any]:
             "evaluate again or use the version that wrote it."
         )
     return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from anysense.agents import atomic
 from anysense.runs import files
 
 
@@ -18,7 +19,7 @@ def test_a_failing_write_keeps_the_old_file(tmp_path, monkeypatch):
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.os, "replace", killed)
+    monkeypatch.setattr(atomic.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         files.atomic_write_text(path, "new")
     assert path.read_text() == "old"
