@@ -1,6 +1,6 @@
 """The door of every representation: a raw observation becomes a checked batch in which absent input is blanked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,12 +21,14 @@ class Batch:
         masks: Boolean tensors (B,) of the modalities that only some rows have.
         missing: Modalities that no row has.
         size: B.
+        target: What a supervised method learns to predict, (B, ...); None otherwise.
     """
 
     inputs: dict[str, Tensor]
     masks: dict[str, Tensor]
     missing: tuple[str, ...]
     size: int
+    target: Tensor | None = None
 
     @property
     def complete(self) -> bool:
@@ -39,6 +41,12 @@ class Batch:
             return None
         rows = torch.stack(list(self.masks.values())).all(dim=0)
         return rows if bool(rows.any()) else None
+
+    def present(self, names: Iterable[str]) -> Tensor:
+        """Boolean (M, B): which of the named modalities each row has."""
+        device = next(iter(self.inputs.values())).device
+        whole, none = (torch.full((self.size,), value, device=device) for value in (True, False))
+        return torch.stack([self.masks.get(name, whole) if name in self.inputs else none for name in names])
 
 
 def check_batch(

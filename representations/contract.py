@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +12,7 @@ from anysense.representations.batch import Batch, check_batch
 from anysense.representations.modality import Modality, modalities_from_space
 from anysense.representations.settings import Settings
 
-__all__ = ["Batch", "Modality", "Representation", "Settings", "modalities_from_space"]
+__all__ = ["Batch", "Modality", "Representation", "Settings", "SupervisedRepresentation", "modalities_from_space"]
 
 
 class Representation(nn.Module, ABC):
@@ -23,7 +24,9 @@ class Representation(nn.Module, ABC):
     Attributes:
         method: Name in the registry.
         settings_class: Class of ``settings``.
-        presets: Named settings; every method has ``smoke``, ``default`` and ``paper``.
+        presets: Settings by benchmark (``pendulum``, ``mhd``, ...) and by name; each benchmark that a method takes part
+            in has ``smoke``, ``default`` and ``paper``.
+        needs_target: Whether `loss` needs a target (supervised methods).
         settings: All that the architecture and the loss depend on, apart from the modalities.
         modalities: What each sense looks like, in a fixed order.
         latent_dim: Length of a latent vector; set by the method.
@@ -31,7 +34,8 @@ class Representation(nn.Module, ABC):
 
     method: ClassVar[str]
     settings_class: ClassVar[type[Settings]]
-    presets: ClassVar[Mapping[str, Any]]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    needs_target: ClassVar[bool] = False
 
     settings: Any
     modalities: dict[str, Modality]
@@ -82,14 +86,34 @@ class Representation(nn.Module, ABC):
         return self.encode_batch(batch)
 
     def loss(
-        self, observation: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None, *, validate: bool = True
+        self,
+        observation: Mapping[str, Tensor],
+        present: Mapping[str, Tensor] | None = None,
+        target: Tensor | None = None,
+        *,
+        validate: bool = True,
     ) -> dict[str, Tensor]:
         """Training loss of a batch: scalar tensors by name, ``"total"`` is the one to minimise.
 
-        Takes and raises what `encode` does; each method documents what it does with incomplete rows.
+        Takes and raises what `encode` does; each method documents what it does with incomplete rows. What a method
+        draws at random comes from torch's default generator, as in torch's own layers; training seeds and restores it.
+
+        Args:
+            observation: As in `encode`.
+            present: As in `encode`.
+            target: What a supervised method learns to predict, (B, ...); the others ignore it.
+            validate: As in `encode`.
+
+        Raises:
+            ValueError: A supervised method got no target, one of another batch size, or one that is not finite.
         """
         batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
+        if self.needs_target:
+            batch = replace(batch, target=_checked_target(target, batch.size, self.method))
         return self.loss_batch(batch)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Hear which pass over the data begins, counted from 0: for weights of the loss that change over training."""
 
     @abstractmethod
     def encode_batch(self, batch: Batch) -> Tensor:
@@ -98,3 +122,30 @@ class Representation(nn.Module, ABC):
     @abstractmethod
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Losses of a checked batch, with ``"total"``."""
+
+
+class SupervisedRepresentation(Representation):
+    """A representation that also answers: it is trained with targets, and predicts them from any subset of senses."""
+
+    needs_target: ClassVar[bool] = True
+
+    def predict(
+        self, observation: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None, *, validate: bool = True
+    ) -> Tensor:
+        """Predicted targets (B,) of a batch; takes and raises what `encode` does."""
+        batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
+        return self.predict_batch(batch)
+
+    @abstractmethod
+    def predict_batch(self, batch: Batch) -> Tensor:
+        """Predicted targets (B,) of a checked batch."""
+
+
+def _checked_target(target: Tensor | None, size: int, method: str) -> Tensor:
+    if target is None:
+        raise ValueError(f"`target` is missing: {method!r} is supervised; give one target per row.")
+    if len(target) != size:
+        raise ValueError(f"`target` must have one entry per row, {size}; got shape {tuple(target.shape)}.")
+    if not bool(torch.isfinite(target).all()):
+        raise ValueError("`target` must be finite; got NaN or infinity. Remove or correct these samples.")
+    return target

@@ -21,12 +21,12 @@ from torch import Tensor
 from anysense.representations.contract import Representation
 from anysense.representations.messages import unknown_name
 from anysense.representations.modality import Modality, modalities_from_json
-from anysense.representations.registry import build, make_settings, method_names
+from anysense.representations.registry import build, method_names, restore_settings
 
 __all__ = ["FORMAT_VERSION", "RepresentationFileError", "load_representation", "save_representation"]
 
 FORMAT = "anysense-representation"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DESCRIPTION_FILE = "representation.json"
 WEIGHTS_FILE = "representation.safetensors"
 PENDING_FILE = "representation.safetensors.new"
@@ -164,7 +164,7 @@ def _rebuild(path: Path, description: dict[str, Any]) -> Representation:
             f"{path}: {unknown_name('method', method, method_names())} It may need another release of anysense."
         )
     try:
-        settings = make_settings(method, **description["settings"])
+        settings = restore_settings(method, description["settings"])
         modalities: dict[str, Modality] = modalities_from_json(description["modalities"])
         representation = build(method, modalities, settings)
     except (TypeError, ValueError) as error:

@@ -3,7 +3,7 @@
 Letters: B rows, d_c common size of all base encoders, d_z latent size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
@@ -15,37 +15,23 @@ from anysense.representations import losses
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation, Settings
 from anysense.representations.modality import Modality
-from anysense.representations.networks.frames import FramesTrunk
-from anysense.representations.networks.pendulum import ImageTrunk, SoundTrunk
+from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
-from anysense.representations.normalisation import SoundNormalisation
 
 __all__ = ["GMC", "GMCSettings"]
 
-ImageEncoder = Literal["convolution", "frames"]
 Loss = Literal["infonce", "infonce_with_joints_as_negatives"]
 
 
 @dataclass(frozen=True)
-class GMCSettings(Settings):
-    """Architecture and loss of GMC. The defaults are the preset ``default``."""
+class GMCSettings(NetworkSettings):
+    """Architecture and loss of GMC. The defaults are the preset ``default`` of the pendulum."""
 
-    image_encoder: ImageEncoder = "frames"
-    """``convolution`` as published, or ``frames``: one encoder for each frame, then the change between frames."""
-    image_channels: tuple[int, int] = (32, 64)
-    """Convolution: channels after the first and the second layer."""
-    frame_widths: tuple[int, ...] = (256, 256)
-    """Frames: widths of the hidden layers that read one frame, and of those that compare the frames."""
-    frame_dim: int = 64
-    """Frames: size of the vector of one frame."""
-    sound_widths: tuple[int, ...] = (256, 256, 256)
-    """Widths of the hidden layers of the sound encoder."""
-    sound_normalisation: SoundNormalisation = "physical"
-    """``min_max`` as published, or ``physical``: radial speed and log amplitude, centred and scaled per receiver."""
     common_dim: int = 64
     """Size d_c that every base encoder ends in."""
-    head_width: int = 128
-    """Width of the hidden layer of the shared projection head."""
+    head_widths: tuple[int, ...] = (128,)
+    """Widths of the hidden layers of the shared projection head."""
     latent_dim: int = 10
     """Size d_z of the latent."""
     temperature: float = 0.3
@@ -61,21 +47,24 @@ class GMCSettings(Settings):
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("image_channels", "frame_widths", "frame_dim", "sound_widths")
-        self.require_positive("common_dim", "head_width", "latent_dim", "temperature")
-        for field in ("sound_widths", "frame_widths"):
-            if not getattr(self, field):
-                raise ValueError(f"`{field}` is empty; expected at least one hidden layer.")
+        self.require_positive("common_dim", "head_widths", "latent_dim", "temperature")
         if not 0.0 <= self.alignment_weight < float("inf"):
             raise ValueError(f"`alignment_weight` must be a finite number of at least 0; got {self.alignment_weight}.")
 
 
+_MHD = GMCSettings(networks="mhd", head_widths=(512, 512), latent_dim=64, temperature=0.1)
+_GENERIC = GMCSettings(networks="generic", head_widths=(256,), latent_dim=64, temperature=0.1)
+
 PRESETS = {
-    "smoke": GMCSettings(
-        frame_widths=(32,), frame_dim=16, sound_widths=(32,), common_dim=16, head_width=32, latent_dim=8
-    ),
-    "default": GMCSettings(),
-    "paper": GMCSettings(image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
+    "pendulum": {
+        "smoke": GMCSettings(
+            frame_widths=(32,), frame_dim=16, sound_widths=(32,), common_dim=16, head_widths=(32,), latent_dim=8
+        ),
+        "default": GMCSettings(),
+        "paper": GMCSettings(image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
+    },
+    "mhd": {"smoke": _MHD, "default": _MHD, "paper": _MHD},
+    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
 }
 
 
@@ -112,27 +101,24 @@ class GMC(Representation):
 
     method: ClassVar[str] = "gmc"
     settings_class: ClassVar[type[Settings]] = GMCSettings
-    presets: ClassVar[Mapping[str, GMCSettings]] = PRESETS
+    presets: ClassVar[Mapping[str, Mapping[str, GMCSettings]]] = PRESETS
 
     settings: GMCSettings
 
     def __init__(self, modalities: Mapping[str, Modality], settings: GMCSettings) -> None:
         super().__init__(modalities, settings)
         self.latent_dim = settings.latent_dim
+        family = networks(settings.networks)
         self.encoders = nn.ModuleDict(
             {
-                name: Encoder({name: build_trunk(modality, settings)}, settings.common_dim)
+                name: Encoder({name: family.trunk(modality, settings)}, settings.common_dim)
                 for name, modality in modalities.items()
             }
         )
         self.joint = Encoder(
-            {name: build_trunk(modality, settings) for name, modality in modalities.items()}, settings.common_dim
+            {name: family.trunk(modality, settings) for name, modality in modalities.items()}, settings.common_dim
         )
-        self.head = nn.Sequential(
-            nn.Linear(settings.common_dim, settings.head_width),
-            nn.SiLU(),
-            nn.Linear(settings.head_width, settings.latent_dim),
-        )
+        self.head = projection_head(settings.common_dim, settings.head_widths, settings.latent_dim)
 
     def encode_batch(self, batch: Batch) -> Tensor:
         """Joint latents (B, d_z) for complete rows, else the mean of the latents of what is present."""
@@ -194,13 +180,13 @@ class GMC(Representation):
         return functional.normalize(mean, dim=-1) if self.settings.normalise_mean else mean
 
 
-def build_trunk(modality: Modality, settings: GMCSettings) -> Trunk:
-    """Trunk for one modality of the pendulum: images are uint8, everything else is sound."""
-    if modality.dtype == "uint8":
-        if settings.image_encoder == "convolution":
-            return ImageTrunk(modality, settings.image_channels)
-        return FramesTrunk(modality, settings.frame_widths, settings.frame_dim, settings.frame_widths)
-    return SoundTrunk(modality, settings.sound_normalisation, settings.sound_widths)
+def projection_head(inputs: int, widths: Sequence[int], outputs: int) -> nn.Sequential:
+    """Linear layers with SiLU between them."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Linear(inputs, width), nn.SiLU()]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
 
 
 def _complete_inputs(batch: Batch) -> dict[str, Tensor] | None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,9 +11,20 @@ from anysense.representations.contract import Representation, Settings
 from anysense.representations.messages import unknown_name
 from anysense.representations.modality import Modality
 
-__all__ = ["build", "make_settings", "method_names", "presets", "representation_class", "settings_class"]
+__all__ = [
+    "benchmarks",
+    "build",
+    "make_settings",
+    "method_names",
+    "presets",
+    "representation_class",
+    "restore_settings",
+    "settings_class",
+]
 
-METHODS = {"gmc": "anysense.representations.gmc:GMC"}
+METHODS = {
+    "gmc": "anysense.representations.gmc:GMC",
+}
 
 
 def method_names() -> tuple[str, ...]:
@@ -35,27 +46,49 @@ def settings_class(method: str) -> type[Settings]:
     return representation_class(method).settings_class
 
 
-def presets(method: str) -> tuple[str, ...]:
-    """Names of the presets of a method; an unknown method raises ValueError."""
+def benchmarks(method: str) -> tuple[str, ...]:
+    """Names of the benchmarks that a method has settings for; an unknown method raises ValueError."""
     return tuple(representation_class(method).presets)
 
 
-def make_settings(method: str, preset: str = "default", **overrides: Any) -> Settings:
-    """Settings of a preset, with some fields replaced.
+def presets(method: str, benchmark: str = "pendulum") -> tuple[str, ...]:
+    """Names of the presets of a method; an unknown method or benchmark raises ValueError."""
+    return tuple(_presets(method, benchmark))
+
+
+def make_settings(method: str, preset: str = "default", *, benchmark: str = "pendulum", **overrides: Any) -> Settings:
+    """Settings of a preset for one benchmark, with some fields replaced.
 
     Raises:
-        ValueError: Unknown method, preset or setting, or a value out of range.
+        ValueError: Unknown method, benchmark, preset or setting, or a value out of range.
         TypeError: A value of the wrong type.
     """
-    table = representation_class(method).presets
+    table = _presets(method, benchmark)
     if preset not in table:
         raise ValueError(unknown_name("preset", preset, table))
-    base: Settings = table[preset]
-    fields = [field.name for field in dataclasses.fields(base)]
-    for name in overrides:
+    _check_names(method, overrides)
+    changed: Settings = dataclasses.replace(table[preset], **overrides)
+    return changed
+
+
+def restore_settings(method: str, values: Mapping[str, Any]) -> Settings:
+    """Settings from stored values by name; raises as `make_settings` does."""
+    _check_names(method, values)
+    return settings_class(method)(**values)
+
+
+def _check_names(method: str, given: Iterable[str]) -> None:
+    fields = [field.name for field in dataclasses.fields(settings_class(method))]
+    for name in given:
         if name not in fields:
             raise ValueError(unknown_name(f"setting of {method}", name, fields))
-    return dataclasses.replace(base, **overrides)
+
+
+def _presets(method: str, benchmark: str) -> Mapping[str, Any]:
+    table = representation_class(method).presets
+    if benchmark not in table:
+        raise ValueError(unknown_name(f"benchmark of {method}", benchmark, table))
+    return table[benchmark]
 
 
 def build(
@@ -66,7 +99,7 @@ def build(
     Args:
         method: Name of the method.
         modalities: Its senses, for example from `modalities_from_space`.
-        settings: From `make_settings`; by default the preset ``default``.
+        settings: From `make_settings`; by default the preset ``default`` for the pendulum.
         seed: Seed of the initial weights.
 
     Raises:
