@@ -9,7 +9,6 @@ reward as the policy that knows how many steps are left (to 1e-6), because all e
 import hashlib
 import json
 import os
-import sys
 import tempfile
 import warnings
 import zipfile
@@ -25,10 +24,10 @@ from rich.console import Console
 from anysense.agents.dynamic_programming import TORQUES, Progress, StateGrid, Values, solve
 from anysense.envs.physics import MAX_TORQUE, PHYSICS, FloatArray, Physics, advance, reward
 from anysense.envs.validation import check_choice
+from anysense.representations.data.cache import CACHE_VARIABLE, cache_folder
 
 __all__ = ["OptimalController", "cache_folder"]
 
-CACHE_VARIABLE = "ANYSENSE_CACHE"
 FORMAT_VERSION = 1
 """Version of the cached tables; to be raised with every change of what they hold or how they are made."""
 
@@ -147,16 +146,6 @@ def split_states(state: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     if states.ndim != 2 or states.shape[1] != 2:
         raise ValueError(f"`state` must have shape (N, 2), columns theta and omega; got shape {states.shape}.")
     return states[:, 0], states[:, 1]
-
-
-def cache_folder() -> Path:
-    """Return the folder of cached tables: ``ANYSENSE_CACHE``, or ``anysense`` in the platform's cache folder."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "anysense"
-    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-    return Path(os.environ.get(variable) or Path.home() / ".cache") / "anysense"
 
 
 def _read_table(path: Path, settings: str, shape: tuple[int, int]) -> Values | None:

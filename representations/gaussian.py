@@ -56,7 +56,7 @@ def product_of_experts(experts: Gaussian, present: Tensor) -> Gaussian:
     mean, log_variance = experts
     chosen = present.unsqueeze(-1)
     log_precision = torch.where(chosen, -log_variance, -torch.inf)
-    prior = torch.zeros_like(log_precision[..., :1, :, :])
+    prior = log_precision.new_zeros((*log_precision.shape[:-3], 1, *log_precision.shape[-2:]))
     total = torch.logsumexp(torch.cat([prior, log_precision], dim=-3), dim=-3)
     weight = (log_precision - total.unsqueeze(-3)).exp()
     return Gaussian((weight * torch.where(chosen, mean, 0.0)).sum(dim=-3), -total)

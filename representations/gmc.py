@@ -140,15 +140,29 @@ class GMC(Representation):
         inputs = _complete_inputs(batch)
         if inputs is None or len(next(iter(inputs.values()))) < 2:
             zero = 0.0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
-            return {"total": zero, **dict.fromkeys(self.modalities, zero)}
+            return {"total": zero, **dict.fromkeys(self._contrast_names(), zero)}
         joint, single = self._training_latents(inputs)
-        contrast = losses.infonce if self.settings.loss == "infonce" else losses.joints_as_negatives
-        terms = {name: contrast(joint, latents, self.settings.temperature) for name, latents in single.items()}
+        terms = self.contrast(joint, single)
         total = torch.stack(list(terms.values())).sum()
         if self.settings.alignment_weight > 0.0:
             terms["alignment"] = torch.stack([losses.alignment(joint, latents) for latents in single.values()]).sum()
             total = total + self.settings.alignment_weight * terms["alignment"]
         return {"total": total, **terms}
+
+    def contrast(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Terms of the contrastive loss, whose sum is minimised.
+
+        Args:
+            joint: Joint latents (B, d_z) of unit norm, B at least 2.
+            single: Latents (B, d_z) of unit norm by modality, row by row of the same samples.
+        """
+        return cosine_terms(joint, single, self.settings.loss, self.settings.temperature)
+
+    def _contrast_names(self) -> tuple[str, ...]:
+        """Names of the terms of `contrast`, from two rows that mean nothing."""
+        with torch.no_grad():
+            rows = torch.zeros(2, self.latent_dim, device=self.device)
+            return tuple(self.contrast(rows, dict.fromkeys(self.modalities, rows)))
 
     def _training_latents(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Joint latents and those of each modality, sharing what the two trunks of a modality have in common."""
@@ -178,6 +192,12 @@ class GMC(Representation):
             count = count + present
         mean = total / count
         return functional.normalize(mean, dim=-1) if self.settings.normalise_mean else mean
+
+
+def cosine_terms(joint: Tensor, single: Mapping[str, Tensor], loss: Loss, temperature: float) -> dict[str, Tensor]:
+    """Contrast of each modality's latents (B, d_z) with the joint ones, by modality."""
+    contrast = losses.infonce if loss == "infonce" else losses.joints_as_negatives
+    return {name: contrast(joint, latents, temperature) for name, latents in single.items()}
 
 
 def projection_head(inputs: int, widths: Sequence[int], outputs: int) -> nn.Sequential:

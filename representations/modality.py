@@ -41,7 +41,7 @@ class Modality:
         """Checks every field, and turns lists (from JSON) into tuples."""
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ValueError(f"`name` of a modality must be an identifier such as 'image'; got {self.name!r}.")
-        if self.name in ("total", "alignment") or hasattr(nn.ModuleDict, self.name):
+        if self.name in ("total", "alignment", "kl", "supervised") or hasattr(nn.ModuleDict, self.name):
             raise ValueError(f"`name` of a modality must not be the reserved word {self.name!r}; choose another name.")
         if self.dtype not in DTYPES:
             raise ValueError(unknown_name("dtype", self.dtype, DTYPES))

@@ -37,6 +37,10 @@ class MinMaxSound(nn.Module):
         """Flat entries, in [0, 1] within the bounds."""
         return ((sound - self.low) / self.span).flatten(1)
 
+    def inverse(self, normal: Tensor) -> Tensor:
+        """Sound (B, stack, receivers, 2) of normalised entries of that shape."""
+        return normal * self.span + self.low
+
 
 class PhysicalSound(nn.Module):
     """Radial speed and log amplitude, scaled to [-sqrt(3), sqrt(3)] over the exact range of each receiver.
@@ -74,6 +78,12 @@ class PhysicalSound(nn.Module):
         warped = torch.stack([-FREQUENCY_UNIT / sound[..., 0], sound[..., 1].log()], dim=-1)
         return ((warped - self.centre) * self.scale).flatten(1)
 
+    def inverse(self, normal: Tensor) -> Tensor:
+        """Sound (B, stack, receivers, 2) of normalised entries of that shape."""
+        warped = normal / self.scale + self.centre
+        sound = torch.stack([-FREQUENCY_UNIT / warped[..., 0], warped[..., 1].exp()], dim=-1)
+        return torch.clamp(sound, self.low, self.high)
+
 
 FREQUENCY_UNIT = 440.0
 """Any frequency would do; the one of the pendulum's source keeps the numbers near 1."""
@@ -90,7 +100,7 @@ def sound_bounds(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.fl
     return modality.bounds()
 
 
-def sound_normalisation(kind: SoundNormalisation, modality: Modality) -> nn.Module:
+def sound_normalisation(kind: SoundNormalisation, modality: Modality) -> MinMaxSound | PhysicalSound:
     """Builds the normalisation called ``kind``; an unknown kind raises ValueError."""
     if kind not in get_args(SoundNormalisation):
         raise ValueError(unknown_name("sound_normalisation", kind, get_args(SoundNormalisation)))

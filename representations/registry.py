@@ -24,6 +24,12 @@ __all__ = [
 
 METHODS = {
     "gmc": "anysense.representations.gmc:GMC",
+    "gram": "anysense.representations.gram:GRAM",
+    "mfm": "anysense.representations.mfm:MFM",
+    "mvae": "anysense.representations.mvae:MVAE",
+    "mmvae": "anysense.representations.mmvae:MMVAE",
+    "muse": "anysense.representations.muse:MUSE",
+    "nexus": "anysense.representations.nexus:Nexus",
 }
 
 

@@ -35,6 +35,12 @@ class Settings:
             if not all(entry > 0 for entry in (value if isinstance(value, tuple) else (value,))):
                 raise ValueError(f"`{name}` must be positive; got {value!r}.")
 
+    def require_non_negative(self, *names: str) -> None:
+        """Raises ValueError unless the named fields are finite and at least 0."""
+        for name in names:
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"`{name}` must be a finite number of at least 0; got {getattr(self, name)!r}.")
+
 
 def _converted(name: str, value: Any, hint: Any) -> Any:
     origin = get_origin(hint)

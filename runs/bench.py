@@ -1,4 +1,4 @@
-"""`anysense bench env | encode | pretrain | train`: speed and memory, measured side by side on this machine."""
+"""`anysense bench env | encode | pretrain | train | dca`: speed and memory, measured side by side on this machine."""
 
 from __future__ import annotations
 
@@ -105,12 +105,39 @@ class BenchTrainSettings(BenchSettings):
         return bench_train(self.repeats, self.seconds, self.seed, self.batch_size, self.buffer_size, device)
 
 
-Part = type[BenchEnvSettings] | type[BenchEncodeSettings] | type[BenchPretrainSettings] | type[BenchTrainSettings]
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchDCASettings(BenchSettings):
+    """Seconds and memory of Delaunay Component Analysis, by number of points."""
+
+    repeats: int = 3
+    """How often each number of points is measured; the medians are reported."""
+    points: tuple[int, ...] = (1000, 4000)
+    """Numbers of points, both sets together, to measure."""
+    dim: int = 64
+    """Features of each point."""
+    rays: int = 10_000
+    """Rays shot from each point."""
+
+    def measure(self, device: str) -> list[Figure]:
+        """Do the measurement."""
+        from anysense.runs.bench_dca import bench_dca
+
+        return bench_dca(self.repeats, self.seconds, self.seed, self.points, self.dim, self.rays)
+
+
+Part = (
+    type[BenchEnvSettings]
+    | type[BenchEncodeSettings]
+    | type[BenchPretrainSettings]
+    | type[BenchTrainSettings]
+    | type[BenchDCASettings]
+)
 PARTS: Mapping[str, Part] = {
     "env": BenchEnvSettings,
     "encode": BenchEncodeSettings,
     "pretrain": BenchPretrainSettings,
     "train": BenchTrainSettings,
+    "dca": BenchDCASettings,
 }
 
 _SMOKE: dict[str, dict[str, Any]] = {
@@ -118,6 +145,7 @@ _SMOKE: dict[str, dict[str, Any]] = {
     "encode": {"batch_sizes": (1, 4)},
     "pretrain": {"samples": 256, "batch_size": 32},
     "train": {"batch_size": 8, "buffer_size": 200},
+    "dca": {"points": (60,), "dim": 3, "rays": 100},
 }
 
 

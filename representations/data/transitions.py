@@ -1,5 +1,6 @@
 """Recorded transitions: every frame stored once, stacks of frames built on reading."""
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -119,6 +120,21 @@ class Transitions:
         """Raw observations after the action; like :meth:`observation`."""
         chosen = self._indices(indices)
         return self._stacked(self.current[chosen] + 1, self.first[chosen], senses)
+
+    def senses_recorded(self) -> tuple[str, ...]:
+        """Names of the recorded senses."""
+        return tuple(self.senses)
+
+    def present(self, indices: Indices) -> None:
+        """Recorded observations are complete."""
+
+    def target(self, indices: Indices) -> None:
+        """Transitions have no targets of supervised learning."""
+
+    def fingerprint(self) -> str:
+        """Number of transitions and a checksum of where they lead."""
+        checksum = zlib.crc32(self.states[self.current].numpy().tobytes())
+        return f"{len(self)} transitions, checksum {checksum:08x}"
 
     def state(self, indices: Indices) -> Tensor:
         """States before the action, float64 (B, 2): [theta, omega]."""

@@ -16,17 +16,33 @@ from anysense.representations.metrics.probe import (
     root_mean_squared_error,
 )
 from anysense.representations.metrics.retrieval import retrieval_accuracy
+from anysense.representations.metrics.volume import (
+    collinearity,
+    matched_volume,
+    mean_pairwise_cosine,
+    mismatched_volume,
+    nearest_class,
+    volume_median_rank,
+    volume_retrieval_accuracy,
+)
 
 __all__ = [
     "PENDULUM_TARGETS",
     "KernelProbe",
     "RidgeProbe",
+    "collinearity",
     "fit_kernel_ridge",
     "fit_ridge",
+    "matched_volume",
     "mean_cosine",
+    "mean_pairwise_cosine",
+    "mismatched_volume",
+    "nearest_class",
     "pendulum_targets",
     "r2_score",
     "retrieval_accuracy",
     "rms_distance",
     "root_mean_squared_error",
+    "volume_median_rank",
+    "volume_retrieval_accuracy",
 ]

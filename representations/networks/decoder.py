@@ -5,7 +5,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from anysense.representations.networks.bernoulli import bernoulli_error
 
 __all__ = ["Decoder", "Likelihood", "image_target"]
 
@@ -61,9 +62,7 @@ class Decoder(nn.Module, ABC):
                 return -(logits.log_softmax(dim=-1) * target).sum(dim=-1)
             if self.likelihood == "gaussian":
                 return (logits.sigmoid() - target).square().sum(dim=features)
-            return functional.binary_cross_entropy_with_logits(logits, target.expand_as(logits), reduction="none").sum(
-                dim=features
-            )
+            return bernoulli_error(logits.flatten(features[0]), target.flatten(features[0]))
 
 
 def image_target(value: Tensor) -> Tensor:

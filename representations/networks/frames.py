@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.modality import Modality
+from anysense.representations.networks.dense import layers
 from anysense.representations.networks.trunk import Trunk
 
 __all__ = ["FramesTrunk"]
@@ -41,9 +42,9 @@ class FramesTrunk(Trunk):
                 f"pixels; got {modality.dtype} {modality.shape}."
             )
         self.stack, height, width = modality.shape
-        self.frame = _layers((height // POOL) * (width // POOL), frame_widths)
+        self.frame = layers((height // POOL) * (width // POOL), frame_widths)
         self.embed = nn.Linear(frame_widths[-1], frame_dim)
-        self.compare = _layers((2 * self.stack - 1) * frame_dim, widths)
+        self.compare = layers((2 * self.stack - 1) * frame_dim, widths)
         self.feature_dim = widths[-1]
 
     def forward(self, value: Tensor) -> Tensor:
@@ -70,12 +71,3 @@ class FramesTrunk(Trunk):
         change = CHANGE_SCALE * frames.diff(dim=1)
         features: Tensor = self.compare(torch.cat([frames.flatten(1), change.flatten(1)], dim=1))
         return features
-
-
-def _layers(inputs: int, widths: tuple[int, ...]) -> nn.Sequential:
-    """Fully connected layers, each followed by SiLU."""
-    layers: list[nn.Module] = []
-    for width in widths:
-        layers += [nn.Linear(inputs, width), nn.SiLU()]
-        inputs = width
-    return nn.Sequential(*layers)

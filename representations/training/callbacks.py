@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from anysense.representations.data.transitions import Transitions
+from anysense.representations.data.samples import Recorded
 from anysense.representations.training.checkpoints import MONITORED, write_whole
 from anysense.representations.training.evaluation import measure
 from anysense.representations.training.module import PretrainingModule
@@ -27,7 +27,7 @@ class Measure(pl.Callback):
         validation: Held-out data.
     """
 
-    def __init__(self, path: Path, train: Transitions, validation: Transitions) -> None:
+    def __init__(self, path: Path, train: Recorded, validation: Recorded) -> None:
         self.path, self.train, self.validation = path, train, validation
         self.rows: list[dict[str, float]] = []
         self._started = 0.0
@@ -105,7 +105,7 @@ class ProgressBar(pl.Callback):
     ) -> None:
         """Advance."""
         if self._bar is not None:
-            size = len(next(iter(batch.values())))
+            size = len(next(iter(batch.observation.values())))
             speed = self._bar.tasks[0].speed
             rate = f"{speed * size:,.0f} samples/s" if speed else ""
             self._bar.update(self._task, completed=trainer.global_step, rate=rate)

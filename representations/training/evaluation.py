@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from anysense.representations.contract import Representation
+from anysense.representations.data.samples import Recorded
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.metrics import (
     PENDULUM_TARGETS,
@@ -22,6 +23,7 @@ from anysense.representations.metrics import (
     rms_distance,
     root_mean_squared_error,
 )
+from anysense.representations.training.machine import own_randomness
 
 COMPLETE = "complete"
 RETRIEVAL_BLOCK = 256
@@ -31,9 +33,9 @@ PROBE_SAMPLES = 2048
 
 
 def measure(
-    representation: Representation, validation: Transitions, train: Transitions, batch_size: int = 256, seed: int = 0
+    representation: Representation, validation: Recorded, train: Recorded, batch_size: int = 256, seed: int = 0
 ) -> dict[str, float]:
-    """Loss, alignment, retrieval and read-out of the state, by name.
+    """Loss, alignment, retrieval and, for transitions of the pendulum, read-out of the state, by name.
 
     ``validation/<term>``: terms of the loss, mean over batches. ``alignment/<sense>_cosine`` and ``_rms``: distance
     from each sense's latent to the joint one. ``retrieval/<sense>``: top-1 accuracy among 256 samples.
@@ -55,15 +57,18 @@ def measure(
     was_training = representation.training
     representation.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), own_randomness(representation.device):
+            torch.manual_seed(seed)  # The loss of a generative method draws: the same for every epoch.
             seen = _Seen.of(representation, validation, batch_size, seed, with_loss=True)
+            values = seen.losses | _alignment(seen.latents) | _retrieval(seen.latents)
+            if not isinstance(train, Transitions):
+                return values
             fitted = _Seen.of(representation, train, batch_size, seed, with_loss=False, most=PROBE_SAMPLES)
             known, targets = fitted.latents[COMPLETE], pendulum_targets(fitted.state)
             probes: dict[str, RidgeProbe | KernelProbe] = {
                 "probe": fit_ridge(known, targets),
                 "kernel_probe": fit_kernel_ridge(known, targets),
             }
-            values = seen.losses | _alignment(seen.latents) | _retrieval(seen.latents)
             for name, probe in probes.items():
                 values |= _read_out(name, probe, seen)
             return values
@@ -73,7 +78,7 @@ def measure(
 
 @dataclass
 class _Seen:
-    """What a representation made of some samples: latents by subset, true states and mean losses."""
+    """What a representation made of some samples: latents by subset (of complete data), states and mean losses."""
 
     latents: dict[str, Tensor]
     state: Tensor
@@ -83,7 +88,7 @@ class _Seen:
     def of(
         cls,
         representation: Representation,
-        transitions: Transitions,
+        data: Recorded,
         batch_size: int,
         seed: int,
         *,
@@ -93,21 +98,30 @@ class _Seen:
         """Run the representation over up to ``most`` samples in a fixed random order."""
         latents, losses, states = defaultdict(list), defaultdict(list), []
         subsets = _subsets(representation) if with_loss else {COMPLETE: tuple(representation.modalities)}
-        for indices in _blocks(len(transitions), batch_size, seed, most):
-            read = transitions.observation(indices, representation.modalities)
-            observation = {name: values.to(representation.device) for name, values in read.items()}
+        for indices in _blocks(len(data), batch_size, seed, most):
+            observation = _moved(data.observation(indices, representation.modalities), representation.device)
+            present = data.present(indices)
             if with_loss:
-                for name, value in representation.loss(observation).items():
+                target = data.target(indices)
+                moved = None if target is None else target.to(representation.device)
+                mask = None if present is None else _moved(present, representation.device)
+                for name, value in representation.loss(observation, mask, moved).items():
                     losses[f"validation/{name}"].append(float(value))
-            for subset, names in subsets.items():
-                encoded = representation.encode({name: observation[name] for name in names})
-                latents[subset].append(encoded.float().cpu())
-            states.append(transitions.state(indices))
+            if present is None:
+                for subset, names in subsets.items():
+                    encoded = representation.encode({name: observation[name] for name in names})
+                    latents[subset].append(encoded.float().cpu())
+            if isinstance(data, Transitions):
+                states.append(data.state(indices))
         return cls(
             latents={name: torch.cat(parts) for name, parts in latents.items()},
-            state=torch.cat(states),
+            state=torch.cat(states) if states else torch.empty(0, 2),
             losses={name: sum(values) / len(values) for name, values in losses.items()},
         )
+
+
+def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: value.to(device) for name, value in tensors.items()}
 
 
 def _subsets(representation: Representation) -> dict[str, tuple[str, ...]]:
@@ -132,6 +146,8 @@ def _alignment(latents: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def _retrieval(latents: Mapping[str, Tensor]) -> dict[str, float]:
+    if COMPLETE not in latents:
+        return {}
     joint = latents[COMPLETE]
     block = min(RETRIEVAL_BLOCK, len(joint))
     starts = range(0, len(joint) - block + 1, block)

@@ -1,12 +1,23 @@
 """Batches straight from memory: no worker processes, no sample-by-sample collation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from anysense.representations.data.transitions import Transitions
+from anysense.representations.data.samples import Recorded
+
+__all__ = ["BatchLoader", "TrainingBatch", "mixed_seed"]
+
+
+class TrainingBatch(NamedTuple):
+    """What `Representation.loss` takes."""
+
+    observation: Mapping[str, Tensor]
+    present: Mapping[str, Tensor] | None
+    target: Tensor | None
 
 
 class BatchLoader:
@@ -15,23 +26,21 @@ class BatchLoader:
     A last batch of a single sample (nothing to contrast it with) is added to the batch before it.
 
     Args:
-        transitions: Where to read.
+        data: Where to read.
         batch_size: Samples in a batch; only the last one may be smaller, or larger by one.
         seed: Seed of the order.
         senses: Which senses to read; all recorded ones by default.
 
     Raises:
-        ValueError: ``transitions`` is empty or ``batch_size`` is not positive.
+        ValueError: ``data`` is empty or ``batch_size`` is not positive.
     """
 
-    def __init__(
-        self, transitions: Transitions, batch_size: int, seed: int, senses: tuple[str, ...] | None = None
-    ) -> None:
-        if len(transitions) == 0:
-            raise ValueError("`transitions` is empty; expected at least one transition.")
+    def __init__(self, data: Recorded, batch_size: int, seed: int, senses: tuple[str, ...] | None = None) -> None:
+        if len(data) == 0:
+            raise ValueError("`data` is empty; expected at least one sample.")
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
-        self.transitions = transitions
+        self.data = data
         self.batch_size = batch_size
         self.senses = senses
         self.seed = seed
@@ -43,18 +52,21 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Number of batches."""
-        whole, rest = divmod(len(self.transitions), self.batch_size)
+        whole, rest = divmod(len(self.data), self.batch_size)
         return max(whole + (rest > 1), 1)
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        """One pass: every transition once."""
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        """One pass: every sample once."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
-        order = torch.randperm(len(self.transitions), generator=generator)
+        order = torch.randperm(len(self.data), generator=generator)
         batches = list(torch.split(order, self.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]
         for indices in batches:
-            yield self.transitions.observation(indices, self.senses)
+            present = self.data.present(indices)
+            if present is not None and self.senses is not None:
+                present = {name: mask for name, mask in present.items() if name in self.senses}
+            yield TrainingBatch(self.data.observation(indices, self.senses), present, self.data.target(indices))
 
 
 def mixed_seed(seed: int, epoch: int) -> int:

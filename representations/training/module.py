@@ -8,11 +8,16 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from anysense.representations.contract import Representation
-from anysense.representations.training.loader import BatchLoader, mixed_seed
+from anysense.representations.training.checkpoints import MONITORED
+from anysense.representations.training.loader import BatchLoader, TrainingBatch, mixed_seed
 from anysense.representations.training.settings import PretrainSettings
+
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 20
+"""Published for CMU-MOSEI: a tenth of the learning rate after 20 epochs without improvement."""
 
 Weights = list[Tensor] | tuple[Tensor, ...]
 
@@ -42,6 +47,8 @@ class PretrainingModule(pl.LightningModule):
         self.identity = identity or {}
         self._sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         self._batches = 0
+        self._plateau: ReduceLROnPlateau | None = None
+        self._stored_plateau: dict[str, float] | None = None
 
     @property
     def result(self) -> Representation:
@@ -57,7 +64,9 @@ class PretrainingModule(pl.LightningModule):
         """Adam, and the learning rate of each step."""
         trained = [parameter for parameter in self.representation.parameters() if parameter.requires_grad]
         optimiser = torch.optim.Adam(trained, lr=self.settings.learning_rate, fused=True)
-        if self.settings.schedule == "constant":
+        if self.settings.schedule == "plateau":
+            self._plateau = ReduceLROnPlateau(optimiser, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE)
+        if self.settings.schedule != "cosine":
             return optimiser
         total, warmup = self.settings.epochs * len(self.loader), self.settings.warmup_steps
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cosine_factor(step, total, warmup))
@@ -66,17 +75,19 @@ class PretrainingModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed what the method draws itself, so that an epoch does not depend on the ones before a restart."""
         torch.manual_seed(mixed_seed(self.settings.seed, self.current_epoch))
+        for representation in {self.representation, self.result}:
+            representation.begin_epoch(self.current_epoch)
         self._sums.clear()
         self._batches = 0
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Loss of a batch.
 
         Raises:
             FloatingPointError: The loss is not finite.
         """
         # Shapes and dtypes cannot change from batch to batch, and values that are no numbers show in the loss.
-        losses = self.representation.loss(batch, validate=batch_idx == 0)
+        losses = self.representation.loss(*batch, validate=batch_idx == 0)
         total = losses["total"]
         if not torch.isfinite(total):
             raise FloatingPointError(
@@ -102,9 +113,27 @@ class PretrainingModule(pl.LightningModule):
         """Mean of each term of the loss over the epoch so far."""
         return {f"train/{name}": float(value) / self._batches for name, value in self._sums.items()}
 
+    def on_train_epoch_end(self) -> None:
+        """Lower the learning rate if the validation loss has come to rest (before checkpoints are written)."""
+        if self._plateau is not None:
+            self._plateau.step(self.trainer.callback_metrics[MONITORED])
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what a resumed run must agree on."""
+        """Add what a resumed run must agree on, and the state of the schedule."""
         checkpoint["anysense"] = self.identity
+        if self._plateau is not None:
+            checkpoint["plateau"] = {"best": float(self._plateau.best), "bad": int(self._plateau.num_bad_epochs)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the schedule."""
+        if "plateau" in checkpoint:
+            self._stored_plateau = checkpoint["plateau"]
+
+    def on_train_start(self) -> None:
+        """Restore the schedule; the optimiser, which exists only now, carries the learning rate itself."""
+        if self._plateau is not None and self._stored_plateau is not None:
+            self._plateau.best = self._stored_plateau["best"]
+            self._plateau.num_bad_epochs = int(self._stored_plateau["bad"])
 
 
 def cosine_factor(step: int, total: int, warmup: int) -> float:

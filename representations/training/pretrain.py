@@ -1,6 +1,5 @@
 """Pretrain a representation, from a fresh folder or from where a run was cut off."""
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from anysense.representations.contract import Representation
+from anysense.representations.data.samples import Recorded
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.files import save_representation
 from anysense.representations.training import machine
@@ -57,8 +57,8 @@ class PretrainResult:
 
 def pretrain(
     representation: Representation,
-    train: Transitions,
-    validation: Transitions,
+    train: Recorded,
+    validation: Recorded,
     settings: PretrainSettings,
     folder: str | Path,
     resume: bool = False,
@@ -72,7 +72,7 @@ def pretrain(
     Args:
         representation: What to train; its initial weights are the starting point.
         train: Training data; must have the senses of the representation.
-        validation: Held-out data, best from other trajectories (:meth:`Transitions.split`).
+        validation: Held-out data, best from other trajectories (`Transitions.split`, `Samples.split`).
         settings: How to train.
         folder: Where everything is written; it may hold other files.
         resume: Continue a run that was cut off, with the same data and settings; the result equals that of an
@@ -165,20 +165,19 @@ def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
     return None
 
 
-def _check_data(representation: Representation, train: Transitions, validation: Transitions) -> None:
+def _check_data(representation: Representation, train: Recorded, validation: Recorded) -> None:
     for name, data in (("train", train), ("validation", validation)):
-        missing = set(representation.modalities) - set(data.senses)
+        missing = set(representation.modalities) - set(data.senses_recorded())
         if missing:
             raise ValueError(
-                f"`{name}` lacks the senses {sorted(missing)} of the representation, it has {sorted(data.senses)}; "
+                f"`{name}` lacks the senses {sorted(missing)} of the representation, it has "
+                f"{sorted(data.senses_recorded())}; "
                 "collect data with all senses of the representation."
             )
         if len(data) < 2:
-            raise ValueError(f"`{name}` must have at least 2 transitions, got {len(data)}; collect more samples.")
-        for sense in representation.modalities:
-            values = data.senses[sense]
-            if values.is_floating_point() and not torch.isfinite(values).all():
-                raise ValueError(f"`{name}` has NaN or infinite values in {sense!r}; collect the data again.")
+            raise ValueError(f"`{name}` must have at least 2 samples, got {len(data)}; collect more.")
+        if isinstance(data, Transitions):
+            _check_finite(name, data, representation)
     if not any(parameter.requires_grad for parameter in representation.parameters()):
         raise ValueError(
             "`representation` is frozen, so nothing can be trained; call `representation.requires_grad_(True)` first."
@@ -186,21 +185,23 @@ def _check_data(representation: Representation, train: Transitions, validation: 
 
 
 def _identity(
-    representation: Representation, train: Transitions, validation: Transitions, settings: PretrainSettings
+    representation: Representation, train: Recorded, validation: Recorded, settings: PretrainSettings
 ) -> dict[str, Any]:
     """What must be equal for a run to be continued; plain values only."""
     fixed = {name: value for name, value in asdict(settings).items() if name not in _MAY_DIFFER}
     return {
         "settings": fixed,
         "method": {"name": representation.method, **asdict(representation.settings)},
-        "data": {"train": _fingerprint(train), "validation": _fingerprint(validation)},
+        "data": {"train": train.fingerprint(), "validation": validation.fingerprint()},
     }
 
 
-def _fingerprint(transitions: Transitions) -> str:
-    """Number of transitions and a checksum of where they lead."""
-    checksum = zlib.crc32(transitions.states[transitions.current].numpy().tobytes())
-    return f"{len(transitions)} transitions, checksum {checksum:08x}"
+def _check_finite(name: str, data: Transitions, representation: Representation) -> None:
+    """Transitions are not checked when they are made; `Samples` are."""
+    for sense in representation.modalities:
+        values = data.senses[sense]
+        if values.is_floating_point() and not torch.isfinite(values).all():
+            raise ValueError(f"`{name}` has NaN or infinite values in {sense!r}; collect the data again.")
 
 
 def _check_identity(folder: Path, checkpoint: dict[str, Any], identity: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from anysense.representations.messages import unknown_name
 
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "plateau"]
 Precision = Literal["auto", "32", "bf16"]
 Keep = Literal["best", "last"]
 
@@ -23,7 +23,8 @@ class PretrainSettings:
     learning_rate: float = 2e-3
     """Step size of Adam (its largest value, with a schedule)."""
     schedule: Schedule = "cosine"
-    """constant, or cosine: warm up, then fall to zero along half a cosine."""
+    """constant; cosine: warm up, then fall to zero along half a cosine; or plateau: a tenth of it whenever the
+    validation loss has not fallen for 20 epochs."""
     warmup_steps: int = 50
     """Steps over which the learning rate rises at the start; with the cosine schedule only."""
     ema_decay: float | None = None

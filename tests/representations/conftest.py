@@ -1,16 +1,22 @@
 """Real observations of the pendulum for the tests of the representations."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anysense.envs.acoustics import hear, receiver_positions, sound_bounds
 from anysense.envs.raster import rod_frame
-from anysense.representations import Modality, modalities_from_space
+from anysense.representations import Modality, Representation, build, make_settings, modalities_from_space
+from anysense.representations.networks.catalogue import Networks, register_networks
+from anysense.representations.networks.decoder import Decoder
+from anysense.representations.networks.settings import NetworkSettings
+from anysense.representations.networks.trunk import Trunk
 
 RECEIVERS = ("left_bottom", "right_bottom", "middle_top")
 
@@ -48,3 +54,83 @@ def pendulum_batch() -> Callable[..., dict[str, Tensor]]:
 def take() -> Callable[[Mapping[str, Tensor], object], dict[str, Tensor]]:
     """Function (tensors, rows) -> those rows of every tensor."""
     return lambda tensors, rows: {name: value[rows] for name, value in tensors.items()}
+
+
+class FlatTrunk(Trunk):
+    """The input itself, flat."""
+
+    def __init__(self, modality: Modality) -> None:
+        super().__init__()
+        self.feature_dim = math.prod(modality.shape)
+
+    def forward(self, value: Tensor) -> Tensor:
+        return value.flatten(1)
+
+
+class LinearDecoder(Decoder):
+    """A linear layer. Normal likelihood around its output, with constants; labels are categorical."""
+
+    def __init__(self, modality: Modality, latent_dim: int, deviation: float) -> None:
+        super().__init__()
+        self.shape = modality.shape
+        self.likelihood = "categorical" if modality.name == "label" else "gaussian"
+        self.layer = nn.Linear(latent_dim, math.prod(modality.shape))
+        self.deviation = deviation
+
+    def logits(self, latent: Tensor) -> Tensor:
+        return self.layer(latent).view(-1, *self.shape)
+
+    def target(self, value: Tensor) -> Tensor:
+        return value
+
+    def raw(self, mean: Tensor) -> Tensor:
+        return mean
+
+    def error(self, logits: Tensor, target: Tensor) -> Tensor:
+        if self.likelihood == "categorical":
+            return super().error(logits, target)
+        return -torch.distributions.Normal(logits.float(), self.deviation).log_prob(target).sum(dim=-1)
+
+
+class LinearNetworks(Networks):
+    """Linear encoders and decoders; the noise of the observations by modality name."""
+
+    deviations: ClassVar[dict[str, float]] = {"first": 1.0, "second": 0.5, "third": 2.0}
+
+    def trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
+        return FlatTrunk(modality)
+
+    def decoder(self, modality: Modality, latent_dim: int, settings: NetworkSettings) -> Decoder:
+        return LinearDecoder(modality, latent_dim, self.deviations.get(modality.name, 1.0))
+
+
+@pytest.fixture(scope="session")
+def linear_networks() -> str:
+    """Name of a family of linear networks."""
+    register_networks("linear", LinearNetworks())
+    return "linear"
+
+
+@pytest.fixture
+def linear_gaussian(linear_networks: str) -> Callable[..., Representation]:
+    """Function (method, names, **settings) -> a model whose experts are exact: x_m = a_m z + s_m * noise."""
+    slopes = {"first": 1.0, "second": 2.0, "third": -0.5}
+
+    def model(method: str, names: Iterable[str] = tuple(slopes), **settings: object) -> Representation:
+        modalities = {name: Modality(name, (1,), "float32") for name in names}
+        chosen = {"networks": linear_networks, "latent_dim": 1, **settings}
+        representation = build(method, modalities, make_settings(method, benchmark="generic", **chosen))
+        with torch.no_grad():
+            for name in modalities:
+                slope, deviation = slopes[name], LinearNetworks.deviations[name]
+                encoder, decoder = representation.encoders[name], representation.decoders[name]
+                for layer, weight, bias in (
+                    (encoder.mean, 1.0 / slope, 0.0),
+                    (encoder.log_variance, 0.0, 2.0 * math.log(deviation / abs(slope))),
+                    (decoder.layer, slope, 0.0),
+                ):
+                    layer.weight.fill_(weight)
+                    layer.bias.fill_(bias)
+        return representation
+
+    return model

@@ -54,7 +54,7 @@ def test_folder_holds_two_files_and_no_pickle(saved: Path) -> None:
     assert {path.name for path in saved.iterdir()} == {WEIGHTS, DESCRIPTION}
     description = json.loads((saved / DESCRIPTION).read_text())
     assert description["format"] == "anysense-representation"
-    assert description["format_version"] == 1
+    assert description["format_version"] == 2
     assert description["method"] == "gmc"
     assert description["weights_sha256"] == hashlib.sha256((saved / WEIGHTS).read_bytes()).hexdigest()
     assert [modality["name"] for modality in description["modalities"]] == ["image", "sound"]
@@ -157,7 +157,7 @@ def test_damaged_description(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, r"has format version 2; this release of anysense reads version 1.*written by anysense"),
+        ({"format_version": 3}, r"has format version 3; this release of anysense reads version 2.*written by anysense"),
         ({"method": "muse9"}, r"`method` must be one of 'gmc'.*; got 'muse9'.*another release"),
         ({"method": ["gmc"]}, r"is damaged: `method` must be a str; got \['gmc'\]"),
         ({"latent_dim": None}, r"is damaged: it lacks \['latent_dim'\]"),

@@ -291,41 +291,6 @@ def test_bf16_learns_as_well(data, tmp_path):
     assert all(parameter.dtype == torch.float32 for parameter in mixed.representation.parameters())
 
 
-# Loader
-
-
-@pytest.mark.parametrize(("samples", "sizes"), [(8, [4, 4]), (9, [4, 5]), (10, [4, 4, 2]), (1, [1]), (3, [3])])
-def test_loader_reads_everything_once_and_leaves_no_single_sample(data, samples, sizes):
-    part = data[0].select(range(samples))
-    loader = BatchLoader(part, 4, seed=0)
-    batches = list(loader)
-    assert [len(batch["sound"]) for batch in batches] == sizes
-    assert len(loader) == len(sizes)
-    sounds = torch.cat([batch["sound"] for batch in batches]).flatten(1)
-    expected = part.observation(range(samples))["sound"].flatten(1)
-    assert sorted(sounds.tolist()) == sorted(expected.tolist())
-    assert batches[0]["image"].dtype == torch.uint8
-
-
-def test_loader_order_depends_on_seed_and_epoch_only(data):
-    def order(seed: int, epoch: int) -> Tensor:
-        loader = BatchLoader(data[0], 50, seed, senses=("sound",))
-        loader.set_epoch(epoch)
-        return torch.cat([batch["sound"] for batch in loader])
-
-    assert torch.equal(order(1, 2), order(1, 2))
-    assert not torch.equal(order(1, 2), order(1, 3))
-    assert not torch.equal(order(1, 2), order(2, 2))
-    assert not torch.equal(order(1, 2), order(2, 1))
-
-
-def test_loader_refuses_nothing_to_read(data):
-    with pytest.raises(ValueError, match="`transitions` is empty"):
-        BatchLoader(data[0].select([]), 4, seed=0)
-    with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
-        BatchLoader(data[0], 0, seed=0)
-
-
 # Schedule and weight average
 
 
@@ -369,7 +334,7 @@ def test_first_step_equals_plain_adam(data):
         own.step()
         own.zero_grad()
         optimiser.zero_grad()
-        plain.loss(batch)["total"].backward()
+        plain.loss(*batch)["total"].backward()
         optimiser.step()
     for a, b in zip(weights(trained), weights(plain), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
@@ -550,7 +515,7 @@ def test_data_that_do_not_fit(data, tmp_path):
     sound_only = collect(64, "random", 0, SOUND).select(range(64))
     with pytest.raises(ValueError, match=r"`train` lacks the senses \['image'\].*it has \['sound'\]"):
         pretrain(new_representation(), sound_only, validation, QUICK, tmp_path)
-    with pytest.raises(ValueError, match=r"`validation` must have at least 2 transitions, got 1"):
+    with pytest.raises(ValueError, match=r"`validation` must have at least 2 samples, got 1"):
         pretrain(new_representation(), train, validation.select([0]), QUICK, tmp_path)
     spoilt = dataclasses.replace(sound_only, senses={"sound": sound_only.senses["sound"] * math.nan})
     with pytest.raises(ValueError, match=r"`train` has NaN or infinite values in 'sound'"):

@@ -9,7 +9,7 @@ import torch
 from anysense import representations
 from anysense.representations import Modality, Settings, build, make_settings, method_names, presets, settings_class
 from anysense.representations.gmc import GMC, GMCSettings
-from anysense.representations.registry import representation_class
+from anysense.representations.registry import benchmarks, representation_class
 
 
 def test_every_exported_name_exists() -> None:
@@ -30,8 +30,11 @@ def test_importing_the_room_is_light() -> None:
 @pytest.mark.parametrize("method", method_names())
 def test_every_method_is_named_as_registered_and_has_the_common_presets(method: str) -> None:
     assert representation_class(method).method == method
-    assert {"smoke", "default", "paper"} <= set(presets(method))
-    assert all(isinstance(make_settings(method, preset), settings_class(method)) for preset in presets(method))
+    assert benchmarks(method)
+    for benchmark in benchmarks(method):
+        assert {"smoke", "default", "paper"} <= set(presets(method, benchmark))
+        for preset in presets(method, benchmark):
+            assert type(make_settings(method, preset, benchmark=benchmark)) is settings_class(method)
 
 
 def test_gmc() -> None:
@@ -68,6 +71,8 @@ def test_unknown_names() -> None:
         make_settings("gmc", latent_dims=3)
     with pytest.raises(TypeError, match=r"`latent_dim` must be int; got 3\.5 \(float\)"):
         make_settings("gmc", latent_dim=3.5)
+    with pytest.raises(ValueError, match=r"`benchmark of gmc` must be one of 'pendulum'.*; got 'mdh'\. Did you mean"):
+        make_settings("gmc", benchmark="mdh")
     for call in (presets, settings_class):
         with pytest.raises(ValueError, match=r"`method` must be one of .*; got 'nothing'"):
             call("nothing")

@@ -1,0 +1,94 @@
+"""What a benchmark is: a data set with its reader, its modalities, its networks and the methods compared on it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from anysense.representations.data.samples import Splits
+from anysense.representations.modality import Modality
+from anysense.representations.training.settings import PretrainSettings
+
+__all__ = ["Benchmark", "DataRequest", "Progress", "PublishedTable", "Task"]
+
+Task = Literal["classification", "sentiment"]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which data of a benchmark are wanted."""
+
+    folder: Path | None = None
+    """Folder of the downloaded files; `data/` followed by the name of the data set if not given."""
+    train: int | None = None
+    """Samples to train on, validation included where the data set has no split of its own; all if not given."""
+    test: int | None = None
+    """Samples to test on; all if not given."""
+    data_seed: int = 0
+    """Seed of generated data, and of the choice of samples."""
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        for name in ("train", "test"):
+            value = getattr(self, name)
+            if value is not None and value < 20:
+                raise ValueError(f"`{name}` must be at least 20 samples; got {value}.")
+        if self.data_seed < 0:
+            raise ValueError(f"`data_seed` must be at least 0; got {self.data_seed}.")
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """Values printed in a paper, for comparison; never mixed with measured ones.
+
+    Attributes:
+        source: Paper and table.
+        data: The data set they were measured on.
+        rows: Text by input (``complete`` or a modality), then by method as in `Benchmark.methods`, then by column.
+    """
+
+    source: str
+    data: str
+    rows: Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark of representations with modalities missing.
+
+    Attributes:
+        name: Name on the command line.
+        title: Name in tables; says so where data are synthetic.
+        task: ``classification`` (a classifier on frozen latents) or ``sentiment`` (supervised regression).
+        settings_name: Key of the methods' settings: `make_settings(method, preset, benchmark=settings_name)`.
+        modalities: What each modality looks like, in the order of the tables.
+        load: Reads or builds the three splits; takes the request and a progress callback (done, total).
+        methods: Methods compared, by name on the command line; the value is the name in the registry.
+        training: How representations are trained, by preset.
+        data: Which data are taken, by preset.
+        label: The modality that is the answer itself, if one is; left out of summaries of what the others can do.
+        published: Values of papers.
+    """
+
+    name: str
+    title: str
+    task: Task
+    settings_name: str
+    modalities: Mapping[str, Modality]
+    load: Callable[[DataRequest, Progress | None], Splits]
+    methods: Mapping[str, str]
+    training: Mapping[str, PretrainSettings]
+    data: Mapping[str, DataRequest] = field(default_factory=dict)
+    label: str | None = None
+    published: PublishedTable | None = None
+
+    def subsets(self) -> list[tuple[str, ...]]:
+        """Every non-empty subset of the modalities: the complete one first, then by size and order."""
+        names = tuple(self.modalities)
+        numbers = sorted(range(1, 2 ** len(names)), key=lambda bits: (-bits.bit_count(), _places(bits, len(names))))
+        return [tuple(names[place] for place in _places(bits, len(names))) for bits in numbers]
+
+
+def _places(bits: int, count: int) -> tuple[int, ...]:
+    return tuple(place for place in range(count) if bits >> place & 1)

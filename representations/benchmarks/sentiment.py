@@ -1,0 +1,145 @@
+"""CMU-MOSEI and CMU-MOSI (text, audio, vision; sentiment in [-3, 3]), and a stand-in that needs no download."""
+
+from pathlib import Path
+
+import torch
+
+from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest, Progress, PublishedTable
+from anysense.representations.data.offline.sentiment import load_mosei_offline
+from anysense.representations.data.samples import Samples, Splits
+from anysense.representations.data.sentiment import SENTIMENT_MODALITIES, load_sentiment
+from anysense.representations.training.settings import PretrainSettings
+
+__all__ = ["MOSEI", "MOSEI_OFFLINE", "MOSI"]
+
+METHODS = {
+    "baseline": "transformer",
+    "dropout": "transformer-dropout",
+    "gmc": "gmc-supervised",
+    "gram": "gram-supervised",
+}
+
+
+def _read_mosei(request: DataRequest, progress: Progress | None) -> Splits:
+    return _some(load_sentiment("mosei", request.folder or Path("data/mosei")), request)
+
+
+def _read_mosi(request: DataRequest, progress: Progress | None) -> Splits:
+    return _some(load_sentiment("mosi", request.folder or Path("data/mosi")), request)
+
+
+def _build(request: DataRequest, progress: Progress | None) -> Splits:
+    sizes = {}
+    if request.train is not None:
+        sizes = {"train": request.train, "validation": max(20, round(VALIDATION_SHARE * request.train))}
+    if request.test is not None:
+        sizes["test"] = request.test
+    return load_mosei_offline(**sizes, seed=request.data_seed)
+
+
+VALIDATION_SHARE = 0.115
+"""Validation samples per training sample, as in CMU-MOSEI."""
+
+
+def _some(splits: Splits, request: DataRequest) -> Splits:
+    return Splits(
+        _first(splits.train, request.train, request.data_seed),
+        splits.validation,
+        _first(splits.test, request.test, request.data_seed),
+    )
+
+
+def _first(samples: Samples, count: int | None, seed: int) -> Samples:
+    if count is None:
+        return samples
+    if count > len(samples):
+        raise ValueError(f"the data hold {len(samples)} samples; {count} were asked for. Ask for fewer.")
+    return samples.select(torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count])
+
+
+TRAINING = {
+    "smoke": PretrainSettings(
+        epochs=1, batch_size=24, learning_rate=1e-3, schedule="constant", gradient_clip=0.8, keep="last"
+    ),
+    "default": PretrainSettings(
+        epochs=6, batch_size=48, learning_rate=1e-3, schedule="cosine", gradient_clip=0.8, keep="last"
+    ),
+    "paper": PretrainSettings(
+        epochs=40, batch_size=24, learning_rate=1e-3, schedule="plateau", gradient_clip=0.8, keep="last", precision="32"
+    ),
+}
+"""Published (Poklukar et al., 2022): Adam 1e-3, batch 24, 40 epochs, gradient norm 0.8, last weights."""
+
+_COLUMNS = ("mae", "correlation", "f1_swapped", "accuracy")
+
+
+def _row(baseline: tuple[str, ...], gmc: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    return {name: dict(zip(_COLUMNS, values, strict=True)) for name, values in (("baseline", baseline), ("gmc", gmc))}
+
+
+TABLE_4 = PublishedTable(
+    source="Poklukar et al., ICML 2022, Table 4 (5 runs, mean and standard deviation)",
+    data="CMU-MOSEI",
+    rows={
+        "complete": _row(
+            ("0.643 ± 0.019", "0.664 ± 0.004", "0.809 ± 0.003", "80.75 ± 0.28"),
+            ("0.634 ± 0.008", "0.653 ± 0.004", "0.798 ± 0.008", "79.73 ± 0.69"),
+        ),
+        "text": _row(
+            ("0.805 ± 0.028", "0.427 ± 0.061", "0.713 ± 0.086", "66.53 ± 9.86"),
+            ("0.712 ± 0.015", "0.590 ± 0.013", "0.779 ± 0.005", "77.85 ± 0.36"),
+        ),
+        "audio": _row(
+            ("0.873 ± 0.065", "0.090 ± 0.062", "0.622 ± 0.122", "53.17 ± 9.47"),
+            ("0.837 ± 0.008", "0.256 ± 0.007", "0.676 ± 0.015", "65.59 ± 0.62"),
+        ),
+        "vision": _row(
+            ("1.025 ± 0.164", "0.110 ± 0.060", "0.574 ± 0.095", "44.33 ± 9.40"),
+            ("0.845 ± 0.010", "0.278 ± 0.011", "0.655 ± 0.003", "65.02 ± 0.28"),
+        ),
+    },
+)
+
+MOSEI = Benchmark(
+    name="mosei",
+    title="CMU-MOSEI",
+    task="sentiment",
+    settings_name="sentiment",
+    modalities=SENTIMENT_MODALITIES("mosei"),
+    load=_read_mosei,
+    methods=METHODS,
+    training=TRAINING,
+    data={
+        "smoke": DataRequest(train=120, test=60),
+        "default": DataRequest(),
+        "paper": DataRequest(),
+    },
+    published=TABLE_4,
+)
+MOSI = Benchmark(
+    name="mosi",
+    title="CMU-MOSI",
+    task="sentiment",
+    settings_name="sentiment",
+    modalities=SENTIMENT_MODALITIES("mosi"),
+    load=_read_mosi,
+    methods=METHODS,
+    training=TRAINING,
+    data=MOSEI.data,
+)
+MOSEI_OFFLINE = Benchmark(
+    name="mosei-offline",
+    title="mosei-offline (synthetic stand-in for CMU-MOSEI)",
+    task="sentiment",
+    settings_name="sentiment",
+    modalities=SENTIMENT_MODALITIES("mosei"),
+    load=_build,
+    methods=METHODS,
+    training=TRAINING,
+    data={
+        "smoke": DataRequest(train=120, test=60),
+        "default": DataRequest(train=4_000),
+        "paper": DataRequest(),
+    },
+    published=TABLE_4,
+)

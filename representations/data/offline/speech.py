@@ -1,0 +1,202 @@
+"""Spoken digits: eSpeak NG says them with many voices; microphones, distances and noise vary."""
+
+import dataclasses
+import functools
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anysense.representations.data.offline import espeak_worker
+from anysense.representations.data.spectrogram import FRAMES, MEL_BANDS, SAMPLE_RATE, SAMPLES, mel_decibels
+
+__all__ = ["ACCENTS", "VOICE_FAMILIES", "record_digits", "spectrograms"]
+
+FloatArray = NDArray[np.float32]
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc", "en-029")
+
+VOICE_FAMILIES = (
+    *((name,) for name in ("Alex", "Alicia", "Andrea", "Annie", "Denis", "Diogo", "Henrique", "Hugo", "Jacky", "Lee")),
+    *((name,) for name in ("Marco", "Mario", "Michael", "Mr serious", "Nguyen", "Reed", "Storm", "adam", "announcer")),
+    *((name,) for name in ("antonio", "aunty", "belinda", "benjamin", "boris", "caleb", "croak", "david", "ed")),
+    *((name,) for name in ("f1", "f2", "f3", "f4", "f5", "grandma", "grandpa", "gustave", "ian", "john")),
+    *((name,) for name in ("kaukovalta", "linda", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "marcelo")),
+    *((name,) for name in ("max", "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "sandro")),
+    *((name,) for name in ("shelby", "travis", "victor", "zac")),
+    ("Andy", "AnxiousAndy"),
+    ("Gene", "Gene2"),
+    ("Mike", "mike2"),
+    ("RicishayMax", "RicishayMax2", "RicishayMax3"),
+    ("anika", "anikaRobot"),
+    ("edward", "edward2"),
+    ("iven", "iven2", "iven3", "iven4"),
+    ("klatt", "klatt2", "klatt3", "klatt4", "klatt5", "klatt6"),
+    ("rob", "robert"),
+    ("steph", "steph2", "steph3"),
+    ("whisper", "whisperf"),
+)
+"""Speakers of eSpeak NG; those in one family are variants of each other. Its robots and monsters are left out."""
+
+_RATES = (SAMPLE_RATE // 50, espeak_worker.SPOKEN_RATE // 50)
+"""Wanted and given sample rate, without their common factor."""
+_BATCH = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Utterance:
+    """One word, said by one voice in one way.
+
+    Attributes:
+        word: What is said.
+        voice: Accent and speaker, such as ``en-us+m1``.
+        pitch: 0 to 100, 50 is the speaker's normal pitch.
+        pitch_range: 0 to 100, how lively.
+        rate: Words per minute.
+    """
+
+    word: str
+    voice: str
+    pitch: int
+    pitch_range: int
+    rate: int
+
+
+def plan_utterances(labels: NDArray[np.int64], speakers: Sequence[str], rng: np.random.Generator) -> list[Utterance]:
+    """One utterance per label, with random speaker, accent, pitch and speed."""
+    count = len(labels)
+    draws = zip(
+        labels.tolist(),
+        rng.integers(len(speakers), size=count).tolist(),
+        rng.integers(len(ACCENTS), size=count).tolist(),
+        rng.integers(25, 80, size=count).tolist(),
+        rng.integers(20, 80, size=count).tolist(),
+        rng.integers(125, 230, size=count).tolist(),
+        strict=True,
+    )
+    return [
+        Utterance(WORDS[label], f"{ACCENTS[accent]}+{speakers[speaker]}", pitch, lively, rate)
+        for label, speaker, accent, pitch, lively, rate in draws
+    ]
+
+
+def record_digits(
+    labels: NDArray[np.int64],
+    speakers: Sequence[str],
+    rng: np.random.Generator,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[FloatArray]:
+    """Recordings of the labels, spoken by random speakers in random ways, in batches.
+
+    Args:
+        labels: What to say, int64 (N,), 0 to 9.
+        speakers: Names of eSpeak NG's speakers to choose from.
+        rng: Source of the variation.
+        progress: Called with the number of recordings done.
+
+    Yields:
+        Waveforms, float32 (up to 500, 16_000), -1 to 1, 16 kHz; together N.
+
+    Raises:
+        RuntimeError: eSpeak NG does not work on this machine.
+    """
+    batch: list[FloatArray] = []
+    for number, spoken in enumerate(_spoken(plan_utterances(labels, speakers, rng)), start=1):
+        batch.append(_placed(_resampled(spoken), rng))
+        if len(batch) == _BATCH or number == len(labels):
+            yield _with_microphone(np.stack(batch), rng)
+            progress(number)
+            batch = []
+
+
+def spectrograms(recordings: Iterator[FloatArray], count: int) -> Tensor:
+    """Levels in dB, float32 (count, 1, 32, 128), of all recordings."""
+    levels, start = torch.empty(count, 1, FRAMES, MEL_BANDS), 0
+    for batch in recordings:
+        levels[start : start + len(batch), 0] = mel_decibels(torch.from_numpy(batch))
+        start += len(batch)
+    return levels
+
+
+def _spoken(utterances: Sequence[Utterance]) -> Iterator[NDArray[np.int16]]:
+    """Waves (n,) at 22.05 kHz of the utterances, in order."""
+    import espeakng_loader
+
+    request = {
+        "library": espeakng_loader.get_library_path(),
+        "data": espeakng_loader.get_data_path(),
+        "utterances": [dataclasses.astuple(utterance) for utterance in utterances],
+    }
+    command = [sys.executable, "-I", str(Path(espeak_worker.__file__))]
+    with tempfile.TemporaryFile() as wishes, tempfile.TemporaryFile() as complaints:
+        wishes.write(json.dumps(request).encode())
+        wishes.seek(0)
+        with subprocess.Popen(command, stdin=wishes, stdout=subprocess.PIPE, stderr=complaints) as worker:
+            assert worker.stdout is not None
+            try:
+                for _ in utterances:
+                    yield _next_wave(worker.stdout, complaints)
+            finally:
+                worker.kill()
+
+
+def _next_wave(stream: IO[bytes], complaints: IO[bytes]) -> NDArray[np.int16]:
+    header = stream.read(4)
+    size = 2 * struct.unpack("<I", header)[0] if len(header) == 4 else -1
+    wave = stream.read(size) if size > 0 else b""
+    if len(wave) != size:
+        complaints.seek(0)
+        reason = complaints.read().decode(errors="replace").strip().splitlines()[-1:] or ["it ended without a message"]
+        raise RuntimeError(
+            f"eSpeak NG cannot speak on this machine: {reason[0]} "
+            "Install it again with `pip install --force-reinstall espeakng-loader`."
+        )
+    return np.frombuffer(wave, dtype="<i2")
+
+
+def _resampled(wave: NDArray[np.int16]) -> FloatArray:
+    """The spoken part at 16 kHz, with a peak of 1, without the silence around it."""
+    from scipy.signal import resample_poly
+
+    sound = resample_poly(wave.astype(np.float32), *_RATES, window=_low_pass()).astype(np.float32)
+    loud = np.flatnonzero(np.abs(sound) > 0.02 * np.abs(sound).max())
+    sound = sound[loud[0] : loud[-1] + 1]
+    trimmed: FloatArray = sound / np.abs(sound).max()
+    return trimmed
+
+
+@functools.cache
+def _low_pass() -> FloatArray:
+    """Filter of `resample_poly`, made once because that takes longer than its use."""
+    from scipy.signal import firwin
+
+    return np.asarray(firwin(20 * max(_RATES) + 1, 1 / max(_RATES), window=("kaiser", 5.0)), dtype=np.float32)
+
+
+def _placed(sound: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """The sound at a random time within one second, nearer to its beginning than to its end."""
+    sound = sound[:SAMPLES]
+    start = int(rng.integers((SAMPLES - len(sound)) // 2 + 1))
+    return np.pad(sound, (start, SAMPLES - len(sound) - start))
+
+
+def _with_microphone(sounds: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Random colour (first-order filter), loudness and noise."""
+    colour = rng.uniform(-0.5, 0.6, (len(sounds), 1)).astype(np.float32)
+    sounds = sounds - colour * np.pad(sounds, ((0, 0), (1, 0)))[:, :-1]
+    level = np.sqrt(np.square(sounds).mean(axis=1, keepdims=True))
+    distance = 10 ** (-rng.uniform(8, 30, (len(sounds), 1)).astype(np.float32) / 20)  # noise 8 to 30 dB below
+    sounds += rng.standard_normal(sounds.shape, dtype=np.float32) * level * distance
+    gain = 10 ** (-rng.uniform(0, 12, (len(sounds), 1)).astype(np.float32) / 20)
+    scaled: FloatArray = sounds / np.abs(sounds).max(axis=1, keepdims=True) * gain
+    return scaled

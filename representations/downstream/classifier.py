@@ -1,0 +1,78 @@
+"""The downstream classifier: a small network on frozen latents (Poklukar et al., ICML 2022, section 5.2)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["ClassifierSettings", "accuracy", "fit_classifier"]
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """How the classifier is trained."""
+
+    classifier_epochs: int = 20
+    """Passes of the classifier over the latents; published: 100."""
+    classifier_batch_size: int = 64
+    """Latents in one step of the classifier."""
+    classifier_learning_rate: float = 1e-3
+    """Step size of Adam for the classifier."""
+    classifier_widths: tuple[int, ...] = (256, 128)
+    """Widths of the hidden layers of the classifier."""
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("classifier_epochs", "classifier_batch_size", "classifier_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive; got {getattr(self, name)!r}.")
+
+
+def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: ClassifierSettings, seed: int) -> nn.Module:
+    """Trains D -> widths -> classes with ReLU on cross-entropy; every random draw follows ``seed``.
+
+    Args:
+        latents: Float (N, D), of complete observations.
+        labels: int64 (N,), 0 to ``classes`` - 1.
+        classes: Number of classes.
+        settings: How.
+        seed: Seed of weights and order.
+
+    Returns:
+        The network in eval mode; it gives logits (N, classes).
+
+    Raises:
+        ValueError: Latents and labels differ in number, or a label is out of range.
+    """
+    if len(latents) != len(labels):
+        raise ValueError(f"`labels` must have one entry per latent, {len(latents)}; got {len(labels)}.")
+    if int(labels.min()) < 0 or int(labels.max()) >= classes:
+        raise ValueError(
+            f"`labels` must lie between 0 and {classes - 1}; got {int(labels.min())} to {int(labels.max())}."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = _network(latents.shape[1], settings.classifier_widths, classes)
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.classifier_learning_rate, fused=True)
+    for _ in range(settings.classifier_epochs):
+        order = torch.randperm(len(latents), generator=generator)
+        for rows in torch.split(order, settings.classifier_batch_size):
+            optimiser.zero_grad()
+            torch.autograd.backward(functional.cross_entropy(network(latents[rows]), labels[rows]))
+            optimiser.step()
+    return network.eval().requires_grad_(False)
+
+
+def accuracy(predicted: Tensor, labels: Tensor) -> float:
+    """Share of samples whose predicted class (N,) is the true one: over all samples, not over batches."""
+    return float((predicted == labels).float().mean())
+
+
+def _network(inputs: int, widths: tuple[int, ...], classes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [nn.Linear(inputs, width), nn.ReLU()]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, classes))

@@ -1,0 +1,72 @@
+"""Pictures of latents: several sets of points in one plane."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["umap_embedding"]
+
+
+def umap_embedding(
+    latents: Mapping[str, NDArray[np.floating] | Tensor],
+    seed: int,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    metric: str = "euclidean",
+) -> dict[str, NDArray[np.float32]]:
+    """Embed several sets of latents together in the plane, so that near points of any sets stay near.
+
+    UMAP (McInnes et al., 2018) of all sets at once, on one thread: the same seed gives the same picture on one machine.
+    The first call of a process takes several seconds more.
+
+    Args:
+        latents: By name, for example of the senses that were seen, float (n, d), array or tensor.
+        seed: Seed of the layout.
+        n_neighbors: Neighbours that count as near, 2 to the number of all points - 1; more shows coarser structure.
+        min_dist: How close points may lie in the plane, at least 0.
+        metric: Distance between latents, a name that UMAP knows, such as "euclidean" or "cosine".
+
+    Returns:
+        By name, in the order given, float32 (n, 2).
+
+    Raises:
+        ValueError: No set, not float matrices of one width, a value that is not finite, or too few points.
+    """
+    sets = {name: _matrix(name, points) for name, points in latents.items()}
+    if len({points.shape[1] for points in sets.values()}) != 1:
+        widths = ", ".join(f"{name!r}: {points.shape[1]}" for name, points in sets.items())
+        raise ValueError(f"`latents` must hold sets with the same number of features, got {{{widths}}}.")
+    points = np.concatenate(list(sets.values()))
+    if not 2 <= n_neighbors < len(points):
+        raise ValueError(
+            f"`n_neighbors` must lie between 2 and the number of points - 1 ({len(points) - 1}), got {n_neighbors}."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Deprecations inside UMAP and a note on small sets; nothing a user can act on.
+        import umap  # Takes seconds to import, and only this needs it.
+
+        model = umap.UMAP(
+            n_neighbors=n_neighbors, min_dist=min_dist, metric=metric, random_state=seed, n_jobs=1, low_memory=True
+        )
+        plane = np.asarray(model.fit_transform(points), np.float32)
+    ends = np.cumsum([len(part) for part in sets.values()])
+    return dict(zip(sets, np.split(plane, ends[:-1]), strict=True))
+
+
+def _matrix(name: str, points: NDArray[np.floating] | Tensor) -> NDArray[np.float32]:
+    tensor = torch.as_tensor(points).detach()
+    if tensor.ndim != 2 or tensor.numel() == 0 or not tensor.is_floating_point():
+        raise ValueError(
+            f"`latents` must hold floating point matrices (points, features), "
+            f"got {tensor.dtype} of shape {tuple(tensor.shape)} for {name!r}."
+        )
+    if not tensor.isfinite().all():
+        raise ValueError(f"`latents` must be finite; {name!r} holds NaN or infinity.")
+    array: NDArray[np.float32] = tensor.cpu().float().numpy()
+    return array

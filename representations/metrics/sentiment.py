@@ -1,0 +1,69 @@
+"""Scores of sentiment regression, as the papers on CMU-MOSEI and CMU-MOSI report them.
+
+Letters: N samples; truth and prediction in [-3, 3].
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["SENTIMENT_SCORES", "sentiment_scores", "weighted_f1"]
+
+SENTIMENT_SCORES = ("mae", "correlation", "f1", "f1_swapped", "accuracy", "accuracy_with_zeros", "accuracy_7")
+LOWEST, HIGHEST = -3.0, 3.0
+
+
+def sentiment_scores(prediction: Tensor, truth: Tensor) -> dict[str, float]:
+    """All scores of one set of predictions.
+
+    ``mae`` mean absolute error; ``correlation`` Pearson, NaN for constant predictions; ``accuracy`` and ``f1``:
+    positive against negative, samples of truth 0 left out (class = value > 0), weighted F1 with the supports of the
+    *true* classes; ``f1_swapped``: with truth and prediction exchanged, as published; ``accuracy_with_zeros``:
+    negative against the rest (class = value >= 0), all samples; ``accuracy_7``: rounded to -3, ..., 3.
+
+    Args:
+        prediction: Float (N,).
+        truth: Float (N,).
+
+    Raises:
+        ValueError: Shapes differ or are not (N,), N is 0, or no truth differs from 0.
+    """
+    if prediction.ndim != 1 or prediction.shape != truth.shape or len(truth) == 0:
+        raise ValueError(
+            f"`prediction` and `truth` must share one shape (N,); got {tuple(prediction.shape)} and "
+            f"{tuple(truth.shape)}."
+        )
+    prediction, truth = prediction.double(), truth.double()
+    decided = truth != 0
+    if not bool(decided.any()):
+        raise ValueError("`truth` is 0 everywhere; expected positive and negative samples.")
+    guessed, true = prediction[decided] > 0, truth[decided] > 0
+    return {
+        "mae": float((prediction - truth).abs().mean()),
+        "correlation": _pearson(prediction, truth),
+        "f1": weighted_f1(true, guessed),
+        "f1_swapped": weighted_f1(guessed, true),
+        "accuracy": float((guessed == true).double().mean()),
+        "accuracy_with_zeros": float(((prediction >= 0) == (truth >= 0)).double().mean()),
+        "accuracy_7": float((_rounded(prediction) == _rounded(truth)).double().mean()),
+    }
+
+
+def weighted_f1(truth: Tensor, prediction: Tensor) -> float:
+    """F1 of both classes, weighted by how often each is true; boolean (N,) each."""
+    total = 0.0
+    for positive in (True, False):
+        true, guessed = truth == positive, prediction == positive
+        hits = int((true & guessed).sum())
+        both = int(true.sum()) + int(guessed.sum())
+        total += int(true.sum()) / len(truth) * (2 * hits / both if both else 0.0)
+    return total
+
+
+def _pearson(prediction: Tensor, truth: Tensor) -> float:
+    prediction, truth = prediction - prediction.mean(), truth - truth.mean()
+    norm = prediction.norm() * truth.norm()
+    return float((prediction * truth).sum() / norm) if float(norm) > 0.0 else float("nan")
+
+
+def _rounded(value: Tensor) -> Tensor:
+    return torch.round(value.clamp(LOWEST, HIGHEST))

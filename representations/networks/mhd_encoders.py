@@ -1,0 +1,86 @@
+"""Encoders of MHD: the published stacks (Poklukar et al., ICML 2022) up to the layers that methods put on top."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anysense.representations.modality import Modality
+from anysense.representations.networks.dense import RowBatchNorm, layers
+from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.strided import HalveTime
+from anysense.representations.networks.trunk import Trunk
+
+__all__ = ["ImageTrunk", "LabelTrunk", "SoundTrunk", "VectorTrunk"]
+
+
+class ImageTrunk(Trunk):
+    """Image (B, 1, 28, 28): two convolutions (kernel 4, stride 2, padding 1, no bias) with SiLU, flattened (6272).
+
+    Args:
+        modality: The image.
+        widths: Widths of fully connected layers with SiLU on top.
+    """
+
+    def __init__(self, modality: Modality, widths: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.scale = UnitInterval(modality, unbounded=True)
+        self.first = nn.Conv2d(1, 64, 4, 2, 1, bias=False)
+        self.second = nn.Conv2d(64, 128, 4, 2, 1, bias=False)
+        self.layers = layers(6272, widths)
+        self.feature_dim = widths[-1] if widths else 6272
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Features (B, feature_dim)."""
+        hidden = functional.silu(self.first(self.scale(value)))
+        hidden = functional.silu(self.second(hidden))
+        features: Tensor = self.layers(hidden.flatten(1))
+        return features.float()
+
+
+class SoundTrunk(Trunk):
+    """Sound (B, 1, 32 frames, 128 mel bins): three convolutions with batch normalisation and ReLU, flattened (2048).
+
+    The first convolution spans all mel bins of one frame, so it is a linear layer; the others run over time.
+    """
+
+    def __init__(self, modality: Modality) -> None:
+        super().__init__()
+        self.scale = UnitInterval(modality, unbounded=True)
+        self.frames = nn.Linear(128, 128, bias=False)
+        self.halving = nn.ModuleList([HalveTime(128, 128), HalveTime(128, 256)])
+        self.norms = nn.ModuleList(RowBatchNorm(channels) for channels in (128, 128, 256))
+        self.feature_dim = 2048
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Features (B, 2048)."""
+        hidden = torch.relu(self.norms[0](self.frames(self.scale(value).squeeze(1))))
+        for convolution, norm in zip(self.halving, self.norms[1:], strict=True):
+            hidden = torch.relu(norm(convolution(hidden)))
+        return hidden.flatten(1).float()
+
+
+class VectorTrunk(Trunk):
+    """A vector (B, N) through fully connected layers, each followed by the activation."""
+
+    def __init__(self, modality: Modality, widths: tuple[int, ...], activation: type[nn.Module] = nn.SiLU) -> None:
+        super().__init__()
+        self.scale = UnitInterval(modality, unbounded=True)
+        self.layers = layers(modality.shape[0], widths, activation)
+        self.feature_dim = widths[-1]
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Features (B, feature_dim)."""
+        features: Tensor = self.layers(self.scale(value))
+        return features.float()
+
+
+class LabelTrunk(Trunk):
+    """The one-hot label (B, classes) as it is."""
+
+    def __init__(self, modality: Modality) -> None:
+        super().__init__()
+        self.feature_dim = modality.shape[0]
+
+    def forward(self, value: Tensor) -> Tensor:
+        """The label."""
+        return value.float()

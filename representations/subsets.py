@@ -1,0 +1,51 @@
+"""Tables of subsets of modalities, row by row.
+
+Letters: S subsets, M modalities, B rows, n modalities that a row has.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["all_and_single", "random_subsets"]
+
+
+def all_and_single(present: Tensor) -> Tensor:
+    """The set of all that a row has, then each modality by itself.
+
+    Args:
+        present: Boolean (M, B).
+
+    Returns:
+        Boolean (1 + M, M, B); a subset is empty in rows that lack its modality.
+    """
+    each = torch.eye(len(present), dtype=torch.bool, device=present.device)
+    return torch.cat([present[None], each[:, :, None] & present[None]])
+
+
+def random_subsets(present: Tensor, count: int) -> Tensor:
+    """For every row, subsets drawn uniformly and with replacement from those of 2 to n - 1 of its n modalities.
+
+    The draws come from torch's default generator.
+
+    Args:
+        present: Boolean (M, B).
+        count: S.
+
+    Returns:
+        Boolean (S, M, B); empty in rows with fewer than 3 modalities, which have no such subset.
+    """
+    sizes = _random_sizes(present.sum(dim=0), len(present), count)
+    keys = torch.rand((count, *present.shape), device=present.device).masked_fill(~present, torch.inf)
+    ranks: Tensor = keys.argsort(dim=1).argsort(dim=1)
+    return ranks < sizes[:, None]
+
+
+def _random_sizes(available: Tensor, most: int, count: int) -> Tensor:
+    """Sizes (S, B) of random subsets, each as likely as there are subsets of that size; 0 where there are none."""
+    ways = [[float(math.comb(n, size)) if 2 <= size < n else 0.0 for size in range(most + 1)] for n in range(most + 1)]
+    for n in range(min(3, most + 1)):
+        ways[n][0] = 1.0
+    table = torch.tensor(ways, device=available.device)
+    return torch.multinomial(table[available], count, replacement=True).T

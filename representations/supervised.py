@@ -1,0 +1,179 @@
+"""Supervised methods on sequences: the multimodal transformer as baselines, and GMC with a supervised loss.
+
+Sources: Tsai et al., "Multimodal Transformer for Unaligned Multimodal Language Sequences", ACL 2019; Poklukar et al.,
+"Geometric Multimodal Contrastive Representation Learning", ICML 2022, section 5.2. Letters: B rows, D latent size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anysense.representations.batch import Batch
+from anysense.representations.contract import Settings, SupervisedRepresentation
+from anysense.representations.modality import Modality
+from anysense.representations.networks.mult import MulT
+from anysense.representations.networks.settings import NetworkSettings
+
+__all__ = [
+    "PredictionHead",
+    "SupervisedSettings",
+    "TransformerBaseline",
+    "TransformerDropout",
+    "TransformerDropoutSettings",
+    "absolute_error",
+]
+
+
+@dataclass(frozen=True)
+class SupervisedSettings(NetworkSettings):
+    """Architecture of the supervised methods. The defaults are the published ones."""
+
+    networks: str = "sentiment"
+    """Family of the single-modality encoders."""
+    latent_dim: int = 60
+    """Size of the latent."""
+    channels: int = 30
+    """Channels of each modality inside the multimodal transformer."""
+    heads: int = 5
+    """Attention heads of every transformer."""
+    layers: int = 5
+    """Layers of every transformer."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("latent_dim", "channels", "heads", "layers")
+
+
+@dataclass(frozen=True)
+class TransformerDropoutSettings(SupervisedSettings):
+    """Architecture, and how often modalities are dropped in training."""
+
+    dropout: float = 0.5
+    """Probability that a row of a training batch keeps only a random non-empty subset of its modalities."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        if not 0.0 <= self.dropout <= 1.0:
+            raise ValueError(f"`dropout` must lie in [0, 1]; got {self.dropout}.")
+
+
+class PredictionHead(nn.Module):
+    """A residual ReLU layer and a linear answer: latents (B, D) to predictions (B,)."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(latent_dim, latent_dim), nn.Linear(latent_dim, latent_dim)
+        self.answer = nn.Linear(latent_dim, 1)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Predictions (B,)."""
+        result: Tensor = self.answer(latent + self.leave(functional.relu(self.enter(latent))))
+        return result.squeeze(-1)
+
+
+def absolute_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of predictions (B,); targets (B,) or (B, 1).
+
+    Raises:
+        ValueError: More than one target per row.
+    """
+    if target.numel() != predicted.numel():
+        raise ValueError(f"`target` must hold one number per row, {len(predicted)}; got shape {tuple(target.shape)}.")
+    return functional.l1_loss(predicted, target.reshape(predicted.shape).to(predicted.dtype))
+
+
+class TransformerBaseline(SupervisedRepresentation):
+    """The multimodal transformer with a prediction head, trained on the error of the prediction alone.
+
+    It has no notion of a missing modality: one that a row lacks is given as frames of zeros, which the transformer
+    takes for padding. Incomplete training rows are treated the same way.
+    """
+
+    method: ClassVar[str] = "transformer"
+    settings_class: ClassVar[type[Settings]] = SupervisedSettings
+    presets: ClassVar[Mapping[str, Mapping[str, SupervisedSettings]]] = {
+        "sentiment": {
+            "smoke": SupervisedSettings(layers=1),
+            "default": SupervisedSettings(),
+            "paper": SupervisedSettings(),
+        }
+    }
+
+    settings: SupervisedSettings
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: SupervisedSettings) -> None:
+        super().__init__(modalities, settings)
+        self.latent_dim = settings.latent_dim
+        self.joint = MulT(modalities, settings.latent_dim, settings.channels, settings.heads, settings.layers)
+        self.answer = PredictionHead(settings.latent_dim)
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Output (B, D) of the transformer, zeros in the place of what is missing."""
+        latent: Tensor = self.joint(self._filled(batch.inputs, batch.size))
+        return latent
+
+    def predict_batch(self, batch: Batch) -> Tensor:
+        """Predictions (B,)."""
+        return self._predicted(self.encode_batch(batch))
+
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Mean absolute error of the predictions, the only term: ``"total"``."""
+        assert batch.target is not None
+        return {"total": absolute_error(self.predict_batch(batch), batch.target)}
+
+    def _predicted(self, latent: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, enabled=False):
+            predicted: Tensor = self.answer(latent)
+            return predicted
+
+    def _filled(self, inputs: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
+        """Inputs with zeros (B, T, F) for modalities that no row has."""
+        return {
+            name: inputs[name] if name in inputs else torch.zeros(size, *modality.shape, device=self.device)
+            for name, modality in self.modalities.items()
+        }
+
+
+class TransformerDropout(TransformerBaseline):
+    """The same transformer, trained with modalities dropped at random: what a practitioner would try first.
+
+    In training mode each row keeps, with probability ``dropout``, a random non-empty subset of the modalities, every
+    subset with the same probability; a row that has none of the chosen ones keeps all it has. In evaluation mode the
+    loss is that of the rows as they are.
+    """
+
+    method: ClassVar[str] = "transformer-dropout"
+    settings_class: ClassVar[type[Settings]] = TransformerDropoutSettings
+    presets: ClassVar[Mapping[str, Mapping[str, TransformerDropoutSettings]]] = {
+        "sentiment": {
+            "smoke": TransformerDropoutSettings(layers=1),
+            "default": TransformerDropoutSettings(),
+            "paper": TransformerDropoutSettings(),
+        }
+    }
+
+    settings: TransformerDropoutSettings
+
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Mean absolute error of the predictions from what is left, the only term: ``"total"``."""
+        if not self.training or self.settings.dropout == 0.0:
+            return super().loss_batch(batch)
+        assert batch.target is not None
+        left = dict(zip(self.modalities, self._left(batch.present(self.modalities)), strict=True))
+        inputs = {name: torch.where(left[name][:, None, None], value, 0.0) for name, value in batch.inputs.items()}
+        latent = self.joint(self._filled(inputs, batch.size))
+        return {"total": absolute_error(self._predicted(latent), batch.target)}
+
+    def _left(self, present: Tensor) -> Tensor:
+        """Which of the modalities (M, B) that are present are left."""
+        count, rows = present.shape
+        subset = torch.randint(1, 2**count, (rows,), device=present.device)
+        chosen = (subset >> torch.arange(count, device=present.device)[:, None]) % 2 == 1
+        left = present & (chosen | (torch.rand(rows, device=present.device) >= self.settings.dropout))
+        return torch.where(left.any(dim=0), left, present)

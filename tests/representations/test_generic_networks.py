@@ -1,0 +1,165 @@
+"""Networks for any data: what each shape gets, scaling by bounds, and the way back."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.generic_decoders import DenseDecoder, GridDecoder
+from anysense.representations.networks.generic_encoders import GridTrunk, SequenceTrunk, VectorTrunk, grid_channels
+from anysense.representations.networks.settings import NetworkSettings
+
+FAMILY = networks("generic")
+SETTINGS = NetworkSettings(networks="generic")
+MODALITIES = [
+    Modality("image", (3, 28, 28), "uint8", 0, 255),
+    Modality("wide", (1, 45, 61), "uint8", 0, 255),
+    Modality("tiny", (4, 1, 1), "uint8", 0, 255),
+    Modality("spectrogram", (1, 32, 128), "float32", -80.0, 0.0),
+    Modality("grid", (2, 3, 2), "float32", -2.0, 5.0),
+    Modality("sequence", (50, 7), "float32", -2.0, 5.0),
+    Modality("instant", (1, 3), "float32", -2.0, 5.0),
+    Modality("vector", (9,), "float32", tuple(range(9)), tuple(range(10, 19))),
+]
+EVERY = pytest.mark.parametrize("modality", MODALITIES, ids=lambda modality: modality.name)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def values_of(modality: Modality, rows: int) -> Tensor:
+    if modality.dtype == "uint8":
+        return torch.randint(0, 256, (rows, *modality.shape), dtype=torch.uint8)
+    low, high = (torch.tensor(bound, dtype=torch.float32) for bound in modality.bounds())
+    return low + (high - low) * torch.rand(rows, *modality.shape)
+
+
+def test_shape_and_dtype_choose_the_networks() -> None:
+    trunks = [type(FAMILY.trunk(modality, SETTINGS)) for modality in MODALITIES]
+    assert trunks == [*(GridTrunk,) * 5, SequenceTrunk, SequenceTrunk, VectorTrunk]
+    decoders = [type(FAMILY.decoder(modality, 4, SETTINGS)) for modality in MODALITIES]
+    assert decoders == [*(GridDecoder,) * 5, DenseDecoder, DenseDecoder, DenseDecoder]
+
+
+@EVERY
+@pytest.mark.parametrize("rows", [1, 3])
+def test_shapes_and_gradients(modality: Modality, rows: int) -> None:
+    trunk, decoder = FAMILY.generative_trunk(modality, SETTINGS), FAMILY.decoder(modality, 4, SETTINGS)
+    value = values_of(modality, rows)
+    features = trunk(value)
+    assert features.shape == (rows, trunk.feature_dim) == (rows, 256)
+    logits = decoder(torch.randn(2, rows, 4))
+    assert logits.shape == (2, rows, *modality.shape)
+    error = decoder.error(logits, decoder.target(value))
+    assert error.shape == (2, rows)
+    (features.square().sum() + error.sum()).backward()
+    for parameter in (*trunk.parameters(), *decoder.parameters()):
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in decoder.layers.parameters())
+
+
+@EVERY
+def test_rows_do_not_influence_each_other(modality: Modality) -> None:
+    trunk, decoder = FAMILY.trunk(modality, SETTINGS), FAMILY.decoder(modality, 4, SETTINGS)
+    for module, rows in ((trunk, values_of(modality, 4)), (decoder, torch.randn(4, 4))):
+        torch.testing.assert_close(module(rows)[2:3], module(rows[2:3]), rtol=1e-4, atol=1e-5)
+
+
+@EVERY
+def test_every_entry_of_the_input_counts(modality: Modality) -> None:
+    trunk, value = FAMILY.trunk(modality, SETTINGS), values_of(modality, 1).float()
+    value = value / 255 if modality.dtype == "uint8" else value
+    (gradient,) = torch.autograd.grad(trunk(value.requires_grad_()).square().sum(), value)
+    assert gradient.all()
+
+
+@EVERY
+def test_raw_inverts_target(modality: Modality) -> None:
+    decoder, value = FAMILY.decoder(modality, 4, SETTINGS), values_of(modality, 3)
+    target = decoder.target(value)
+    assert ((target >= 0) & (target <= 1)).all()
+    raw = decoder.raw(target)
+    assert raw.dtype == value.dtype
+    torch.testing.assert_close(raw, value, rtol=1e-5, atol=1e-4)
+
+
+def test_error_is_the_squared_error_entry_by_entry() -> None:
+    modality = MODALITIES[-1]
+    decoder, value, logits = FAMILY.decoder(modality, 4, SETTINGS), values_of(modality, 3), torch.randn(2, 3, 9)
+    errors = decoder.error(logits, decoder.target(value))
+    for draw in range(2):
+        for row in range(3):
+            terms = [
+                (1 / (1 + (-logits[draw, row, entry]).exp()) - (value[row, entry] - entry) / 10) ** 2
+                for entry in range(9)
+            ]
+            torch.testing.assert_close(errors[draw, row], torch.stack(terms).sum())
+
+
+def test_values_outside_the_bounds_are_decoded_to_the_bounds() -> None:
+    decoder = FAMILY.decoder(Modality("vector", (2,), "float32", -1.0, 1.0), 4, SETTINGS)
+    assert decoder.raw(decoder.target(torch.tensor([[-9.0, 9.0]]))).tolist() == [[-1.0, 1.0]]
+
+
+def test_images_may_be_bytes_or_numbers_up_to_one() -> None:
+    trunk, image = FAMILY.trunk(MODALITIES[0], SETTINGS), values_of(MODALITIES[0], 3)
+    torch.testing.assert_close(trunk(image), trunk(image / 255.0))
+
+
+def test_bounds_scale_the_input() -> None:
+    narrow, wide = Modality("v", (3,), "float32", -1.0, 1.0), Modality("v", (3,), "float32", 0.0, 100.0)
+    first, second = FAMILY.trunk(narrow, SETTINGS), FAMILY.trunk(wide, SETTINGS)
+    second.load_state_dict(first.state_dict())
+    value = torch.rand(4, 3) * 2 - 1
+    torch.testing.assert_close(first(value), second(50 * (value + 1)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(value=st.floats(allow_nan=False, allow_infinity=False, width=32))
+def test_encoders_without_bounds_take_any_finite_number(value: float) -> None:
+    for shape in ((1,), (5, 1), (1, 4, 4)):
+        trunk = FAMILY.trunk(Modality("free", shape, "float32"), SETTINGS)
+        assert trunk(torch.full((1, *shape), value)).isfinite().all()
+
+
+def test_decoders_need_bounds() -> None:
+    for modality in MODALITIES[3:]:
+        with pytest.raises(ValueError, match=rf"modality '{modality.name}' has no bounds, .* give the modality `low`"):
+            FAMILY.decoder(replace(modality, low=None, high=None), 4, SETTINGS)
+
+
+@settings(max_examples=20, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40))
+def test_grids_of_any_size(height: int, width: int) -> None:
+    modality = Modality("grid", (2, height, width), "float32", 0.0, 1.0)
+    assert FAMILY.trunk(modality, SETTINGS)(torch.rand(1, 2, height, width)).shape == (1, 256)
+    assert FAMILY.decoder(modality, 3, SETTINGS)(torch.rand(1, 3)).shape == (1, 2, height, width)
+
+
+def test_layers_halve_the_grid_until_it_is_small() -> None:
+    sides = {4: 1, 5: 1, 8: 1, 9: 2, 28: 3, 60: 4, 128: 5}
+    for side, count in sides.items():
+        assert len(grid_channels(Modality("image", (1, side, 3), "uint8"))) == count
+
+
+@pytest.mark.parametrize("method", ["trunk", "generative_trunk", "decoder"])
+@pytest.mark.parametrize(("shape", "dtype"), [((2, 3, 4, 5), "float32"), ((28, 28), "uint8"), ((7,), "uint8")])
+def test_other_modalities_are_refused(method: str, shape: tuple[int, ...], dtype: str) -> None:
+    modality = Modality("odd", shape, dtype, 0, 1)
+    make: Callable[..., object] = getattr(FAMILY, method)
+    arguments = (modality, 4, SETTINGS) if method == "decoder" else (modality, SETTINGS)
+    with pytest.raises(
+        ValueError, match=r"modality 'odd' .* has no (en|de)coder in the networks 'generic', which know"
+    ):
+        make(*arguments)
