@@ -55,7 +55,8 @@ _MHD = MVAESettings(
     latent_dim=64,
     reconstruction_weights=(("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0)),
 )
-_GENERIC = MVAESettings(networks="generic", latent_dim=64, reconstruction_weights=())
+# The warm-up keeps experts from collapsing onto the prior, where their gradient vanishes.
+_GENERIC = MVAESettings(networks="generic", latent_dim=64, reconstruction_weights=(), warmup_epochs=10)
 
 PRESETS = {
     "pendulum": {

@@ -30,6 +30,10 @@ METHODS = {
     "mmvae": "anysense.representations.mmvae:MMVAE",
     "muse": "anysense.representations.muse:MUSE",
     "nexus": "anysense.representations.nexus:Nexus",
+    "transformer": "anysense.representations.supervised:TransformerBaseline",
+    "transformer-dropout": "anysense.representations.supervised:TransformerDropout",
+    "gmc-supervised": "anysense.representations.supervised_gmc:SupervisedGMC",
+    "gram-supervised": "anysense.representations.supervised_gmc:SupervisedGRAM",
 }
 
 

@@ -126,7 +126,8 @@ class SupervisedGMC(SupervisedRepresentation):
             if rows is None:
                 return latents
             chosen = rows.nonzero().flatten()
-            joint = self._on_sphere(self.joint(_selected(batch.inputs, chosen)))
+            inputs = {name: value[chosen] for name, value in batch.inputs.items()}
+            joint = self._on_sphere(self.joint(inputs))
             return latents.index_copy(0, chosen, joint)
 
     def predict_batch(self, batch: Batch) -> Tensor:
@@ -141,29 +142,34 @@ class SupervisedGMC(SupervisedRepresentation):
         Rows that lack a modality have no joint latent: they count only for ``"modalities"``, the mean error of the
         predictions from single latents, if the settings ask for it. Without complete rows the other terms are 0.
         """
-        assert batch.target is not None
+        settings = self.settings
         with torch.autocast(self.device.type, enabled=False):
-            rows = None if batch.complete else batch.complete_rows()
-            inputs, target = (batch.inputs, batch.target) if rows is None else _chosen(batch, rows)
-            none = rows is None and not batch.complete
-            if none:
-                terms = self._no_terms()
-            else:
-                joint = self._on_sphere(self.joint(inputs))
-                single = self._single(inputs)
-                terms = self.contrast(joint, single) | {"prediction": absolute_error(self.answer(joint), target)}
-            total = self.settings.prediction_weight * terms["prediction"] + self.settings.contrast_weight * sum(
-                term for name, term in terms.items() if name != "prediction"
-            )
-            if self.settings.supervise_modalities:
-                everywhere = single if batch.complete else self._single(batch.inputs)
-                terms["modalities"] = self._single_error(everywhere, batch)
-                total = total + self.settings.prediction_weight * terms["modalities"]
+            single = self._single(batch.inputs)
+            terms = self._joint_terms(batch, single)
+            contrast = torch.stack([term for name, term in terms.items() if name != "prediction"]).sum()
+            total = settings.prediction_weight * terms["prediction"] + settings.contrast_weight * contrast
+            if settings.supervise_modalities:
+                terms["modalities"] = self._single_error(batch, single)
+                total = total + settings.prediction_weight * terms["modalities"]
             return {"total": total, **terms}
 
     def contrast(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Terms of the contrast, whose sum is minimised; all latents (B, D) are of unit norm."""
         return {name: losses.infonce(joint, latents, self.settings.temperature) for name, latents in single.items()}
+
+    def _joint_terms(self, batch: Batch, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the joint latents of the complete rows are trained on: the contrast, and the term ``prediction``."""
+        assert batch.target is not None
+        inputs, target = batch.inputs, batch.target
+        if not batch.complete:
+            rows = batch.complete_rows()
+            if rows is None:
+                return self._no_terms()
+            inputs, single = ({name: value[rows] for name, value in of.items()} for of in (inputs, single))
+            target = target[rows]
+        joint = self._on_sphere(self.joint(inputs))
+        error = absolute_error(self.answer(joint), target)
+        return self.contrast(joint, single) | {"prediction": error}
 
     def _no_terms(self) -> dict[str, Tensor]:
         """Zeros that depend on every weight, under the names of the terms."""
@@ -179,7 +185,7 @@ class SupervisedGMC(SupervisedRepresentation):
         features = features_of({name: encoder.trunk(name) for name, encoder in encoders.items()}, inputs)
         return {name: self._on_sphere(encoder.join(features)) for name, encoder in encoders.items()}
 
-    def _single_error(self, single: Mapping[str, Tensor], batch: Batch) -> Tensor:
+    def _single_error(self, batch: Batch, single: Mapping[str, Tensor]) -> Tensor:
         """Mean absolute error over all modalities that each row has."""
         assert batch.target is not None
         errors, counts = [], 0
@@ -246,13 +252,3 @@ class SupervisedGRAM(SupervisedGMC):
                 )
             case _:
                 return gram_losses.joint_anchor(joint, single, contrast)
-
-
-def _selected(inputs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    return {name: value[rows] for name, value in inputs.items()}
-
-
-def _chosen(batch: Batch, rows: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """Inputs and targets of some rows."""
-    assert batch.target is not None
-    return _selected(batch.inputs, rows), batch.target[rows]

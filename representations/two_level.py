@@ -92,7 +92,7 @@ class Bottom(NamedTuple):
     """What the lower level gives to a loss.
 
     Attributes:
-        latents: Detached samples (B, d_m) of the modalities that some row has; zeros in rows that lack them.
+        latents: Detached samples (B, d_m) of the modalities that some row has; mere noise in rows that lack them.
         reconstruction: Weighted negative log-likelihood of what each row has, (B,).
         kl: Weighted divergence of the latents that each row has, (B,).
     """
@@ -209,14 +209,12 @@ class TwoLevel(GenerativeRepresentation):
         """Samples and losses of the lower VAEs; rows without a modality do not pass through its networks."""
         latents, errors, divergences = {}, [], []
         for name, value in batch.inputs.items():
-            mask = batch.masks.get(name)
             expert = self._bottom_expert(batch, name)
             sample = draw(expert, noise[name])
-            error = self._error(name, value, sample, mask)
+            error = self._error(name, value, sample, batch.masks.get(name))
             errors.append(of_modality(self.settings.reconstruction_weights, name, 1.0) * error)
             divergences.append(self._kl_weight(name) * kl_to_standard(expert))
-            sample = sample.detach()
-            latents[name] = sample if mask is None else torch.where(mask[:, None], sample, 0.0)
+            latents[name] = sample.detach()
         return Bottom(latents, torch.stack(errors).sum(dim=0), torch.stack(divergences).sum(dim=0))
 
     def common_top_terms(

@@ -1,4 +1,4 @@
-"""`anysense bench env | encode | pretrain | train | dca`: speed and memory, measured side by side on this machine."""
+"""`anysense bench PART` with env, encode, pretrain, train, dca or mosei: speed and memory, measured side by side."""
 
 from __future__ import annotations
 
@@ -125,12 +125,29 @@ class BenchDCASettings(BenchSettings):
         return bench_dca(self.repeats, self.seconds, self.seed, self.points, self.dim, self.rays)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchMoseiSettings(BenchSettings):
+    """Training and evaluation of supervised GMC on sequences as in CMU-MOSEI, against a plain float32 loop."""
+
+    samples: int = 4643
+    """Samples to predict from every subset of modalities."""
+    batch_size: int = 24
+    """Batch size of both sides in training."""
+
+    def measure(self, device: str) -> list[Figure]:
+        """Do the measurement."""
+        from anysense.runs.bench_mosei import bench_mosei
+
+        return bench_mosei(self.repeats, self.seconds, self.seed, self.samples, self.batch_size, device)
+
+
 Part = (
     type[BenchEnvSettings]
     | type[BenchEncodeSettings]
     | type[BenchPretrainSettings]
     | type[BenchTrainSettings]
     | type[BenchDCASettings]
+    | type[BenchMoseiSettings]
 )
 PARTS: Mapping[str, Part] = {
     "env": BenchEnvSettings,
@@ -138,6 +155,7 @@ PARTS: Mapping[str, Part] = {
     "pretrain": BenchPretrainSettings,
     "train": BenchTrainSettings,
     "dca": BenchDCASettings,
+    "mosei": BenchMoseiSettings,
 }
 
 _SMOKE: dict[str, dict[str, Any]] = {
@@ -146,6 +164,7 @@ _SMOKE: dict[str, dict[str, Any]] = {
     "pretrain": {"samples": 256, "batch_size": 32},
     "train": {"batch_size": 8, "buffer_size": 200},
     "dca": {"points": (60,), "dim": 3, "rays": 100},
+    "mosei": {"samples": 24, "batch_size": 4},
 }
 
 

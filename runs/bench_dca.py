@@ -1,6 +1,7 @@
 """`anysense bench dca`: time and memory of Delaunay Component Analysis.
 
-All points come from one normal cloud, half of them as reference: the slowest case, since few candidates can be left out.
+All points come from one normal cloud, half of them as reference: the slowest case, since few
+candidates can be left out.
 """
 
 from __future__ import annotations

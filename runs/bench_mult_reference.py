@@ -60,7 +60,8 @@ class PlainLayer(nn.Module):
         value = query if value is None else self.norm1(value)
         x = x + self.dropout(self.attention(query, key, value, attn_mask=mask, need_weights=False)[0])
         hidden = self.dropout(torch.relu(self.up(self.norm2(x))))
-        return x + self.dropout(self.down(hidden))
+        result: Tensor = x + self.dropout(self.down(hidden))
+        return result
 
 
 class PlainTransformer(nn.Module):
@@ -73,13 +74,16 @@ class PlainTransformer(nn.Module):
         self.dropout = nn.Dropout(0.25)
 
     def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+        """All steps (T, B, width) of a target that reads a source, or itself."""
         x = self.embed(x)
         key, value = (None, None) if source is None else (self.embed(source), self.embed(source))
         for layer in self.layers:
             x = layer(x, key, value)
-        return self.norm(x)
+        result: Tensor = self.norm(x)
+        return result
 
     def embed(self, x: Tensor) -> Tensor:
+        """Scaled frames with their positions; steps whose first channel is 0 are padding."""
         steps, _, width = x.shape
         half = width // 2
         frequencies = torch.exp(torch.arange(half) * -(math.log(10_000.0) / (half - 1)))
@@ -87,7 +91,8 @@ class PlainTransformer(nn.Module):
         table = torch.cat([angles.sin(), angles.cos()], dim=1)
         table[0] = 0.0
         index = torch.where(x[:, :, 0] == 0.0, 0, torch.arange(1, steps + 1)[:, None])
-        return self.dropout(math.sqrt(width) * x + table[index])
+        embedded: Tensor = self.dropout(math.sqrt(width) * x + table[index])
+        return embedded
 
 
 class PlainMulT(nn.Module):
@@ -109,6 +114,7 @@ class PlainMulT(nn.Module):
         self.dropout = nn.Dropout(0.25)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Sequences (B, T, F) by name to (B, 60)."""
         inputs = dict(inputs) | {"text": self.dropout(inputs["text"])}
         frames = {n: conv(inputs[n].transpose(1, 2)).permute(2, 0, 1) for n, conv in self.convolutions.items()}
         last = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,15 +12,14 @@ import torch
 from anysense.representations.data.offline.sentiment import load_mosei_offline
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.data.sentiment import download_sentiment, load_sentiment
-from anysense.runs.errors import unknown_name
+from anysense.runs.data import Part
 from anysense.runs.progress import counter, say, stage
 from anysense.runs.settings import parse
 from anysense.runs.tables import print_table
 
-__all__ = ["SENTIMENT_NAMES", "MoseiOfflineData", "SentimentData", "main"]
+__all__ = ["PARTS", "MoseiOfflineData", "SentimentData"]
 
 OFFLINE = "mosei-offline"
-SENTIMENT_NAMES = ("mosei", "mosi", OFFLINE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,29 +52,14 @@ class MoseiOfflineData:
     """Samples to choose by."""
     test: int = 4_643
     """Samples to report on."""
-    data_seed: int = 0
+    seed: int = 0
     """Seed of the data."""
     traceback: bool = False
     """Show the Python traceback of an error."""
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Do what the name that comes first asks for.
-
-    Raises:
-        ValueError: the name is unknown, or the files are not what they should be.
-        FileNotFoundError: the files are not there; says what can be had where.
-    """
-    name, *options = arguments or [""]
-    if name not in SENTIMENT_NAMES:
-        raise unknown_name("data", name, SENTIMENT_NAMES)
-    if name == OFFLINE:
-        _make(parse(MoseiOfflineData(), options, f"data {name}"))
-    else:
-        _check(name, parse(SentimentData(), options, f"data {name}"))
-
-
-def _check(name: str, settings: SentimentData) -> None:
+def _check(name: str, arguments: Sequence[str]) -> None:
+    settings = parse(SentimentData(), arguments, f"data {name}")
     folder = settings.folder or Path("data") / name
     if settings.url is not None:
         with stage(f"Downloading {settings.url}"), counter("downloading") as progress:
@@ -88,10 +73,11 @@ def _check(name: str, settings: SentimentData) -> None:
     print(f"Use it: anysense classify --data {name} --folder {folder}")
 
 
-def _make(settings: MoseiOfflineData) -> None:
+def _make(arguments: Sequence[str]) -> None:
+    settings = parse(MoseiOfflineData(), arguments, f"data {OFFLINE}")
     sizes = (settings.train, settings.validation, settings.test)
     with stage(f"Making {sum(sizes)} samples"), counter("making") as progress:
-        splits = load_mosei_offline(*sizes, seed=settings.data_seed, progress=progress)
+        splits = load_mosei_offline(*sizes, seed=settings.seed, progress=progress)
     _show(f"{OFFLINE} (synthetic stand-in for CMU-MOSEI)", splits)
     print(f"Use it: anysense classify --data {OFFLINE}")
 
@@ -109,3 +95,6 @@ def _row(name: str, samples: Samples) -> tuple[str, ...]:
     counts = torch.bincount(labels.round().long() + 3, minlength=7)
     shares = (f"{share:.1%}" for share in (counts / len(labels)).tolist())
     return (name, str(len(labels)), *shares, f"{labels.mean():.2f}", f"{labels.std(correction=0):.2f}")
+
+
+PARTS: Mapping[str, Part] = {"mosei": partial(_check, "mosei"), "mosi": partial(_check, "mosi"), OFFLINE: _make}

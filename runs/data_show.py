@@ -25,7 +25,7 @@ from anysense.runs.figures import save_figure
 from anysense.runs.files import atomic_write_bytes
 from anysense.runs.progress import counter, stage
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import PRESETS, CommonSettings, Preset, as_preset, parse, peek, use_machine
+from anysense.runs.settings import parse
 
 __all__ = ["DATASETS", "PARTS", "draw_contact_sheet", "wav_bytes"]
 
@@ -35,9 +35,15 @@ _POINTS = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ShowSettings(CommonSettings):
+class ShowSettings:
     """Draw some samples of each class (image, spectrogram, trajectory) and write their sounds as WAV."""
 
+    out: Path = Path("out")
+    """Folder that holds all runs."""
+    name: str | None = None
+    """Name of the run folder; the next free number if not given."""
+    seed: int = 0
+    """Seed that chooses the samples shown."""
     part: Literal["train", "test"] = "test"
     """Which samples."""
     per_class: int = 2
@@ -49,10 +55,13 @@ class ShowSettings(CommonSettings):
     test: int = 4_000
     """Size of mhd-offline: samples to test on."""
     data_seed: int = 0
-    """Seed that mhd-offline is made with; --seed chooses the samples shown."""
+    """Seed that mhd-offline is made with."""
+    traceback: bool = False
+    """Show the Python traceback of an error."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        if self.seed < 0:
+            raise ValueError(f"`seed` expected 0 or more, got {self.seed}.")
         if not 1 <= self.per_class <= 20:
             raise ValueError(f"`per_class` expected 1 to 20, got {self.per_class}.")
 
@@ -101,18 +110,13 @@ def _show(arguments: Sequence[str]) -> None:
     dataset, rest = arguments[0], list(arguments[1:])
     if dataset not in DATASETS:
         raise unknown_name("dataset", dataset, DATASETS)
-    settings = parse(_preset(as_preset(peek(rest, "--preset", "default", PRESETS))), rest, f"data show {dataset}")
-    use_machine(settings)
+    settings = parse(ShowSettings(), rest, f"data show {dataset}")
     chosen = _some_of_each_class(_load(dataset, settings), settings.per_class, settings.seed)
     run = RunFolder.create(settings.out, "data/show", settings.name, settings, settings.seed, arguments)
     with run.working():
         sheet = save_figure(draw_contact_sheet(chosen), run.figure("samples.png"))
         sounds = _write_sounds(chosen, run.path / "sounds")
     print(f"Samples: {sheet}\nSounds: {sounds}")
-
-
-def _preset(preset: Preset) -> ShowSettings:
-    return ShowSettings(preset=preset, train=200, test=60) if preset == "smoke" else ShowSettings(preset=preset)
 
 
 def _load(dataset: str, settings: ShowSettings) -> Samples:

@@ -12,9 +12,10 @@ from torch import Tensor
 from anysense.representations.messages import unknown_name
 from anysense.representations.modality import Modality
 
-__all__ = ["Indices", "Recorded", "Samples", "Splits"]
+__all__ = ["Indices", "Recorded", "Samples", "Splits", "checked_indices"]
 
 Indices = Tensor | Sequence[int] | np.ndarray[Any, Any]
+_ROWS_AT_ONCE = 1024
 
 
 class Recorded(Protocol):
@@ -53,8 +54,8 @@ class Samples:
 
     Raises:
         TypeError: Wrong container or dtype.
-        ValueError: A modality lacks values or has some of another shape or length, NaN or infinity where it is present,
-            or a sample without any modality.
+        ValueError: No modality, one that lacks values or has some of another shape or length, NaN or infinity where it
+            is present or in targets, or a sample without any modality.
     """
 
     modalities: Mapping[str, Modality]
@@ -65,6 +66,8 @@ class Samples:
 
     def __post_init__(self) -> None:
         """Checks names, shapes, dtypes and values."""
+        if not self.modalities:
+            raise ValueError("`modalities` is empty; expected at least one modality.")
         if set(self.values) != set(self.modalities):
             raise ValueError(
                 f"`values` must have exactly the modalities {sorted(self.modalities)}; got {sorted(self.values)}."
@@ -74,10 +77,9 @@ class Samples:
         for name, mask in self.masks.items():
             self._check_mask(name, mask)
         self._check_finite()
-        if self.targets is not None and len(self.targets) != len(self):
-            raise ValueError(f"`targets` must have {len(self)} entries, one per sample; got {len(self.targets)}.")
-        if self.targets is not None and not bool(torch.isfinite(self.targets).all()):
-            raise ValueError("`targets` must be finite; got NaN or infinity. Remove or correct these samples.")
+        self._check_rows()
+        if self.targets is not None:
+            _check_targets(self.targets, len(self))
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -92,28 +94,29 @@ class Samples:
 
         Raises:
             ValueError: Unknown modality.
+            IndexError: No such sample, or indices that are not one row of integers; so in the other methods.
         """
         names = list(self.modalities if senses is None else senses)
         for name in names:
             if name not in self.values:
                 raise ValueError(unknown_name("senses", name, self.values))
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        chosen = checked_indices(indices, len(self))
         return {name: self.values[name].index_select(0, chosen) for name in names}
 
     def present(self, indices: Indices) -> dict[str, Tensor] | None:
         """Which modalities the chosen samples have, boolean (B,) by name; None when they have all."""
         if not self.masks:
             return None
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        chosen = checked_indices(indices, len(self))
         return {name: mask[chosen] for name, mask in self.masks.items()}
 
     def target(self, indices: Indices) -> Tensor | None:
         """Targets (B, ...) of the chosen samples; None when there are none."""
-        return None if self.targets is None else self.targets[torch.as_tensor(indices, dtype=torch.int64)]
+        return None if self.targets is None else self.targets[checked_indices(indices, len(self))]
 
     def select(self, indices: Indices) -> "Samples":
         """The chosen samples, in the given order, as a copy."""
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        chosen = checked_indices(indices, len(self))
         return dataclasses.replace(
             self, values=self.observation(chosen), targets=self.target(chosen), masks=self.present(chosen) or {}
         )
@@ -135,10 +138,10 @@ class Samples:
         return self.select(order[held_out:]), self.select(order[:held_out])
 
     def fingerprint(self) -> str:
-        """Number of samples and a checksum of about a thousand of them."""
+        """Number of samples and a checksum: all targets, names, and one to two thousand of the samples."""
         chosen, checksum = torch.arange(0, len(self), max(1, len(self) // 1024)), 0
-        for value in (*self.observation(chosen).values(), *(self.present(chosen) or {}).values()):
-            checksum = zlib.crc32(value.numpy().tobytes(), checksum)
+        for name, value in (*self.observation(chosen).items(), *(self.present(chosen) or {}).items()):
+            checksum = zlib.crc32(value.numpy().tobytes(), zlib.crc32(name.encode(), checksum))
         if self.targets is not None:
             checksum = zlib.crc32(self.targets.numpy().tobytes(), checksum)
         return f"{len(self)} samples, checksum {checksum:08x}"
@@ -146,6 +149,8 @@ class Samples:
     def _check_mask(self, name: str, mask: Tensor) -> None:
         if name not in self.modalities:
             raise ValueError(unknown_name("masks", name, self.modalities))
+        if not isinstance(mask, Tensor):
+            raise TypeError(f"`masks[{name!r}]` must be a boolean torch.Tensor; got {type(mask).__name__}.")
         if mask.dtype != torch.bool or tuple(mask.shape) != (len(self),):
             raise ValueError(
                 f"`masks[{name!r}]` must be boolean of shape ({len(self)},); got {mask.dtype} {tuple(mask.shape)}."
@@ -155,7 +160,9 @@ class Samples:
         for name, value in self.values.items():
             if not value.is_floating_point():
                 continue
-            broken = ~torch.isfinite(value).flatten(1).all(dim=1)
+            # In parts: what isfinite needs in between is larger than its input.
+            parts = value.split(_ROWS_AT_ONCE)
+            broken = ~torch.cat([torch.isfinite(part).flatten(1).all(dim=1) for part in parts])
             if name in self.masks:
                 broken &= self.masks[name]
             if bool(broken.any()):
@@ -164,6 +171,9 @@ class Samples:
                     f"`values[{name!r}]` has NaN or infinity in {len(rows)} samples, the first at {rows[:5]}. "
                     "Mark them as absent with `masks`, or remove them."
                 )
+
+    def _check_rows(self) -> None:
+        """A sample without any modality says nothing."""
         if len(self.masks) == len(self.modalities):
             empty = ~torch.stack(list(self.masks.values())).any(dim=0)
             if bool(empty.any()):
@@ -181,6 +191,34 @@ def _check_values(name: str, value: Tensor, modality: Modality, size: int) -> No
             f"`values[{name!r}]` must have shape (N, *{modality.shape}) with the same N >= 1 for all modalities; "
             f"got {tuple(value.shape)}."
         )
+
+
+def _check_targets(targets: Tensor, size: int) -> None:
+    if not isinstance(targets, Tensor) or targets.dtype not in (torch.int64, torch.float32):
+        got = targets.dtype if isinstance(targets, Tensor) else type(targets).__name__
+        raise TypeError(f"`targets` must be a torch.Tensor of dtype int64 (classes) or float32 (numbers); got {got}.")
+    if tuple(targets.shape) != (size,):
+        raise ValueError(f"`targets` must have shape ({size},), one entry per sample; got {tuple(targets.shape)}.")
+    if not bool(torch.isfinite(targets).all()):
+        raise ValueError("`targets` must be finite; got NaN or infinity. Remove or correct these samples.")
+
+
+def checked_indices(indices: Indices, size: int) -> Tensor:
+    """Indices as int64 (B,).
+
+    Raises:
+        IndexError: They are not one row of integers between 0 and ``size`` - 1.
+    """
+    chosen = torch.as_tensor(indices)
+    if chosen.numel() == 0:
+        chosen = chosen.long()
+    if chosen.ndim != 1 or chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
+        raise IndexError(f"`indices` must be one row of integers, got {chosen.dtype} of shape {tuple(chosen.shape)}.")
+    if chosen.numel() and (int(chosen.min()) < 0 or int(chosen.max()) >= size):
+        raise IndexError(
+            f"`indices` must lie between 0 and {size - 1}, got {int(chosen.min())} to {int(chosen.max())}."
+        )
+    return chosen.long()
 
 
 @dataclasses.dataclass(frozen=True)

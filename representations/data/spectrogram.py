@@ -97,10 +97,10 @@ def _invert(spectrum: Tensor) -> Tensor:
 def _frequency_power(bands: Tensor, iterations: int = 100) -> Tensor:
     """Non-negative powers (B, 1025, T) of the frequencies whose mel bands come close to (B, 128, T)."""
     filters = _mel_filters()
-    target, overlap = filters.T @ bands, filters.T @ filters
+    target = filters.T @ bands
     power = target.clone()
     for _ in range(iterations):
-        power = power * target / (overlap @ power).clamp(min=torch.finfo(power.dtype).tiny)
+        power = power * target / (filters.T @ (filters @ power)).clamp(min=torch.finfo(power.dtype).tiny)
     return power
 
 

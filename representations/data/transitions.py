@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anysense.representations.data import storage
+from anysense.representations.data.samples import Indices, checked_indices
 from anysense.representations.messages import unknown_name
 
-Indices = Tensor | NDArray[np.integer[Any]] | Sequence[int]
 
 _DTYPES = {
     "image": torch.uint8,
@@ -228,18 +228,7 @@ class Transitions:
         }
 
     def _indices(self, indices: Indices) -> Tensor:
-        chosen = torch.as_tensor(indices)
-        if chosen.numel() == 0:
-            chosen = chosen.long()
-        if chosen.ndim != 1 or chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-            raise IndexError(
-                f"`indices` must be one row of integers, got {chosen.dtype} of shape {tuple(chosen.shape)}."
-            )
-        if chosen.numel() and (int(chosen.min()) < 0 or int(chosen.max()) >= len(self)):
-            raise IndexError(
-                f"`indices` must lie between 0 and {len(self) - 1}, got {int(chosen.min())} to {int(chosen.max())}."
-            )
-        return chosen.long()
+        return checked_indices(indices, len(self))
 
     def _compact(self) -> "Transitions":
         """The same transitions without the instants that none of them reads."""

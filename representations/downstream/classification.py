@@ -65,7 +65,7 @@ def evaluate_classification(
         ``rate``, ``with_label``, ``accuracy``), ``alignment`` (rows with ``sense``, ``cosine``, ``retrieval``).
 
     Raises:
-        ValueError: The data have no labels.
+        ValueError: The data have no class labels, or a test sample lacks every modality of a subset.
     """
     predictors = _fit_read_outs(representation, splits.train, settings, seed)
     labels = _labels(splits.test)
@@ -131,5 +131,6 @@ def _alignment(representation: Representation, test: Samples) -> list[dict[str, 
 
 def _labels(samples: Samples) -> Tensor:
     if samples.targets is None or samples.targets.is_floating_point():
-        raise ValueError("`splits` must have class labels, int64 (N,), as `targets`; got none.")
+        got = "none" if samples.targets is None else samples.targets.dtype
+        raise ValueError(f"`splits` must have class labels, int64 (N,), as `targets`; got {got}.")
     return samples.targets

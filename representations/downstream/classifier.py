@@ -27,6 +27,8 @@ class ClassifierSettings:
         for name in ("classifier_epochs", "classifier_batch_size", "classifier_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive; got {getattr(self, name)!r}.")
+        if any(width < 1 for width in self.classifier_widths):
+            raise ValueError(f"`classifier_widths` must be positive; got {self.classifier_widths}.")
 
 
 def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: ClassifierSettings, seed: int) -> nn.Module:

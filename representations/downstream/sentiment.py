@@ -32,7 +32,7 @@ def evaluate_sentiment(
         with ``rate`` and every score).
 
     Raises:
-        ValueError: The data have no targets.
+        ValueError: The data have no targets, or a test sample lacks every modality of a subset.
     """
     test = splits.test
     if test.targets is None:

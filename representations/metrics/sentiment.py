@@ -15,7 +15,7 @@ LOWEST, HIGHEST = -3.0, 3.0
 def sentiment_scores(prediction: Tensor, truth: Tensor) -> dict[str, float]:
     """All scores of one set of predictions.
 
-    ``mae`` mean absolute error; ``correlation`` Pearson, NaN for constant predictions; ``accuracy`` and ``f1``:
+    ``mae`` mean absolute error; ``correlation`` Pearson, NaN where predictions or truth are constant; ``accuracy`` and ``f1``:
     positive against negative, samples of truth 0 left out (class = value > 0), weighted F1 with the supports of the
     *true* classes; ``f1_swapped``: with truth and prediction exchanged, as published; ``accuracy_with_zeros``:
     negative against the rest (class = value >= 0), all samples; ``accuracy_7``: rounded to -3, ..., 3.
@@ -60,9 +60,10 @@ def weighted_f1(truth: Tensor, prediction: Tensor) -> float:
 
 
 def _pearson(prediction: Tensor, truth: Tensor) -> float:
+    if any(bool((value == value[0]).all()) for value in (prediction, truth)):
+        return float("nan")  # The mean of equal numbers may be off by a rounding error.
     prediction, truth = prediction - prediction.mean(), truth - truth.mean()
-    norm = prediction.norm() * truth.norm()
-    return float((prediction * truth).sum() / norm) if float(norm) > 0.0 else float("nan")
+    return float((prediction * truth).sum() / (prediction.norm() * truth.norm()))
 
 
 def _rounded(value: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ Letters: M modalities, C channels per modality, B rows, T time steps, F features
 """
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,7 @@ class MulT(nn.Module):
         rows = len(next(iter(inputs.values())))
         with torch.autocast(self.order.device.type, enabled=False):
             crossed = self._crossed(self._frames(inputs), rows)
-            embedded = positioned(crossed.unflatten(2, (rows, -1)), self.memory_positions).flatten(2)
+            embedded = positioned(crossed.view(*crossed.shape[:2], rows, -1), self.memory_positions).flatten(2)
             last = self.memory.last_step(self.memory.embedding_dropped(embedded), rows)
             joined = last.flatten(0, 1).T
             joined = joined + self.residual_out(functional.relu(self.residual_in(joined)))
@@ -87,16 +88,17 @@ class MulT(nn.Module):
         """Projected frames (M, C, B, T)."""
         frames = []
         for name, project in self.project.items():
+            weight = cast(nn.Linear, project).weight
             value = inputs[name].float()
             if name == TEXT:
                 value = dropped(value, TEXT_DROPOUT, self.training)
-            frames.append((project.weight @ value.flatten(0, 1).T).unflatten(1, (-1, self.steps)))
+            frames.append((weight @ value.flatten(0, 1).T).view(len(weight), -1, self.steps))
         return torch.stack(frames)
 
     def _crossed(self, frames: Tensor, rows: int) -> Tensor:
         """Results of the cross-modal transformers, joined by target: (M, (M - 1) * C, B * T)."""
         embedded = positioned(frames, self.cross_positions).flatten(2).index_select(0, self.streams)
-        query, key, value = self.cross.embedding_dropped(embedded).split(len(self.pairs))
+        query, key, value = torch.split(self.cross.embedding_dropped(embedded), len(self.pairs))
         crossed = self.cross.cross(query, key, value, rows).index_select(0, self.order)
         return crossed.view(len(frames), -1, crossed.shape[2])
 

@@ -43,7 +43,8 @@ class GRUTrunk(Trunk):
 
     def projected(self, value: Tensor) -> Tensor:
         """What the gates get from the input alone, (B, T, 3 H)."""
-        return functional.linear(value.float(), self.gru.weight_ih_l0, self.gru.bias_ih_l0)
+        weight, _, bias, _ = self.gru.all_weights[0]
+        return functional.linear(value.float(), weight, bias)
 
 
 def features_of(trunks: Mapping[str, Trunk], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -62,8 +63,8 @@ def features_of(trunks: Mapping[str, Trunk], inputs: Mapping[str, Tensor]) -> di
 def _together(trunks: Mapping[str, GRUTrunk], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     with torch.autocast(next(iter(inputs.values())).device.type, enabled=False):
         gates = torch.stack([trunk.projected(inputs[name]) for name, trunk in trunks.items()])
-        weights = torch.stack([trunk.gru.weight_hh_l0 for trunk in trunks.values()])
-        biases = torch.stack([trunk.gru.bias_hh_l0 for trunk in trunks.values()])
+        weights = torch.stack([trunk.gru.all_weights[0][1] for trunk in trunks.values()])
+        biases = torch.stack([trunk.gru.all_weights[0][3] for trunk in trunks.values()])
         states = gated_recurrence(gates, weights, biases)
     return {name: part.flatten(1) for name, part in zip(trunks, states.unbind(), strict=True)}
 

@@ -34,11 +34,12 @@ class Thinning:
 
     def __call__(self, value: Tensor) -> Tensor:
         """``value`` with zeros where it is dropped."""
-        return torch.ops.aten.threshold_backward(value, self.levels, self.threshold)
+        thinned: Tensor = torch.ops.aten.threshold_backward(value, self.levels, self.threshold)
+        return thinned
 
-    def over(self, value: Tensor) -> Tensor:
+    def over(self, value: Tensor) -> None:
         """The same, written over ``value``."""
-        return torch.ops.aten.threshold_backward.grad_input(value, self.levels, self.threshold, grad_input=value)
+        torch.ops.aten.threshold_backward.grad_input(value, self.levels, self.threshold, grad_input=value)
 
 
 def kept(dropout: float) -> float:
@@ -133,7 +134,8 @@ class _Thin(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, dropout: float) -> Tensor:
         ctx.keep = Thinning(dropout, value)
-        return ctx.keep(value)  # type: ignore[no-any-return]
+        thinned: Tensor = ctx.keep(value)
+        return thinned
 
     @staticmethod
     @once_differentiable

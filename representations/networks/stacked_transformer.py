@@ -84,13 +84,13 @@ class StackedTransformer(nn.Module):
             (S, D, B * T).
         """
         weights = self._folded()
-        enter, bias = weights.enter.split(self.width, dim=2), weights.enter_bias.split(self.width, dim=2)
+        enter, bias = torch.split(weights.enter, self.width, 2), torch.split(weights.enter_bias, self.width, 2)
         keys = _of_all_layers(normalised(key), enter[1], bias[1])
         values = _of_all_layers(normalised(value), enter[2], bias[2])
         x, queries = query, list(zip(enter[0].unbind(), bias[0].unbind(), strict=True))
         for layer, parts in enumerate(zip(*(part.unbind() for part in weights[2:]), strict=True)):
             asked = affine(*queries[layer], normalised(x))
-            x = self._layer(x, asked, keys[layer], values[layer], rows, *parts)
+            x = self._layer(x, asked, keys[layer], values[layer], parts, rows)
         return self._ended(x)
 
     def last_step(self, x: Tensor, rows: int) -> Tensor:
@@ -103,20 +103,22 @@ class StackedTransformer(nn.Module):
         weights = self._folded()
         per_layer = list(zip(*(part.unbind() for part in weights), strict=True))
         for enter, enter_bias, *parts in per_layer[:-1]:
-            projected = affine(enter, enter_bias, normalised(x))
-            x = self._layer(x, *projected.split(self.width, dim=1), rows, *parts)
+            asked, key, value = torch.split(affine(enter, enter_bias, normalised(x)), self.width, 1)
+            x = self._layer(x, asked, key, value, parts, rows)
         enter, enter_bias, *parts = per_layer[-1]
         normal = normalised(x)
         width, last = self.width, x.shape[2] // rows - 1
-        sources = affine(enter[:, width:], enter_bias[:, width:], normal).split(width, dim=1)
+        key, value = torch.split(affine(enter[:, width:], enter_bias[:, width:], normal), width, 1)
         asked = affine(enter[:, :width], enter_bias[:, :width], _step(normal, rows, last))
-        return self._ended(self._layer(_step(x, rows, last), asked, *sources, rows, *parts))
+        return self._ended(self._layer(_step(x, rows, last), asked, key, value, parts, rows))
 
     def embedding_dropped(self, embedded: Tensor) -> Tensor:
         """Dropout of embedded sequences."""
         return dropped(embedded, EMBEDDING_DROPOUT, self.training)
 
-    def _layer(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, rows: int, *parts: Tensor) -> Tensor:
+    def _layer(
+        self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, parts: Sequence[Tensor], rows: int
+    ) -> Tensor:
         leave, leave_bias, up, up_bias, down, down_bias = parts
         x = self._added(x, affine(leave, leave_bias, self._attended(query, key, value, rows)))
         hidden = rectified(affine(up, up_bias, normalised(x)), LAYER_DROPOUT, self.training)
@@ -125,7 +127,7 @@ class StackedTransformer(nn.Module):
     def _attended(self, query: Tensor, key: Tensor, value: Tensor, rows: int) -> Tensor:
         """Attention, stacks of equal dropout together."""
         counts = [count for count, _ in self.segments]
-        parts = zip(query.split(counts), key.split(counts), value.split(counts), self.segments, strict=True)
+        parts = zip(*(torch.split(part, counts) for part in (query, key, value)), self.segments, strict=True)
         out = [attend(q, k, v, self.heads, rows, dropout * self.training) for q, k, v, (_, dropout) in parts]
         return out[0] if len(out) == 1 else torch.cat(out)
 
@@ -166,12 +168,12 @@ def _of_all_layers(normal: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor
     layers, stacks, width, _ = weight.shape
     joined = weight.transpose(0, 1).reshape(stacks, layers * width, width)
     joined_bias = bias.transpose(0, 1).reshape(stacks, layers * width, 1)
-    return affine(joined, joined_bias, normal).split(width, dim=1)
+    return torch.split(affine(joined, joined_bias, normal), width, 1)
 
 
 def _step(x: Tensor, rows: int, step: int) -> Tensor:
     """One time step (S, D, B) of (S, D, B * T)."""
-    return x.unflatten(2, (rows, -1))[..., step]
+    return x.view(*x.shape[:2], rows, -1)[..., step]
 
 
 def _segments(dropout: Sequence[float]) -> list[tuple[int, float]]:

@@ -290,7 +290,7 @@ def test_overfits_a_tiny_batch(method: str, benchmark: str, pendulum_modalities,
     target = torch.linspace(-2, 2, 8) if representation.needs_target else None
     optimiser, losses = torch.optim.Adam(representation.parameters(), lr=3e-3, fused=True), []
     with seeded():
-        for _ in range(60):
+        for _ in range(100):
             total = representation.loss(batch, target=target)["total"]
             optimiser.zero_grad()
             total.backward()

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anysense.representations.data import mhd_download
@@ -115,7 +115,7 @@ def with_nan(value):
         (changed("sound normalisation", 3), ValueError, "sound normalisation must be a dictionary .* got int"),
         (changed("sound normalisation", {"min": 1}), ValueError, r"`min` and `max`; got \['min'\]"),
         (changed("trajectory normalisation", {"min": 2, "max": 1}), ValueError, "min < max; got min 2.0, max 1.0"),
-        (changed("trajectory normalisation", {"min": "a", "max": 1}), ValueError, "must have numbers"),
+        (changed("trajectory normalisation", {"min": "a", "max": 1}), TypeError, "must have numbers"),
         (changed("trajectory normalisation", {"min": [1], "max": 1}), TypeError, "must have numbers"),
         (lambda content: content.pop("label"), ValueError, "must hold 6 fields .*; got 5 fields"),
     ],
@@ -132,7 +132,8 @@ def test_test_files_scaled_with_the_training_range_are_accepted(tmp_path):
     content = published()
     content["sound"] = content["sound"] * 1.1 - 0.05
     train, _ = load_mhd(write(tmp_path, content))
-    assert float(train.values["sound"].min()) < 0 < 1 < float(train.values["sound"].max())
+    assert float(train.values["sound"].min()) < 0
+    assert float(train.values["sound"].max()) > 1
 
 
 def test_missing_file(tmp_path):
@@ -144,7 +145,7 @@ def test_missing_file(tmp_path):
 def test_damaged_file(content, tmp_path):
     path = write(tmp_path) / "mhd_test.pt"
     path.write_bytes(path.read_bytes()[:2000] if content == b"cut" else content)
-    with pytest.raises(ValueError, match="mhd_test.pt` is damaged or not a file of tensors"):
+    with pytest.raises(ValueError, match=r"mhd_test\.pt` is damaged or not a file of tensors"):
         load_mhd(tmp_path)
 
 
@@ -164,7 +165,7 @@ def test_code_in_a_file_is_not_run(tmp_path, capsys):
 def test_other_content(tmp_path):
     write(tmp_path)
     torch.save({"a": 1}, tmp_path / "mhd_train.pt")
-    with pytest.raises(ValueError, match="must hold 6 fields .*; got dict"):
+    with pytest.raises(ValueError, match=r"must hold 6 fields .*; got dict"):
         load_mhd(tmp_path)
 
 
@@ -255,6 +256,7 @@ def test_silence_has_the_lowest_level():
     assert bool((mel_decibels(torch.zeros(1, 16_000)) == -100).all())
 
 
+@settings(deadline=None, max_examples=10)
 @given(frequency=st.integers(300, 3000))
 def test_rebuilt_tone_has_its_frequency(frequency):
     tone = torch.sin(2 * math.pi * frequency * torch.arange(16_000) / 16_000)[None]

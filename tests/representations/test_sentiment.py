@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import pickle
+import sys
 import threading
 import types
 from functools import partial
@@ -96,7 +97,7 @@ def write_caches(folder, monkeypatch, content, name="mosei", legacy=False, split
     cls = type("Affectdataset", (), {"__module__": module.__name__})
     module.Affectdataset = cls
     with monkeypatch.context() as patch:
-        patch.setitem(__import__("sys").modules, module.__name__, module)
+        patch.setitem(sys.modules, module.__name__, module)
         for split in splits:
             stored = cls()
             stored.__dict__.update({k: torch.tensor(v) for k, v in content[split].items() if k != "id"})
@@ -135,7 +136,7 @@ def test_without_files_it_says_what_can_be_had(tmp_path):
     for part in ("mosei_senti_data.pkl", "mosei_valid_a.dt", "Multimodal-Transformer", "--url", "mosei-offline"):
         assert part in message
     assert "The unaligned ['mosei_senti_data_noalign.pkl'] cannot be used" in message
-    with pytest.raises(FileNotFoundError, match="has no file of CMU-MOSI: expected `mosi.safetensors`"):
+    with pytest.raises(FileNotFoundError, match=r"has no file of CMU-MOSI: expected `mosi.safetensors`"):
         load_sentiment("mosi", tmp_path / "nowhere")
 
 
@@ -213,7 +214,7 @@ def test_hostile_and_cut_pickles_are_refused(tmp_path):
 
     content = arrays()
     content["valid"]["id"] = Hostile()
-    with pytest.raises(ValueError, match=r"holds the name `builtins.print`. Nothing of it was run"):
+    with pytest.raises(ValueError, match=r"holds the name `__builtin__.print`. Nothing of it was run"):
         load_sentiment("mosei", write_pickle(tmp_path, content))
     path = tmp_path / "mosei_data.pkl"
     path.write_bytes(path.read_bytes()[:100_000])

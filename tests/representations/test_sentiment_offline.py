@@ -10,7 +10,7 @@ from anysense.representations.data.sentiment import SENTIMENT_MODALITIES
 
 @pytest.fixture(scope="module")
 def splits():
-    return load_mosei_offline(1_800, 20, 900)
+    return load_mosei_offline(1_600, 20, 800)
 
 
 def means(samples, names):
@@ -34,7 +34,7 @@ def ridge_correlation(splits, *names, strength=300.0):
 
 
 def test_form_is_that_of_the_real_set(splits):
-    assert (len(splits.train), len(splits.validation), len(splits.test)) == (1_800, 20, 900)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (1_600, 20, 800)
     for samples in (splits.train, splits.validation, splits.test):
         assert samples.modalities == SENTIMENT_MODALITIES("mosei")
         assert samples.targets.dtype == torch.float32
@@ -48,7 +48,7 @@ def test_details_say_that_it_is_synthetic(splits):
     assert splits.test.details == {
         "data": "mosei-offline",
         "part": "test",
-        "edition": "1800/20/900",
+        "edition": "1600/20/800",
         "seed": 0,
         "synthetic": True,
     }
@@ -80,7 +80,7 @@ def test_labels_are_thirds_around_mildly_positive(splits):
 
 def test_text_says_most_and_all_together_more(splits):
     text, audio, vision = (ridge_correlation(splits, name) for name in ("text", "audio", "vision"))
-    assert 0.58 < text < 0.72
+    assert 0.55 < text < 0.72
     assert 0.22 < audio < 0.42
     assert 0.22 < vision < 0.42
     assert ridge_correlation(splits, "audio", "vision") > max(audio, vision) + 0.03

@@ -31,7 +31,8 @@ def test_each_part_writes_figures(part, tmp_path, capsys):
 def test_unknown_part(capsys):
     assert main(["bench", "encod"]) == 2
     assert (
-        "`bench` expected one of 'env', 'encode', 'pretrain', 'train', 'dca', got 'encod'. Did you mean 'encode'?"
+        "`bench` expected one of 'env', 'encode', 'pretrain', 'train', 'dca', 'mosei', got 'encod'. "
+        "Did you mean 'encode'?"
         in capsys.readouterr().err
     )
 

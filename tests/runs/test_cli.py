@@ -21,9 +21,9 @@ def test_each_command_has_help(command, capsys):
 
 def test_unknown_command(capsys):
     assert main(["pretran"]) == 2
+    names = ", ".join(f"'{name}'" for name in COMMANDS)
     assert capsys.readouterr().err == (
-        "Error: `command` expected one of 'demo', 'pretrain', 'train', 'evaluate', 'bench', 'report', got 'pretran'. "
-        "Did you mean 'pretrain'?\n"
+        f"Error: `command` expected one of {names}, got 'pretran'. Did you mean 'pretrain'?\n"
     )
 
 

@@ -84,7 +84,7 @@ def test_show_draws_samples_and_writes_sounds(dataset, tmp_path, capsys):
     places = ["--out", str(tmp_path / "out"), "--name", "a", "--folder", str(tmp_path / "data")]
     if dataset == "mhd":
         write_mhd(tmp_path / "data")
-    sizes = ["--preset", "smoke", "--train", "20", "--test", "20", "--per-class", "1"]
+    sizes = ["--train", "20", "--test", "20", "--per-class", "1"]
     assert main(["data", "show", dataset, *places, *sizes]) == 0
     folder = tmp_path / "out" / "data" / "show" / "a"
     assert str(folder / "figures" / "samples.png") in capsys.readouterr().out

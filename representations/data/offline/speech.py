@@ -51,6 +51,7 @@ VOICE_FAMILIES = (
 _RATES = (SAMPLE_RATE // 50, espeak_worker.SPOKEN_RATE // 50)
 """Wanted and given sample rate, without their common factor."""
 _BATCH = 500
+_REINSTALL = "Install it again with `pip install --force-reinstall espeakng-loader`."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +133,7 @@ def _spoken(utterances: Sequence[Utterance]) -> Iterator[NDArray[np.int16]]:
     """Waves (n,) at 22.05 kHz of the utterances, in order."""
     import espeakng_loader
 
+    _check_installed(utterances, Path(espeakng_loader.get_data_path()))
     request = {
         "library": espeakng_loader.get_library_path(),
         "data": espeakng_loader.get_data_path(),
@@ -150,6 +152,17 @@ def _spoken(utterances: Sequence[Utterance]) -> Iterator[NDArray[np.int16]]:
                 worker.kill()
 
 
+def _check_installed(utterances: Sequence[Utterance], data: Path) -> None:
+    """Raise where a speaker is missing: eSpeak NG would take another one without a word."""
+    missing = {
+        speaker
+        for speaker in {utterance.voice.partition("+")[2] for utterance in utterances}
+        if not (data / "voices" / "!v" / speaker).is_file()
+    }
+    if missing:
+        raise RuntimeError(f"eSpeak NG lacks the speakers {sorted(missing)} in `{data}`. {_REINSTALL}")
+
+
 def _next_wave(stream: IO[bytes], complaints: IO[bytes]) -> NDArray[np.int16]:
     header = stream.read(4)
     size = 2 * struct.unpack("<I", header)[0] if len(header) == 4 else -1
@@ -157,10 +170,7 @@ def _next_wave(stream: IO[bytes], complaints: IO[bytes]) -> NDArray[np.int16]:
     if len(wave) != size:
         complaints.seek(0)
         reason = complaints.read().decode(errors="replace").strip().splitlines()[-1:] or ["it ended without a message"]
-        raise RuntimeError(
-            f"eSpeak NG cannot speak on this machine: {reason[0]} "
-            "Install it again with `pip install --force-reinstall espeakng-loader`."
-        )
+        raise RuntimeError(f"eSpeak NG cannot speak on this machine: {reason[0]} {_REINSTALL}")
     return np.frombuffer(wave, dtype="<i2")
 
 

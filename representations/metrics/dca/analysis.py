@@ -52,7 +52,7 @@ def dca(
         consistency_threshold: In [0, 1); components up to this consistency are not fundamental.
         quality_threshold: In [0, 1); components up to this quality are not fundamental.
         seed: Seed of the rays, 0 to 2^32 - 1; 239 is that of the published analysis.
-        allow_single_cluster: Whether all points may form one component.
+        allow_single_cluster: Whether one cloud may be one component, but for its sparse fringe.
         progress: Called with (points done, points in all) while rays are shot, the longest part.
 
     Raises:

@@ -22,7 +22,7 @@ def find_clusters(graph: Graph, min_cluster_size: int, allow_single_cluster: boo
     Args:
         graph: Connected, with at least ``min_cluster_size`` points.
         min_cluster_size: Smallest cluster, at least 2.
-        allow_single_cluster: Whether all points may form one cluster.
+        allow_single_cluster: Whether the root may be a cluster; its sparse fringe is noise even then.
     """
     tree = csr_array(minimum_spanning_tree(graph.matrix()))
     # With one sample the core distance is that to the nearest neighbour, so reachability is the edge length itself.
