@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from anysense.representations.data.samples import Splits
+import torch
+
+from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.modality import Modality
 from anysense.representations.training.settings import PretrainSettings
 
-__all__ = ["Benchmark", "DataRequest", "Progress", "PublishedTable", "Task"]
+__all__ = ["Benchmark", "DataRequest", "Progress", "PublishedTable", "Task", "random_part"]
 
 Task = Literal["classification", "sentiment"]
 Progress = Callable[[int, int], None]
@@ -20,7 +22,8 @@ class DataRequest:
     """Which data of a benchmark are wanted."""
 
     folder: Path | None = None
-    """Folder of the downloaded files; `data/` followed by the name of the data set if not given."""
+    """Folder of the downloaded files, `data/` followed by the name of the data set if not given; or of what was made
+    from generated data, the cache folder if not given."""
     train: int | None = None
     """Samples to train on, validation included where the data set has no split of its own; all if not given."""
     test: int | None = None
@@ -88,6 +91,19 @@ class Benchmark:
         names = tuple(self.modalities)
         numbers = sorted(range(1, 2 ** len(names)), key=lambda bits: (-bits.bit_count(), _places(bits, len(names))))
         return [tuple(names[place] for place in _places(bits, len(names))) for bits in numbers]
+
+
+def random_part(samples: Samples, count: int | None, seed: int, part: str) -> Samples:
+    """As many samples as wanted, drawn without replacement; all if ``count`` is None.
+
+    Raises:
+        ValueError: There are fewer; the message calls them ``part``.
+    """
+    if count is None:
+        return samples
+    if count > len(samples):
+        raise ValueError(f"`{part}` must be at most {len(samples)}, what the files hold; got {count}.")
+    return samples.select(torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count])
 
 
 def _places(bits: int, count: int) -> tuple[int, ...]:

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
-import torch
-
-from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest, Progress, PublishedTable
+from anysense.representations.benchmarks.benchmark import (
+    Benchmark,
+    DataRequest,
+    Progress,
+    PublishedTable,
+    random_part,
+)
 from anysense.representations.data.mhd import MHD_MODALITIES, load_mhd
 from anysense.representations.data.offline.build import load_mhd_offline
 from anysense.representations.data.samples import Samples, Splits
@@ -18,9 +22,8 @@ METHODS = {name: name for name in ("mvae", "mmvae", "nexus", "muse", "mfm", "gmc
 
 def _read(request: DataRequest, progress: Progress | None) -> Splits:
     train, test = load_mhd(request.folder or Path("data/mhd"))
-    return _splits(
-        _some(train, request.train, request.data_seed), _some(test, request.test, request.data_seed), request
-    )
+    train = random_part(train, request.train, request.data_seed, "train")
+    return _splits(train, random_part(test, request.test, request.data_seed, "test"), request)
 
 
 def _build(request: DataRequest, progress: Progress | None) -> Splits:
@@ -38,15 +41,6 @@ def _splits(train: Samples, test: Samples, request: DataRequest) -> Splits:
     """Train and test as they are in the files; a tenth of the training samples is set aside for validation."""
     rest, validation = train.split(VALIDATION_FRACTION, request.data_seed)
     return Splits(rest, validation, test)
-
-
-def _some(samples: Samples, count: int | None, seed: int) -> Samples:
-    if count is None:
-        return samples
-    if count > len(samples):
-        raise ValueError(f"the data hold {len(samples)} samples; {count} were asked for. Ask for fewer.")
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))
-    return samples.select(order[:count])
 
 
 _PUBLISHED_TRAINING = PretrainSettings(

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
-import torch
-
-from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest, Progress, PublishedTable
+from anysense.representations.benchmarks.benchmark import (
+    Benchmark,
+    DataRequest,
+    Progress,
+    PublishedTable,
+    random_part,
+)
 from anysense.representations.data.offline.sentiment import load_mosei_offline
-from anysense.representations.data.samples import Samples, Splits
+from anysense.representations.data.samples import Splits
 from anysense.representations.data.sentiment import SENTIMENT_MODALITIES, load_sentiment
 from anysense.representations.training.settings import PretrainSettings
 
@@ -29,12 +33,12 @@ def _read_mosi(request: DataRequest, progress: Progress | None) -> Splits:
 
 
 def _build(request: DataRequest, progress: Progress | None) -> Splits:
-    sizes = {}
+    sizes: dict[str, int] = {}
     if request.train is not None:
         sizes = {"train": request.train, "validation": max(20, round(VALIDATION_SHARE * request.train))}
     if request.test is not None:
         sizes["test"] = request.test
-    return load_mosei_offline(**sizes, seed=request.data_seed)
+    return load_mosei_offline(**sizes, seed=request.data_seed, progress=progress)
 
 
 VALIDATION_SHARE = 0.115
@@ -43,18 +47,10 @@ VALIDATION_SHARE = 0.115
 
 def _some(splits: Splits, request: DataRequest) -> Splits:
     return Splits(
-        _first(splits.train, request.train, request.data_seed),
+        random_part(splits.train, request.train, request.data_seed, "train"),
         splits.validation,
-        _first(splits.test, request.test, request.data_seed),
+        random_part(splits.test, request.test, request.data_seed, "test"),
     )
-
-
-def _first(samples: Samples, count: int | None, seed: int) -> Samples:
-    if count is None:
-        return samples
-    if count > len(samples):
-        raise ValueError(f"the data hold {len(samples)} samples; {count} were asked for. Ask for fewer.")
-    return samples.select(torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count])
 
 
 TRAINING = {

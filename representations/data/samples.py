@@ -161,7 +161,7 @@ class Samples:
             if not value.is_floating_point():
                 continue
             # In parts: what isfinite needs in between is larger than its input.
-            parts = value.split(_ROWS_AT_ONCE)
+            parts = torch.split(value, _ROWS_AT_ONCE)
             broken = ~torch.cat([torch.isfinite(part).flatten(1).all(dim=1) for part in parts])
             if name in self.masks:
                 broken &= self.masks[name]

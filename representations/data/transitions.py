@@ -1,20 +1,18 @@
 """Recorded transitions: every frame stored once, stacks of frames built on reading."""
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from anysense.representations.data import storage
 from anysense.representations.data.samples import Indices, checked_indices
 from anysense.representations.messages import unknown_name
-
 
 _DTYPES = {
     "image": torch.uint8,

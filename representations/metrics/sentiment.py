@@ -15,9 +15,9 @@ LOWEST, HIGHEST = -3.0, 3.0
 def sentiment_scores(prediction: Tensor, truth: Tensor) -> dict[str, float]:
     """All scores of one set of predictions.
 
-    ``mae`` mean absolute error; ``correlation`` Pearson, NaN where predictions or truth are constant; ``accuracy`` and ``f1``:
-    positive against negative, samples of truth 0 left out (class = value > 0), weighted F1 with the supports of the
-    *true* classes; ``f1_swapped``: with truth and prediction exchanged, as published; ``accuracy_with_zeros``:
+    ``mae`` mean absolute error; ``correlation`` Pearson, NaN where predictions or truth are constant; ``accuracy`` and
+    ``f1``: positive against negative, samples of truth 0 left out (class = value > 0), weighted F1 with the supports of
+    the *true* classes; ``f1_swapped``: with truth and prediction exchanged, as published; ``accuracy_with_zeros``:
     negative against the rest (class = value >= 0), all samples; ``accuracy_7``: rounded to -3, ..., 3.
 
     Args:

@@ -42,7 +42,8 @@ def measure(
     ``probe/<subset>_<target>_r2`` and ``_rmse``: the state (cos theta, sin theta, omega in rad/s) read by a linear map
     that was fitted on *complete* training latents, from the latents of each subset: what an agent trained on complete
     observations would face when a sense goes missing. ``kernel_probe/...``: the same with a smooth non-linear map; it
-    tells whether the state is there at all, the linear one how straight it lies.
+    tells whether the state is there at all, the linear one how straight it lies. Samples some of which lack a modality
+    are measured by the loss alone.
 
     Args:
         representation: What to measure; its mode and gradients are left as they are.
@@ -100,14 +101,13 @@ class _Seen:
         subsets = _subsets(representation) if with_loss else {COMPLETE: tuple(representation.modalities)}
         for indices in _blocks(len(data), batch_size, seed, most):
             observation = _moved(data.observation(indices, representation.modalities), representation.device)
-            present = data.present(indices)
+            present = _present(data, indices, representation)
             if with_loss:
                 target = data.target(indices)
                 moved = None if target is None else target.to(representation.device)
-                mask = None if present is None else _moved(present, representation.device)
-                for name, value in representation.loss(observation, mask, moved).items():
+                for name, value in representation.loss(observation, present, moved).items():
                     losses[f"validation/{name}"].append(float(value))
-            if present is None:
+            if not present:
                 for subset, names in subsets.items():
                     encoded = representation.encode({name: observation[name] for name in names})
                     latents[subset].append(encoded.float().cpu())
@@ -118,6 +118,12 @@ class _Seen:
             state=torch.cat(states) if states else torch.empty(0, 2),
             losses={name: sum(values) / len(values) for name, values in losses.items()},
         )
+
+
+def _present(data: Recorded, indices: Tensor, representation: Representation) -> dict[str, Tensor]:
+    """Masks of the modalities that the representation reads."""
+    masks = data.present(indices) or {}
+    return {name: mask.to(representation.device) for name, mask in masks.items() if name in representation.modalities}
 
 
 def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:

@@ -178,6 +178,9 @@ def _check_data(representation: Representation, train: Recorded, validation: Rec
             raise ValueError(f"`{name}` must have at least 2 samples, got {len(data)}; collect more.")
         if isinstance(data, Transitions):
             _check_finite(name, data, representation)
+        if representation.needs_target and data.target([0]) is None:
+            raise ValueError(f"`{name}` has no targets, which the supervised method {representation.method!r} needs.")
+        _check_rows(name, data, representation)
     if not any(parameter.requires_grad for parameter in representation.parameters()):
         raise ValueError(
             "`representation` is frozen, so nothing can be trained; call `representation.requires_grad_(True)` first."
@@ -202,6 +205,19 @@ def _check_finite(name: str, data: Transitions, representation: Representation) 
         values = data.senses[sense]
         if values.is_floating_point() and not torch.isfinite(values).all():
             raise ValueError(f"`{name}` has NaN or infinite values in {sense!r}; collect the data again.")
+
+
+def _check_rows(name: str, data: Recorded, representation: Representation) -> None:
+    """Every sample needs a sense that the representation reads."""
+    masks = data.present(range(len(data))) or {}
+    if not set(representation.modalities) <= masks.keys():
+        return
+    empty = ~torch.stack([masks[sense] for sense in representation.modalities]).any(dim=0)
+    if bool(empty.any()):
+        raise ValueError(
+            f"`{name}` has {int(empty.sum())} samples without any sense of the representation, the first at "
+            f"{empty.nonzero().flatten().tolist()[:5]}; remove them."
+        )
 
 
 def _check_identity(folder: Path, checkpoint: dict[str, Any], identity: dict[str, Any]) -> None:
