@@ -16,6 +16,7 @@ __all__ = ["affine", "attend", "dropped", "kept", "normalised", "rectified", "th
 
 _LEVELS = 65_536
 _SAFE_EXPONENT = 80.0
+_BLOCK = 25
 
 
 class Thinning:
@@ -161,54 +162,84 @@ class _Rectify(torch.autograd.Function):
 
 
 class _Attend(torch.autograd.Function):
-    """Softmax over keys (axis -2), with its division postponed to the output, which is d / T times smaller."""
+    """Softmax over keys (axis -2), with its division postponed to the output, which is d / T times smaller.
+
+    Queries are taken in blocks, each with the keys up to its end: half of the scores of long sequences are never made.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, heads: int, rows: int, dropout: float) -> Tensor:
         ctx.heads, ctx.rows, ctx.stacks = heads, rows, len(query)
         q, k, v = (_by_head(part, heads, rows) for part in (query, key, value))
-        powers = _powers(q, k)
-        total = powers.sum(dim=-2, keepdim=True)
-        weights = powers if dropout == 0.0 else Thinning(dropout, powers)(powers)
-        out = torch.bmm(v, weights).div_(total)
-        ctx.save_for_backward(q, k, v, powers, weights, total, out)
+        out, total, kept_blocks = torch.empty_like(q), torch.empty_like(q[:, :1]), []
+        small = _are_small(q, k)
+        for queries, keys in _blocks(q.shape[2], k.shape[2]):
+            powers = _powers(q[..., queries], k[..., keys], small)
+            total[..., queries] = powers.sum(dim=-2, keepdim=True)
+            weights = powers if dropout == 0.0 else Thinning(dropout, powers)(powers)
+            out[..., queries] = torch.bmm(v[..., keys], weights)
+            kept_blocks += [powers, weights]
+        ctx.save_for_backward(q, k, v, total, out.div_(total), *kept_blocks)
         return _by_channel(out, ctx.stacks, heads, rows)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, powers, weights, total, out = ctx.saved_tensors
+        q, k, v, total, out, *kept_blocks = ctx.saved_tensors
         scaled = _by_head(gradient, ctx.heads, ctx.rows).div_(total)
         along = (scaled * out).sum(dim=-2, keepdim=True)
-        scores = torch.bmm(v.transpose(1, 2), scaled)
-        if weights is powers:
-            scores.sub_(along).mul_(powers)
-        else:
-            scores.mul_(weights).addcmul_(powers, along, value=-1.0)
-        gradients = (
-            torch.bmm(k, scores),
-            torch.bmm(q, scores.transpose(1, 2)),
-            torch.bmm(scaled, weights.transpose(1, 2)),
-        )
+        of_query, of_key, of_value = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        for block, (queries, keys) in enumerate(_blocks(q.shape[2], k.shape[2])):
+            powers, weights = kept_blocks[2 * block : 2 * block + 2]
+            scores = torch.bmm(v[..., keys].transpose(1, 2), scaled[..., queries])
+            if weights is powers:
+                scores.sub_(along[..., queries]).mul_(powers)
+            else:
+                scores.mul_(weights).addcmul_(powers, along[..., queries], value=-1.0)
+            of_query[..., queries] = torch.bmm(k[..., keys], scores)
+            of_key[..., keys] += torch.bmm(q[..., queries], scores.transpose(1, 2))
+            of_value[..., keys] += torch.bmm(scaled[..., queries], weights.transpose(1, 2))
+        gradients = (of_query, of_key, of_value)
         return *(_by_channel(part, ctx.stacks, ctx.heads, ctx.rows) for part in gradients), None, None, None
 
 
-def _powers(query: Tensor, key: Tensor) -> Tensor:
-    """Exponentials (S * B * H, T, Tq) of the causal scores, up to a factor per query.
+def _blocks(queries: int, keys: int) -> list[tuple[slice, slice]]:
+    """Slices of the queries, and of the keys that they may see."""
+    count = max(1, round(queries / _BLOCK))
+    ends = [queries * (block + 1) // count for block in range(count)]
+    return [
+        (slice(start, end), slice(0, keys - queries + end)) for start, end in zip([0, *ends[:-1]], ends, strict=True)
+    ]
 
-    Where no product of a query and a key can leave the range of `exp` (Cauchy-Schwarz), nothing needs to be subtracted
-    before it; else, and on accelerators, where asking would make the processor wait, the softmax itself is returned.
+
+def _are_small(query: Tensor, key: Tensor) -> bool:
+    """Whether no product of a query and a key can leave the range of `exp` (Cauchy-Schwarz).
+
+    Not asked on accelerators, where the answer would make the processor wait.
     """
-    scores = torch.bmm(key.transpose(1, 2), query)
-    steps, queries = scores.shape[-2:]
-    seen = torch.ones(steps, queries, dtype=torch.bool, device=scores.device).triu(steps - queries)
-    if scores.device.type == "cpu":
-        longest = [float(part.square().sum(dim=-2).amax()) for part in (query, key)]
-        if longest[0] * longest[1] < _SAFE_EXPONENT**2:
-            # Exponentials of minus infinity take ten times as long as those of numbers: mask afterwards.
-            powers = scores.exp_()
-            return powers if queries == 1 else powers.mul_(seen.to(powers.dtype))
-    return functional.softmax(scores.masked_fill_(~seen, -torch.inf), dim=-2)
+    if query.device.type != "cpu":
+        return False
+    longest = [float(part.square().sum(dim=-2).amax()) for part in (query, key)]
+    return longest[0] * longest[1] < _SAFE_EXPONENT**2
+
+
+def _powers(query: Tensor, key: Tensor, small: bool) -> Tensor:
+    """Exponentials (.., T, Tq) of the causal scores, up to a factor per query.
+
+    Nothing needs to be subtracted before the exponential where all scores are small; else the softmax is taken.
+    """
+    powers = torch.bmm(key.transpose(1, 2), query)
+    steps, queries = powers.shape[-2:]
+    seen = torch.ones(queries, queries, dtype=powers.dtype, device=powers.device).triu()
+    last = powers[:, steps - queries :]
+    if not small:
+        last.masked_fill_(seen == 0.0, -torch.inf)
+        return functional.softmax(powers, dim=-2)
+    # Exponentials of minus infinity take ten times as long as those of numbers: mask afterwards.
+    powers.exp_()
+    if queries > 1:
+        last.mul_(seen)
+    return powers
 
 
 def _by_head(value: Tensor, heads: int, rows: int) -> Tensor:

@@ -41,6 +41,7 @@ _SIDES = {"low": slice(0, 15), "high": slice(15, 30)}
         ({"a": np.full((20, 2), np.nan)}, {}, r"`latents` must be finite; 'a' holds NaN"),
         ({"a": np.ones((9, 2))}, {}, r"`n_neighbors` must lie between 2 and .* - 1 \(8\), got 15"),
         ({"a": np.ones((9, 2))}, {"n_neighbors": 1}, r"`n_neighbors`.*got 1"),
+        ({"a": np.ones((20, 2))}, {"metric": "cosin"}, r"`metric` must be one of .*Did you mean 'cosine'"),
     ],
 )
 def test_wrong_input_is_refused(latents, options, message):

@@ -535,7 +535,7 @@ def test_data_that_do_not_fit(data, tmp_path):
         ({"learning_rate": math.nan}, r"`learning_rate` must be positive and finite, got nan"),
         ({"gradient_clip": -1.0}, r"`gradient_clip` must be positive"),
         ({"ema_decay": 1.0}, r"`ema_decay` must lie between 0 and 1"),
-        ({"schedule": "cosin"}, r"`schedule` must be one of 'constant', 'cosine', 'plateau'; got 'cosin'. Did you mean 'cosine'"),
+        ({"schedule": "cosin"}, r"`schedule` must be one of 'constant', .* got 'cosin'. Did you mean 'cosine'"),
         ({"precision": "16"}, r"`precision` must be one of"),
         ({"keep": "first"}, r"`keep` must be one of 'best', 'last'"),
         ({"patience": 0}, r"`patience` must be an integer of at least 1"),
