@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from anysense.representations.benchmarks import Benchmark
 from anysense.runs.align_job import COMPLETE, POINTS_FILE
 from anysense.runs.classify_figures import COLOURS
-from anysense.runs.classify_scores import Score, over_seeds
+from anysense.runs.classify_scores import Score, over_seeds, seeds_in_words
 from anysense.runs.figures import save_figure
 from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
 from anysense.runs.machine import machine_line
@@ -99,14 +99,13 @@ def _document(
     picture: str | None,
 ) -> str:
     settings = run.record["settings"]
-    seeds = ", ".join(str(seed) for seed in sorted({one.seed for one in aligned}))
     parts = [
         f"# Geometry of the latents: {found.title}",
         f"Delaunay Component Analysis (Poklukar et al., ICLR 2022) of {settings['points']} test samples: the complete "
         f"latents are the reference set R, those of one modality alone the evaluation set E; {settings['rays']} rays, "
-        f"smallest component {settings['min_cluster_size']}. Mean over the seeds {seeds} and half of the 95% t "
-        f"interval. Perfectly mixed sets reach a network quality of about 0.5, not 1. The papers do not say how one "
-        f"score is made of P, R and q, so three readings are given, each under its own name.",
+        f"smallest component {settings['min_cluster_size']}. {seeds_in_words(one.seed for one in aligned)} Perfectly "
+        f"mixed sets reach a network quality of about 0.5, not 1. The papers do not say how one score is made of P, R "
+        f"and q, so three readings are given, each under its own name.",
         f"```sh\n{compared.record['command_line']}\n{run.record['command_line']}\n```",
         f"Machine: {machine_line(run.record['machine'])}.",
     ]

@@ -25,7 +25,7 @@ __all__ = ["FEATURES", "bench_mosei", "sequences"]
 
 STEPS = 50
 FEATURES = {"text": 300, "audio": 74, "vision": 35}
-_EVALUATION_ROWS, _EVALUATION_SECONDS, _TRAINING_ROWS = 48, 30.0, 1536
+_EVALUATION_ROWS, _EVALUATION_SECONDS, _TRAINING_ROWS = 64, 30.0, 1536
 
 
 def bench_mosei(repeats: int, seconds: float, seed: int, samples: int, batch_size: int, device: str) -> list[Figure]:

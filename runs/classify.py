@@ -154,18 +154,19 @@ def _jobs(found: Benchmark, settings: ClassifyCommand, folder: Path, device: str
         for name in methods_of(found, settings.methods):
             threads = settings.threads or 1
             training = dataclasses.replace(settings.training, device=device, threads=threads, seed=seed)
+            method, _, preset = found.methods[name].partition(":")
             job = ClassifyJob(
                 data=settings.data,
                 request=settings.request,
-                method=found.methods[name],
-                settings=make_settings(found.methods[name], settings.preset, benchmark=found.settings_name),
+                method=method,
+                settings=make_settings(method, preset or settings.preset, benchmark=found.settings_name),
                 training=_plain_settings(training),
                 evaluation=settings.evaluation,
                 subsets=tuple(found.subsets()),
                 seed=seed,
             )
             path = folder / "jobs" / f"{name}-{seed}"
-            jobs.append(Job(f"{name}, seed {seed}", path, classify_one, job))
+            jobs.append(Job(f"{name}, seed {seed}", path, classify_one, job, spare=("checkpoints",)))
             cells.append(Cell(name, seed, path, {}))
     return jobs, cells
 

@@ -17,6 +17,7 @@ from anysense.runs.classify_scores import (
     methods_in,
     robustness_estimate,
     scores_of,
+    seeds_in_words,
     senses_label,
     subset_estimate,
 )
@@ -24,7 +25,7 @@ from anysense.runs.figures import save_figure
 from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
 from anysense.runs.machine import machine_line
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.tables import markdown_table, print_table
+from anysense.runs.tables import counted, markdown_table, print_table
 
 __all__ = ["print_report", "write_report"]
 
@@ -69,6 +70,7 @@ def _document(found: Benchmark, cells: Sequence[Cell], run: RunFolder, name: str
         *_subset_tables(found, cells),
         f"![Every subset]({figures}subsets.png)",
         "## Modalities that go missing at random, sample by sample",
+        f"{_robustness_score(found)}. Each modality of each sample is missing with this chance; one is always left.",
         markdown_table(*_robustness_table(found, cells)),
         f"![Robustness]({figures}robustness.png)",
         *_alignment(found, cells),
@@ -82,7 +84,6 @@ def _document(found: Benchmark, cells: Sequence[Cell], run: RunFolder, name: str
 def _introduction(found: Benchmark, cells: Sequence[Cell], run: RunFolder) -> str:
     settings = run.record["settings"]
     training = settings["training"]
-    seeds = sorted({cell.seed for cell in cells})
     what = (
         "Accuracy in percent of a classifier that was trained on frozen latents of complete samples and is tested on "
         "each subset of modalities."
@@ -90,12 +91,18 @@ def _introduction(found: Benchmark, cells: Sequence[Cell], run: RunFolder) -> st
         else "Scores on the test set with each subset of modalities; MAE: lower is better, all others: higher."
     )
     return (
-        f"{what} Mean over the seeds {', '.join(map(str, seeds))} and half of the 95% t interval. Every method was "
-        f"trained on the same data for {training['epochs']} epochs in batches of {training['batch_size']} with Adam at "
+        f"{what} {seeds_in_words(cell.seed for cell in cells)} Every method was trained on the same data for "
+        f"{counted(training['epochs'], 'epoch')} in batches of {training['batch_size']} with Adam at "
         f"{training['learning_rate']:g} ({training['schedule']}), with the settings of preset "
-        f"`{settings['preset']}`.\n\n"
+        f"`{settings['preset']}`{_exceptions(found, cells)}.\n\n"
         f"```sh\n{run.record['command_line']}\n```\n\nMachine: {machine_line(run.record['machine'])}."
     )
+
+
+def _exceptions(found: Benchmark, cells: Sequence[Cell]) -> str:
+    """Methods that have the settings of one preset, whatever the run has."""
+    presets = {name: found.methods[name].partition(":")[2] for name in methods_in(cells)}
+    return "".join(f" (`{name}`: of preset `{preset}`)" for name, preset in presets.items() if preset)
 
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -157,9 +164,13 @@ def _published(found: Benchmark) -> list[str]:
         ]
     return [
         f"## Published, on {table.data}",
-        f"Not measured here, and not on these data: {table.source}.",
+        f"Not measured here{'' if table.data == found.title else ', and not on these data'}: {table.source}.",
         markdown_table(columns, rows),
     ]
+
+
+def _robustness_score(found: Benchmark) -> str:
+    return "Accuracy of the classifier in percent" if found.task == "classification" else scores_of(found)[0].title
 
 
 def _robustness_table(found: Benchmark, cells: Sequence[Cell]) -> Table:
@@ -170,7 +181,7 @@ def _robustness_table(found: Benchmark, cells: Sequence[Cell]) -> Table:
         label = f"{rate:.0%} missing" + ("" if with_label else f", never {found.label}")
         estimates = [robustness_estimate(cells, method, rate, with_label, score.key) for method in methods]
         rows.append((label, *(score.text(estimate) for estimate in estimates)))
-    return (f"chance, {score.title}", *methods), rows
+    return ("chance", *methods), rows
 
 
 def _alignment(found: Benchmark, cells: Sequence[Cell]) -> list[str]:
@@ -183,8 +194,9 @@ def _alignment(found: Benchmark, cells: Sequence[Cell]) -> list[str]:
             rows.append((f"{score.title}, {name}", *(score.text(estimate) for estimate in estimates)))
     return [
         "## Alignment of single modalities with the complete latent",
-        "Mean cosine with the complete latent of the same sample; and how often (%) that is the nearest of 256.",
-        markdown_table(("", *methods), rows),
+        "Mean cosine with the complete latent of the same sample; and retrieval: how often (%) that one is the nearest "
+        "of 256 (of all, if there are fewer).",
+        markdown_table(("score, modality", *methods), rows),
     ]
 
 
@@ -198,7 +210,7 @@ def _cost_table(cells: Sequence[Cell]) -> Table:
                 f"{own[0]['latent_dim']}",
                 f"{own[0]['parameters']:,}",
                 f"{sum(result['samples_per_second'] for result in own) / len(own):,.0f}",
-                f"{sum(result['training_seconds'] for result in own) / len(own) / 60:.1f}",
+                f"{sum(result['training_seconds'] for result in own) / len(own) / 60:.2f}",
                 f"{sum(result['evaluation_seconds'] for result in own) / len(own):.0f}",
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "over_seeds",
     "robustness_estimate",
     "scores_of",
+    "seeds_in_words",
     "senses_label",
     "subset_estimate",
 ]
@@ -81,6 +82,14 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     if any(math.isnan(value) for value in values):
         return Estimate(math.nan, math.nan, math.nan)
     return across_seeds(list(values)) if len(values) > 1 else Estimate(values[0], math.nan, math.nan)
+
+
+def seeds_in_words(seeds: Iterable[int]) -> str:
+    """What the numbers of a table are, for the text above it."""
+    different = sorted(set(seeds))
+    if len(different) == 1:
+        return f"Seed {different[0]} only, so without intervals."
+    return f"Mean over the seeds {', '.join(map(str, different))} and half of the 95% t interval."
 
 
 def senses_label(senses: Sequence[str], found: Benchmark) -> str:

@@ -119,7 +119,8 @@ def main(arguments: Sequence[str]) -> None:
         for seed in range(settings.seed, settings.seed + settings.seeds):
             for method in settings.method_list():
                 folder = run.path / "jobs" / f"{method}-{seed}"
-                jobs.append(Job(f"{method}, seed {seed}", folder, compare_one, settings.job(method, seed, device)))
+                job, spare = settings.job(method, seed, device), ("pretrain/checkpoints",)
+                jobs.append(Job(f"{method}, seed {seed}", folder, compare_one, job, spare))
                 cells.append((method, seed))
         side_by_side = min(settings.jobs or usual_jobs(), len(jobs))
         say(f"{len(jobs)} agents, {side_by_side} at a time")

@@ -14,17 +14,18 @@ from anysense.agents.references import OPTIMAL
 from anysense.agents.statistics import Estimate
 from anysense.agents.summary import Row
 from anysense.runs.classify_figures import COLOURS
-from anysense.runs.classify_scores import Score, over_seeds
+from anysense.runs.classify_scores import Score, over_seeds, seeds_in_words
 from anysense.runs.evaluation_report import REFERENCES, label
 from anysense.runs.figures import new_axes, save_figure
 from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
 from anysense.runs.machine import machine_line
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.tables import markdown_table, print_table
+from anysense.runs.tables import counted, markdown_table, print_table
 
 __all__ = ["Compared", "print_comparison", "write_comparison"]
 
 REWARD = Score("average_reward", "average reward per step")
+_BARS = (COLOURS[0], COLOURS[5], COLOURS[2])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,13 +83,12 @@ def _write(stem: Path, compared: Sequence[Compared], run: RunFolder, picture: st
 
 def _document(compared: Sequence[Compared], run: RunFolder, name: str, picture: str) -> str:
     settings, row = run.record["settings"], compared[0].rows[0]
-    seeds = ", ".join(str(seed) for seed in sorted({one.seed for one in compared}))
     introduction = (
         f"Average reward per step of agents whose senses are different representations. Every representation was "
-        f"pretrained on the same {settings['samples']} samples for {settings['epochs']} epochs and frozen; every "
-        f"agent was trained on it with both senses for {settings['steps']} environment steps, and meets image and "
-        f"sound alone only here. Seeds {seeds}; {row.episodes} episodes of {row.steps} steps, the same starts for "
-        f"all; mean over seeds and half of the 95% t interval (wide for few seeds)."
+        f"pretrained on the same {settings['samples']} samples for {counted(settings['epochs'], 'epoch')} and "
+        f"frozen; every agent was trained on it with both senses for {settings['steps']} environment steps, and meets "
+        f"image and sound alone only here. {counted(row.episodes, 'episode')} of {counted(row.steps, 'step')}, the same "
+        f"starts for all. {seeds_in_words(one.seed for one in compared)}"
     )
     parts = [
         "# Representations as senses of the pendulum agent",
@@ -129,29 +129,28 @@ def _costs(compared: Sequence[Compared]) -> tuple[Sequence[str], Sequence[Sequen
     for method in dict.fromkeys(one.method for one in compared):
         own = [one.result for one in compared if one.method == method]
         minutes = sum(result["pretraining_seconds"] for result in own) / len(own) / 60
-        rows.append((method, f"{own[0]['latent_dim']}", f"{own[0]['parameters']:,}", f"{minutes:.1f}"))
+        rows.append((method, f"{own[0]['latent_dim']}", f"{own[0]['parameters']:,}", f"{minutes:.2f}"))
     return ("method", "latent size", "parameters", "pretraining (min)"), rows
 
 
 def _draw(compared: Sequence[Compared]) -> Figure:
-    """Bars upwards from the lowest value: one group per method, one bar per subset of senses."""
+    """Bars: one group per method, one bar per subset of senses with its mean; a dot for each seed."""
     methods = list(dict.fromkeys(one.method for one in compared))
     conditions = [label(row) for row in compared[0].agent_rows()]
-    figure, ax = new_axes(width=9.0, height=4.2)
-    width = 0.8 / len(conditions)
+    figure, ax = new_axes(width=max(6.0, 1.4 * len(methods)), height=4.2)
+    width = 0.85 / len(conditions)
     table = [_estimates([one for one in compared if one.method == method], "average_reward") for method in methods]
     for place, condition in enumerate(conditions):
         centres = np.arange(len(methods)) + (place - (len(conditions) - 1) / 2) * width
         values = [row[place].value for row in table]
-        ax.bar(centres, values, width, color=COLOURS[place], label=condition)
+        ax.bar(centres, values, width, color=_BARS[place % len(_BARS)], label=condition)
         for centre, value in zip(centres, values, strict=True):
-            ax.annotate(f"{value:.2f}", (centre, value), ha="center", va="top", fontsize=7)
-        own = [[row.average_reward.value for row in [one.agent_rows()[place]]] for one in compared]
+            ax.annotate(f"{value:.2f}", (centre, value / 2), ha="center", va="center", fontsize=8, color="white")
         places = [centres[methods.index(one.method)] for one in compared]
-        ax.plot(places, [value[0] for value in own], "k.", ms=3)
+        ax.plot(places, [one.agent_rows()[place].average_reward.value for one in compared], "k.", ms=4)
     optimal = next(row for row in compared[0].reference_rows() if row.name == OPTIMAL)
-    ax.axhline(optimal.average_reward.value, ls="--", color="#222222", lw=1, label="optimal (true state)")
+    ax.axhline(optimal.average_reward.value, ls="--", color="#222222", lw=1, label=label(optimal))
     ax.set_xticks(np.arange(len(methods)), methods)
     ax.set_ylabel("average reward per step (dots: seeds)")
-    ax.legend(fontsize=8, loc="lower left", ncols=2)
+    ax.legend(ncols=len(conditions) + 1, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     return figure

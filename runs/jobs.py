@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Any
 from anysense.runs.files import atomic_write_json, read_json
 from anysense.runs.progress import counter, say
 
-__all__ = ["RESULT", "Job", "run_jobs", "usual_jobs"]
+__all__ = ["LOG", "RESULT", "Job", "run_jobs", "usual_jobs"]
 
 RESULT = "result.json"
+LOG = "log.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +31,14 @@ class Job:
         folder: Its own folder; `result.json` there says that it is done.
         work: Function of ``argument`` and the folder that gives plain values; importable by name.
         argument: Anything that can be sent to another process.
+        spare: Folders below `folder` that only serve to go on with the work; removed once it is done.
     """
 
     name: str
     folder: Path
     work: Callable[[Any, Path], dict[str, Any]]
     argument: Any
+    spare: tuple[str, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -44,6 +49,15 @@ class Job:
         """Do the work and keep the result."""
         self.folder.mkdir(parents=True, exist_ok=True)
         atomic_write_json(self.folder / RESULT, self.work(self.argument, self.folder))
+        for name in self.spare:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def run_apart(self) -> None:
+        """Do the same; what it reports goes into a file, where it cannot mix with the reports of other processes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = (self.folder / LOG).open("a", encoding="utf-8", buffering=1)
+        with log, contextlib.redirect_stderr(log):
+            self.run()
 
 
 def usual_jobs() -> int:
@@ -56,7 +70,7 @@ def run_jobs(jobs: Sequence[Job], side_by_side: int, title: str) -> list[dict[st
 
     Args:
         jobs: The work.
-        side_by_side: How many at a time; 1 works in this process.
+        side_by_side: How many at a time; 1 works in this process. In other processes, each job reports to `log.txt`.
         title: Of the progress bar.
 
     Raises:
@@ -77,17 +91,17 @@ def run_jobs(jobs: Sequence[Job], side_by_side: int, title: str) -> list[dict[st
     return [read_json(job.folder / RESULT) for job in jobs]
 
 
-def _one_by_one(jobs: Sequence[Job]) -> Any:
+def _one_by_one(jobs: Sequence[Job]) -> Iterator[Job]:
     for job in jobs:
         job.run()
         yield job
 
 
-def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Any:
+def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Iterator[Job]:
     """Jobs in the order in which they end; an error stops the ones that have not begun."""
     context = multiprocessing.get_context("spawn")  # A fork would copy torch's thread pools in an undefined state.
     with ProcessPoolExecutor(side_by_side, mp_context=context) as pool:
-        futures: dict[Future[None], Job] = {pool.submit(job.run): job for job in jobs}
+        futures: dict[Future[None], Job] = {pool.submit(job.run_apart): job for job in jobs}
         try:
             while futures:
                 ended, _ = wait(futures, return_when=FIRST_COMPLETED)

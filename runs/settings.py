@@ -37,7 +37,7 @@ Flat = tyro.conf.arg(name="")
 """Marks settings whose options carry no prefix."""
 
 # What may differ between a run and its continuation: none of it changes the result that the settings ask for.
-_FREE = ("out", "name", "resume", "device", "threads", "traceback")
+_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["markdown_table", "print_table", "with_interval"]
+__all__ = ["counted", "markdown_table", "print_table", "with_interval"]
 
 _FILE_WIDTH = 160
 """Characters per line where no terminal says how many fit."""
@@ -29,6 +29,11 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     """The same as Markdown."""
     lines = ["| " + " | ".join(columns) + " |", "|---" + "|---:" * (len(columns) - 1) + "|"]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def counted(count: int, word: str) -> str:
+    """`1 epoch`, `3 epochs`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def with_interval(mean: float, low: float, high: float, digits: int = 3) -> str:

@@ -67,7 +67,8 @@ class Benchmark:
         settings_name: Key of the methods' settings: `make_settings(method, preset, benchmark=settings_name)`.
         modalities: What each modality looks like, in the order of the tables.
         load: Reads or builds the three splits; takes the request and a progress callback (done, total).
-        methods: Methods compared, by name on the command line; the value is the name in the registry.
+        methods: Methods compared, by name on the command line; the value is the name in the registry, or that and a
+            preset of its settings after a colon, whatever preset the comparison has.
         training: How representations are trained, by preset.
         data: Which data are taken, by preset.
         label: The modality that is the answer itself, if one is; left out of summaries of what the others can do.

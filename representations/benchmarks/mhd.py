@@ -17,7 +17,8 @@ from anysense.representations.training.settings import PretrainSettings
 __all__ = ["MHD", "MHD_OFFLINE"]
 
 VALIDATION_FRACTION = 0.1
-METHODS = {name: name for name in ("mvae", "mmvae", "nexus", "muse", "mfm", "gmc", "gram")}
+METHODS = {name: name for name in ("mvae", "mmvae", "nexus", "muse", "mfm", "gmc-published", "gmc", "gram")}
+METHODS["gmc-published"] = "gmc:paper"
 
 
 def _read(request: DataRequest, progress: Progress | None) -> Splits:

@@ -69,7 +69,7 @@ def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: Clas
 
 def accuracy(predicted: Tensor, labels: Tensor) -> float:
     """Share of samples whose predicted class (N,) is the true one: over all samples, not over batches."""
-    return float((predicted == labels).float().mean())
+    return float((predicted == labels).double().mean())
 
 
 def _network(inputs: int, widths: tuple[int, ...], classes: int) -> nn.Sequential:

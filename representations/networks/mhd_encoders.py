@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.dense import RowBatchNorm, layers
+from anysense.representations.networks.filled_blocks import BlockPlan, plan_blocks
 from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.strided import HalveTime
 from anysense.representations.networks.trunk import Trunk
@@ -15,6 +16,9 @@ __all__ = ["ImageTrunk", "LabelTrunk", "SoundTrunk", "VectorTrunk"]
 
 class ImageTrunk(Trunk):
     """Image (B, 1, 28, 28): two convolutions (kernel 4, stride 2, padding 1, no bias) with SiLU, flattened (6272).
+
+    Flattened place by place. Images with enough empty parts take the short way of `networks.filled_blocks`, always in
+    float32; the others the dense one, which follows autocast.
 
     Args:
         modality: The image.
@@ -31,9 +35,25 @@ class ImageTrunk(Trunk):
 
     def forward(self, value: Tensor) -> Tensor:
         """Features (B, feature_dim)."""
-        hidden = functional.silu(self.first(self.scale(value)))
-        hidden = functional.silu(self.second(hidden))
-        features: Tensor = self.layers(hidden.flatten(1))
+        image = self.scale(value)
+        return self._features(image, plan_blocks(image))
+
+    def forward_pair(self, other: Trunk, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of two image trunks, which share the plan of blocks."""
+        if not isinstance(other, ImageTrunk):
+            return self(value), other(value)
+        image = self.scale(value)
+        plan = plan_blocks(image)
+        return self._features(image, plan), other._features(image, plan)
+
+    def _features(self, image: Tensor, plan: BlockPlan | None) -> Tensor:
+        """Features of images in [0, 1]; without a plan by the dense convolutions."""
+        if plan is None:
+            hidden = functional.silu(self.second(functional.silu(self.first(image)))).permute(0, 2, 3, 1)
+        else:
+            with torch.autocast("cpu", enabled=False):
+                hidden = plan.convolve(self.first.weight, self.second.weight)
+        features: Tensor = self.layers(hidden.reshape(len(image), -1))
         return features.float()
 
 

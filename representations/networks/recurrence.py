@@ -66,7 +66,7 @@ class _GatedRecurrence(torch.autograd.Function):
             torch.mul(factors[t], arriving[t].unsqueeze(-2), out=products[t])
             if t > 0:
                 carried = torch.baddbmm(arriving[t] * update[t], products[t].flatten(-2), weight)
-                arriving[t - 1] += carried
+                arriving[t - 1].add_(carried)
         return _collected(arriving, to_new, products, states)
 
 

@@ -197,8 +197,8 @@ class _Attend(torch.autograd.Function):
             else:
                 scores.mul_(weights).addcmul_(powers, along[..., queries], value=-1.0)
             of_query[..., queries] = torch.bmm(k[..., keys], scores)
-            of_key[..., keys] += torch.bmm(q[..., queries], scores.transpose(1, 2))
-            of_value[..., keys] += torch.bmm(scaled[..., queries], weights.transpose(1, 2))
+            of_key[..., keys].add_(torch.bmm(q[..., queries], scores.transpose(1, 2)))
+            of_value[..., keys].add_(torch.bmm(scaled[..., queries], weights.transpose(1, 2)))
         gradients = (of_query, of_key, of_value)
         return *(_by_channel(part, ctx.stacks, ctx.heads, ctx.rows) for part in gradients), None, None, None
 

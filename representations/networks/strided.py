@@ -6,9 +6,11 @@ overlapping windows. Time comes before channels: (B, time, channels).
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 __all__ = ["DoubleTime", "HalveTime"]
@@ -32,11 +34,42 @@ class HalveTime(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, value: Tensor) -> Tensor:
-        """The convolution."""
+        """The convolution; follows autocast."""
+        weight, device = self.weight, value.device.type
+        if torch.is_autocast_enabled(device):
+            precision = torch.get_autocast_dtype(device)
+            value, weight = value.to(precision), weight.to(precision)
+        convolved: Tensor = _Halving.apply(value, weight)
+        return convolved
+
+
+class _Halving(torch.autograd.Function):
+    """The samples of a batch form one long row of pairs: the sum for the last pair of each is computed in vain."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, weight: Tensor) -> Tensor:
+        """Values (B, T, inputs) and weight (2 * outputs, 2 * inputs) to (B, T/2, outputs)."""
         rows, steps, inputs = value.shape
-        pairs = functional.pad(value, (0, 0, 1, 1)).view(rows, steps // 2 + 1, 2 * inputs)
-        halves = functional.linear(pairs, self.weight)
-        return halves[:, :-1, : self.outputs] + halves[:, 1:, self.outputs :]
+        pairs = functional.pad(value, (0, 0, 1, 1)).view(-1, 2 * inputs)
+        ctx.save_for_backward(pairs, weight)
+        ctx.shape = value.shape
+        early, late = weight.chunk(2)
+        convolved = pairs @ early.t()
+        convolved[:-1].addmm_(pairs[1:], late.t())
+        return convolved.view(rows, steps // 2 + 1, -1)[:, :-1]
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of values and weight."""
+        pairs, weight = ctx.saved_tensors
+        rows, steps, inputs = ctx.shape
+        early, late = weight.chunk(2)
+        gradient = functional.pad(gradient, (0, 0, 0, 1)).view(len(pairs), -1)
+        of_pairs = gradient @ early
+        of_pairs[1:].addmm_(gradient[:-1], late)
+        of_weight = torch.cat([gradient.t() @ pairs, gradient[:-1].t() @ pairs[1:]])
+        return of_pairs.view(rows, steps + 2, inputs)[:, 1:-1], of_weight
 
 
 class DoubleTime(nn.Module):

@@ -38,7 +38,7 @@ def test_golden_values() -> None:
 
 
 def test_swapped_f1_takes_the_supports_of_the_predicted_classes() -> None:
-    """Three of four are positive. One is said to be: F1 is 2 * 1 / (3 + 1) for both classes. All: 2 * 3 / (3 + 4) and 0."""
+    """Three of four are positive. One guessed: F1 is 2 * 1 / (3 + 1) of both classes; four: 2 * 3 / (3 + 4) and 0."""
     truth, prediction = torch.tensor([1.0, 1.0, 1.0, -1.0]), torch.tensor([1.0, -1.0, -1.0, -1.0])
     scores = sentiment_scores(prediction, truth)
     assert scores["f1"] == pytest.approx(0.75 * 0.5 + 0.25 * 0.5)

@@ -32,8 +32,7 @@ def test_unknown_part(capsys):
     assert main(["bench", "encod"]) == 2
     assert (
         "`bench` expected one of 'env', 'encode', 'pretrain', 'train', 'dca', 'mosei', got 'encod'. "
-        "Did you mean 'encode'?"
-        in capsys.readouterr().err
+        "Did you mean 'encode'?" in capsys.readouterr().err
     )
 
 
