@@ -76,7 +76,7 @@ PRESETS = {
 class Encoder(nn.Module):
     """Base encoder of some modalities: own trunks, features joined, one linear layer to d_c, centred if asked for."""
 
-    def __init__(self, trunks: Mapping[str, Trunk], common_dim: int, centre: bool) -> None:
+    def __init__(self, trunks: Mapping[str, Trunk], common_dim: int, centre: bool = False) -> None:
         super().__init__()
         self.trunks = nn.ModuleDict(trunks)
         self.project = nn.Linear(sum(trunk.feature_dim for trunk in trunks.values()), common_dim)

@@ -100,7 +100,7 @@ class TransformerBaseline(SupervisedRepresentation):
     presets: ClassVar[Mapping[str, Mapping[str, SupervisedSettings]]] = {
         "sentiment": {
             "smoke": SupervisedSettings(layers=1),
-            "default": SupervisedSettings(),
+            "default": SupervisedSettings(layers=2),
             "paper": SupervisedSettings(),
         }
     }
@@ -153,7 +153,7 @@ class TransformerDropout(TransformerBaseline):
     presets: ClassVar[Mapping[str, Mapping[str, TransformerDropoutSettings]]] = {
         "sentiment": {
             "smoke": TransformerDropoutSettings(layers=1),
-            "default": TransformerDropoutSettings(),
+            "default": TransformerDropoutSettings(layers=2),
             "paper": TransformerDropoutSettings(),
         }
     }

@@ -6,7 +6,7 @@ et al., "Gramian Multimodal Representation Learning and Alignment", ICLR 2025. L
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,14 @@ from torch.nn import functional
 from anysense.representations import gram_losses, losses
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Settings, SupervisedRepresentation
-from anysense.representations.gmc import Encoder
 from anysense.representations.gram import Variant
 from anysense.representations.messages import unknown_name
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.dense import RowBatchNorm
 from anysense.representations.networks.mult import MulT
 from anysense.representations.networks.sentiment_family import features_of
+from anysense.representations.networks.trunk import Trunk
 from anysense.representations.supervised import PredictionHead, SupervisedSettings, absolute_error
 
 __all__ = ["SupervisedGMC", "SupervisedGMCSettings", "SupervisedGRAM", "SupervisedGRAMSettings"]
@@ -40,6 +41,9 @@ class SupervisedGMCSettings(SupervisedSettings):
     supervise_modalities: bool = False
     """Add the error of the predictions from each modality's own latent (not in the paper), weighted as that from the
     joint one."""
+    centre: bool = False
+    """Batch normalisation (without scale or shift) of what every encoder gives to the head. Not in the paper: the
+    latents of an untrained network nearly coincide, and training spends hundreds of steps on telling them apart."""
     normalise_mean: bool = False
     """Return the mean of several single-modality latents to the unit sphere (the paper does not)."""
 
@@ -82,6 +86,21 @@ class SupervisedGRAMSettings(SupervisedGMCSettings):
             raise ValueError(f"`power` must be 1 for the variant 'pairwise_signed'; got {self.power}.")
 
 
+_SOONER: dict[str, Any] = {"layers": 2, "centre": True, "contrast_weight": 0.1, "supervise_modalities": True}
+"""What the presets ``default`` change: smaller transformers, and good predictions from every modality after hundreds
+of steps instead of tens of thousands."""
+
+
+class SingleEncoder(nn.Module):
+    """Encoder of one modality: a trunk and one linear layer, centred if asked for."""
+
+    def __init__(self, trunk: Trunk, latent_dim: int, centre: bool) -> None:
+        super().__init__()
+        self.trunk = trunk
+        linear = nn.Linear(trunk.feature_dim, latent_dim)
+        self.project = nn.Sequential(linear, RowBatchNorm(latent_dim, affine=False)) if centre else linear
+
+
 class SupervisedGMC(SupervisedRepresentation):
     """GMC whose joint encoder is the multimodal transformer, with a prediction from the latent.
 
@@ -95,7 +114,7 @@ class SupervisedGMC(SupervisedRepresentation):
     presets: ClassVar[Mapping[str, Mapping[str, SupervisedGMCSettings]]] = {
         "sentiment": {
             "smoke": SupervisedGMCSettings(layers=1),
-            "default": SupervisedGMCSettings(),
+            "default": replace(SupervisedGMCSettings(), **_SOONER),
             "paper": SupervisedGMCSettings(),
         }
     }
@@ -108,11 +127,12 @@ class SupervisedGMC(SupervisedRepresentation):
         family = networks(settings.networks)
         self.encoders = nn.ModuleDict(
             {
-                name: Encoder({name: family.trunk(modality, settings)}, settings.latent_dim)
+                name: SingleEncoder(family.trunk(modality, settings), settings.latent_dim, settings.centre)
                 for name, modality in modalities.items()
             }
         )
         self.joint = MulT(modalities, settings.latent_dim, settings.channels, settings.heads, settings.layers)
+        self.centre = RowBatchNorm(settings.latent_dim, affine=False) if settings.centre else nn.Identity()
         self.head = nn.Linear(settings.latent_dim, settings.latent_dim)
         self.answer = PredictionHead(settings.latent_dim)
 
@@ -120,14 +140,14 @@ class SupervisedGMC(SupervisedRepresentation):
         """Joint latents (B, D) for complete rows, else the mean of the latents of what is present."""
         with torch.autocast(self.device.type, enabled=False):
             if batch.complete:
-                return self._on_sphere(self.joint(batch.inputs))
+                return self._on_sphere(self.centre(self.joint(batch.inputs)))
             latents = self._mean(self._single(batch.inputs), batch)
             rows = batch.complete_rows()
             if rows is None:
                 return latents
             chosen = rows.nonzero().flatten()
             inputs = {name: value[chosen] for name, value in batch.inputs.items()}
-            joint = self._on_sphere(self.joint(inputs))
+            joint = self._on_sphere(self.centre(self.joint(inputs)))
             return latents.index_copy(0, chosen, joint)
 
     def predict_batch(self, batch: Batch) -> Tensor:
@@ -167,7 +187,7 @@ class SupervisedGMC(SupervisedRepresentation):
                 return self._no_terms()
             inputs, single = ({name: value[rows] for name, value in of.items()} for of in (inputs, single))
             target = target[rows]
-        joint = self._on_sphere(self.joint(inputs))
+        joint = self._on_sphere(self.centre(self.joint(inputs)))
         error = absolute_error(self.answer(joint), target)
         return self.contrast(joint, single) | {"prediction": error}
 
@@ -181,9 +201,9 @@ class SupervisedGMC(SupervisedRepresentation):
 
     def _single(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Latents (B, D) of each modality that is there."""
-        encoders = {name: cast(Encoder, self.encoders[name]) for name in inputs}
-        features = features_of({name: encoder.trunk(name) for name, encoder in encoders.items()}, inputs)
-        return {name: self._on_sphere(encoder.join(features)) for name, encoder in encoders.items()}
+        encoders = {name: cast(SingleEncoder, self.encoders[name]) for name in inputs}
+        features = features_of({name: encoder.trunk for name, encoder in encoders.items()}, inputs)
+        return {name: self._on_sphere(encoder.project(features[name])) for name, encoder in encoders.items()}
 
     def _single_error(self, batch: Batch, single: Mapping[str, Tensor]) -> Tensor:
         """Mean absolute error over all modalities that each row has."""
@@ -215,7 +235,7 @@ class SupervisedGRAM(SupervisedGMC):
     presets: ClassVar[Mapping[str, Mapping[str, SupervisedGRAMSettings]]] = {
         "sentiment": {
             "smoke": SupervisedGRAMSettings(layers=1),
-            "default": SupervisedGRAMSettings(),
+            "default": replace(SupervisedGRAMSettings(), **_SOONER),
             "paper": replace(SupervisedGRAMSettings(), temperature=0.07, label_smoothing=0.1),
         }
     }

@@ -92,7 +92,8 @@ def _pairs(latents: dict[str, Tensor], label: str | None) -> Iterator[tuple[str,
 
 def _unique(latents: Tensor) -> Tensor:
     """Different rows, to 4 decimals."""
-    return torch.unique((latents * 1e4).round(), dim=0) / 1e4
+    different: Tensor = torch.unique((latents * 1e4).round(), dim=0)
+    return different / 1e4
 
 
 def _scores(found: DCAResult) -> dict[str, float]:

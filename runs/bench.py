@@ -141,12 +141,35 @@ class BenchMoseiSettings(BenchSettings):
         return bench_mosei(self.repeats, self.seconds, self.seed, self.samples, self.batch_size, device)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchMHDSettings(BenchSettings):
+    """Training GMC on mhd-offline against a plain float32 loop; messages of Nexus and MMVAE's DReG against row loops."""
+
+    repeats: int = 3
+    """How often each side is measured; the medians are reported."""
+    threads: int | None = 1
+    """Processor threads of torch; 1 as in each job of `anysense classify`."""
+    samples: int = 20_000
+    """Samples of mhd-offline in an epoch."""
+    batch_size: int = 64
+    """Batch size of both sides in training."""
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """Precision of ours: 32, bf16 (mixed), or auto, what `anysense classify` takes by default."""
+
+    def measure(self, device: str) -> list[Figure]:
+        """Do the measurement."""
+        from anysense.runs.bench_mhd import bench_mhd
+
+        return bench_mhd(self.repeats, self.seconds, self.seed, self.samples, self.batch_size, device, self.precision)
+
+
 Part = (
     type[BenchEnvSettings]
     | type[BenchEncodeSettings]
     | type[BenchPretrainSettings]
     | type[BenchTrainSettings]
     | type[BenchDCASettings]
+    | type[BenchMHDSettings]
     | type[BenchMoseiSettings]
 )
 PARTS: Mapping[str, Part] = {
@@ -155,6 +178,7 @@ PARTS: Mapping[str, Part] = {
     "pretrain": BenchPretrainSettings,
     "train": BenchTrainSettings,
     "dca": BenchDCASettings,
+    "mhd": BenchMHDSettings,
     "mosei": BenchMoseiSettings,
 }
 
@@ -164,6 +188,7 @@ _SMOKE: dict[str, dict[str, Any]] = {
     "pretrain": {"samples": 256, "batch_size": 32},
     "train": {"batch_size": 8, "buffer_size": 200},
     "dca": {"points": (60,), "dim": 3, "rays": 100},
+    "mhd": {"samples": 60, "batch_size": 8},
     "mosei": {"samples": 24, "batch_size": 4},
 }
 

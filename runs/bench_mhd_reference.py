@@ -1,17 +1,15 @@
-"""The plain loops that `anysense bench mhd` compares with.
+"""The plain training loop that `anysense bench mhd` compares with.
 
 GMC for MHD written the direct way: float32 tensors as the published files hold them in a `Dataset` that is read item by
 item and collated by PyTorch's `DataLoader`, plain convolutions, each trunk with its own pass, the contrastive loss in
 exponentials and logarithms without subtracting a maximum, and Adam as it comes. Architecture and settings are the
-published ones (Poklukar et al., "Geometric Multimodal Contrastive Representation Learning", ICML 2022). Perceptual
-dropout (Vasco et al., 2022) and the doubly reparametrised objective (Tucker et al., ICLR 2019; Shi et al., NeurIPS
-2019) are written sample by sample. They are measuring sticks, not part of the library.
+published ones (Poklukar et al., "Geometric Multimodal Contrastive Representation Learning", ICML 2022). It is a
+measuring stick, not part of the library.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from anysense.representations.data.samples import Samples
 
-__all__ = [
-    "PlainMHD",
-    "StoredDigits",
-    "plain_dreg",
-    "plain_keep",
-    "plain_loss",
-    "plain_mean_message",
-    "plain_training",
-]
+__all__ = ["PlainMHD", "StoredDigits", "plain_loss", "plain_training"]
 
 CLASSES = 10
 SLICES = 4

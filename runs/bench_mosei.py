@@ -82,7 +82,7 @@ def _training(representation: SupervisedGMC, data: Samples, batch_size: int, see
     optimizer = torch.optim.Adam(representation.parameters(), lr=1e-3, fused=True)
     representation.train()
     while True:
-        for rows in torch.randperm(len(data), generator=shuffling).split(batch_size):
+        for rows in torch.split(torch.randperm(len(data), generator=shuffling), batch_size):
             observation = {name: value.to(device) for name, value in data.observation(rows).items()}
             target = data.target(rows)
             assert target is not None
@@ -107,7 +107,7 @@ def _evaluation_seconds(representation: SupervisedGMC, data: Samples) -> float:
 def _predictions(representation: SupervisedGMC, data: Samples, senses: tuple[str, ...]) -> Tensor:
     predict: Callable[..., Tensor] = representation.predict
     parts = []
-    for rows in torch.arange(len(data)).split(_EVALUATION_ROWS):
+    for rows in torch.split(torch.arange(len(data)), _EVALUATION_ROWS):
         observation = data.observation(rows, senses)
         parts.append(predict({name: value.to(representation.device) for name, value in observation.items()}).cpu())
     return torch.cat(parts)

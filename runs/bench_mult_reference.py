@@ -86,9 +86,9 @@ class PlainTransformer(nn.Module):
         """Scaled frames with their positions; steps whose first channel is 0 are padding."""
         steps, _, width = x.shape
         half = width // 2
-        frequencies = torch.exp(torch.arange(half) * -(math.log(10_000.0) / (half - 1)))
+        frequencies = torch.exp(torch.arange(half, dtype=torch.float64) * -(math.log(10_000.0) / (half - 1)))
         angles = torch.arange(steps + 1)[:, None] * frequencies
-        table = torch.cat([angles.sin(), angles.cos()], dim=1)
+        table = torch.cat([angles.sin(), angles.cos()], dim=1).float()
         table[0] = 0.0
         index = torch.where(x[:, :, 0] == 0.0, 0, torch.arange(1, steps + 1)[:, None])
         embedded: Tensor = self.dropout(math.sqrt(width) * x + table[index])

@@ -78,11 +78,13 @@ class ClassifyCommand(ResumableSettings):
     def of(cls, preset: Preset, data: str) -> ClassifyCommand:
         """The values of a preset."""
         found = benchmark(data)
+        if preset not in found.training:
+            raise ValueError(unknown_name("preset", preset, found.training))
         return cls(
             preset=preset,
             data=data,
             seeds=1 if preset == "smoke" else 5,
-            request=found.data[preset],
+            request=found.data.get(preset, DataRequest()),
             training=widened(Training, found.training[preset]),
             evaluation=EVALUATION[preset],
         )

@@ -119,7 +119,7 @@ def _subset_tables(found: Benchmark, cells: Sequence[Cell]) -> list[str]:
         return [markdown_table(*_table(found, cells, found.subsets(), SENTIMENT[0]))]
     parts = []
     for score in CLASSIFICATION:
-        parts += [f"### {score.title.capitalize()}", markdown_table(*_table(found, cells, found.subsets(), score))]
+        parts += [f"### {score.heading}", markdown_table(*_table(found, cells, found.subsets(), score))]
     return parts
 
 

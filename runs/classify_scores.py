@@ -46,6 +46,11 @@ class Score:
     percent: bool = False
     digits: int = 3
 
+    @property
+    def heading(self) -> str:
+        """The title as it begins a line."""
+        return self.title[0].upper() + self.title[1:]
+
     def text(self, estimate: Estimate) -> str:
         """For example `97.31 ± 0.42`: mean and half of the 95% interval; without `±` for a single seed."""
         factor, digits = (100.0, 2) if self.percent else (1.0, self.digits)

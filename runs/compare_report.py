@@ -87,8 +87,8 @@ def _document(compared: Sequence[Compared], run: RunFolder, name: str, picture: 
         f"Average reward per step of agents whose senses are different representations. Every representation was "
         f"pretrained on the same {settings['samples']} samples for {counted(settings['epochs'], 'epoch')} and "
         f"frozen; every agent was trained on it with both senses for {settings['steps']} environment steps, and meets "
-        f"image and sound alone only here. {counted(row.episodes, 'episode')} of {counted(row.steps, 'step')}, the same "
-        f"starts for all. {seeds_in_words(one.seed for one in compared)}"
+        f"image and sound alone only here. {counted(row.episodes, 'episode')} of {counted(row.steps, 'step')}, the "
+        f"same starts for all. {seeds_in_words(one.seed for one in compared)}"
     )
     parts = [
         "# Representations as senses of the pendulum agent",

@@ -7,6 +7,8 @@ import dataclasses
 import multiprocessing
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -100,7 +102,7 @@ def _one_by_one(jobs: Sequence[Job]) -> Iterator[Job]:
 def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Iterator[Job]:
     """Jobs in the order in which they end; an error stops the ones that have not begun."""
     context = multiprocessing.get_context("spawn")  # A fork would copy torch's thread pools in an undefined state.
-    with ProcessPoolExecutor(side_by_side, mp_context=context) as pool:
+    with ProcessPoolExecutor(side_by_side, context, _leave_with_parent, (os.getpid(),)) as pool:
         futures: dict[Future[None], Job] = {pool.submit(job.run_apart): job for job in jobs}
         try:
             while futures:
@@ -115,3 +117,14 @@ def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Iterator[Job]:
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_with_parent(parent: int) -> None:
+    """End this process when its parent is gone: it would go on with jobs that a resumed run does as well."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

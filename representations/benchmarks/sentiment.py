@@ -58,7 +58,7 @@ TRAINING = {
         epochs=1, batch_size=24, learning_rate=1e-3, schedule="constant", gradient_clip=0.8, keep="last"
     ),
     "default": PretrainSettings(
-        epochs=6, batch_size=48, learning_rate=1e-3, schedule="cosine", gradient_clip=0.8, keep="last"
+        epochs=4, batch_size=24, learning_rate=1e-3, schedule="cosine", warmup_steps=0, gradient_clip=0.8, keep="last"
     ),
     "paper": PretrainSettings(
         epochs=40, batch_size=24, learning_rate=1e-3, schedule="plateau", gradient_clip=0.8, keep="last", precision="32"

@@ -89,7 +89,7 @@ class MulT(nn.Module):
         frames = []
         for name, project in self.project.items():
             weight = cast(nn.Linear, project).weight
-            value = inputs[name].float()
+            value = inputs[name].to(weight.dtype)
             if name == TEXT:
                 value = dropped(value, TEXT_DROPOUT, self.training)
             frames.append((weight @ value.flatten(0, 1).T).view(len(weight), -1, self.steps))

@@ -124,20 +124,25 @@ def test_padding_gets_no_position_and_shifts_nothing() -> None:
 
 @pytest.mark.parametrize("scale", [0.1, 1.0], ids=["small scores", "scores beyond the range of exp"])
 def test_equals_the_plain_form(scale: float) -> None:
-    fast, plain = twins(scale)
-    batch = padded_batch(4)
+    fast, plain = (model.double() for model in twins(scale))  # Rounding in float32 flips a few ReLUs.
+    batch = {name: value.double() for name, value in padded_batch(4).items()}
     ours, theirs = fast(batch), plain(batch)
-    tolerance = 1e-5 if scale < 1 else 1e-3
-    assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
+    assert (ours - theirs).abs().max() <= 1e-10 * theirs.abs().max()
     along = torch.randn_like(ours)
     for result in (ours, theirs):
         (result * along).sum().backward()
     for mine, other, where in shared_parameters(fast, plain):
         assert mine.grad is not None
         assert other.grad is not None
-        size = mine.grad.abs().max() + 1e-6
         difference = (other.grad[where].view(mine.shape) - mine.grad).abs().max()
-        assert difference <= tolerance * size * 10
+        assert difference <= 1e-9 * mine.grad.abs().max() + 1e-9
+
+
+def test_equals_the_plain_form_in_single_precision() -> None:
+    fast, plain = twins()
+    batch = padded_batch(4)
+    ours, theirs = fast(batch), plain(batch)
+    assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
 def test_dropout_is_rescaled_where_the_plain_form_rescales_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from anysense.representations import Modality
-from anysense.representations.gmc import Encoder
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.recurrence import gated_recurrence
 from anysense.representations.networks.sentiment_family import GRUTrunk, features_of
@@ -21,7 +20,7 @@ def sequence(features: int, steps: int = 7, name: str = "text") -> Modality:
 @pytest.mark.parametrize(("features", "count"), [(300, 119_940), (74, 99_600), (35, 96_090), (5, 93_390), (20, 94_740)])
 def test_published_sizes(features: int, count: int) -> None:
     trunk = networks("sentiment").trunk(sequence(features, steps=50), NetworkSettings(networks="sentiment"))
-    encoder = Encoder({"text": trunk}, 60)
+    encoder = nn.Sequential(trunk, nn.Linear(trunk.feature_dim, 60))
     assert trunk.feature_dim == 1500
     assert sum(parameter.numel() for parameter in encoder.parameters()) == count
 
