@@ -63,7 +63,7 @@ class ClassifyCommand(ResumableSettings):
     data: str = "mhd-offline"
     """Benchmark: mhd, mhd-offline, mosei, mosi, mosei-offline, or a registered one."""
     methods: str = "all"
-    """Methods to compare, separated by commas, or all."""
+    """Methods to compare, separated by commas, or all; gmc-published (mhd) is GMC with its published settings."""
     seeds: int = 5
     """How many seeds; the first one is --seed."""
     jobs: int | None = None
@@ -128,12 +128,13 @@ def read(arguments: Sequence[str]) -> ClassifyCommand:
 
 
 def methods_of(found: Benchmark, methods: str) -> list[str]:
-    """Names from a list separated by commas; `all` stands for every method of the benchmark.
+    """Names from a list separated by commas; `all` stands for every method that has no preset of its own.
 
     Raises:
         ValueError: a name is unknown, or given twice.
     """
-    names = list(found.methods) if methods == "all" else [name.strip() for name in methods.split(",")]
+    usual = [name for name, method in found.methods.items() if ":" not in method]
+    names = usual if methods == "all" else [name.strip() for name in methods.split(",")]
     for name in names:
         if name not in found.methods:
             raise ValueError(unknown_name("methods", name, [*found.methods, "all"]))

@@ -19,3 +19,27 @@ def evaluated(trained):
     common = ["--preset", "smoke", "--out", str(trained), "--name", "a"]
     assert main(["evaluate", *common, "--corruption", "image:gaussian_noise:0.1", "--dropout", "0.3"]) == 0
     return trained
+
+
+@pytest.fixture(scope="session")
+def classified(tmp_path_factory):
+    """An `out` folder with a tiny comparison of two methods on `mhd-offline`, named `a`."""
+    out = tmp_path_factory.mktemp("out")
+    options = ["--preset", "smoke", "--methods", "gmc,mfm", "--jobs", "1", "--out", str(out), "--name", "a"]
+    assert main(["classify", *options, "--docs", str(out / "docs" / "digits")]) == 0
+    return out
+
+
+@pytest.fixture
+def read_table():
+    """A function that reads the first Markdown table below a heading: cells by row and column."""
+
+    def read(text, heading):
+        below = text[text.index(f"{heading}") :].splitlines()
+        first = next(number for number, line in enumerate(below) if line.startswith("|"))
+        lines = [line for line in below[first:]]
+        lines = lines[: next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))]
+        (_, *columns), _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        return {name: dict(zip(columns, values, strict=True)) for name, *values in rows}
+
+    return read
