@@ -33,7 +33,7 @@ class GMCSettings(NetworkSettings):
     """Size d_c that every base encoder ends in."""
     head_widths: tuple[int, ...] = (128,)
     """Widths of the hidden layers of the shared projection head."""
-    centre: bool = False
+    centre: bool = True
     """Batch normalisation (without scale or shift) of what every base encoder gives to the head. Not in the paper: the
     latents of an untrained network nearly coincide, and training spends hundreds of steps on telling them apart."""
     latent_dim: int = 10
@@ -56,20 +56,32 @@ class GMCSettings(NetworkSettings):
             raise ValueError(f"`alignment_weight` must be a finite number of at least 0; got {self.alignment_weight}.")
 
 
-_MHD_PUBLISHED = GMCSettings(networks="mhd", head_widths=(512, 512), latent_dim=64, temperature=0.1)
-_MHD = replace(_MHD_PUBLISHED, centre=True, temperature=0.3)
-_GENERIC = GMCSettings(networks="generic", head_widths=(256,), latent_dim=64, temperature=0.1)
+_MHD = GMCSettings(networks="mhd", head_widths=(512, 512), latent_dim=64)
+_MHD_PUBLISHED = replace(_MHD, centre=False, temperature=0.1)
+_GENERIC = GMCSettings(networks="generic", head_widths=(256,), latent_dim=64)
 
 PRESETS = {
     "pendulum": {
         "smoke": GMCSettings(
-            frame_widths=(32,), frame_dim=16, sound_widths=(32,), common_dim=16, head_widths=(32,), latent_dim=8
+            frame_widths=(32,),
+            frame_dim=16,
+            sound_widths=(32,),
+            common_dim=16,
+            head_widths=(32,),
+            centre=False,
+            latent_dim=8,
         ),
         "default": GMCSettings(),
-        "paper": GMCSettings(image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
+        "paper": GMCSettings(
+            image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max", centre=False
+        ),
     },
     "mhd": {"smoke": _MHD, "default": _MHD, "paper": _MHD_PUBLISHED},
-    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
+    "generic": {
+        "smoke": _GENERIC,
+        "default": _GENERIC,
+        "paper": replace(_GENERIC, centre=False, temperature=0.1),
+    },
 }
 
 

@@ -46,7 +46,7 @@ def bench_mhd(
     repeats: int, seconds: float, seed: int, samples: int, batch_size: int, device: str, precision: Precision
 ) -> list[Figure]:
     """Measure each pair of sides in turn; training for at least one epoch, and `seconds`, per side and repeat."""
-    data, _ = load_mhd_offline(samples, _SMALLEST_TEST, seed)
+    data, _ = load_mhd_offline(samples, max(_SMALLEST_TEST, samples // 5), seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return [

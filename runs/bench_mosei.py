@@ -40,7 +40,9 @@ def bench_mosei(repeats: int, seconds: float, seed: int, samples: int, batch_siz
         device: Where ours runs; the plain side runs on the processor.
     """
     data = sequences(min(samples, _TRAINING_ROWS), seed)
-    representation = build("gmc-supervised", data.modalities, make_settings("gmc-supervised", benchmark="sentiment"))
+    representation = build(
+        "gmc-supervised", data.modalities, make_settings("gmc-supervised", "paper", benchmark="sentiment")
+    )
     assert isinstance(representation, SupervisedGMC)
     ours = _training(representation.to(device), data, batch_size, seed)
     arrays = {name: value.numpy() for name, value in data.values.items()}

@@ -36,11 +36,13 @@ class CompareCommand(ResumableSettings):
     """How many seeds; the first one is --seed."""
     jobs: int | None = None
     """Agents side by side, each with one thread; one per processor if not given."""
-    samples: int = 20_000
+    samples: int = 10_000
     """Transitions to collect for pretraining."""
-    epochs: int = 20
+    epochs: int = 8
     """Passes over them."""
-    steps: int = 40_000
+    batch_size: int = 128
+    """Samples in one step of pretraining."""
+    steps: int = 25_000
     """Environment steps of the training of each agent."""
     episodes: int = 250
     """Episodes per row of the table, from the same start states for all."""
@@ -58,7 +60,7 @@ class CompareCommand(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("seeds", "jobs", "samples", "epochs", "steps", "episodes"):
+        for name in ("seeds", "jobs", "samples", "epochs", "batch_size", "steps", "episodes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {value}.")
@@ -88,7 +90,7 @@ class CompareCommand(ResumableSettings):
             pretraining=dataclasses.replace(
                 pretraining,
                 collection=dataclasses.replace(pretraining.collection, samples=self.samples),
-                training=dataclasses.replace(pretraining.training, epochs=self.epochs),
+                training=dataclasses.replace(pretraining.training, epochs=self.epochs, batch_size=self.batch_size),
                 resume=True,
                 **common,
             ),

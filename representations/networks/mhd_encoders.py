@@ -1,5 +1,7 @@
 """Encoders of MHD: the published stacks (Poklukar et al., ICML 2022) up to the layers that methods put on top."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -8,7 +10,7 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.dense import RowBatchNorm, layers
 from anysense.representations.networks.filled_blocks import BlockPlan, plan_blocks
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.strided import HalveTime
+from anysense.representations.networks.strided import HalveTime, halving_order
 from anysense.representations.networks.trunk import Trunk
 
 __all__ = ["ImageTrunk", "LabelTrunk", "SoundTrunk", "VectorTrunk"]
@@ -63,20 +65,37 @@ class SoundTrunk(Trunk):
     The first convolution spans all mel bins of one frame, so it is a linear layer; the others run over time.
     """
 
+    order: Tensor
+
     def __init__(self, modality: Modality) -> None:
         super().__init__()
         self.scale = UnitInterval(modality, unbounded=True)
         self.frames = nn.Linear(128, 128, bias=False)
-        self.halving = nn.ModuleList([HalveTime(128, 128), HalveTime(128, 256)])
+        self.halving = nn.ModuleList([HalveTime(128, 128, 32, later=1), HalveTime(128, 256, 16)])
         self.norms = nn.ModuleList(RowBatchNorm(channels) for channels in (128, 128, 256))
+        self.register_buffer("order", torch.tensor(halving_order(32, 2)), persistent=False)
         self.feature_dim = 2048
 
     def forward(self, value: Tensor) -> Tensor:
         """Features (B, 2048)."""
-        hidden = torch.relu(self.norms[0](self.frames(self.scale(value).squeeze(1))))
+        return self._features(self._frames_first(value))
+
+    def forward_pair(self, other: Trunk, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of two sound trunks, which share the order of frames."""
+        if not isinstance(other, SoundTrunk):
+            return self(value), other(value)
+        frames = self._frames_first(value)
+        return self._features(frames), other._features(frames)
+
+    def _frames_first(self, value: Tensor) -> Tensor:
+        """Frames (32, B, 128), in the order that the halvings want."""
+        return cast(Tensor, self.scale(value)).squeeze(1).transpose(0, 1).index_select(0, self.order)
+
+    def _features(self, frames: Tensor) -> Tensor:
+        hidden = torch.relu(self.norms[0](self.frames(frames)))
         for convolution, norm in zip(self.halving, self.norms[1:], strict=True):
             hidden = torch.relu(norm(convolution(hidden)))
-        return hidden.flatten(1).float()
+        return hidden.transpose(0, 1).flatten(1).float()
 
 
 class VectorTrunk(Trunk):

@@ -16,7 +16,7 @@ from anysense.representations.networks.mhd import SHAPES
 from anysense.representations.networks.mhd_decoders import SoundDecoder
 from anysense.representations.networks.mhd_encoders import SoundTrunk
 from anysense.representations.networks.settings import NetworkSettings
-from anysense.representations.networks.strided import DoubleTime, HalveTime
+from anysense.representations.networks.strided import DoubleTime, HalveTime, halving_order
 
 MODALITIES = {name: Modality(name, shape, "float32", 0.0, 1.0) for name, shape in SHAPES.items()}
 SETTINGS = NetworkSettings(networks="mhd")
@@ -156,12 +156,15 @@ def test_other_bounds_are_scaled_away() -> None:
 
 @pytest.mark.parametrize("steps", [2, 8, 32])
 def test_half_time_is_the_convolution(steps: int) -> None:
-    ours, value = HalveTime(5, 3), torch.randn(4, steps, 5, requires_grad=True)
+    ours, value = HalveTime(5, 3, steps), torch.randn(4, steps, 5, requires_grad=True)
     kernel = (
         ours.weight.view(2, 3, 2, 5).permute(1, 3, 0, 2).reshape(3, 5, 4)
     )  # (half, out, tap, in) to (out, in, time)
     expected = functional.conv1d(value.transpose(1, 2), kernel, stride=2, padding=1).transpose(1, 2)
-    assert_same_with_gradients(ours(value), expected, [value, ours.weight])
+    order = halving_order(steps, 1)
+    assert order == [*range(0, steps, 2), *range(1, steps, 2)]
+    got = ours(value.transpose(0, 1)[order]).transpose(0, 1)
+    assert_same_with_gradients(got, expected, [value, ours.weight])
 
 
 @pytest.mark.parametrize("steps", [1, 2, 8])
@@ -182,7 +185,7 @@ def assert_same_with_gradients(got: Tensor, expected: Tensor, inputs: list[Tenso
 
 def test_weights_are_drawn_as_those_of_torch_convolutions() -> None:
     for ours, theirs in (
-        (HalveTime(64, 32), nn.Conv1d(64, 32, 4, bias=False)),
+        (HalveTime(64, 32, 2), nn.Conv1d(64, 32, 4, bias=False)),
         (DoubleTime(64, 32), nn.ConvTranspose1d(64, 32, 4, bias=False)),
     ):
         assert ours.weight.numel() == theirs.weight.numel()

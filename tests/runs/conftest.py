@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from anysense.runs.cli import main
@@ -35,11 +37,9 @@ def read_table():
     """A function that reads the first Markdown table below a heading: cells by row and column."""
 
     def read(text, heading):
-        below = text[text.index(f"{heading}") :].splitlines()
-        first = next(number for number, line in enumerate(below) if line.startswith("|"))
-        lines = [line for line in below[first:]]
-        lines = lines[: next((number for number, line in enumerate(lines) if not line.startswith("|")), len(lines))]
-        (_, *columns), _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        below = itertools.dropwhile(lambda line: not line.startswith("|"), text[text.index(heading) :].splitlines())
+        lines = [line.strip("|").split("|") for line in itertools.takewhile(lambda line: line.startswith("|"), below)]
+        (_, *columns), _, *rows = [[cell.strip() for cell in line] for line in lines]
         return {name: dict(zip(columns, values, strict=True)) for name, *values in rows}
 
     return read

@@ -106,7 +106,7 @@ def test_headings_keep_the_names_of_quantities():
 def test_layout_of_classification(report, read_table):
     cells = [classified("a", 0, (0.9, 0.8, 0.1)), classified("b", 0, (0.5, 0.4, 0.3))]
     cells += [classified("a", 1, (1.0, 0.7, 0.1)), classified("b", 1, (0.5, 0.2, 0.3))]
-    text = report(toy("classification"), cells)
+    text = report(toy("classification", label="right"), cells)
     assert text.startswith("# toy (synthetic)\n")
     main = read_table(text, "# toy (synthetic)")
     wide = 100 * half([0.9, 1.0])

@@ -111,7 +111,9 @@ def test_other_processes(work, tmp_path, capsys):
     assert "half way" not in capsys.readouterr().err
     assert [(tmp_path / str(number) / "log.txt").read_text() for number in (4, 5)] == ["half way\n", "half way\n"]
     bad = Job("killed", tmp_path / "killed", work.killed, 0)
-    with pytest.raises(RuntimeError, match=r"A process of the run was killed.*Go on with --resume, with fewer `--jobs`"):
+    with pytest.raises(
+        RuntimeError, match=r"A process of the run was killed.*Go on with --resume, with fewer `--jobs`"
+    ):
         run_jobs([*some, bad], 2, "doubles")
     assert not bad.done
 

@@ -1,0 +1,185 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from anysense.representations.metrics.dca import dca
+from anysense.runs import align_job
+from anysense.runs.align import AlignCommand, read
+from anysense.runs.cli import main
+
+SENSES = ("image", "sound", "trajectory", "label")
+
+
+def align(out, *options):
+    return main(["align", "--preset", "smoke", "--out", str(out), "--jobs", "1", *options])
+
+
+@pytest.fixture(scope="module")
+def aligned(classified):
+    """The `out` folder of the tiny comparison with its analysis, named `a`, pictures included.
+
+    UMAP is tested elsewhere; here the first two features stand for its picture, because it takes long to compile.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(align_job, "umap_embedding", lambda sets, seed: {name: z[:, :2] for name, z in sets.items()})
+        options = ["--umap", "--name", "a", "--docs", str(classified / "geometry" / "digits")]
+        assert align(classified, *options, str(classified / "classify" / "a")) == 0
+    return classified
+
+
+@pytest.fixture
+def copied(classified, tmp_path):
+    """An `out` folder with the tiny comparison only, without its weights."""
+    ignore = shutil.ignore_patterns("tensorboard", "*.safetensors")
+    shutil.copytree(classified / "classify", tmp_path / "classify", ignore=ignore)
+    return tmp_path
+
+
+def test_presets_choose_values_and_options_override_them():
+    assert read([]) == AlignCommand.of("default")
+    assert (read([]).points, read(["--preset", "paper"]).points, read([]).umap) == (1000, 10_000, True)
+    assert read(["--preset", "smoke", "--rays", "7", "--umap"]).umap
+
+
+def test_table(aligned, read_table):
+    text = (aligned / "align" / "a" / "results" / "report.md").read_text()
+    assert text.startswith("# Geometry of the latents: mhd-offline (synthetic stand-in for MHD)\n")
+    pairs = {
+        method: json.loads((aligned / "align" / "a" / "jobs" / f"{method}-0" / "result.json").read_text())["pairs"]
+        for method in ("mfm", "gmc")
+    }
+    for heading, key, digits in (
+        ("## Harmonic mean of P, R and q\n", "score_raw", 2),
+        ("## Harmonic mean of P and R\n", "score_without_quality", 2),
+        ("## Precision P\n", "precision", 2),
+        ("## Network quality q\n", "network_quality", 3),
+    ):
+        table = read_table(text, heading)
+        assert list(table) == [*SENSES, "complete (halves)"]
+        for method, rows in pairs.items():
+            values = {row["evaluation"]: row[key] for row in rows if row["reference"] == "complete"}
+            for name in (*SENSES, "complete"):
+                assert (
+                    table[name if name != "complete" else "complete (halves)"][method] == f"{values[name]:.{digits}f}"
+                )
+    published = "### Published DCA score, on MHD\n\nNot measured here, and not on these data"
+    assert published in text
+    assert read_table(text, published)["sound"]["gmc"] == "0.87 ± 0.16"
+    assert "40 test samples" in text
+    for command in ("anysense classify --preset smoke", "anysense align --preset smoke"):
+        assert command in text
+
+
+def test_pairs_of_sets(aligned):
+    with (aligned / "align" / "a" / "results" / "report.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] == "gmc"]
+    assert [(row["reference"], row["evaluation"]) for row in rows] == [
+        *[("complete", name) for name in SENSES],
+        *[(name, "label") for name in SENSES[:3]],
+        ("complete", "complete"),
+    ]
+    for row in rows:
+        values = [float(row[name]) for name in ("precision", "recall", "score_raw", "network_consistency", "noise")]
+        assert all(0 <= value <= 1 for value in values)
+
+
+def test_pictures(aligned):
+    folder = aligned / "align" / "a"
+    assert imread(folder / "figures" / "umap.png").std() > 0
+    assert "![UMAP](../figures/umap.png)" in (folder / "results" / "report.md").read_text()
+    with np.load(folder / "jobs" / "gmc-0" / "embedding.npz", allow_pickle=False) as points:
+        assert {name: points[name].shape for name in ("complete", *SENSES)} == dict.fromkeys(
+            ("complete", *SENSES), (40, 2)
+        )
+        assert points["targets"].shape == (40,)
+    assert sorted(path.name for path in (aligned / "geometry").iterdir()) == [
+        "digits-umap.png", "digits.csv", "digits.json", "digits.md",
+    ]  # fmt: skip
+    assert "![UMAP](digits-umap.png)" in (aligned / "geometry" / "digits.md").read_text()
+
+
+def test_the_record_names_both_runs(aligned):
+    record = json.loads((aligned / "align" / "a" / "results" / "report.json").read_text())
+    assert record["run"]["settings"]["run"] == str(aligned / "classify" / "a")
+    assert record["compared"]["settings"]["methods"] == "gmc,mfm"
+
+
+def test_newest_comparison_and_no_picture(aligned, monkeypatch, capsys):
+    monkeypatch.setattr(align_job, "dca", lambda r, e, **options: dca(r, e, **{**options, "n_rays": 1}))
+    assert align(aligned, "--name", "newest", "--points", "20") == 0
+    assert f"Taking the newest comparison: {aligned / 'classify' / 'a'}" in capsys.readouterr().err
+    text = (aligned / "align" / "newest" / "results" / "report.md").read_text()
+    assert "UMAP" not in text
+    assert not (aligned / "align" / "newest" / "figures").exists()
+
+
+def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
+    analyse, seen = align_job.dca, []
+
+    def killed(*args, **options):
+        seen.append(args)
+        if len(seen) == 9:  # 8 pairs of sets for each of 2 representations
+            raise KeyboardInterrupt
+        return analyse(*args, **options)
+
+    monkeypatch.setattr(align_job, "dca", killed)
+    assert align(aligned, "--name", "cut") == 130
+    assert main(["align", "--resume", "--name", "cut", "--out", str(aligned), "--jobs", "1"]) == 0
+    assert len(seen) == 9 + 8
+    assert "1 of 2 jobs were done before" in capsys.readouterr().err
+    reports = [aligned / "align" / name / "results" / "report.csv" for name in ("a", "cut")]
+    assert reports[0].read_bytes() == reports[1].read_bytes()
+
+
+def test_latents_that_differ_in_nothing_count_once():
+    latents = torch.tensor([[1.0, 2.0], [1.00001, 2.0], [1.0, 2.1]])
+    torch.testing.assert_close(align_job._unique(latents), torch.tensor([[1.0, 2.0], [1.0, 2.1]]))
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
+def test_unfinished_comparison(status, copied, capsys):
+    path = copied / "classify" / "a" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "status": status}))
+    assert align(copied, str(path.parent)) == 2
+    assert f"is {status}; finish it with `anysense classify --resume` first." in capsys.readouterr().err
+    assert align(copied) == 2
+    assert "holds no finished run of `anysense classify`; run it first." in capsys.readouterr().err
+    assert not (copied / "align").exists()
+
+
+def test_run_of_another_command(copied, capsys):
+    path = copied / "classify" / "a" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "command": "train"}))
+    assert align(copied, str(path.parent)) == 2
+    assert "is a run of `anysense train`, expected one of `anysense classify`" in capsys.readouterr().err
+
+
+def test_too_many_points(aligned, capsys):
+    assert align(aligned, "--points", "61", "--name", "many") == 2
+    assert "`points` must be at most 60, the number of test samples; got 61." in capsys.readouterr().err
+
+
+def test_lost_weights(copied, capsys):
+    assert align(copied, "--name", "x") == 2
+    assert "representation.safetensors" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--points", "0"], "`points` must be at least 1; got 0."),
+        (["--rays", "0"], "`rays` must be at least 1; got 0."),
+        (["--jobs", "0"], "`jobs` must be at least 1; got 0."),
+        (["nowhere"], "`nowhere` is not a folder; expected a run folder"),
+        (["--resume"], "`--resume` found no unfinished run"),
+    ],
+)
+def test_bad_input(options, message, tmp_path, capsys):
+    assert main(["align", "--preset", "smoke", "--out", str(tmp_path), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "align").exists()
