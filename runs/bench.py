@@ -143,7 +143,7 @@ class BenchMoseiSettings(BenchSettings):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BenchMHDSettings(BenchSettings):
-    """Training GMC on mhd-offline against a plain float32 loop; messages of Nexus and MMVAE's DReG against row loops."""
+    """Training GMC on mhd-offline against a plain float32 loop; Nexus' messages and MMVAE's DReG against row loops."""
 
     repeats: int = 3
     """How often each side is measured; the medians are reported."""

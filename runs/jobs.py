@@ -102,7 +102,8 @@ def _one_by_one(jobs: Sequence[Job]) -> Iterator[Job]:
 def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Iterator[Job]:
     """Jobs in the order in which they end; an error stops the ones that have not begun."""
     context = multiprocessing.get_context("spawn")  # A fork would copy torch's thread pools in an undefined state.
-    with ProcessPoolExecutor(side_by_side, context, _leave_with_parent, (os.getpid(),)) as pool:
+    # One process per job: it returns all memory of the job before.
+    with ProcessPoolExecutor(side_by_side, context, _leave_with_parent, (os.getpid(),), max_tasks_per_child=1) as pool:
         futures: dict[Future[None], Job] = {pool.submit(job.run_apart): job for job in jobs}
         try:
             while futures:

@@ -55,7 +55,7 @@ class BlockPlan:
         blocks = functional.silu(self.patches @ first.flatten(1).t()).view(-1, 4 * inner)
         quarters = second.view(outer, inner, 2, 2, 2, 2).permute(2, 4, 0, 3, 5, 1).reshape(4 * outer, 4 * inner)
         products = (blocks @ quarters.t()).view(-1, outer)
-        summed: Tensor = _SumOfParts.apply(products, self)
+        summed: Tensor = _SumOfParts.apply(products, self)  # type: ignore[no-untyped-call]
         return functional.silu(summed)
 
 
@@ -69,7 +69,7 @@ class _SumOfParts(torch.autograd.Function):
         return functional.embedding_bag(plan.parts, products, mode="sum", padding_idx=len(products) - 4)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Gradient of the products."""
         plan: BlockPlan = ctx.plan

@@ -14,7 +14,7 @@ TAPS = 4
 
 
 class HalveTime(nn.Module):
-    """Convolution (T, B, inputs) to (T/2, B, outputs) for even T; no bias. Time comes first, even times before odd ones.
+    """Convolution (T, B, inputs) to (T/2, B, outputs) for even T; no bias. Even times come first, then odd ones.
 
     So every tap of the kernel reads rows that are next to each other: the convolution is a sum of matrix products, and
     nothing is copied.
@@ -43,7 +43,7 @@ class HalveTime(nn.Module):
         if torch.is_autocast_enabled(device):
             precision = torch.get_autocast_dtype(device)
             value, weight = value.to(precision), weight.to(precision)
-        convolved: Tensor = _Halving.apply(value, weight, self.runs)
+        convolved: Tensor = _Halving.apply(value, weight, self.runs)  # type: ignore[no-untyped-call]
         return convolved
 
 
@@ -53,7 +53,7 @@ class Run(NamedTuple):
     tap: int
     read: int
     written: int
-    count: int
+    length: int
 
 
 class _Halving(torch.autograd.Function):
@@ -72,7 +72,7 @@ class _Halving(torch.autograd.Function):
         return convolved
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         """Gradients of values and weight."""
         value, weight = ctx.saved_tensors
@@ -95,24 +95,25 @@ def halving_order(steps: int, halvings: int) -> list[int]:
 
 def _runs(read: list[int], written: list[int]) -> tuple[Run, ...]:
     """Runs that make up the convolution, for the times of the input and of the output in their order."""
-    places, runs = {time: place for place, time in enumerate(read)}, []
+    places = {time: place for place, time in enumerate(read)}
+    runs: list[Run] = []
     for tap in range(TAPS):
         for place, time in enumerate(written):
             source = places.get(2 * time + tap - 1)
             if source is None:
                 continue
             last = runs[-1] if runs else None
-            if last and last.tap == tap and (last.read + last.count, last.written + last.count) == (source, place):
-                runs[-1] = last._replace(count=last.count + 1)
+            if last and last.tap == tap and (last.read + last.length, last.written + last.length) == (source, place):
+                runs[-1] = last._replace(length=last.length + 1)
             else:
                 runs.append(Run(tap, source, place, 1))
     return tuple(runs)
 
 
 def _slices(value: Tensor, convolved: Tensor, run: Run) -> tuple[Tensor, Tensor]:
-    """What a run reads and writes, (count * B, channels) each."""
-    read = value[run.read : run.read + run.count].view(-1, value.shape[2])
-    return read, convolved[run.written : run.written + run.count].view(-1, convolved.shape[2])
+    """What a run reads and writes, (length * B, channels) each."""
+    read = value[run.read : run.read + run.length].view(-1, value.shape[2])
+    return read, convolved[run.written : run.written + run.length].view(-1, convolved.shape[2])
 
 
 def _tap(weight: Tensor, run: Run, inputs: int) -> Tensor:

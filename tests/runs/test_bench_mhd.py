@@ -135,5 +135,5 @@ def test_objective_row_by_row_is_the_batched_one():
 
 def test_a_wrong_objective_is_not_measured(monkeypatch):
     monkeypatch.setattr(bench_mhd, "plain_dreg", lambda *arguments: torch.zeros(()))
-    with pytest.raises(ArithmeticError, match="The batched objective is .* they must be equal"):
+    with pytest.raises(ArithmeticError, match=r"The batched objective is .* they must be equal"):
         bench_mhd._objective_sides(0)
