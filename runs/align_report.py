@@ -42,6 +42,9 @@ TABLE_2 = {
 """Published, on MHD (Poklukar et al., ICML 2022, Table 2); methods mvae, mmvae, nexus, muse, mfm, gmc."""
 
 
+PANELS_PER_ROW = 4
+
+
 @dataclasses.dataclass(frozen=True)
 class Aligned:
     """The analysis of one method with one seed."""
@@ -154,18 +157,20 @@ def _picture(found: Benchmark, aligned: Sequence[Aligned]) -> Figure | None:
     drawn = [one for one in aligned if (one.folder / POINTS_FILE).is_file()]
     if not drawn:
         return None
-    columns = min(4, len(drawn))
-    rows = -(-len(drawn) // columns)
+    rows = -(-len(drawn) // PANELS_PER_ROW)
+    columns = -(-len(drawn) // rows)
     figure = Figure(figsize=(3.2 * columns, 3.2 * rows + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for ax in axes:
+    axes = figure.subplots(rows, columns, squeeze=False, subplot_kw={"xticks": [], "yticks": []}).ravel()
+    for ax in axes[len(drawn) :]:
         ax.set_axis_off()
     for ax, one in zip(axes, drawn, strict=False):
         with np.load(one.folder / POINTS_FILE, allow_pickle=False) as points:
             ax.scatter(*points[COMPLETE].T, s=6, color="#999999", label=COMPLETE, linewidths=0)
             for place, name in enumerate(found.modalities):
                 ax.scatter(*points[name].T, s=2, color=COLOURS[(0, 5, 2, 4)[place % 4]], label=name, linewidths=0)
-        ax.set_title(one.method)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, markerscale=4)
+        ax.spines[:].set_color("#cccccc")
+        ax.set_title(one.method, fontsize=10)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=5, markerscale=4, frameon=False)
     return figure

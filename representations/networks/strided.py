@@ -39,9 +39,9 @@ class HalveTime(nn.Module):
 
     def forward(self, value: Tensor) -> Tensor:
         """The convolution; follows autocast."""
-        weight, device = self.weight, value.device.type
-        if torch.is_autocast_enabled(device):
-            precision = torch.get_autocast_dtype(device)
+        weight: Tensor = self.weight
+        if torch.is_autocast_enabled(value.device.type):
+            precision = torch.get_autocast_dtype(value.device.type)
             value, weight = value.to(precision), weight.to(precision)
         convolved: Tensor = _Halving.apply(value, weight, self.runs)  # type: ignore[no-untyped-call]
         return convolved

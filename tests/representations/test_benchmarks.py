@@ -75,7 +75,9 @@ def test_names() -> None:
 def test_every_method_and_preset_of_a_benchmark_exists(name: str) -> None:
     found = benchmark(name)
     assert set(found.training) == set(found.data) == {"smoke", "default", "paper"}
-    for method in found.methods.values():
+    for entry in found.methods.values():
+        method, _, preset = entry.partition(":")
+        assert preset in ("", *presets(method, found.settings_name))
         assert {"smoke", "default", "paper"} <= set(presets(method, found.settings_name))
         make_settings(method, "paper", benchmark=found.settings_name)
         assert representation_class(method).needs_target is (found.task == "sentiment")

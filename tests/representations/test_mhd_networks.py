@@ -12,9 +12,10 @@ from anysense.representations.gmc import GMC
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.dense import RowBatchNorm
+from anysense.representations.networks.filled_blocks import plan_blocks
 from anysense.representations.networks.mhd import SHAPES
 from anysense.representations.networks.mhd_decoders import SoundDecoder
-from anysense.representations.networks.mhd_encoders import SoundTrunk
+from anysense.representations.networks.mhd_encoders import ImageTrunk, SoundTrunk
 from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.strided import DoubleTime, HalveTime, halving_order
 
@@ -165,6 +166,39 @@ def test_half_time_is_the_convolution(steps: int) -> None:
     assert order == [*range(0, steps, 2), *range(1, steps, 2)]
     got = ours(value.transpose(0, 1)[order]).transpose(0, 1)
     assert_same_with_gradients(got, expected, [value, ours.weight])
+
+
+def test_half_time_follows_autocast() -> None:
+    ours, value = HalveTime(5, 3, 8), torch.randn(8, 4, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = ours(value)
+    got.float().sum().backward()
+    assert got.dtype == torch.bfloat16
+    assert ours.weight.grad is not None
+    torch.testing.assert_close(got.float(), ours(value), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["image", "sound", "trajectory"])
+def test_a_pair_of_encoders_gives_what_each_gives_alone(name: str) -> None:
+    """Also for images with empty parts, which are convolved block by block."""
+    first, second = (FAMILY.trunk(MODALITIES[name], SETTINGS).train() for _ in range(2))
+    value = torch.rand(9, *MODALITIES[name].shape)
+    if name == "image":
+        value[..., 12:, :] = 0.0
+        assert plan_blocks(value) is not None
+    expected = first(value), second(value)
+    for got, want in zip(first.forward_pair(second, value), expected, strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_the_image_encoder_is_the_published_stack_of_2d_convolutions() -> None:
+    trunk, value = FAMILY.trunk(MODALITIES["image"], SETTINGS), torch.rand(9, 1, 28, 28)
+    assert isinstance(trunk, ImageTrunk)
+    for _ in range(2):
+        hidden = functional.silu(functional.conv2d(value, trunk.first.weight, stride=2, padding=1))
+        hidden = functional.silu(functional.conv2d(hidden, trunk.second.weight, stride=2, padding=1))
+        torch.testing.assert_close(trunk(value), hidden.permute(0, 2, 3, 1).flatten(1), rtol=1e-4, atol=1e-5)
+        value[:, :, 12:] = 0.0
 
 
 @pytest.mark.parametrize("steps", [1, 2, 8])
