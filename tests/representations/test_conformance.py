@@ -252,7 +252,7 @@ def test_decoded_observations_are_valid_ones(world: World) -> None:
     assert any(not torch.equal(drawn[0][key], drawn[2][key]) for key in batch)
     with pytest.raises(ValueError, match=r"`latent` must have shape \(B, \d+\); got \(3,\)"):
         world.representation.decode(torch.zeros(3))
-    with pytest.raises(ValueError, match="`senses` must be one of .*; got 'smell'"):
+    with pytest.raises(ValueError, match=r"`senses` must be one of .*; got 'smell'"):
         world.representation.decode(torch.zeros(1, world.representation.latent_dim), ("smell",))
     with pytest.raises(ValueError, match="`count` must be at least 1; got 0"):
         world.representation.sample(0)
@@ -266,7 +266,7 @@ def test_supervised_methods_predict_and_need_targets(world: World) -> None:
         predicted = representation.predict({name: batch[name] for name in subset})
         assert predicted.shape == (4,)
         assert torch.isfinite(predicted).all()
-    with pytest.raises(ValueError, match="`target` is missing: .* is supervised"):
+    with pytest.raises(ValueError, match=r"`target` is missing: .* is supervised"):
         representation.loss(batch)
     with pytest.raises(ValueError, match="`target` must have one entry per row, 4"):
         representation.loss(batch, target=torch.zeros(3))
