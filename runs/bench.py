@@ -1,4 +1,4 @@
-"""`anysense bench PART` with env, encode, pretrain, train, dca or mosei: speed and memory, measured side by side."""
+"""`anysense bench PART` with env, encode, pretrain, train, dca, mhd or mosei: speed and memory, side by side."""
 
 from __future__ import annotations
 
