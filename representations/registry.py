@@ -37,9 +37,9 @@ METHODS = {
 }
 
 
-def method_names() -> tuple[str, ...]:
-    """Names of all methods."""
-    return tuple(METHODS)
+def method_names(benchmark: str | None = None) -> tuple[str, ...]:
+    """Names of all methods, or of those that have settings for one benchmark."""
+    return tuple(name for name in METHODS if benchmark is None or benchmark in benchmarks(name))
 
 
 def representation_class(method: str) -> type[Representation]:

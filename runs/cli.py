@@ -19,10 +19,10 @@ COMMANDS = {
     "pretrain": ("pretrain", "collect observations and pretrain a representation of image and sound"),
     "train": ("train", "train an agent on a frozen representation, with any of its senses"),
     "evaluate": ("evaluate", "evaluate a trained agent on every subset of senses, corrupted senses and dropouts"),
-    "classify": ("classify", "compare representations on a benchmark with modalities missing"),
-    "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
     "compare": ("compare", "compare representations as senses of the pendulum agent"),
     "data": ("data", "fetch, make, check and look at data sets: data mhd | mhd-offline | show | ..."),
+    "classify": ("classify", "compare representations on a benchmark with modalities missing"),
+    "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
     "bench": ("bench", "measure speed and memory: bench env | encode | pretrain | train | dca"),
     "report": ("report", "gather the evaluations of several seeds into tables and learning curves"),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anysense.representations.messages import unknown_name
-from anysense.representations.registry import benchmarks, method_names
+from anysense.representations.registry import method_names
 from anysense.runs.compare_job import CompareJob, compare_one
 from anysense.runs.compare_report import Compared, print_comparison, write_comparison
 from anysense.runs.evaluate import EvaluationSettings
@@ -19,7 +19,7 @@ from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import PRESETS, Preset, ResumableSettings, as_preset, parse, peek, resumed, use_machine
 from anysense.runs.train import TrainCommand
 
-__all__ = ["CompareCommand", "main", "pendulum_methods"]
+__all__ = ["CompareCommand", "main"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class CompareCommand(ResumableSettings):
         Raises:
             ValueError: a name is unknown, or given twice.
         """
-        known = pendulum_methods()
+        known = list(method_names("pendulum"))
         names = known if self.methods == "all" else [name.strip() for name in self.methods.split(",")]
         for name in names:
             if name not in known:
@@ -101,11 +101,6 @@ class CompareCommand(ResumableSettings):
             starts_seed=self.seed,
             device=device,
         )
-
-
-def pendulum_methods() -> list[str]:
-    """Methods that have settings for the pendulum."""
-    return [name for name in method_names() if "pendulum" in benchmarks(name)]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -95,7 +95,7 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> PretrainCommand:
     """Settings from the command line."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
-    method = peek(arguments, "--method", "gmc", method_names())
+    method = peek(arguments, "--method", "gmc", method_names("pendulum"))
     return parse(PretrainCommand.of(preset, method), arguments, "pretrain")
 
 

@@ -63,7 +63,7 @@ class World:
     draw: Callable[..., Observation]
 
     def target(self, rows: int) -> Tensor | None:
-        return torch.linspace(-2.0, 2.0, rows) if self.representation.needs_target else None
+        return torch.linspace(-1.0, 3.0, rows) if self.representation.needs_target else None
 
     def loss(self, batch: Observation, present: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """The loss with fixed draws."""

@@ -7,9 +7,10 @@ from matplotlib.image import imread
 from anysense.agents.results import load_results
 from anysense.agents.statistics import Estimate
 from anysense.agents.summary import Row
+from anysense.representations.registry import method_names
 from anysense.runs import compare_job
 from anysense.runs.cli import main
-from anysense.runs.compare import CompareCommand, pendulum_methods, read
+from anysense.runs.compare import CompareCommand, read
 from anysense.runs.compare_report import Compared, write_comparison
 from anysense.runs.machine import describe_machine
 from anysense.runs.run_folder import RunFolder
@@ -57,7 +58,7 @@ def test_presets_choose_values_and_options_override_them():
         preset="smoke", seeds=1, samples=300, epochs=1, steps=70, episodes=4
     )
     assert set(read([]).method_list()) == {"gmc", "gram", "mfm", "mvae", "mmvae", "muse", "nexus"}
-    assert "transformer" not in pendulum_methods()
+    assert "transformer" not in method_names("pendulum")
 
 
 def test_every_job_gets_the_same_budget():
