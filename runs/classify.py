@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import tyro
-
 from anysense.representations.benchmarks import Benchmark, DataRequest, benchmark, benchmark_names
 from anysense.representations.downstream import ClassificationSettings
 from anysense.representations.messages import unknown_name
@@ -18,6 +16,7 @@ from anysense.runs.classify_job import ClassifyJob, classify_one
 from anysense.runs.classify_report import print_report, write_report
 from anysense.runs.classify_scores import Cell
 from anysense.runs.jobs import Job, run_jobs, usual_jobs
+from anysense.runs.pretrain import Training
 from anysense.runs.progress import counter, say, stage
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import (
@@ -40,15 +39,6 @@ EVALUATION = {
     "default": ClassificationSettings(),
     "paper": ClassificationSettings(classifier_epochs=100),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Training(PretrainSettings):
-    """Settings of training, without those that every command has: they are filled in from there."""
-
-    device: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "auto"
-    threads: tyro.conf.Suppress[tyro.conf.Fixed[int | None]] = None
-    seed: tyro.conf.Suppress[tyro.conf.Fixed[int]] = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

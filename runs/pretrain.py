@@ -33,7 +33,7 @@ from anysense.runs.settings import (
 )
 from anysense.runs.worlds import World
 
-__all__ = ["PretrainCommand", "main", "pretrain_run"]
+__all__ = ["PretrainCommand", "Training", "main", "pretrain_run"]
 
 
 @dataclasses.dataclass(frozen=True)
