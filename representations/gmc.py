@@ -16,7 +16,7 @@ from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation, Settings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
-from anysense.representations.networks.dense import RowBatchNorm
+from anysense.representations.networks.dense import RowBatchNorm, layers
 from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
 
@@ -223,11 +223,7 @@ def cosine_terms(joint: Tensor, single: Mapping[str, Tensor], loss: Loss, temper
 
 def projection_head(inputs: int, widths: Sequence[int], outputs: int) -> nn.Sequential:
     """Linear layers with SiLU between them."""
-    layers: list[nn.Module] = []
-    for width in widths:
-        layers += [nn.Linear(inputs, width), nn.SiLU()]
-        inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    return nn.Sequential(*layers(inputs, widths), nn.Linear([inputs, *widths][-1], outputs))
 
 
 def _complete_inputs(batch: Batch) -> dict[str, Tensor] | None:

@@ -5,7 +5,7 @@ here the loss alone, in the place of GMC's. The paper's data-anchor matching is 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -82,6 +82,32 @@ PRESETS = {
 }
 
 
+def contrast_terms(
+    variant: Variant,
+    joint: Tensor,
+    single: Mapping[str, Tensor],
+    contrast: gram_losses.Contrast,
+    cosine_terms: Callable[[], dict[str, Tensor]],
+    anchor: str | None,
+    hybrid_weight: float,
+) -> dict[str, Tensor]:
+    """Terms of one variant, whose sum is minimised; ``cosine_terms`` gives the cosine part of ``hybrid``."""
+    match variant:
+        case "pairwise":
+            return gram_losses.pairwise(joint, single, contrast)
+        case "pairwise_signed":
+            return gram_losses.pairwise_signed(joint, single, contrast)
+        case "all_pairs":
+            return gram_losses.all_pairs(joint, single, contrast)
+        case "modality_anchor":
+            return gram_losses.modality_anchor(single, contrast, anchor)
+        case "hybrid":
+            volume = gram_losses.joint_anchor(joint, single, contrast)
+            return gram_losses.hybrid(cosine_terms(), volume, hybrid_weight)
+        case _:
+            return gram_losses.joint_anchor(joint, single, contrast)
+
+
 class GRAM(GMC):
     """GMC with volumes instead of cosines in the loss.
 
@@ -112,21 +138,15 @@ class GRAM(GMC):
         """Terms of the contrast of volumes, whose sum is minimised; arguments as in GMC."""
         settings = self.settings
         contrast = gram_losses.Contrast(self.temperature(), settings.label_smoothing, settings.power)
-        match self._variant():
-            case "pairwise":
-                return gram_losses.pairwise(joint, single, contrast)
-            case "pairwise_signed":
-                return gram_losses.pairwise_signed(joint, single, contrast)
-            case "all_pairs":
-                return gram_losses.all_pairs(joint, single, contrast)
-            case "modality_anchor":
-                return gram_losses.modality_anchor(single, contrast, settings.anchor)
-            case "hybrid":
-                cosine = gmc.cosine_terms(joint, single, settings.loss, settings.cosine_temperature)
-                volume = gram_losses.joint_anchor(joint, single, contrast)
-                return gram_losses.hybrid(cosine, volume, settings.hybrid_weight)
-            case _:
-                return gram_losses.joint_anchor(joint, single, contrast)
+        return contrast_terms(
+            self._variant(),
+            joint,
+            single,
+            contrast,
+            lambda: gmc.cosine_terms(joint, single, settings.loss, settings.cosine_temperature),
+            settings.anchor,
+            settings.hybrid_weight,
+        )
 
     def temperature(self) -> float | Tensor:
         """Temperature of the contrast of volumes; a learned one is first brought back into its range."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 from anysense.representations import gram_losses, losses
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Settings, SupervisedRepresentation
-from anysense.representations.gram import Variant
+from anysense.representations.gram import Variant, contrast_terms
 from anysense.representations.messages import unknown_name
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
@@ -256,19 +256,12 @@ class SupervisedGRAM(SupervisedGMC):
         """Terms of the contrast of volumes; see `gram_losses`."""
         settings = self.settings
         contrast = gram_losses.Contrast(settings.temperature, settings.label_smoothing, settings.power)
-        match settings.variant:
-            case "pairwise":
-                return gram_losses.pairwise(joint, single, contrast)
-            case "pairwise_signed":
-                return gram_losses.pairwise_signed(joint, single, contrast)
-            case "all_pairs":
-                return gram_losses.all_pairs(joint, single, contrast)
-            case "modality_anchor":
-                return gram_losses.modality_anchor(single, contrast, settings.anchor)
-            case "hybrid":
-                cosine = {n: losses.infonce(joint, z, settings.cosine_temperature) for n, z in single.items()}
-                return gram_losses.hybrid(
-                    cosine, gram_losses.joint_anchor(joint, single, contrast), settings.hybrid_weight
-                )
-            case _:
-                return gram_losses.joint_anchor(joint, single, contrast)
+        return contrast_terms(
+            settings.variant,
+            joint,
+            single,
+            contrast,
+            lambda: {n: losses.infonce(joint, z, settings.cosine_temperature) for n, z in single.items()},
+            settings.anchor,
+            settings.hybrid_weight,
+        )

@@ -1,5 +1,6 @@
 """MHD, Multimodal Handwritten Digits (image, sound, trajectory, label), and its stand-in that needs no download."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from anysense.representations.benchmarks.benchmark import (
@@ -97,16 +98,4 @@ MHD = Benchmark(
     label="label",
     published=TABLE_1,
 )
-MHD_OFFLINE = Benchmark(
-    name="mhd-offline",
-    title="mhd-offline (synthetic stand-in for MHD)",
-    task="classification",
-    settings_name="mhd",
-    modalities=MHD_MODALITIES,
-    load=_build,
-    methods=METHODS,
-    training=TRAINING,
-    data=MHD.data,
-    label="label",
-    published=TABLE_1,
-)
+MHD_OFFLINE = replace(MHD, name="mhd-offline", title="mhd-offline (synthetic stand-in for MHD)", load=_build)
