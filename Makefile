@@ -5,7 +5,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ROOMS := agents envs representations runs
+ROOMS := agents common envs representations runs
 SOURCES := $(ROOMS) tests
 
 .PHONY: help demo test check format types bench picture clean
@@ -42,7 +42,7 @@ types:
 	@for room in $(ROOMS); do ln -sfn ../../$$room .types/anysense/$$room; done
 
 bench: $(STAMP) ## measure speed: environment, encoding, pretraining, training, DCA
-	for part in env encode pretrain train mhd mosei dca; do $(BIN)/anysense bench $$part $(ARGS) || exit 1; done
+	for part in env encode pretrain train mhd mosei dca; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
 
 picture: $(STAMP) ## draw the picture of the README
 	$(BIN)/python -m anysense.runs.picture docs/img/episode.png

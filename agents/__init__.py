@@ -8,14 +8,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anysense.agents.algorithms import ALGORITHMS, build_model, make_agent_settings
+    from anysense.agents.algorithms.catalogue import ALGORITHMS, build_model, make_agent_settings
+    from anysense.agents.algorithms.fast_sac import FastSAC
+    from anysense.agents.algorithms.published import PublishedDDPG
     from anysense.agents.evaluation import MissingLevel, evaluate, every_subset, start_states
     from anysense.agents.exported import Agent
-    from anysense.agents.fast_sac import FastSAC
     from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
     from anysense.agents.latent import EncodeObservation, LatentVecEnv
-    from anysense.agents.optimal import OptimalController
-    from anysense.agents.published import PublishedDDPG
     from anysense.agents.results import EpisodeResults, load_results, save_results
     from anysense.agents.training import TrainResult, TrainSettings, train
 
@@ -29,7 +28,6 @@ __all__ = [
     "FrozenExtractor",
     "LatentVecEnv",
     "MissingLevel",
-    "OptimalController",
     "PublishedDDPG",
     "TrainResult",
     "TrainSettings",
@@ -44,14 +42,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "algorithms": ("ALGORITHMS", "build_model", "make_agent_settings"),
+    "algorithms.catalogue": ("ALGORITHMS", "build_model", "make_agent_settings"),
     "evaluation": ("MissingLevel", "evaluate", "every_subset", "start_states"),
     "exported": ("Agent",),
-    "fast_sac": ("FastSAC",),
+    "algorithms.fast_sac": ("FastSAC",),
     "frozen": ("FrozenEncoder", "FrozenExtractor"),
     "latent": ("EncodeObservation", "LatentVecEnv"),
-    "optimal": ("OptimalController",),
-    "published": ("PublishedDDPG",),
+    "algorithms.published": ("PublishedDDPG",),
     "results": ("EpisodeResults", "load_results", "save_results"),
     "training": ("TrainResult", "TrainSettings", "train"),
 }

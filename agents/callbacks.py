@@ -9,9 +9,9 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from anysense.agents.atomic import replace_file
 from anysense.agents.display import Display
 from anysense.agents.environments import TrainingEnvironment
+from anysense.common.files import replace_file
 
 __all__ = ["CurvePoint", "TrainingCallback", "write_curve"]
 

@@ -17,9 +17,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
 
-from anysense.agents.atomic import read_description, replace_file, sha256_of, write_json
-from anysense.agents.noise import StatefulNoise
-from anysense.agents.randomness import generator_states, restore_generators
+from anysense.agents.algorithms.noise import StatefulNoise
+from anysense.common.files import read_description, replace_file, sha256_of, write_json
+from anysense.common.randomness import generator_states, restore_generators
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 
 __all__ = ["has_checkpoint", "load_checkpoint", "model_state", "restore_model", "save_checkpoint"]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from anysense.agents.algorithms.published import TerminalTimeLimit
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.latent import LatentVecEnv
-from anysense.agents.published import TerminalTimeLimit
 from anysense.envs import MultimodalPendulumVectorEnv
 from anysense.envs.autoreset import VectorEnvironment
-from anysense.envs.missing import VectorMissingSenses
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
+from anysense.envs.sensors.missing import VectorMissingSenses
 
 __all__ = ["ScaledReward", "StepTimer", "TrainingEnvironment", "environment_seed"]
 

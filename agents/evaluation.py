@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from anysense.agents.optimal import split_states
 from anysense.agents.results import EpisodeResults
-from anysense.envs import MultimodalPendulumVectorEnv, physics
+from anysense.envs import MultimodalPendulumVectorEnv
 from anysense.envs.autoreset import VectorEnvironment
-from anysense.envs.corruption import Corruption, corrupt_vector, parse_corruption
-from anysense.envs.missing import VectorMissingSenses
-from anysense.envs.physics import FloatArray
-from anysense.envs.simulation import SENSES
+from anysense.envs.pendulum import physics
+from anysense.envs.pendulum.optimal import split_states
+from anysense.envs.pendulum.physics import FloatArray
+from anysense.envs.pendulum.simulation import SENSES
+from anysense.envs.sensors.corruption import Corruption, corrupt_vector, parse_corruption
+from anysense.envs.sensors.missing import VectorMissingSenses
 from anysense.envs.validation import check_choice, check_names, check_positive_integer
 
 __all__ = ["ActingAgent", "EpisodeResults", "MissingLevel", "evaluate", "every_subset", "start_states"]
@@ -39,7 +40,7 @@ class ActingAgent(Protocol):
 
 @dataclass(frozen=True)
 class MissingLevel:
-    """How often senses drop out, see ``anysense.envs.missing.VectorMissingSenses``.
+    """How often senses drop out, see ``anysense.envs.sensors.missing.VectorMissingSenses``.
 
     Attributes:
         probability: Chance in [0, 1] that a sense is missing: one number for all, or by sense.

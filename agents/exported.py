@@ -14,11 +14,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from anysense.agents.actor import Actor, ActorSpec
-from anysense.agents.atomic import read_description, recover_folder, replace_folder, sha256_of, write_json
 from anysense.agents.frozen import PRESENT, FrozenEncoder
+from anysense.common.errors import unknown_name
+from anysense.common.files import read_description, recover_folder, replace_folder, sha256_of, write_json
 from anysense.representations.contract import Modality
 from anysense.representations.files import save_representation
-from anysense.representations.messages import unknown_name
 
 __all__ = ["AGENT_FORMAT_VERSION", "Agent"]
 

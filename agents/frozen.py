@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
+from anysense.common.errors import unknown_name
 from anysense.representations.contract import Representation
 from anysense.representations.files import load_representation
-from anysense.representations.messages import unknown_name
 
 __all__ = ["PRESENT", "FrozenEncoder", "FrozenExtractor"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from anysense.agents.atomic import write_bytes
-from anysense.envs.physics import FloatArray
+from anysense.common.files import write_bytes
+from anysense.envs.pendulum.physics import FloatArray
 
 __all__ = ["EpisodeResults", "SavedResults", "load_results", "save_results"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from anysense.agents.references import OPTIMAL, RANDOM
 from anysense.agents.results import EpisodeResults
-from anysense.agents.statistics import RESAMPLES, Estimate, bootstrap_mean, paired_gap, share_of_optimal
+from anysense.common.statistics import RESAMPLES, Estimate, bootstrap_mean, paired_gap, share_of_optimal
+from anysense.envs.pendulum.references import OPTIMAL, RANDOM
 
 __all__ = ["Row", "summarise"]
 

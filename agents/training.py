@@ -11,7 +11,8 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import configure
 
-from anysense.agents.algorithms import build_model, make_agent_settings
+from anysense.agents.algorithms.catalogue import build_model, make_agent_settings
+from anysense.agents.algorithms.settings import AgentSettings, DeterministicSettings
 from anysense.agents.callbacks import CurvePoint, TrainingCallback
 from anysense.agents.checkpoint import has_checkpoint, load_checkpoint, model_state, restore_model, save_checkpoint
 from anysense.agents.display import progress_display
@@ -19,9 +20,8 @@ from anysense.agents.environments import EPISODE_STEPS, TrainingEnvironment, env
 from anysense.agents.evaluation import evaluate, start_states
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
-from anysense.agents.randomness import forked_generators
-from anysense.agents.settings import AgentSettings, DeterministicSettings
-from anysense.envs.physics import Physics
+from anysense.common.randomness import forked_generators
+from anysense.envs.pendulum.physics import Physics
 from anysense.envs.validation import check_choice, check_positive_integer
 
 __all__ = ["TrainResult", "TrainSettings", "train"]

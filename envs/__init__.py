@@ -2,7 +2,9 @@
 
 import gymnasium as gym
 
-from anysense.envs.corruption import (
+from anysense.envs.pendulum.env import MultimodalPendulumEnv
+from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
+from anysense.envs.sensors.corruption import (
     CORRUPTIONS,
     Corruption,
     DeadSensor,
@@ -19,9 +21,7 @@ from anysense.envs.corruption import (
     corrupt_vector,
     parse_corruption,
 )
-from anysense.envs.missing import PRESENT, MissingSenses, VectorMissingSenses, present_senses
-from anysense.envs.pendulum import MultimodalPendulumEnv
-from anysense.envs.vector_pendulum import MultimodalPendulumVectorEnv
+from anysense.envs.sensors.missing import PRESENT, MissingSenses, VectorMissingSenses, present_senses
 
 __all__ = [
     "CORRUPTIONS",
@@ -53,7 +53,7 @@ ENV_ID = "anysense/MultimodalPendulum-v0"
 
 gym.register(
     id=ENV_ID,
-    entry_point="anysense.envs.pendulum:MultimodalPendulumEnv",
-    vector_entry_point="anysense.envs.vector_pendulum:MultimodalPendulumVectorEnv",
+    entry_point="anysense.envs.pendulum.env:MultimodalPendulumEnv",
+    vector_entry_point="anysense.envs.pendulum.vector:MultimodalPendulumVectorEnv",
     max_episode_steps=300,
 )

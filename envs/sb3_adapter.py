@@ -14,7 +14,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
 from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, final_observation
-from anysense.envs.sensor_model import inner_state_method
+from anysense.envs.sensors.wrapper import inner_state_method
 
 Indices = int | Iterable[int] | None
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anysense.envs.physics import MAX_SPEED, MAX_TORQUE, FloatArray
+from anysense.envs.pendulum.physics import MAX_SPEED, MAX_TORQUE, FloatArray
 
 
 def check_choice(argument: str, name: object, valid: Collection[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from anysense.representations.messages import unknown_name
+from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
 
 __all__ = ["Batch", "check_batch"]

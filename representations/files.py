@@ -18,8 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from anysense.common.errors import unknown_name
 from anysense.representations.contract import Representation
-from anysense.representations.messages import unknown_name
 from anysense.representations.modality import Modality, modalities_from_json
 from anysense.representations.registry import build, method_names, restore_settings
 

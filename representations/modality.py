@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from anysense.representations.messages import unknown_name
+from anysense.common.errors import unknown_name
 
 __all__ = ["DTYPES", "Bounds", "Modality", "modalities_from_space"]
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anysense.representations.messages import unknown_name
+from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
 
 __all__ = ["MinMaxSound", "PhysicalSound", "SoundNormalisation", "sound_normalisation"]

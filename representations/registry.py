@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from anysense.common.errors import unknown_name
 from anysense.representations.contract import Representation, Settings
-from anysense.representations.messages import unknown_name
 from anysense.representations.modality import Modality
 
 __all__ = [
@@ -23,17 +23,17 @@ __all__ = [
 ]
 
 METHODS = {
-    "gmc": "anysense.representations.gmc:GMC",
-    "gram": "anysense.representations.gram:GRAM",
-    "mfm": "anysense.representations.mfm:MFM",
-    "mvae": "anysense.representations.mvae:MVAE",
-    "mmvae": "anysense.representations.mmvae:MMVAE",
-    "muse": "anysense.representations.muse:MUSE",
-    "nexus": "anysense.representations.nexus:Nexus",
-    "transformer": "anysense.representations.supervised:TransformerBaseline",
-    "transformer-dropout": "anysense.representations.supervised:TransformerDropout",
-    "gmc-supervised": "anysense.representations.supervised_gmc:SupervisedGMC",
-    "gram-supervised": "anysense.representations.supervised_gmc:SupervisedGRAM",
+    "gmc": "anysense.representations.methods.gmc:GMC",
+    "gram": "anysense.representations.methods.gram:GRAM",
+    "mfm": "anysense.representations.methods.mfm:MFM",
+    "mvae": "anysense.representations.methods.mvae:MVAE",
+    "mmvae": "anysense.representations.methods.mmvae:MMVAE",
+    "muse": "anysense.representations.methods.muse:MUSE",
+    "nexus": "anysense.representations.methods.nexus:Nexus",
+    "transformer": "anysense.representations.methods.transformer:TransformerBaseline",
+    "transformer-dropout": "anysense.representations.methods.transformer:TransformerDropout",
+    "gmc-supervised": "anysense.representations.methods.supervised_gmc:SupervisedGMC",
+    "gram-supervised": "anysense.representations.methods.supervised_gmc:SupervisedGRAM",
 }
 
 

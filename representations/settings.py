@@ -4,7 +4,7 @@ import dataclasses
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from anysense.representations.messages import unknown_name
+from anysense.common.errors import unknown_name
 
 __all__ = ["Settings"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Protocol, cast
 
 from anysense.runs.errors import report_error, unknown_name
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "guarded", "main"]
 
 # name: (module, one line of help); modules are imported when their command is called, so that help is quick
 COMMANDS = {
@@ -23,7 +23,6 @@ COMMANDS = {
     "data": ("data", "fetch, make, check and look at data sets: data mhd | mhd-offline | show | ..."),
     "classify": ("classify", "compare representations on a benchmark with modalities missing"),
     "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
-    "bench": ("bench", "measure speed and memory: bench env | encode | pretrain | train | dca"),
     "report": ("report", "gather the evaluations of several seeds into tables and learning curves"),
 }
 
@@ -37,10 +36,15 @@ class Command(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    return guarded(_dispatch, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def guarded(work: Callable[[list[str]], None], arguments: list[str]) -> int:
+    """Do `work` with `arguments`, report its errors as one paragraph, and return the exit code as `main` does."""
     show_traceback = "--traceback" in arguments or bool(os.environ.get("ANYSENSE_DEBUG"))
     try:
-        return _dispatch(arguments)
+        work(arguments)
+        return 0
     except SystemExit as leaving:  # tyro leaves this way after --help and after parse errors
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BrokenPipeError:
@@ -50,18 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return report_error(error, show_traceback)
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
-        return 0
+        return
     if arguments[0] == "--version":
         print(f"anysense {version('anysense')}")
-        return 0
+        return
     if arguments[0] not in COMMANDS:
         raise unknown_name("command", arguments[0], COMMANDS)
-    module = importlib.import_module(f"anysense.runs.{COMMANDS[arguments[0]][0]}")
+    module = importlib.import_module(f"anysense.runs.commands.{COMMANDS[arguments[0]][0]}")
     cast(Command, module).main(arguments[1:])
-    return 0
 
 
 def _help() -> str:

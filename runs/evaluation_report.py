@@ -8,8 +8,8 @@ from typing import Protocol
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysense.agents.references import OPTIMAL, RANDOM, ZERO
 from anysense.agents.summary import Row
+from anysense.envs.pendulum.references import OPTIMAL, RANDOM, ZERO
 from anysense.runs.figures import Bar, draw_bars
 from anysense.runs.tables import print_table, with_interval
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anysense.runs.progress import say
+from anysense.common.progress import say
 from anysense.runs.run_folder import RunFolder, newest_run
 
 __all__ = ["find_agent", "find_representation", "lineage_of"]

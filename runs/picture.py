@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anysense.agents.optimal import OptimalController
-from anysense.agents.references import StateController
-from anysense.envs.pendulum import MultimodalPendulumEnv
-from anysense.envs.physics import TIME_STEP
+from anysense.envs.pendulum.env import MultimodalPendulumEnv
+from anysense.envs.pendulum.optimal import OptimalController
+from anysense.envs.pendulum.physics import TIME_STEP
+from anysense.envs.pendulum.references import StateController
 from anysense.runs.figures import draw_episode, save_figure
 
 __all__ = ["draw_picture", "record_episode"]

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from anysense.common.machine import describe_machine, describe_versions, peak_memory
 from anysense.runs.files import atomic_write_json, read_json
-from anysense.runs.machine import describe_machine, describe_versions, peak_memory
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "newest_run", "plain"]
 

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from anysense.envs.simulation import DEFAULT_RECEIVERS
+from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset
 

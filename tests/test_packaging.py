@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("agents", "envs", "representations", "runs")
+ROOMS = ("agents", "common", "envs", "representations", "runs")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

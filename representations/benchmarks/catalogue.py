@@ -2,8 +2,8 @@
 
 import importlib
 
+from anysense.common.errors import unknown_name
 from anysense.representations.benchmarks.benchmark import Benchmark
-from anysense.representations.messages import unknown_name
 
 __all__ = ["benchmark", "benchmark_names", "register_benchmark"]
 

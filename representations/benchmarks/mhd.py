@@ -10,8 +10,8 @@ from anysense.representations.benchmarks.benchmark import (
     PublishedTable,
     random_part,
 )
-from anysense.representations.data.mhd import MHD_MODALITIES, load_mhd
 from anysense.representations.data.offline.build import load_mhd_offline
+from anysense.representations.data.readers.mhd import MHD_MODALITIES, load_mhd
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.training.settings import PretrainSettings
 

@@ -11,8 +11,8 @@ from anysense.representations.benchmarks.benchmark import (
     random_part,
 )
 from anysense.representations.data.offline.sentiment import load_mosei_offline
+from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES, load_sentiment
 from anysense.representations.data.samples import Splits
-from anysense.representations.data.sentiment import SENTIMENT_MODALITIES, load_sentiment
 from anysense.representations.training.settings import PretrainSettings
 
 __all__ = ["MOSEI", "MOSEI_OFFLINE", "MOSI"]

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anysense.envs.physics import MAX_SPEED, MAX_TORQUE
-from anysense.envs.simulation import PendulumSettings
-from anysense.envs.vector_pendulum import MultimodalPendulumVectorEnv
+from anysense.common.errors import unknown_name
+from anysense.envs.pendulum.physics import MAX_SPEED, MAX_TORQUE
+from anysense.envs.pendulum.simulation import PendulumSettings
+from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
 from anysense.representations.data.transitions import Transitions
-from anysense.representations.messages import unknown_name
 
 Policy = Literal["coverage", "random", "mixed"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)

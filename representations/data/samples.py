@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anysense.representations.messages import unknown_name
+from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
 
 __all__ = ["Indices", "Recorded", "Samples", "Splits", "checked_indices"]

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anysense.common.errors import unknown_name
 from anysense.representations.data import storage
 from anysense.representations.data.samples import Indices, checked_indices
-from anysense.representations.messages import unknown_name
 
 _DTYPES = {
     "image": torch.uint8,

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from anysense.representations.messages import unknown_name
+from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import Decoder
 from anysense.representations.networks.settings import NetworkSettings

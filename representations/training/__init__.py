@@ -1,6 +1,6 @@
 """Pretraining of representations, with Lightning."""
 
-from anysense.representations.training.evaluation import measure
+from anysense.representations.evaluation.validation import measure
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.pretrain import PretrainResult, pretrain
 from anysense.representations.training.settings import PRESETS, PretrainSettings

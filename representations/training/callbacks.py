@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from anysense.representations.data.samples import Recorded
+from anysense.representations.evaluation.validation import measure
 from anysense.representations.training.checkpoints import MONITORED, write_whole
-from anysense.representations.training.evaluation import measure
 from anysense.representations.training.module import PretrainingModule
 
 TABLE = "metrics.csv"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from anysense.representations.messages import unknown_name
+from anysense.common.errors import unknown_name
 
 Schedule = Literal["constant", "cosine", "plateau"]
 Precision = Literal["auto", "32", "bf16"]

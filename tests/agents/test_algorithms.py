@@ -12,11 +12,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from anysense.agents import noise
-from anysense.agents.algorithms import ALGORITHMS, PRESETS, build_model, make_agent_settings
-from anysense.agents.fast_sac import FastSAC
-from anysense.agents.published import LateActionNetwork, TerminalTimeLimit
-from anysense.agents.randomness import forked_generators
+from anysense.agents.algorithms import noise
+from anysense.agents.algorithms.catalogue import ALGORITHMS, PRESETS, build_model, make_agent_settings
+from anysense.agents.algorithms.fast_sac import FastSAC
+from anysense.agents.algorithms.published import LateActionNetwork, TerminalTimeLimit
+from anysense.common.randomness import forked_generators
 
 LATENT_DIM = 10
 

@@ -6,10 +6,10 @@ import pytest
 
 import anysense.envs
 from anysense.agents.evaluation import MissingLevel, evaluate, every_subset, start_states
-from anysense.agents.references import ZeroController, reference_returns, simulate
 from anysense.agents.results import EpisodeResults, load_results, save_results
 from anysense.agents.summary import Row, summarise
-from anysense.envs.corruption import Corruption
+from anysense.envs.pendulum.references import ZeroController, reference_returns, simulate
+from anysense.envs.sensors.corruption import Corruption
 
 STARTS = start_states(7, seed=11)
 
@@ -76,7 +76,7 @@ def test_sound_alone_renders_nothing(monkeypatch):
     def refuse(*arguments, **settings):
         raise AssertionError("rendered")
 
-    monkeypatch.setattr("anysense.envs.simulation.shared_frame_table", refuse)
+    monkeypatch.setattr("anysense.envs.pendulum.simulation.shared_frame_table", refuse)
     evaluate(ConstantTorque(0.0), ("sound",), STARTS, 3)
     with pytest.raises(AssertionError, match="rendered"):
         evaluate(ConstantTorque(0.0), ("image",), STARTS, 3)

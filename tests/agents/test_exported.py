@@ -6,13 +6,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from anysense.agents import atomic
 from anysense.agents.actor import Actor, ActorSpec
-from anysense.agents.algorithms import ALGORITHMS, build_model, make_agent_settings
+from anysense.agents.algorithms.catalogue import ALGORITHMS, build_model, make_agent_settings
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.latent import LatentVecEnv
-from anysense.agents.randomness import forked_generators
+from anysense.common import files
+from anysense.common.randomness import forked_generators
 from anysense.envs import MultimodalPendulumEnv
 
 SPACE = MultimodalPendulumEnv().observation_space
@@ -167,7 +167,7 @@ def test_a_kill_between_the_two_renames_is_undone(agent, tmp_path, monkeypatch):
     folder = tmp_path / "agent"
     agent.save(folder)
     expected = agent.act(observation())
-    rename = atomic.os.rename
+    rename = files.os.rename
 
     def killed(source, target):
         if target == folder:
@@ -175,7 +175,7 @@ def test_a_kill_between_the_two_renames_is_undone(agent, tmp_path, monkeypatch):
         rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic.os, "rename", killed)
+        patch.setattr(files.os, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
             agent.save(folder)
     assert not folder.exists()

@@ -15,8 +15,8 @@ from torch import nn
 
 from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
 from anysense.envs import MultimodalPendulumEnv
-from anysense.envs.missing import VectorMissingSenses
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
+from anysense.envs.sensors.missing import VectorMissingSenses
 from anysense.representations import Representation, Settings, load_representation, modalities_from_space
 
 OFF_POLICY = {"learning_starts": 8, "buffer_size": 100, "batch_size": 8, "train_freq": 1, "gradient_steps": 2}

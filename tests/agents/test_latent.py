@@ -7,13 +7,13 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3 import SAC
 
-from anysense.agents.fast_sac import FastSAC
+from anysense.agents.algorithms.fast_sac import FastSAC
 from anysense.agents.frozen import FrozenExtractor
 from anysense.agents.latent import EncodeObservation, LatentVecEnv
-from anysense.agents.randomness import forked_generators
+from anysense.common.randomness import forked_generators
 from anysense.envs import ENV_ID
-from anysense.envs.missing import VectorMissingSenses
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
+from anysense.envs.sensors.missing import VectorMissingSenses
 from anysense.representations import load_representation
 
 SETTINGS = {

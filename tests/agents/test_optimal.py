@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anysense.agents import optimal
-from anysense.agents.dynamic_programming import BellmanOperator, StateGrid, solve, torque_candidates
-from anysense.agents.optimal import OptimalController, cache_folder
-from anysense.agents.references import RandomController, ZeroController, reference_returns, simulate
-from anysense.envs.physics import LENGTH, MASS, PHYSICS, advance, reward, wrap_angle
+from anysense.envs.pendulum import optimal
+from anysense.envs.pendulum.dynamic_programming import BellmanOperator, StateGrid, solve, torque_candidates
+from anysense.envs.pendulum.optimal import OptimalController, cache_folder
+from anysense.envs.pendulum.physics import LENGTH, MASS, PHYSICS, advance, reward, wrap_angle
+from anysense.envs.pendulum.references import RandomController, ZeroController, reference_returns, simulate
 
 CORNERS = (np.pi * (np.arange(50) + 0.5) / 25 - np.pi, (np.arange(20) + 0.5) / 10 - 1)
 LATTICE = np.stack(np.meshgrid(*CORNERS, indexing="ij"), axis=-1).reshape(-1, 2)

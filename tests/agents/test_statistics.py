@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysense.agents.statistics import (
+from anysense.common.statistics import (
     Estimate,
     across_seeds,
     bootstrap,
@@ -54,7 +54,7 @@ def test_interval_is_reproducible_and_independent_of_the_size_of_blocks(monkeypa
     first = bootstrap_mean(values, seed=5)
     assert first == bootstrap_mean(values, seed=5)
     assert first != bootstrap_mean(values, seed=6)
-    monkeypatch.setattr("anysense.agents.statistics._BLOCK_ELEMENTS", 20_000)
+    monkeypatch.setattr("anysense.common.statistics._BLOCK_ELEMENTS", 20_000)
     assert first == bootstrap_mean(values, seed=5)
 
 

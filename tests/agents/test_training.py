@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from anysense.agents import training
-from anysense.agents.algorithms import ALGORITHMS
+from anysense.agents.algorithms.catalogue import ALGORITHMS
 from anysense.agents.callbacks import CurvePoint
 from anysense.agents.display import progress_display
 from anysense.agents.environments import TrainingEnvironment, environment_seed

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anysense.envs import acoustics
-from anysense.envs.acoustics import RECEIVERS, hear, receiver_positions, sound_bounds
+from anysense.envs.pendulum import acoustics
+from anysense.envs.pendulum.acoustics import RECEIVERS, hear, receiver_positions, sound_bounds
 
 DEFAULT = ("left_bottom", "right_bottom", "middle_top")
 

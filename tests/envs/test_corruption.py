@@ -20,7 +20,7 @@ from anysense.envs import (
     corrupt_vector,
     parse_corruption,
 )
-from anysense.envs.corruption_models import CorruptionModel
+from anysense.envs.sensors.models import CorruptionModel
 
 
 def episode(env: Any, steps: int, sense: str, seed: int = 0) -> np.ndarray:

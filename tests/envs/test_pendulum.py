@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import anysense.envs
-from anysense.envs import MultimodalPendulumEnv, rendering
-from anysense.envs.physics import advance, reward
-from anysense.envs.raster import rod_frame
+from anysense.envs import MultimodalPendulumEnv
+from anysense.envs.pendulum import rendering
+from anysense.envs.pendulum.physics import advance, reward
+from anysense.envs.pendulum.raster import rod_frame
 
 SENSE_SUBSETS = [("image", "sound"), ("image",), ("sound",)]
 ZERO = np.zeros(1, np.float32)
@@ -121,7 +122,7 @@ class TestObservation:
     )
     @settings(max_examples=60)
     def test_bounds_always_hold(self, theta, omega, physics, torques):
-        env = MultimodalPendulumEnv(physics=physics, receivers=tuple(anysense.envs.acoustics.RECEIVERS))
+        env = MultimodalPendulumEnv(physics=physics, receivers=tuple(anysense.envs.pendulum.acoustics.RECEIVERS))
         assert env.observation_space.contains(env.reset(options={"state": [theta, omega]})[0])
         for torque in torques:
             assert env.observation_space.contains(env.step(np.array([torque], np.float32))[0])

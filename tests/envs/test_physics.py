@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anysense.envs import physics
+from anysense.envs.pendulum import physics
 
 angles = st.floats(-200.0, 200.0)
 speeds = st.floats(-physics.MAX_SPEED, physics.MAX_SPEED)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysense.envs.raster import FrameTable, rod_frame, shared_frame_table
+from anysense.envs.pendulum.raster import FrameTable, rod_frame, shared_frame_table
 
 # theta: pixels set, first and last row, first and last column
 GOLDEN_MASKS = [

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from anysense.envs import CORRUPTIONS, ENV_ID, MissingSenses, VectorMissingSenses, corrupt, corrupt_vector
-from anysense.envs.random_streams import RandomStreams
+from anysense.envs.sensors.random_streams import RandomStreams
 
 LEVELS = {"gaussian_noise": 0.2, "salt_and_pepper": 0.3, "dead_sensor": 0.0, "frozen_sensor": 0.5, "delay": 2}
 PAIRS = {

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anysense.envs.acoustics import hear, receiver_positions, sound_bounds
-from anysense.envs.raster import rod_frame
+from anysense.envs.pendulum.acoustics import hear, receiver_positions, sound_bounds
+from anysense.envs.pendulum.raster import rod_frame
 from anysense.representations import Modality, Representation, build, make_settings, modalities_from_space
 from anysense.representations.networks.catalogue import Networks, register_networks
 from anysense.representations.networks.decoder import Decoder

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anysense.representations.gmc import GMC, GMCSettings
+from anysense.representations.methods.gmc import GMC, GMCSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks import catalogue
 from anysense.representations.networks.catalogue import (

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from anysense.representations.downstream import ClassificationSettings
-from anysense.representations.downstream.classifier import ClassifierSettings, accuracy, fit_classifier
+from anysense.representations.evaluation.classification import ClassificationSettings
+from anysense.representations.evaluation.classifier import ClassifierSettings, accuracy, fit_classifier
 
 QUICK = ClassifierSettings(classifier_epochs=30, classifier_batch_size=32, classifier_learning_rate=1e-2)
 

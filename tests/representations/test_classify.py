@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from anysense.representations.metrics.classify import fit_linear_classifier
+from anysense.representations.evaluation.linear import fit_linear_classifier
 
 
 def overlapping(seed: int = 0, samples: int = 90) -> tuple[torch.Tensor, torch.Tensor]:

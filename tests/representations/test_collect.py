@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from anysense.envs.acoustics import hear, receiver_positions
-from anysense.envs.physics import advance, reward
-from anysense.envs.raster import rod_frame
+from anysense.envs.pendulum.acoustics import hear, receiver_positions
+from anysense.envs.pendulum.physics import advance, reward
+from anysense.envs.pendulum.raster import rod_frame
 from anysense.representations.data import POLICIES, Transitions, collect
 
 SOUND_ONLY = {"senses": ("sound",)}

@@ -22,9 +22,9 @@ from anysense.representations import (
     save_representation,
 )
 from anysense.representations.contract import SupervisedRepresentation
-from anysense.representations.data.mhd import MHD_MODALITIES
-from anysense.representations.data.sentiment import SENTIMENT_MODALITIES
-from anysense.representations.generative import GenerativeRepresentation
+from anysense.representations.data.readers.mhd import MHD_MODALITIES
+from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES
+from anysense.representations.methods.generative import GenerativeRepresentation
 from anysense.representations.registry import benchmarks
 
 Observation = dict[str, Tensor]

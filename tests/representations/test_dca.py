@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist, squareform
 
-from anysense.representations.metrics.dca import (
+from anysense.representations.evaluation.dca import (
     DCAResult,
     Graph,
     dca,

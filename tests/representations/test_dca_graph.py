@@ -11,8 +11,8 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay
 from scipy.spatial.distance import cdist
 
-from anysense.representations.metrics.dca import Graph, cover_sphere, delaunay_graph, random_directions, rays
-from anysense.representations.metrics.dca.kernel import count_first_crossings
+from anysense.representations.evaluation.dca import Graph, cover_sphere, delaunay_graph, random_directions, rays
+from anysense.representations.evaluation.dca.kernel import count_first_crossings
 
 seeds = st.integers(0, 10_000)
 

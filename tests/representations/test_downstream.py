@@ -14,15 +14,10 @@ from torch.nn import functional
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation, Settings, SupervisedRepresentation
 from anysense.representations.data.samples import Samples, Splits
-from anysense.representations.downstream import (
-    ClassificationSettings,
-    draw_missing,
-    encode_samples,
-    evaluate_classification,
-    evaluate_sentiment,
-)
-from anysense.representations.downstream.latents import frozen, predict_samples
-from anysense.representations.metrics.sentiment import sentiment_scores
+from anysense.representations.evaluation.classification import ClassificationSettings, evaluate_classification
+from anysense.representations.evaluation.latents import draw_missing, encode_samples, frozen, predict_samples
+from anysense.representations.evaluation.sentiment import sentiment_scores
+from anysense.representations.evaluation.sentiment_task import evaluate_sentiment
 from anysense.representations.modality import Modality
 from anysense.representations.registry import build, make_settings
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from anysense.representations.metrics.embedding import umap_embedding
+from anysense.representations.evaluation.umap import umap_embedding
 
 
 def two_clusters(seed: int, each: int = 15) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from anysense.representations.gaussian import Gaussian, draw, kl_to_standard, product_of_experts, symmetric_kl
+from anysense.representations.maths.gaussian import Gaussian, draw, kl_to_standard, product_of_experts, symmetric_kl
 
 
 def gaussian(*pairs: tuple[float, float]) -> Gaussian:

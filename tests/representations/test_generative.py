@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations.batch import check_batch
-from anysense.representations.gaussian import LOG_VARIANCE_LIMIT
-from anysense.representations.generative import (
+from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT
+from anysense.representations.methods.generative import (
     GaussianEncoder,
     GenerativeRepresentation,
     GenerativeSettings,

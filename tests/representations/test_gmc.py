@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from anysense.representations import Modality, build, make_settings
-from anysense.representations.gmc import GMC, GMCSettings
-from anysense.representations.losses import alignment, infonce, joints_as_negatives
+from anysense.representations.maths.losses import alignment, infonce, joints_as_negatives
+from anysense.representations.methods.gmc import GMC, GMCSettings
 
 MakeBatch = Callable[..., dict[str, Tensor]]
 SMOKE = make_settings("gmc", "smoke")

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from anysense.representations import Modality, Representation, build, make_settings
-from anysense.representations.gram import GRAM, GRAMSettings
-from anysense.representations.gram_losses import (
+from anysense.representations.evaluation.volume_metrics import mean_pairwise_cosine
+from anysense.representations.maths.gram_losses import (
     Contrast,
     all_pairs,
     hybrid,
@@ -19,9 +19,9 @@ from anysense.representations.gram_losses import (
     pairwise,
     pairwise_signed,
 )
-from anysense.representations.losses import infonce
-from anysense.representations.metrics.volume import mean_pairwise_cosine
-from anysense.representations.volume import cross_volumes, volume
+from anysense.representations.maths.losses import infonce
+from anysense.representations.maths.volume import cross_volumes, volume
+from anysense.representations.methods.gram import GRAM, GRAMSettings
 
 MakeBatch = Callable[..., dict[str, Tensor]]
 VARIANTS = {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anysense.representations.importance import (
+from anysense.representations.maths.importance import (
     dreg_weights,
     iwae,
     iwae_looser,

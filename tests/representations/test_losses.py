@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anysense.representations.losses import alignment, infonce, joints_as_negatives
+from anysense.representations.maths.losses import alignment, infonce, joints_as_negatives
 
 JOINT = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64)
 FIRST = torch.tensor([[0.8, 0.6], [-0.6, 0.8], [-1.0, 0.0]], dtype=torch.float64)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysense.representations.metrics import (
+from anysense.representations.evaluation import (
     fit_kernel_ridge,
     fit_ridge,
     mean_cosine,

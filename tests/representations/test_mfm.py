@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations import Modality, build, make_settings
-from anysense.representations.mfm import MFM, MFMSettings, kept
+from anysense.representations.methods.mfm import MFM, MFMSettings, kept
 from anysense.representations.networks.catalogue import Networks, register_networks
 from anysense.representations.networks.decoder import Decoder, Likelihood
 from anysense.representations.networks.settings import NetworkSettings

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysense.representations.data import mhd_download
-from anysense.representations.data.mhd import MHD_MODALITIES, load_mhd, waveforms
-from anysense.representations.data.mhd_download import MHD_DRIVE_IDS, download_mhd
-from anysense.representations.data.spectrogram import decibels_to_waveforms, mel_decibels
+from anysense.representations.data.readers import mhd_download
+from anysense.representations.data.readers.mhd import MHD_MODALITIES, load_mhd, waveforms
+from anysense.representations.data.readers.mhd_download import MHD_DRIVE_IDS, download_mhd
+from anysense.representations.data.readers.spectrogram import decibels_to_waveforms, mel_decibels
 
 FIELDS = ("label", "image", "trajectory", "sound", "trajectory normalisation", "sound normalisation")
 

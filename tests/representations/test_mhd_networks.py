@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anysense.representations.gmc import GMC
+from anysense.representations.methods.gmc import GMC
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.dense import RowBatchNorm

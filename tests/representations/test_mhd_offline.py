@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anysense.representations.data.cache import cache_folder
-from anysense.representations.data.mhd import MHD_MODALITIES, waveforms
 from anysense.representations.data.offline import build, load_mhd_offline, store
 from anysense.representations.data.offline.digits import draw_digits, handwritten_digits
 from anysense.representations.data.offline.speech import VOICE_FAMILIES, record_digits
 from anysense.representations.data.offline.strokes import FORMS, Writers, write_digits
+from anysense.representations.data.readers.mhd import MHD_MODALITIES, waveforms
 
 
 @pytest.fixture(scope="module")

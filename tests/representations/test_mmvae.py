@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Laplace, Normal
 
-from anysense.representations import Modality, build, make_settings, mmvae
-from anysense.representations.location_scale import LocationScale
-from anysense.representations.mmvae import MMVAE
+from anysense.representations import Modality, build, make_settings
+from anysense.representations.maths.location_scale import LocationScale
+from anysense.representations.methods import mmvae
+from anysense.representations.methods.mmvae import MMVAE
 
 SIZES = {"touch": 3, "smell": 2, "label": 4}
 MIXTURES = ("iwae_looser", "iwae", "dreg_looser")

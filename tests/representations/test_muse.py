@@ -12,9 +12,9 @@ from torch.distributions import Normal, kl_divergence
 
 from anysense.representations import Modality, build, make_settings
 from anysense.representations.batch import check_batch
-from anysense.representations.gaussian import Gaussian, kl_to_standard, product_of_experts, symmetric_kl
-from anysense.representations.muse import MUSE, alma, subset_table
-from anysense.representations.two_level import Noise
+from anysense.representations.maths.gaussian import Gaussian, kl_to_standard, product_of_experts, symmetric_kl
+from anysense.representations.methods.muse import MUSE, alma, subset_table
+from anysense.representations.methods.two_level import Noise
 
 SIZES = {"touch": 3, "smell": 2, "taste": 4}
 

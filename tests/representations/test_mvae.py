@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.representations import Modality, build, make_settings, mvae
-from anysense.representations.gaussian import Gaussian, draw
-from anysense.representations.mvae import MVAE
+from anysense.representations import Modality, build, make_settings
+from anysense.representations.maths.gaussian import Gaussian, draw
+from anysense.representations.methods import mvae
+from anysense.representations.methods.mvae import MVAE
 
 VALUES = {"first": 0.7, "second": -0.3, "third": 1.2}
 EVIDENCE = {

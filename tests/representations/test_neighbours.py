@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysense.representations.metrics import neighbours
-from anysense.representations.metrics.neighbours import neighbour_accuracy, predict_from_neighbours
+from anysense.representations.evaluation import neighbours
+from anysense.representations.evaluation.neighbours import neighbour_accuracy, predict_from_neighbours
 
 
 def random_latents(seed: int, samples: int, features: int = 3) -> torch.Tensor:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from anysense.representations import Modality, build, make_settings
 from anysense.representations.batch import check_batch
-from anysense.representations.nexus import (
+from anysense.representations.methods.nexus import (
     Nexus,
     mean_message,
     optimal_variance_error,
     perceptual_dropout,
 )
-from anysense.representations.two_level import Noise
+from anysense.representations.methods.two_level import Noise
 
 SIZES = {"touch": 3, "sound": 2, "taste": 4}
 ROWS = 40_000

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.envs.simulation import PendulumSettings
+from anysense.envs.pendulum.simulation import PendulumSettings
 from anysense.representations.contract import Representation, modalities_from_space
 from anysense.representations.data import Transitions, collect
 from anysense.representations.files import load_representation
@@ -168,7 +168,7 @@ def test_what_a_method_draws_itself_is_repeated_after_a_restart(data, tmp_path):
 KILLED = """
 import os, signal, sys
 import lightning.pytorch as pl
-from anysense.envs.simulation import PendulumSettings
+from anysense.envs.pendulum.simulation import PendulumSettings
 from anysense.representations.contract import modalities_from_space
 from anysense.representations.data import collect
 from anysense.representations.registry import build, make_settings

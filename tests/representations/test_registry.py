@@ -8,7 +8,7 @@ import torch
 
 from anysense import representations
 from anysense.representations import Modality, Settings, build, make_settings, method_names, presets, settings_class
-from anysense.representations.gmc import GMC, GMCSettings
+from anysense.representations.methods.gmc import GMC, GMCSettings
 from anysense.representations.registry import benchmarks, representation_class
 
 
@@ -20,7 +20,7 @@ def test_every_exported_name_exists() -> None:
 def test_importing_the_room_is_light() -> None:
     code = (
         "import sys, anysense.representations as r; r.method_names();"
-        "heavy = {'anysense.representations.gmc', 'lightning', 'stable_baselines3', 'matplotlib'} & set(sys.modules);"
+        "heavy = {'anysense.representations.methods.gmc', 'lightning', 'stable_baselines3', 'matplotlib'} & set(sys.modules);"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

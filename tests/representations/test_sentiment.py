@@ -15,8 +15,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from anysense.representations.data import sentiment
-from anysense.representations.data.sentiment import (
+from anysense.representations.data.readers import sentiment
+from anysense.representations.data.readers.sentiment import (
     SENTIMENT_MODALITIES,
     download_sentiment,
     edition_note,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from anysense.representations.data.offline.sentiment import load_mosei_offline
-from anysense.representations.data.sentiment import SENTIMENT_MODALITIES
+from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES
 
 
 @pytest.fixture(scope="module")

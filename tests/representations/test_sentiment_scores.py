@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from anysense.representations.metrics.sentiment import SENTIMENT_SCORES, sentiment_scores, weighted_f1
+from anysense.representations.evaluation.sentiment import SENTIMENT_SCORES, sentiment_scores, weighted_f1
 
 TRUTH = torch.tensor([2.0, 1.0, -1.0, -3.0, 0.0, 0.6])
 PREDICTION = torch.tensor([1.6, -0.2, 0.5, -4.0, -0.4, 0.0])

@@ -4,7 +4,7 @@ from collections import Counter
 
 import torch
 
-from anysense.representations.subsets import all_and_single, random_subsets
+from anysense.representations.maths.subsets import all_and_single, random_subsets
 
 PRESENT = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])
 

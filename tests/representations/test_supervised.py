@@ -12,8 +12,8 @@ from torch import Tensor
 
 from anysense.representations import Modality, build, make_settings
 from anysense.representations.contract import SupervisedRepresentation
-from anysense.representations.losses import infonce
-from anysense.representations.supervised import TransformerDropout
+from anysense.representations.maths.losses import infonce
+from anysense.representations.methods.transformer import TransformerDropout
 
 METHODS = ("transformer", "transformer-dropout", "gmc-supervised", "gram-supervised")
 MOSEI = {"text": 300, "audio": 74, "vision": 35}

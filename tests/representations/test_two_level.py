@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from anysense.representations import Modality, build, make_settings
 from anysense.representations.batch import check_batch
-from anysense.representations.two_level import Noise, TwoLevel
+from anysense.representations.methods.two_level import Noise, TwoLevel
 
 METHODS = ("muse", "nexus")
 SIZES = {"touch": 3, "smell": 2, "taste": 4, "label": 5}

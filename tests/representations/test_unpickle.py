@@ -16,8 +16,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anysense.representations.data.torch_file import read_torch
-from anysense.representations.data.unpickle import StoredObject, read_pickle
+from anysense.representations.data.readers.torch_file import read_torch
+from anysense.representations.data.readers.unpickle import StoredObject, read_pickle
 
 ARRAYS = {
     "float32": np.arange(24, dtype=np.float32).reshape(2, 3, 4),

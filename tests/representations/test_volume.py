@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from anysense.representations.volume import cross_determinants, cross_volumes, gram_matrix, signed_sines, volume
+from anysense.representations.maths.volume import cross_determinants, cross_volumes, gram_matrix, signed_sines, volume
 
 
 def directions(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.representations.metrics.volume import (
+from anysense.representations.evaluation.volume_metrics import (
     collinearity,
     matched_volume,
     mean_pairwise_cosine,
@@ -16,7 +16,7 @@ from anysense.representations.metrics.volume import (
     volume_median_rank,
     volume_retrieval_accuracy,
 )
-from anysense.representations.volume import volume
+from anysense.representations.maths.volume import volume
 
 
 def random_latents(*shape: int, seed: int = 0) -> Tensor:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from anysense.representations.metrics.dca import dca
-from anysense.runs import align_job
-from anysense.runs.align import AlignCommand, read
+from anysense.representations.evaluation.dca import dca
 from anysense.runs.cli import main
+from anysense.runs.commands.align import AlignCommand, read
+from anysense.runs.comparisons import align_job
 
 SENSES = ("image", "sound", "trajectory", "label")
 

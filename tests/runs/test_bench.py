@@ -5,20 +5,19 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from anysense.envs.pendulum import MultimodalPendulumEnv
+from anysense.envs.pendulum.env import MultimodalPendulumEnv
 from anysense.representations.contract import modalities_from_space
 from anysense.representations.registry import build, make_settings
-from anysense.runs import bench_env
-from anysense.runs.bench import PARTS
-from anysense.runs.bench_reference import PlainGMC, plain_loss, plain_training
-from anysense.runs.cli import main
+from bench import env as bench_env
+from bench.command import PARTS, main
+from bench.reference import PlainGMC, plain_loss, plain_training
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_writes_figures(part, tmp_path, capsys):
     if part == "env" and importlib.util.find_spec("pygame") is None:
         pytest.skip("Gymnasium's pendulum needs pygame to be drawn")
-    assert main(["bench", part, "--preset", "smoke", "--out", str(tmp_path), "--name", "a"]) == 0
+    assert main([part, "--preset", "smoke", "--out", str(tmp_path), "--name", "a"]) == 0
     assert "figure" in capsys.readouterr().out
     folder = tmp_path / "bench" / part / "a"
     result = json.loads((folder / "results" / "bench.json").read_text())
@@ -29,7 +28,7 @@ def test_each_part_writes_figures(part, tmp_path, capsys):
 
 
 def test_unknown_part(capsys):
-    assert main(["bench", "encod"]) == 2
+    assert main(["encod"]) == 2
     assert (
         "`bench` expected one of 'env', 'encode', 'pretrain', 'train', 'dca', 'mhd', 'mosei', got 'encod'. "
         "Did you mean 'encode'?" in capsys.readouterr().err
@@ -41,7 +40,7 @@ def test_unknown_part(capsys):
     [("--repeats", "0", "`repeats` expected 1 or more"), ("--seconds", "0", "`seconds` expected more than 0")],
 )
 def test_bad_values(option, value, message, tmp_path, capsys):
-    assert main(["bench", "env", option, value, "--out", str(tmp_path)]) == 2
+    assert main(["env", option, value, "--out", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from anysense.representations import losses
-from anysense.representations.data.mhd import MHD_MODALITIES
+from anysense.representations.data.readers.mhd import MHD_MODALITIES
 from anysense.representations.data.samples import Samples
-from anysense.representations.nexus import mean_message, perceptual_dropout
+from anysense.representations.maths import losses
+from anysense.representations.methods.nexus import mean_message, perceptual_dropout
 from anysense.representations.registry import build, make_settings
-from anysense.runs import bench_mhd
-from anysense.runs.bench_mhd_reference import PlainMHD, StoredDigits, plain_loss, plain_training
-from anysense.runs.bench_rows_reference import plain_dreg, plain_mean_message
 from anysense.runs.cli import main
+from bench import mhd as bench_mhd
+from bench.mhd_reference import PlainMHD, StoredDigits, plain_loss, plain_training
+from bench.rows_reference import plain_dreg, plain_mean_message
 
 
 def digits(count: int) -> Samples:

@@ -12,9 +12,9 @@ from anysense.representations.files import load_representation
 from anysense.representations.modality import Modality
 from anysense.representations.training import PretrainSettings
 from anysense.representations.training.module import PretrainingModule
-from anysense.runs import classify_job
-from anysense.runs.classify import ClassifyCommand, methods_of, read
 from anysense.runs.cli import main
+from anysense.runs.commands.classify import ClassifyCommand, methods_of, read
+from anysense.runs.comparisons import classify_job
 
 SENSES = {name: Modality(name, (4,), "float32", -4.0, 5.0) for name in ("left", "right")}
 

@@ -9,13 +9,13 @@ import pytest
 from matplotlib.image import imread
 from scipy.stats import t
 
+from anysense.common.machine import describe_machine
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.benchmarks.benchmark import PublishedTable
 from anysense.representations.modality import Modality
-from anysense.runs.classify_figures import draw_robustness, draw_subsets
-from anysense.runs.classify_report import print_report, write_report
-from anysense.runs.classify_scores import CLASSIFICATION, SENTIMENT, Cell, Score, over_seeds
-from anysense.runs.machine import describe_machine
+from anysense.runs.comparisons.classify_figures import draw_robustness, draw_subsets
+from anysense.runs.comparisons.classify_report import print_report, write_report
+from anysense.runs.comparisons.classify_scores import CLASSIFICATION, SENTIMENT, Cell, Score, over_seeds
 from anysense.runs.run_folder import RunFolder
 
 MODALITIES = {name: Modality(name, (2,), "float32") for name in ("left", "right")}

@@ -5,14 +5,14 @@ import pytest
 from matplotlib.image import imread
 
 from anysense.agents.results import load_results
-from anysense.agents.statistics import Estimate
 from anysense.agents.summary import Row
+from anysense.common.machine import describe_machine
+from anysense.common.statistics import Estimate
 from anysense.representations.registry import method_names
-from anysense.runs import compare_job
 from anysense.runs.cli import main
-from anysense.runs.compare import CompareCommand, read
-from anysense.runs.compare_report import Compared, write_comparison
-from anysense.runs.machine import describe_machine
+from anysense.runs.commands.compare import CompareCommand, read
+from anysense.runs.comparisons import compare_job
+from anysense.runs.comparisons.compare_report import Compared, write_comparison
 from anysense.runs.run_folder import RunFolder
 
 TINY = ["--methods", "gmc,muse", "--samples", "200", "--steps", "300", "--episodes", "2", "--jobs", "1"]

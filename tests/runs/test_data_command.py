@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from anysense.runs import data
 from anysense.runs.cli import main
-from anysense.runs.data_show import wav_bytes
+from anysense.runs.commands import data
+from anysense.runs.commands.data_show import wav_bytes
 
 
 def write_mhd(folder, count=20):

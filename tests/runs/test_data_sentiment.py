@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from anysense.runs.data import main
+from anysense.runs.commands.data import main
 
 
 @pytest.fixture

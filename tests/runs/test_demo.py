@@ -27,7 +27,7 @@ def test_the_whole_way(tmp_path, capsys):
 
 
 def test_a_demo_that_was_cut_goes_on(tmp_path, monkeypatch, capsys):
-    from anysense.runs import demo as module
+    from anysense.runs.commands import demo as module
 
     def killed(*args):
         raise KeyboardInterrupt

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from anysense.agents import atomic
+from anysense.common import files as atomic
 from anysense.runs import files
 
 

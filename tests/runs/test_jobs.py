@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from anysense.runs import jobs
+from anysense.runs.comparisons import jobs
+from anysense.runs.comparisons.jobs import Job, run_jobs, usual_jobs
 from anysense.runs.files import atomic_write_text
-from anysense.runs.jobs import Job, run_jobs, usual_jobs
 
 WORK = """
 import os, signal, sys

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from anysense.runs.measure import Figure, alternate, ratio, speed
 from anysense.runs.tables import markdown_table, print_table, with_interval
+from bench.measure import Figure, alternate, ratio, speed
 
 
 def test_sides_take_turns():

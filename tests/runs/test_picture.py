@@ -1,7 +1,7 @@
 import numpy as np
 from matplotlib.image import imread
 
-from anysense.agents.references import ZeroController
+from anysense.envs.pendulum.references import ZeroController
 from anysense.runs.picture import draw_picture, record_episode
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from anysense.representations.files import load_representation
 from anysense.runs.cli import main
-from anysense.runs.pretrain import PretrainCommand, read
+from anysense.runs.commands.pretrain import PretrainCommand, read
 
 TINY = ["--preset", "smoke", "--samples", "200"]
 

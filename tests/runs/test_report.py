@@ -7,7 +7,7 @@ import pytest
 
 from anysense.agents.results import load_results, save_results
 from anysense.runs.cli import main
-from anysense.runs.report import BEGIN, END, replace_block
+from anysense.runs.commands.report import BEGIN, END, replace_block
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from anysense.agents import training
 from anysense.agents.exported import Agent
 from anysense.runs.cli import main
-from anysense.runs.train import TrainCommand, read
+from anysense.runs.commands.train import TrainCommand, read
 from anysense.runs.worlds import World, WorldChanges, world_of
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from anysense.representations.data.cache import cache_folder
-from anysense.representations.data.mhd import MHD_MODALITIES
 from anysense.representations.data.offline import store
 from anysense.representations.data.offline.digits import draw_digits, handwritten_digits
 from anysense.representations.data.offline.speech import VOICE_FAMILIES, record_digits, spectrograms
 from anysense.representations.data.offline.strokes import Writers, write_digits
+from anysense.representations.data.readers.mhd import MHD_MODALITIES
 from anysense.representations.data.samples import Samples
 
 __all__ = ["Progress", "load_mhd_offline"]

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES, STEPS
 from anysense.representations.data.samples import Samples, Splits
-from anysense.representations.data.sentiment import SENTIMENT_MODALITIES, STEPS
 
 __all__ = ["Progress", "load_mosei_offline"]
 

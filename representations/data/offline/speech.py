@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anysense.representations.data.offline import espeak_worker
-from anysense.representations.data.spectrogram import FRAMES, MEL_BANDS, SAMPLE_RATE, SAMPLES, mel_decibels
+from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, SAMPLE_RATE, SAMPLES, mel_decibels
 
 __all__ = ["ACCENTS", "VOICE_FAMILIES", "record_digits", "spectrograms"]
 

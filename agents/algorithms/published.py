@@ -1,0 +1,166 @@
+"""The published pendulum controller of GMC: DDPG with its networks, exploration rule and, on request, its quirks.
+
+Follows the description of the reference implementation of Poklukar et al. (ICML 2022, arXiv 2202.03390). What stays as
+in Stable-Baselines3: replay is sampled with replacement and the loss of the critic is computed in float32.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import DDPG
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.policies import ContinuousCritic
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.td3.policies import Actor, TD3Policy
+from torch import Tensor, nn
+
+from anysense.agents.algorithms.noise import OrnsteinUhlenbeckNoise
+
+__all__ = ["LateActionNetwork", "PublishedDDPG", "PublishedPolicy", "TerminalTimeLimit"]
+
+
+class LateActionNetwork(nn.Module):
+    """Value network in which the action enters at the second layer.
+
+    Args:
+        features_dim: Length of the features.
+        action_dim: Length of the action.
+        widths: Widths of the first layer and of all others.
+    """
+
+    def __init__(self, features_dim: int, action_dim: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = [features_dim, action_dim]
+        self.first = nn.Sequential(nn.Linear(features_dim, widths[0]), nn.ReLU())
+        inputs = (widths[0] + action_dim, *widths[1:])
+        layers = [nn.Sequential(nn.Linear(*pair), nn.ReLU()) for pair in zip(inputs, widths[1:], strict=False)]
+        self.rest = nn.Sequential(*layers, nn.Linear(inputs[-1], 1))
+
+    def forward(self, features_and_action: Tensor) -> Tensor:
+        """Values (B, 1) of features and action side by side, (B, features_dim + action_dim)."""
+        features, action = torch.split(features_and_action, self.sizes, dim=1)
+        value: Tensor = self.rest(torch.cat([self.first(features), action], dim=1))
+        return value
+
+
+class PublishedPolicy(TD3Policy):
+    """Actor and critic of the published controller: Xavier-uniform weights, late action.
+
+    Args:
+        *args: As for `TD3Policy`.
+        action_scaling: Whether the output of the actor, in [-1, 1], is scaled to the torque limits. As published it is
+            not: it is the torque itself.
+        **kwargs: As for `TD3Policy`.
+    """
+
+    def __init__(self, *args: Any, action_scaling: bool = True, **kwargs: Any) -> None:
+        self.action_scaling = action_scaling
+        super().__init__(*args, **kwargs)
+
+    def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Actor:
+        """Actor with Xavier-uniform weights."""
+        actor = super().make_actor(features_extractor)
+        actor.mu.apply(_xavier)
+        return actor
+
+    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
+        """Critic with Xavier-uniform weights in which the action enters late."""
+        critic = super().make_critic(features_extractor)
+        widths: Any = self.critic_kwargs["net_arch"]
+        action_dim = int(np.prod(self.action_space.shape or (1,)))
+        for index in range(len(critic.q_networks)):
+            network = LateActionNetwork(critic.features_extractor.features_dim, action_dim, tuple(widths))
+            network.apply(_xavier)
+            setattr(critic, f"qf{index}", network)
+            critic.q_networks[index] = network
+        return critic.to(self.device)
+
+    def scale_action(self, action: NDArray[Any]) -> NDArray[Any]:
+        """Torques to outputs of the actor."""
+        return super().scale_action(action) if self.action_scaling else action
+
+    def unscale_action(self, scaled_action: NDArray[Any]) -> NDArray[Any]:
+        """Outputs of the actor to torques."""
+        return super().unscale_action(scaled_action) if self.action_scaling else scaled_action
+
+
+class PublishedDDPG(DDPG):
+    """DDPG with the exploration rule and the two learning rates of the published controller.
+
+    Noise is added to the torque, in N m. As published (`action_doubling`) the policy output counts twice while
+    exploring: ``clip(a + clip(a + noise))``; otherwise once: ``clip(a + noise)``.
+
+    Args:
+        policy: Ignored; the policy is always `PublishedPolicy`.
+        env: Environment.
+        critic_learning_rate: Learning rate of the critic; `learning_rate` is that of the actor.
+        action_scaling: See `PublishedPolicy`.
+        action_doubling: Whether to explore by the published rule.
+        policy_kwargs: As for `DDPG`.
+        **kwargs: As for `DDPG`.
+    """
+
+    def __init__(
+        self,
+        policy: str | type[TD3Policy],
+        env: VecEnv,
+        *,
+        critic_learning_rate: float = 1e-3,
+        action_scaling: bool = True,
+        action_doubling: bool = False,
+        policy_kwargs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.critic_learning_rate = critic_learning_rate
+        self.action_doubling = action_doubling
+        arguments = {**(policy_kwargs or {}), "action_scaling": action_scaling}
+        super().__init__(PublishedPolicy, env, policy_kwargs=arguments, **kwargs)
+
+    def _update_learning_rate(self, optimizers: list[torch.optim.Optimizer] | torch.optim.Optimizer) -> None:
+        super()._update_learning_rate(optimizers)
+        for group in self.critic.optimizer.param_groups:
+            group["lr"] = self.critic_learning_rate
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        if self.num_timesteps < learning_starts:
+            torque = np.array([self.action_space.sample() for _ in range(n_envs)])
+        else:
+            torque = self._explore(action_noise)
+        return torque, self.policy.scale_action(torque)
+
+    def _explore(self, action_noise: ActionNoise | None) -> NDArray[Any]:
+        assert self._last_obs is not None
+        torque, _ = self.predict(self._last_obs, deterministic=True)
+        if action_noise is None:
+            return torque
+        if isinstance(action_noise, OrnsteinUhlenbeckNoise):
+            action_noise.frame = self.num_timesteps
+        space: Any = self.action_space
+        low, high = space.low, space.high
+        noisy: NDArray[Any] = np.clip(torque + action_noise(), low, high)
+        return np.clip(torque + noisy, low, high) if self.action_doubling else noisy
+
+
+class TerminalTimeLimit(VecEnvWrapper):
+    """Hides that an episode was cut off by the time limit: the agent takes it for a real end, as published."""
+
+    def reset(self) -> VecEnvObs:
+        """First observations."""
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """What the environment returns, without its mark of truncation."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        infos = [{key: value for key, value in info.items() if key != "TimeLimit.truncated"} for info in infos]
+        return observations, rewards, dones, infos
+
+
+def _xavier(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)

@@ -1,0 +1,78 @@
+"""`anysense bench dca`: time and memory of Delaunay Component Analysis.
+
+All points come from one normal cloud, half of them as reference: the slowest case, since few
+candidates can be left out.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from anysense.common.machine import peak_memory
+from anysense.representations.evaluation.dca import dca
+from bench.measure import Figure, alternate
+
+__all__ = ["bench_dca", "extra_memory"]
+
+_DIM, _RAYS = 64, 10_000
+# For two processor cores, at that many features and rays: by number of points, seconds and bytes.
+_MOST_SECONDS = {1000: 5.0, 4000: 120.0}
+_MOST_MEMORY = {1000: 1e9}
+
+
+def bench_dca(repeats: int, seconds: float, seed: int, points: Sequence[int], dim: int, rays: int) -> list[Figure]:
+    """Measure the seconds of one analysis, and the memory that it adds to a new process, for each number of points."""
+    promised = (dim, rays) == (_DIM, _RAYS)
+    rates = alternate({str(count): _analysing(count, dim, rays, seed) for count in points}, repeats, seconds)
+    figures = []
+    for count in points:
+        times = [1 / rate for rate in rates[str(count)]]
+        most = _MOST_SECONDS.get(count) if promised else None
+        figures.append(Figure(f"{count} points: time", "s", times, most, at_least=False))
+    for count in points:
+        most = _MOST_MEMORY.get(count) if promised else None
+        memory = float(_measured_apart(count, dim, rays, seed))
+        figures.append(Figure(f"{count} points: extra memory", "bytes", [memory], most, at_least=False))
+    return figures
+
+
+def extra_memory(points: int, dim: int, rays: int, seed: int) -> int:
+    """Bytes by which one analysis raises the peak of this process; for a new process, where that peak is young."""
+    before = _peak()
+    _analysing(points, dim, rays, seed)()
+    return _peak() - before
+
+
+def _analysing(points: int, dim: int, rays: int, seed: int) -> Callable[[], int]:
+    cloud = np.random.default_rng(seed).normal(size=(points, dim)).astype(np.float32)
+    reference, evaluation = np.array_split(cloud, 2)
+
+    def work() -> int:
+        dca(reference, evaluation, n_rays=rays)
+        return 1
+
+    return work
+
+
+def _measured_apart(points: int, dim: int, rays: int, seed: int) -> int:
+    code = f"from bench.dca import extra_memory as e; print(e({points}, {dim}, {rays}, {seed}))"
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout)
+
+
+def _peak() -> int:
+    """Largest resident memory so far; where there is /proc, without what a process inherits from its parent."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return peak_memory()

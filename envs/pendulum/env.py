@@ -1,0 +1,199 @@
+"""The multimodal pendulum as a Gymnasium environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from anysense.envs.pendulum.physics import FloatArray, Physics
+from anysense.envs.pendulum.rendering import Renderer
+from anysense.envs.pendulum.simulation import (
+    ALL_ROWS,
+    DEFAULT_RECEIVERS,
+    SENSES,
+    Action,
+    Observation,
+    PendulumSettings,
+    Simulation,
+)
+from anysense.envs.validation import check_actions, check_options, check_render_mode, check_states
+
+
+class MultimodalPendulumEnv(gym.Env[Observation, Action]):
+    """A pendulum that is seen and heard.
+
+    A rod turns around one end, driven by a torque that is too weak to lift it at once; it has to be swung up and held
+    upright. The agent gets no state: it sees pictures of the rod, and hears a tone of 440 Hz that the tip emits, as
+    fixed receivers hear it, shifted by the Doppler effect and weaker with distance. Either sense is enough to act.
+
+    Dynamics and reward are those of Gymnasium's ``Pendulum-v1``; sound and picture follow the multimodal pendulum of
+    Silva et al., "Playing Games in the Dark: An Approach for Cross-Modality Transfer in Reinforcement Learning"
+    (AAMAS 2020), and Poklukar et al., "Geometric Multimodal Contrastive Representation Learning" (ICML 2022).
+
+    ## Action
+
+    | entry | meaning | range | unit |
+    |---|---|---|---|
+    | 0 | torque, positive counter-clockwise; clipped to the range | -2 to 2 | N m |
+
+    ``Box(-2, 2, (1,), float32)``, one action for 0.05 s. A NaN is refused with a ValueError.
+
+    ## Observation
+
+    A dictionary of the chosen senses, each with the last ``frame_stack`` frames, oldest first. After a reset all frames
+    are copies of the first one. The arrays are new at each step.
+
+    | key | type and shape | content | range |
+    |---|---|---|---|
+    | ``"image"`` | uint8 (stack, 60, 60) | share of each pixel that the rod covers, row 0 on top | 0 to 255 |
+    | ``"sound"`` | float32 (stack, receivers, 2) | [..., 0]: frequency in Hz | 314.29 to 733.33 |
+    | | | [..., 1]: amplitude, 1 / squared distance in m^2 | 0.0592 to 0.6945, see below |
+
+    A pixel is 0.044 m wide; the picture shows 1.32 m around the pivot, the rod is 1 m long and 0.2 m wide. It is looked
+    up in a table of 8192 angles: at most 3 grey levels from the exact picture. The sound is exact.
+
+    | receivers | height, left of the pivot in m | amplitude |
+    |---|---|---|
+    | ``left_bottom``, ``left_top``, ``right_top``, ``right_bottom`` | ±2.2, ±2.2 | 0.0592 to 0.2244 |
+    | ``left_middle``, ``right_middle`` | 0, ±2.2 | 0.0976 to 0.6945 |
+    | ``middle_top``, ``middle_bottom`` | ±2.2, 0 | 0.0976 to 0.6945 |
+
+    The space holds the exact range of each receiver, rounded outwards to float32. The frequency is
+    440 * 20 / (20 - v) with the speed v of the tip towards the receiver in m/s (speed of sound 20 m/s).
+
+    ## State
+
+    ``info["state"]`` is a float64 copy of [theta, omega]: the angle in rad, 0 upright, positive counter-clockwise (to
+    the left), not wrapped; the angular speed in rad/s, within ±8.
+
+    ## Reward
+
+    -(theta^2 + 0.1 omega^2 + 0.001 torque^2) with the state before the step and theta wrapped to [-pi, pi): from
+    -16.2736044 (hanging, at full speed and torque) to 0 (upright and still).
+
+    ## Start and end
+
+    theta ~ U(-pi, pi), omega ~ U(-1, 1); ``reset(options={"state": [theta, omega]})`` starts from a given state.
+    An episode never terminates; the registered environment truncates it after 300 steps.
+
+    ## Arguments
+
+    Args:
+        senses: Which senses the observation has: ``("image", "sound")`` or one of them.
+        receivers: Names of the receivers, in the order of the sound array.
+        frame_stack: Number of frames in an observation, at least 1. The speed shows in the picture only from 2 on.
+        physics: ``"gymnasium"`` moves the rod with the clipped speed; ``"gym-0.19"``, as published, clips after moving.
+        antialias: Smooth pictures (True) or, as published, a mask of 0 and 255: pixels whose centre the rod covers.
+        initial_steps: Torque-free steps after each random start, before the first observation; a pair (low, high)
+            draws low, ..., high - 1 anew at each reset. Published: 1.
+        render_mode: ``"rgb_array"``: ``render`` returns a picture for people, with rod and receivers. ``"human"``: a
+            window, which needs ``pip install "anysense[window]"``.
+
+    Raises:
+        ValueError: An argument has a wrong value; the message names it.
+        TypeError: ``senses`` or ``receivers`` is not a sequence of strings.
+
+    ## Example
+
+    >>> import gymnasium, anysense.envs
+    >>> env = gymnasium.make("anysense/MultimodalPendulum-v0", senses=("image", "sound"))
+    >>> observation, info = env.reset(seed=1)
+    >>> observation["image"].shape, observation["sound"].shape
+    ((2, 60, 60), (2, 3, 2))
+    >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
+
+    ## Version history
+
+    * v0: first version.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 20}  # noqa: RUF012 (as the base class)
+
+    def __init__(
+        self,
+        senses: Sequence[str] = SENSES,
+        receivers: Sequence[str] = DEFAULT_RECEIVERS,
+        frame_stack: int = 2,
+        physics: Physics = "gymnasium",
+        antialias: bool = True,
+        initial_steps: int | Sequence[int] = 0,
+        render_mode: str | None = None,
+    ) -> None:
+        self.settings = PendulumSettings(senses, receivers, frame_stack, physics, antialias, initial_steps)
+        self.observation_space = self.settings.observation_space()
+        self.action_space = self.settings.action_space()
+        self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
+        self._simulation = Simulation(self.settings, 1)
+        self._renderer = Renderer(self.settings.receivers)
+        self._started = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start a new episode.
+
+        Args:
+            seed: Seed of the environment's random generator; None goes on with the present one.
+            options: ``{"state": [theta, omega]}`` starts exactly there (no random draw, no initial steps).
+
+        Returns:
+            The first observation and ``{"state": array([theta, omega])}``.
+
+        Raises:
+            ValueError: An option is unknown, or the state has another shape, is not finite or is faster than 8 rad/s.
+        """
+        super().reset(seed=seed)
+        check_options(options, ("state",))
+        if options and options.get("state") is not None:
+            state, initial_steps = check_states(options["state"], (2,)), 0
+        else:
+            state, initial_steps = self.settings.draw_start(self.np_random)
+        self._simulation.restart(ALL_ROWS, state[None], np.array([initial_steps]))
+        self._started = True
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(), self._info()
+
+    def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Apply a torque for 0.05 s.
+
+        Args:
+            action: Torque in N m, shape (1,), clipped to [-2, 2].
+
+        Returns:
+            Observation, reward, terminated (always False), truncated (always False: the time limit is a wrapper) and
+            ``{"state": array([theta, omega])}``.
+
+        Raises:
+            ValueError: The action has another shape or is NaN.
+            RuntimeError: The environment was never reset.
+        """
+        if not self._started:
+            raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
+        rewards = self._simulation.step(check_actions(action, (1,)))
+        if self.render_mode == "human":
+            self.render()
+        return self._observe(), float(rewards[0]), False, False, self._info()
+
+    def render(self) -> npt.NDArray[np.uint8] | None:
+        """Return a picture for people, uint8 (480, 480, 3), or show it in a window in mode ``"human"``.
+
+        Raises:
+            ImportError: Mode ``"human"`` without pygame.
+        """
+        if self.render_mode is None:
+            gym.logger.warn('`render` was called without a render mode; pass `render_mode="rgb_array"` to `make`.')
+            return None
+        return self._renderer.render(self._simulation.states()[0], self.render_mode, self.metadata["render_fps"])
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._renderer.close()
+
+    def _observe(self) -> Observation:
+        return {sense: batch[0] for sense, batch in self._simulation.observe().items()}
+
+    def _info(self) -> dict[str, FloatArray]:
+        return {"state": self._simulation.states()[0]}

@@ -1,0 +1,1 @@
+"""Missing and corrupted modalities."""

@@ -1,0 +1,315 @@
+"""What a sensor delivers instead of the true observation: one batched model, driven by a single and a vector wrapper.
+
+A :class:`SensorModel` holds the maths once, for arrays with a leading batch axis. :class:`SensorWrapper` drives it
+with a batch of one, :class:`VectorSensorWrapper` with a row per sub-environment, in each autoreset mode. Random
+numbers come from one stream per sub-environment, seeded as Gymnasium seeds sub-environments (``seed + index``), so row
+``i`` of a vector environment reset with ``seed`` is changed exactly like a single environment reset with ``seed + i``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import AutoresetMode, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, final_observation
+from anysense.envs.sensors.random_streams import RandomStreams
+from anysense.envs.validation import check_choice, check_reset_mask
+
+PRESENT = "present"
+
+Observation = dict[str, NDArray[Any]]
+Rows = NDArray[np.intp]
+SingleEnvironment = gymnasium.Env[Any, Any]
+
+
+def present_senses(observation_space: spaces.Space[Any]) -> tuple[str, ...]:
+    """Returns the senses of a ``Dict`` space in the order of the entry ``present``: sorted, without ``present``.
+
+    Raises:
+        TypeError: If the space is no ``Dict`` space.
+    """
+    if not isinstance(observation_space, spaces.Dict):
+        raise TypeError(f"`observation_space` must be a `gymnasium.spaces.Dict` of senses, got {observation_space}.")
+    return tuple(sorted(name for name in observation_space.spaces if name != PRESENT))
+
+
+def sense_box(observation_space: spaces.Space[Any], sense: str) -> spaces.Box:
+    """Returns the space of one sense.
+
+    Raises:
+        TypeError: If the observation space is no ``Dict`` or the sense no ``Box``.
+        ValueError: If there is no such sense; names those that exist.
+    """
+    senses = present_senses(observation_space)
+    check_choice("sense", sense, senses)
+    box = observation_space[sense]  # type: ignore[index]
+    if not isinstance(box, spaces.Box):
+        raise TypeError(f"The space of sense {sense!r} must be a `gymnasium.spaces.Box`, got {box}.")
+    return box
+
+
+def with_zero(box: spaces.Box) -> spaces.Box:
+    """Returns the box widened so far that an array of zeros lies inside; the same box where it already does."""
+    if np.all(box.low <= 0) and np.all(box.high >= 0):
+        return box
+    zero = box.dtype.type(0)
+    return spaces.Box(np.minimum(box.low, zero), np.maximum(box.high, zero), dtype=box.dtype.type)
+
+
+class SensorModel(ABC):
+    """Changes batches of observations; remembers what it must per sub-environment.
+
+    Attributes:
+        observation_space: ``Dict`` space of one changed observation.
+        reads: Names of the observation entries that the model needs. Its answers hold the entries that it changes or
+            adds.
+        streams: The random streams, one per sub-environment.
+        memory: Arrays with a leading axis over the sub-environments, all that :meth:`step` depends on.
+    """
+
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, reads: tuple[str, ...]) -> None:
+        """Sets up a model for ``len(streams)`` sub-environments that changes nothing of the space yet."""
+        self.observation_space = observation_space
+        self.reads = reads
+        self.streams = streams
+        self.memory: Observation = {}
+
+    @abstractmethod
+    def begin(self, batch: Observation, rows: Rows) -> Observation:
+        """Changes the first observations of episodes.
+
+        Args:
+            batch: The entries named in ``reads``, arrays ``(len(rows), ...)``; never written to.
+            rows: The sub-environments that the batch comes from, ascending.
+
+        Returns:
+            The changed and added entries, arrays ``(len(rows), ...)``.
+        """
+
+    @abstractmethod
+    def step(self, batch: Observation, rows: Rows) -> Observation:
+        """Changes observations that follow others in their episodes; arguments and answer as in :meth:`begin`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns streams and memory as a dictionary of fresh arrays."""
+        memory = {name: array.copy() for name, array in self.memory.items()}
+        return {"streams": self.streams.state(), "memory": memory}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores what :meth:`state_dict` returned.
+
+        Raises:
+            ValueError: If the state is of another kind of model or another number of sub-environments.
+        """
+        memory = state["memory"]
+        expected = {name: array.shape for name, array in self.memory.items()}
+        got = {name: np.shape(array) for name, array in memory.items()}
+        if expected != got:
+            raise ValueError(
+                f"`state` has memory of shapes {got}, expected {expected}: it was saved by another wrapper."
+            )
+        self.streams.load_state(state["streams"])
+        for name, array in self.memory.items():
+            array[...] = memory[name]
+
+
+ModelFactory = Callable[[spaces.Dict, RandomStreams], SensorModel]
+
+
+class SensorWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Applies a sensor model to a single environment with a ``Dict`` observation space."""
+
+    def __init__(self, env: SingleEnvironment, factory: ModelFactory, **arguments: Any) -> None:
+        """Wraps ``env``.
+
+        Args:
+            env: The environment.
+            factory: Makes the model from the observation space and one random stream.
+            **arguments: The arguments of the subclass, recorded for ``env.spec``.
+        """
+        RecordConstructorArgs.__init__(self, **arguments)
+        super().__init__(env)
+        self._model = factory(_dict_space(env.observation_space), RandomStreams(1, _sensor_depth(env)))
+        self.observation_space = self._model.observation_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Resets the environment and starts an episode of the sensor; a seed also restarts its random stream."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._model.streams.seed(_ONLY_ROW, seed)
+        return self._deliver(observation, self._model.begin), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Steps the environment and changes the observation."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self._deliver(observation, self._model.step), reward, terminated, truncated, info
+
+    def _deliver(self, observation: Observation, change: Callable[[Observation, Rows], Observation]) -> Observation:
+        batch = {name: np.asarray(observation[name])[None] for name in self._model.reads}
+        changed = change(batch, _ONLY_ROW)
+        return {**observation, **{name: array[0] for name, array in changed.items()}}
+
+
+class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
+    """Applies a sensor model to a vector environment with a ``Dict`` observation space, in any autoreset mode.
+
+    ``info["final_obs"]`` of SAME_STEP is changed too and is always handed on as an object array with one observation
+    per sub-environment. A reset with a partial ``reset_mask`` returns the other rows as they were returned last.
+    """
+
+    def __init__(self, env: VectorEnvironment, factory: ModelFactory) -> None:
+        """Wraps ``env``; ``factory`` makes the model from the single observation space and one stream per row."""
+        super().__init__(env)
+        self._mode = autoreset_mode(env)
+        streams = RandomStreams(env.num_envs, _sensor_depth(env))
+        self._model = factory(_dict_space(env.single_observation_space), streams)
+        self.single_observation_space = self._model.observation_space
+        self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+        self._rows = np.arange(env.num_envs)
+        self._done = np.zeros(env.num_envs, np.bool_)
+        self._delivered: Observation = {}
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Resets all sub-environments or those of ``options["reset_mask"]``; a seed restarts their random streams.
+
+        Raises:
+            TypeError: If the mask is not a numpy array of bool.
+            ValueError: If the mask has a wrong shape, marks none, or leaves out environments at the first reset.
+        """
+        mask = check_reset_mask((options or {}).get("reset_mask"), self.num_envs)
+        partial = not mask.all()
+        if partial and not self._delivered:
+            raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
+        observation, info = self.env.reset(seed=seed, options=options)
+        rows = np.flatnonzero(mask)
+        self._model.streams.seed(rows, seed)
+        changed = self._model.begin(_take(self._read(observation), rows), rows)
+        if partial:
+            changed = _put({name: array.copy() for name, array in self._delivered.items()}, rows, changed)
+        self._done[rows] = False
+        return self._hand_over(observation, changed), info
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Steps all sub-environments and changes their observations."""
+        observation, rewards, terminations, truncations, info = self.env.step(actions)
+        done = np.logical_or(terminations, truncations)
+        batch = self._read(observation)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            changed = self._step_next(batch)
+        elif self._mode is AutoresetMode.SAME_STEP and done.any():
+            changed, info = self._step_same(batch, info, np.flatnonzero(done))
+        else:
+            changed = self._model.step(batch, self._rows)
+        self._done = done
+        return self._hand_over(observation, changed), rewards, terminations, truncations, info
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that an exact continuation needs: this wrapper's and the environment's own ``state_dict()``.
+
+        Raises:
+            TypeError: If the wrapped environment has no ``state_dict``.
+        """
+        inner = inner_state_method(self.env, "state_dict")()
+        delivered = {name: array.copy() for name, array in self._delivered.items()}
+        return {"env": inner, "model": self._model.state_dict(), "done": self._done.copy(), "delivered": delivered}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Any:
+        """Restores what :meth:`state_dict` returned.
+
+        Returns:
+            The present observations as they were returned last, where the wrapped environment's method returns its own;
+            else ``None``.
+
+        Raises:
+            TypeError: If the wrapped environment has no ``load_state_dict``.
+            ValueError: If the state is of another wrapper or another number of sub-environments.
+        """
+        load_inner = inner_state_method(self.env, "load_state_dict")
+        self._model.load_state_dict(state["model"])
+        observation = load_inner(state["env"])
+        self._done = np.array(state["done"], np.bool_)
+        self._delivered = {name: np.array(array) for name, array in state["delivered"].items()}
+        if observation is None:
+            return None
+        return {**observation, **{name: array.copy() for name, array in self._delivered.items()}}
+
+    def _read(self, observation: Observation) -> Observation:
+        return {name: np.asarray(observation[name]) for name in self._model.reads}
+
+    def _step_next(self, batch: Observation) -> Observation:
+        """NEXT_STEP: rows whose episode ended in the last step have just been reset instead of stepped."""
+        starts, goes_on = np.flatnonzero(self._done), np.flatnonzero(~self._done)
+        if not starts.size:
+            return self._model.step(batch, self._rows)
+        if not goes_on.size:
+            return self._model.begin(batch, self._rows)
+        stepped = self._model.step(_take(batch, goes_on), goes_on)
+        merged = {name: np.empty((self.num_envs, *array.shape[1:]), array.dtype) for name, array in stepped.items()}
+        _put(merged, goes_on, stepped)
+        return _put(merged, starts, self._model.begin(_take(batch, starts), starts))
+
+    def _step_same(self, batch: Observation, info: dict[str, Any], ended: Rows) -> tuple[Observation, dict[str, Any]]:
+        """SAME_STEP: ended rows deliver their last observation in the info and begin an episode in the batch."""
+        last = {int(row): final_observation(info, int(row)) for row in ended}
+        stepped = {name: array.copy() for name, array in batch.items()}
+        for row, observation in last.items():
+            for name, array in stepped.items():
+                array[row] = observation[name]
+        changed = {name: np.array(array) for name, array in self._model.step(stepped, self._rows).items()}
+        final = np.full(self.num_envs, None, dtype=object)
+        for row, observation in last.items():
+            final[row] = {**observation, **{name: array[row].copy() for name, array in changed.items()}}
+        _put(changed, ended, self._model.begin(_take(batch, ended), ended))
+        return changed, {**info, "final_obs": final}
+
+    def _hand_over(self, observation: Observation, changed: Observation) -> Observation:
+        self._delivered = changed
+        if self._mode is AutoresetMode.DISABLED:  # partial resets are the rule and return rows again: keep them safe
+            self._delivered = {name: array.copy() for name, array in changed.items()}
+        return {**observation, **changed}
+
+
+def inner_state_method(env: Any, name: str) -> Callable[..., Any]:
+    """Returns the method ``state_dict`` or ``load_state_dict`` of a wrapped environment.
+
+    Raises:
+        TypeError: If the environment has no such method.
+    """
+    method = getattr(env, name, None)
+    if not callable(method):
+        raise TypeError(f"{env} has no `{name}()`, so its exact state cannot be saved or restored.")
+    return method  # type: ignore[no-any-return]
+
+
+_ONLY_ROW: Rows = np.zeros(1, np.intp)
+
+
+def _dict_space(space: spaces.Space[Any]) -> spaces.Dict:
+    present_senses(space)  # refuses other spaces
+    return space  # type: ignore[return-value]
+
+
+def _sensor_depth(env: Any) -> int:
+    """Counts the sensor wrappers inside ``env``: stacked wrappers must not share their random streams."""
+    depth = 0
+    while env is not None:
+        depth += isinstance(env, SensorWrapper | VectorSensorWrapper)
+        members = getattr(env, "envs", None)
+        env = members[0] if members else getattr(env, "env", None)
+    return depth
+
+
+def _take(batch: Observation, rows: Rows) -> Observation:
+    return {name: array[rows] for name, array in batch.items()}
+
+
+def _put(batch: Observation, rows: Rows, values: Observation) -> Observation:
+    for name, array in values.items():
+        batch[name][rows] = array
+    return batch

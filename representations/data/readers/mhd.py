@@ -1,0 +1,201 @@
+"""Multimodal Handwritten Digits (MHD): image, sound, pen trajectory and label, read from the published files.
+
+The data set is that of Nexus (Vasco et al., 2022) and of the classification experiments of GMC (Poklukar et al., 2022).
+A file holds six fields: labels, images, trajectories, sounds and the ranges with which the last two were scaled.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy._core.multiarray import scalar as numpy_scalar
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, decibels_to_waveforms
+from anysense.representations.data.samples import Indices, Samples
+from anysense.representations.modality import Modality
+
+__all__ = ["MHD_FILES", "MHD_FOLDER", "MHD_MODALITIES", "check_mhd_file", "load_mhd", "waveforms"]
+
+MHD_MODALITIES: dict[str, Modality] = {
+    "image": Modality("image", (1, 28, 28), "float32", 0.0, 1.0),
+    "sound": Modality("sound", (1, FRAMES, MEL_BANDS), "float32", 0.0, 1.0),
+    "trajectory": Modality("trajectory", (200,), "float32", 0.0, 1.0),
+    "label": Modality("label", (10,), "float32", 0.0, 1.0),
+}
+"""Ink; mel spectrogram (channel, time, band), min-max scaled dB; 100 x then 100 y, min-max scaled; one-hot class."""
+
+MHD_FOLDER = Path("data/mhd")
+"""Where the published files are if no other folder is named."""
+
+MHD_FILES = {"train": "mhd_train.pt", "test": "mhd_test.pt"}
+CLASSES = 10
+
+_FIELDS = ("label", "image", "trajectory", "sound", "trajectory normalisation", "sound normalisation")
+_SLACK = 0.25
+"""How far scaled values may lie outside [0, 1]: a test file may be scaled with the range of the training file."""
+_SAFE: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+    numpy_scalar,
+    (numpy_scalar, "numpy.core.multiarray.scalar"),  # its name before numpy 2
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64")),
+]
+"""What a file may hold besides tensors and plain values: numbers of numpy."""
+
+
+def load_mhd(folder: str | Path = MHD_FOLDER) -> tuple[Samples, Samples]:
+    """Read ``mhd_train.pt`` and ``mhd_test.pt``. Nothing in the files is executed.
+
+    Args:
+        folder: Where the files lie.
+
+    Returns:
+        Training and test samples with the modalities `MHD_MODALITIES`; targets int64 (N,). `details` has the ranges
+        with which sounds (dB) and trajectories were scaled: original = value * (max - min) + min.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged, or a field has another shape or other values than the published format.
+        TypeError: A field has another type.
+    """
+    train, test = (_read_samples(Path(folder) / name, part) for part, name in MHD_FILES.items())
+    return train, test
+
+
+def check_mhd_file(path: Path) -> int:
+    """Read one published file and drop it again; returns its number of samples. Raises what `load_mhd` raises."""
+    return len(_read_samples(path, "check"))
+
+
+def waveforms(samples: Samples, indices: Indices, seed: int = 0) -> Tensor:
+    """Waveforms of the sounds of chosen samples, rebuilt from their spectrograms.
+
+    Args:
+        samples: MHD or its offline stand-in.
+        indices: Which samples, (B,).
+        seed: Of the phases, which a spectrogram does not hold.
+
+    Returns:
+        float32 (B, 16_000), -1 to 1, one second at 16 kHz.
+
+    Raises:
+        ValueError: The samples do not say how their sounds were scaled.
+    """
+    scale = samples.details.get("normalisation", {}).get("sound")
+    if scale is None:
+        raise ValueError("`samples` must have details['normalisation']['sound'], as `load_mhd` makes them; got none.")
+    sound = samples.observation(indices, ["sound"])["sound"][:, 0]
+    return decibels_to_waveforms(sound * (scale["max"] - scale["min"]) + scale["min"], seed=seed)
+
+
+def _read_samples(path: Path, part: str) -> Samples:
+    label, image, trajectory, sound, trajectory_scale, sound_scale = _read_fields(path)
+    file = _File(path)
+    file.check_label(label)
+    count = len(label)
+    file.check(image, "image", (count, 1, 28, 28), slack=0.0)
+    file.check(trajectory, "trajectory", (count, 200), _SLACK)
+    file.check_sound_shape(sound, count)
+    file.check(sound, "sound", tuple(sound.shape), _SLACK)
+    normalisation = {
+        "trajectory": file.scale(trajectory_scale, "trajectory normalisation"),
+        "sound": file.scale(sound_scale, "sound normalisation"),
+    }
+    values = {
+        "image": image,
+        "sound": sound.reshape(count, 1, MEL_BANDS, FRAMES).transpose(2, 3).contiguous(),
+        "trajectory": trajectory,
+        "label": one_hot(label, CLASSES).float(),
+    }
+    details = {"source": "mhd", "part": part, "normalisation": normalisation}
+    return Samples(MHD_MODALITIES, values, targets=label, details=details)
+
+
+def _read_fields(path: Path) -> tuple[Any, ...]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`{path}` does not exist; expected the published file {path.name}. `anysense data mhd` downloads it, "
+            "`--folder` names another place; the data set mhd-offline needs no download."
+        )
+    try:
+        with torch.serialization.safe_globals(_SAFE):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # torch.load raises a dozen unrelated types for damaged files.
+        raise ValueError(
+            f"`{path}` is damaged or not a file of tensors ({type(error).__name__}): cut short, a web page instead of "
+            "the file, or with content that could run code. Remove it and run `anysense data mhd`."
+        ) from error
+    if not isinstance(content, (tuple, list)) or len(content) != len(_FIELDS):
+        found = f"{len(content)} fields" if isinstance(content, (tuple, list)) else type(content).__name__
+        raise ValueError(f"`{path}` must hold {len(_FIELDS)} fields ({', '.join(_FIELDS)}); got {found}.")
+    return tuple(content)
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """Checks of the fields of one file; every error names it."""
+
+    path: Path
+
+    def check_label(self, value: Any) -> None:
+        self._check_tensor(value, "label", torch.int64)
+        if value.ndim != 1 or len(value) == 0:
+            raise ValueError(f"`{self.path}`: label must have shape (N,) with N >= 1; got {tuple(value.shape)}.")
+        low, high = (int(bound) for bound in value.aminmax())
+        if low < 0 or high >= CLASSES:
+            raise ValueError(f"`{self.path}`: label must lie in 0 to {CLASSES - 1}; got {low} to {high}.")
+
+    def check_sound_shape(self, value: Any, count: int) -> None:
+        self._check_tensor(value, "sound", torch.float32)
+        shape = tuple(value.shape)
+        fits = len(shape) == 4 and shape[0] == count and shape[1] * shape[2] == MEL_BANDS and shape[3] == FRAMES
+        if not fits:
+            raise ValueError(
+                f"`{self.path}`: sound must have shape ({count}, K, A, {FRAMES}) with K * A = {MEL_BANDS}, as many "
+                f"rows as labels; got {shape}."
+            )
+
+    def check(self, value: Any, name: str, shape: tuple[int, ...], slack: float) -> None:
+        """Type, shape, finite numbers and range of a float field."""
+        self._check_tensor(value, name, torch.float32)
+        if tuple(value.shape) != shape:
+            raise ValueError(
+                f"`{self.path}`: {name} must have shape {shape}, as many rows as labels; got {tuple(value.shape)}."
+            )
+        broken = ~torch.isfinite(value).flatten(1).all(dim=1)
+        if bool(broken.any()):
+            raise ValueError(
+                f"`{self.path}`: {name} has NaN or infinity in {int(broken.sum())} rows, the first at "
+                f"{broken.nonzero().flatten()[:5].tolist()}. Download the file again."
+            )
+        low, high = (float(bound) for bound in value.aminmax())
+        if low < -slack or high > 1 + slack:
+            raise ValueError(
+                f"`{self.path}`: {name} must be scaled to 0 to 1; got {low:.4g} to {high:.4g}. Scale it, or download "
+                "the file again."
+            )
+
+    def scale(self, value: Any, name: str) -> dict[str, float]:
+        """Smallest and largest value before scaling, as plain numbers."""
+        if not isinstance(value, Mapping) or not {"min", "max"} <= value.keys():
+            found = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            raise ValueError(f"`{self.path}`: {name} must be a dictionary with `min` and `max`; got {found}.")
+        try:
+            low, high = float(value["min"]), float(value["max"])
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"`{self.path}`: {name} must have numbers as `min` and `max`; {error}.") from error
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"`{self.path}`: {name} must be finite with min < max; got min {low}, max {high}.")
+        return {"min": low, "max": high}
+
+    def _check_tensor(self, value: Any, name: str, dtype: torch.dtype) -> None:
+        if not isinstance(value, Tensor) or value.dtype != dtype:
+            found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+            raise TypeError(f"`{self.path}`: {name} must be a tensor of {dtype}; got {found}.")

@@ -1,0 +1,218 @@
+"""The files in which CMU-MOSEI and CMU-MOSI are passed around (pickles and ``.dt`` caches), read and checked."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anysense.representations.data.readers.torch_file import read_torch
+from anysense.representations.data.readers.unpickle import StoredObject, read_pickle
+from anysense.representations.modality import Modality
+
+__all__ = ["PARTS", "Source", "check_labels", "find_source", "neutral_name", "obtainable"]
+
+PARTS: Mapping[str, str] = {"train": "train", "validation": "valid", "test": "test"}
+"""Our names of the splits, and theirs."""
+
+_TITLES = {"mosei": "CMU-MOSEI", "mosi": "CMU-MOSI"}
+_PICKLES = {"mosei": ("mosei_data.pkl", "mosei_senti_data.pkl"), "mosi": ("mosi_data.pkl",)}
+_LABELS = "labels"
+_LIMIT, _TOLERANCE = 3.0, 1e-4
+
+
+def neutral_name(name: str) -> str:
+    """Name of our own file."""
+    return f"{name}.safetensors"
+
+
+def obtainable(name: str) -> str:
+    """What can be had of a data set and how, in a few sentences."""
+    return (
+        f"{_TITLES[name]} has no fixed address to download from: the server of the CMU SDK comes and goes, and the "
+        "recordings of MOSEI were withdrawn. What can be had are processed features, in shared folders that need a "
+        "browser: the one linked from the README of github.com/yaohungt/Multimodal-Transformer "
+        f"(`{_PICKLES[name][-1]}`, the aligned features), and the one of github.com/pliang279/MultiBench. Put the file "
+        f"into the folder, or pass the address of the file itself: `anysense data {name} --url ADDRESS`. "
+        "`mosei-offline` is a synthetic stand-in that needs no file."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a data set was found.
+
+    Attributes:
+        files: The pickle with all splits, or the caches of the splits in the order of `PARTS`.
+    """
+
+    files: tuple[Path, ...]
+
+    def names(self) -> str:
+        """The files in words."""
+        return ", ".join(f"`{path.name}`" for path in self.files)
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 by file name."""
+        sums = {}
+        for path in self.files:
+            with path.open("rb") as file:
+                sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        return sums
+
+    def read(self, modalities: Mapping[str, Modality]) -> "Content":
+        """All splits, checked.
+
+        Raises:
+            ValueError: A file is damaged, hostile or of another edition; the message says what was expected and came.
+        """
+        content = Content()
+        for part, path, arrays in self._parts():
+            content.add(part, f"`{path.name}`, split `{PARTS[part]}`", arrays, modalities)
+        return content
+
+    def _parts(self) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+        """Arrays of one split after the other; they are let go of before the next."""
+        if len(self.files) > 1:
+            for part, path in zip(PARTS, self.files, strict=True):
+                yield part, path, _attributes(path)
+            return
+        (path,) = self.files
+        content = read_pickle(path)
+        missing = [name for name in PARTS.values() if not isinstance(content, dict) or name not in content]
+        if missing:
+            came = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+            raise ValueError(
+                f"`{path}` must hold a dictionary with the splits {list(PARTS.values())}; it lacks {missing} "
+                f"(it has {came}). Get the processed file with all three splits."
+            )
+        for part, name in PARTS.items():
+            yield part, path, content.pop(name)
+
+
+@dataclasses.dataclass
+class Content:
+    """Checked tensors.
+
+    Attributes:
+        tensors: float32, by ``split.modality`` and ``split.labels``.
+        zeroed: How many values of audio were -infinity, by split.
+    """
+
+    tensors: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    zeroed: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def add(self, part: str, label: str, arrays: Any, modalities: Mapping[str, Modality]) -> None:
+        """Check and keep the arrays of one split."""
+        wanted = (*modalities, _LABELS)
+        missing = [key for key in wanted if not isinstance(arrays, dict) or key not in arrays]
+        if missing:
+            came = sorted(map(str, arrays)) if isinstance(arrays, dict) else type(arrays).__name__
+            raise ValueError(f"{label} must have {list(wanted)}; it lacks {missing} (it has {came}).")
+        labels = _labels(f"`labels` of {label}", arrays.pop(_LABELS))
+        for key, modality in modalities.items():
+            where = f"`{key}` of {label}"
+            values = _features(where, arrays.pop(key), modality, len(labels))
+            if key == "audio":
+                infinite = np.isneginf(values)
+                self.zeroed[part] = int(infinite.sum())
+                values[infinite] = 0.0  # as published
+            _check_finite(where, values, "only -infinity in `audio` is known to occur, and is set to 0")
+            self.tensors[f"{part}.{key}"] = torch.from_numpy(values)
+        self.tensors[f"{part}.{_LABELS}"] = torch.from_numpy(labels)
+
+
+def find_source(name: str, folder: Path) -> Source:
+    """The processed pickle of a data set in ``folder``, or else its three caches.
+
+    Raises:
+        FileNotFoundError: Neither is there, or not all caches; the message says what is expected and where to get it.
+    """
+    for candidate in _PICKLES[name]:
+        if (folder / candidate).is_file():
+            return Source((folder / candidate,))
+    caches = [folder / f"{name}_{split}_a.dt" for split in PARTS.values()]
+    missing = [path.name for path in caches if not path.is_file()]
+    if not missing:
+        return Source(tuple(caches))
+    if len(missing) < len(caches):
+        there = [path.name for path in caches if path.is_file()]
+        raise FileNotFoundError(f"`{folder}` has {there} but lacks {missing}; all three splits are needed. Add them.")
+    unaligned = [path.name for path in folder.glob(f"{name}*noalign*")] if folder.is_dir() else []
+    note = f" (The unaligned {unaligned} cannot be used: their modalities have other lengths.)" if unaligned else ""
+    names = ", ".join(f"`{known}`" for known in (neutral_name(name), *_PICKLES[name]))
+    raise FileNotFoundError(
+        f"`{folder}` has no file of {_TITLES[name]}: expected {names}, or all of "
+        f"{', '.join(f'`{path.name}`' for path in caches)}.{note} {obtainable(name)}"
+    )
+
+
+def check_labels(where: str, labels: NDArray[Any]) -> None:
+    """Raises ValueError unless all labels lie in [-3, 3]."""
+    _check_finite(where, labels, "a label is a number in [-3, 3]")
+    beyond = np.abs(labels) > _LIMIT + _TOLERANCE
+    if beyond.any():
+        raise ValueError(
+            f"{where} must lie in [-3, 3]; got {int(beyond.sum())} labels from {labels.min():g} to {labels.max():g}. "
+            "Get the edition with sentiment labels on that scale."
+        )
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    content = read_torch(path)
+    if isinstance(content, StoredObject):
+        return content.state
+    if isinstance(content, dict):
+        return content
+    raise ValueError(f"`{path}` must hold a data set object or a dictionary; it holds a {type(content).__name__}.")
+
+
+def _numbers(where: str, array: Any) -> NDArray[np.float32]:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        came = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        raise ValueError(f"{where} must be an array of numbers; got {came}.")
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, order="C")
+
+
+def _features(where: str, array: Any, modality: Modality, count: int) -> NDArray[np.float32]:
+    shape = getattr(array, "shape", None)
+    if isinstance(array, np.ndarray) and shape != (count, *modality.shape):
+        sizes = ", ".join(map(str, modality.shape))
+        raise ValueError(
+            f"{where} must have shape ({count}, {sizes}), one entry per label; got {shape}. Other features (such as "
+            "BERT), the unaligned edition and other lengths cannot be used; get the aligned edition of 50 steps."
+        )
+    return _numbers(where, array)
+
+
+def _labels(where: str, array: Any) -> NDArray[np.float32]:
+    labels = _numbers(where, array)
+    if not labels.size or labels.ndim == 0 or labels.size != len(labels):
+        raise ValueError(
+            f"{where} must have shape (N, 1, 1), one sentiment per sample and at least one sample; got {labels.shape}."
+        )
+    labels = labels.reshape(-1)
+    check_labels(where, labels)
+    return labels.clip(-_LIMIT, _LIMIT)
+
+
+def _check_finite(where: str, values: NDArray[Any], known: str) -> None:
+    if np.isfinite(values).all():
+        return
+    counts: dict[str, Callable[[NDArray[Any]], NDArray[np.bool_]]] = {
+        "NaN": np.isnan,
+        "+infinity": np.isposinf,
+        "-infinity": np.isneginf,
+    }
+    rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    came = ", ".join(f"{int(count)} x {kind}" for kind, test in counts.items() if (count := test(values).sum()))
+    raise ValueError(
+        f"{where} must be finite ({known}); got {came} in {len(rows)} samples, the first at {rows[:5].tolist()}. "
+        "Get the file again, or correct it."
+    )

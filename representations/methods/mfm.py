@@ -1,0 +1,271 @@
+"""MFM: Multimodal Factorization Model (Tsai et al., ICLR 2019, 1806.06176), as in the baselines of the GMC paper.
+
+A code h of each modality gives a generative factor g of its own; all codes together give the discriminative factor f,
+which is the latent. A modality is decoded from (g, f), a class label from f alone. Everything is deterministic: the
+match of factors with a prior that the original has was left out there (Poklukar et al., ICML 2022), and so it is here.
+
+Letters: M modalities, B rows, C code size, D latent size.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from anysense.common.errors import unknown_name
+from anysense.representations.batch import Batch
+from anysense.representations.contract import Settings
+from anysense.representations.maths.reconstruction import reconstruction_errors
+from anysense.representations.methods.generative import GenerativeRepresentation, GenerativeSettings, of_modality
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.dense import layers
+from anysense.representations.networks.trunk import Trunk
+
+__all__ = ["MFM", "MFMSettings"]
+
+MOMENTUM = 0.01
+"""Share of the newest batch in the running moments of the latents, once there were a hundred batches."""
+
+
+@dataclass(frozen=True)
+class MFMSettings(GenerativeSettings):
+    """Architecture and loss of MFM. The defaults are the preset ``default`` of the pendulum.
+
+    The GMC paper has no MFM of the pendulum: sizes there are ours, and nothing is supervised.
+    """
+
+    code_dim: int = 64
+    """Size of each modality's code."""
+    factor_dim: int = 10
+    """Size of each modality's generative factor; the decoders read ``factor_dim + latent_dim`` numbers."""
+    intermediate_widths: tuple[int, ...] = (64,)
+    """Widths of the hidden layers from a code to its generative factor."""
+    fusion_widths: tuple[int, ...] = (128,)
+    """Widths of the hidden layers from all codes to the latent."""
+    head_widths: tuple[int, ...] = (20,)
+    """Widths of the hidden layers from the latent to class logits."""
+    supervised_modality: str | None = None
+    """Modality with one-hot class labels that the head learns to predict from the latent; no head if None. It remains
+    an input, so that the latent may copy it."""
+    supervised_weight: float = 0.0
+    """Weight of the head's cross-entropy."""
+    as_published: bool = False
+    """End the head in a ReLU, as in the published baseline: no logit is then negative, and units can die."""
+    modality_dropout: float = 0.0
+    """Probability that training blanks the code of a modality, at least one being kept (not in the paper: there,
+    absent modalities first occur after training)."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("code_dim", "factor_dim", "intermediate_widths", "fusion_widths", "head_widths")
+        self.require_non_negative("supervised_weight")
+        if self.supervised_weight > 0.0 and self.supervised_modality is None:
+            raise ValueError(
+                f"`supervised_modality` must name the label to predict when `supervised_weight` is positive; got None "
+                f"and {self.supervised_weight}."
+            )
+        if not 0.0 <= self.modality_dropout < 1.0:
+            raise ValueError(f"`modality_dropout` must lie in [0, 1); got {self.modality_dropout}.")
+
+
+_PENDULUM = MFMSettings()
+_MHD = MFMSettings(
+    networks="mhd",
+    latent_dim=64,
+    factor_dim=64,
+    reconstruction_weights=(("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0)),
+    supervised_modality="label",
+    supervised_weight=2.0,
+)
+_GENERIC = MFMSettings(networks="generic", latent_dim=64, factor_dim=64, reconstruction_weights=())
+
+PRESETS = {
+    "pendulum": {
+        "smoke": replace(
+            _PENDULUM,
+            frame_widths=(32,),
+            frame_dim=16,
+            sound_widths=(32,),
+            code_dim=16,
+            intermediate_widths=(16,),
+            fusion_widths=(32,),
+        ),
+        "default": _PENDULUM,
+        "paper": replace(_PENDULUM, image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
+    },
+    "mhd": {"smoke": _MHD, "default": _MHD, "paper": replace(_MHD, as_published=True)},
+    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
+}
+
+
+class CodeEncoder(nn.Module):
+    """A trunk and one linear layer: raw modality (B, *shape) to its code (B, C)."""
+
+    def __init__(self, trunk: Trunk, code_dim: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.project = nn.Linear(trunk.feature_dim, code_dim)
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Codes, float32."""
+        features = self.trunk(value)
+        with torch.autocast(features.device.type, enabled=False):
+            code: Tensor = self.project(features.float())
+            return code
+
+
+class MFM(GenerativeRepresentation):
+    """Factorised autoencoder; the latent is the discriminative factor, which is never negative.
+
+    The code of an absent modality is zero. A latent is decoded with the generative factors of zero codes, since it
+    knows nothing of the true ones: `decode` and `translate` show what the latent says, not the best reconstruction.
+    The model has no prior; `sample` draws latents from a normal distribution with the running mean and covariance of
+    the latents seen in training, cut off at zero.
+    """
+
+    method: ClassVar[str] = "mfm"
+    settings_class: ClassVar[type[Settings]] = MFMSettings
+    presets: ClassVar[Mapping[str, Mapping[str, MFMSettings]]] = PRESETS
+
+    settings: MFMSettings
+    latent_mean: Tensor
+    latent_second_moment: Tensor
+    latent_batches: Tensor
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: MFMSettings) -> None:
+        super().__init__(modalities, settings)
+        self.latent_dim = size = settings.latent_dim
+        family, code = networks(settings.networks), settings.code_dim
+        self.encoders = nn.ModuleDict(
+            {
+                name: CodeEncoder(family.generative_trunk(modality, settings), code)
+                for name, modality in modalities.items()
+            }
+        )
+        self.intermediates = nn.ModuleDict(
+            {name: layers(code, (*settings.intermediate_widths, settings.factor_dim), nn.ReLU) for name in modalities}
+        )
+        self.fusion = layers(len(modalities) * code, (*settings.fusion_widths, size), nn.ReLU)
+        self.decoders = nn.ModuleDict(
+            {name: family.decoder(each, settings.factor_dim + size, settings) for name, each in modalities.items()}
+        )
+        self.head = None if settings.supervised_modality is None else self._new_head(settings.supervised_modality)
+        self.register_buffer("latent_mean", torch.zeros(size))
+        self.register_buffer("latent_second_moment", torch.eye(size))
+        self.register_buffer("latent_batches", torch.zeros((), dtype=torch.int64))
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Discriminative factors (B, D) of what is present."""
+        with torch.autocast(self.device.type, enabled=False):
+            return self._fused(self._codes(batch))
+
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Reconstruction error of each modality in the rows that have it, and the cross-entropy of the head likewise.
+
+        Returns:
+            ``"total"``, and its parts before they are weighted, averaged over all rows: the error of each modality, and
+            ``"supervised"`` if there is a head.
+        """
+        codes, present = self._codes(batch), batch.present(self.modalities)
+        if self.training and self.settings.modality_dropout > 0.0:
+            codes = codes * kept(present, self.settings.modality_dropout)[..., None]
+        with torch.autocast(self.device.type, enabled=False):
+            latents = self._fused(codes)
+            if self.training:
+                self._remember(latents.detach())
+        total, terms = latents.new_zeros(()), {}
+        for index, name in enumerate(self.modalities):
+            terms[name] = self._reconstruction_error(batch, name, codes[index], latents)
+            total = total + of_modality(self.settings.reconstruction_weights, name, 1.0) * terms[name]
+        if self.head is not None:
+            terms["supervised"] = self._supervised_error(batch, latents)
+            total = total + self.settings.supervised_weight * terms["supervised"]
+        return {"total": total, **terms}
+
+    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
+        """Logits (B, *shape) of one modality from latents (B, D) and the generative factor of a zero code."""
+        blank = latent.new_zeros((len(latent), self.settings.code_dim))
+        return cast(Tensor, self.decoder(name)(self._factors(name, blank, latent)))
+
+    def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
+        """Latents (count, D) as described above; standard normal ones, cut off at zero, before any training."""
+        covariance = self.latent_second_moment - torch.outer(self.latent_mean, self.latent_mean)
+        variances, directions = torch.linalg.eigh(covariance)
+        noise = torch.randn((count, self.latent_dim), generator=generator, device=self.device)
+        spread = noise * variances.clamp(min=0.0).sqrt() @ directions.T
+        drawn: Tensor = self.latent_mean + spread
+        return drawn.clamp(min=0.0)
+
+    def _new_head(self, name: str) -> nn.Sequential:
+        """From latents to logits of the classes of a one-hot modality."""
+        if name not in self.modalities:
+            raise ValueError(
+                f"{unknown_name('supervised_modality', name, self.modalities)} To learn without labels, set it to None "
+                "and `supervised_weight` to 0."
+            )
+        likelihood = self.decoder(name).likelihood
+        if likelihood != "categorical":
+            raise ValueError(f"`supervised_modality` must hold one-hot labels; {name!r} is decoded as {likelihood}.")
+        settings, widths = self.settings, (self.latent_dim, *self.settings.head_widths)
+        last = nn.Linear(widths[-1], math.prod(self.decoder(name).shape))
+        hidden = layers(self.latent_dim, settings.head_widths, nn.ReLU)
+        return nn.Sequential(*hidden, last, *([nn.ReLU()] if settings.as_published else []))
+
+    def _codes(self, batch: Batch) -> Tensor:
+        """Codes (M, B, C), zero where a modality is absent; only rows that have it pass through its encoder."""
+        return torch.stack([self._code(batch, name) for name in self.modalities])
+
+    def _code(self, batch: Batch, name: str) -> Tensor:
+        blank = self.latent_mean.new_zeros((batch.size, self.settings.code_dim))
+        if name not in batch.inputs:
+            return blank
+        mask = batch.masks.get(name)
+        if mask is None:
+            return cast(Tensor, self.encoders[name](batch.inputs[name]))
+        return blank.index_put((mask.nonzero().squeeze(1),), self.encoders[name](batch.inputs[name][mask]))
+
+    def _fused(self, codes: Tensor) -> Tensor:
+        """Discriminative factors (B, D) of codes (M, B, C)."""
+        return cast(Tensor, self.fusion(codes.transpose(0, 1).flatten(1)))
+
+    def _factors(self, name: str, codes: Tensor, latents: Tensor) -> Tensor:
+        """What a modality is decoded from: its generative factors and the latents."""
+        return torch.cat([self.intermediates[name](codes), latents], dim=1)
+
+    def _reconstruction_error(self, batch: Batch, name: str, codes: Tensor, latents: Tensor) -> Tensor:
+        if name not in batch.inputs:
+            return latents.new_zeros(())
+        with torch.autocast(self.device.type, enabled=False):
+            factors = self._factors(name, codes, latents)
+        chosen = batch.present([name])
+        return reconstruction_errors(self.decoder(name), factors[None], batch.inputs[name], chosen).mean()
+
+    def _supervised_error(self, batch: Batch, latents: Tensor) -> Tensor:
+        """Cross-entropy of the head where the label is present, averaged over all rows."""
+        name = cast(str, self.settings.supervised_modality)
+        if name not in batch.inputs:
+            return latents.new_zeros(())
+        decoder, head = self.decoder(name), cast(nn.Module, self.head)
+        with torch.autocast(self.device.type, enabled=False):
+            errors = decoder.error(head(latents), decoder.target(batch.inputs[name]))
+        return torch.where(batch.present([name])[0], errors, 0.0).mean()
+
+    @torch.no_grad()
+    def _remember(self, latents: Tensor) -> None:
+        """Move the running moments towards those of a batch: their plain mean at first, later an exponential one."""
+        self.latent_batches += 1
+        rate = (1.0 / self.latent_batches).clamp(min=MOMENTUM)
+        self.latent_mean.lerp_(latents.mean(dim=0), rate)
+        self.latent_second_moment.lerp_(latents.T @ latents / len(latents), rate)
+
+
+def kept(present: Tensor, probability: float) -> Tensor:
+    """Boolean (M, B): the present modalities without those dropped at random, at least one in each row."""
+    scores = torch.where(present, torch.rand(present.shape, device=present.device), -1.0)
+    best = torch.zeros_like(present).scatter(0, scores.argmax(dim=0, keepdim=True), True)
+    return present & ((scores >= probability) | best)

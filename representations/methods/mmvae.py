@@ -1,0 +1,288 @@
+"""MMVAE: variational autoencoder whose posterior is a mixture of experts (Shi et al., NeurIPS 2019, 1911.03393).
+
+Letters: M modalities, K samples of each expert, B rows, D latent dimensions. A *source* is the modality whose expert
+drew a sample.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from anysense.representations.batch import Batch
+from anysense.representations.contract import Settings
+from anysense.representations.maths import importance
+from anysense.representations.maths.gaussian import Gaussian, kl_to_standard
+from anysense.representations.maths.likelihood import MMVAELikelihood
+from anysense.representations.maths.location_scale import (
+    LocationScale,
+    ScaleForm,
+    log_density,
+    make_density,
+    samples,
+    unit_noise,
+)
+from anysense.representations.maths.reconstruction import reconstruction_errors
+from anysense.representations.methods.generative import (
+    GaussianEncoder,
+    GenerativeRepresentation,
+    GenerativeSettings,
+    expert_of,
+    of_modality,
+    warmed_up,
+)
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import networks
+
+__all__ = ["MMVAE", "MMVAESettings"]
+
+Objective = Literal["elbo_simple", "iwae_looser", "iwae", "dreg_looser"]
+Posterior = Literal["gaussian", "laplace"]
+
+
+@dataclass(frozen=True)
+class MMVAESettings(GenerativeSettings):
+    """Architecture and loss of MMVAE. The defaults are the preset ``default`` of the pendulum."""
+
+    objective: Objective = "elbo_simple"
+    """``elbo_simple``: mean over sources of error and divergence from N(0, I), an upper bound on the mixture's own.
+    The others use the density of the mixture: ``iwae_looser`` averages the importance-weighted bounds of the sources
+    (with one sample: the published loss), ``iwae`` weights all samples together, ``dreg_looser`` is ``iwae_looser``
+    with the doubly reparametrised gradient."""
+    samples: int = 1
+    """Samples of each expert."""
+    posterior: Posterior = "gaussian"
+    """``gaussian``, or as published ``laplace``: scales that average to 1 over the latent; normal for labels."""
+    laplace_likelihood: float | None = None
+    """Scale of Laplace likelihoods in place of squared errors; None keeps the squared errors. Published: 0.75."""
+    detach_posterior: bool = True
+    """``iwae_looser`` and ``iwae``: no gradient through the parameters of the mixture's density (sticking the landing),
+    as published. With more than one sample this biases the gradient; ``dreg_looser`` corrects it."""
+    beta: float = 1.0
+    """``elbo_simple``: weight of the divergence from the prior."""
+    warmup_epochs: int = 0
+    """``elbo_simple``: epochs over which ``beta`` rises linearly; 0 means that it holds from the start."""
+    ignore_first_class: bool = False
+    """Leave out the label's likelihood in rows of the first class. Repeats a coding error in the baseline of the GMC
+    paper (Poklukar et al., ICML 2022)."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("samples")
+        self.require_non_negative("beta", "warmup_epochs")
+        if self.laplace_likelihood is not None:
+            self.require_positive("laplace_likelihood")
+        if self.objective != "elbo_simple":
+            if (self.beta, self.warmup_epochs) != (1.0, 0):
+                raise ValueError(
+                    f"`beta` and `warmup_epochs` have no effect on the objective {self.objective!r}; leave them at 1 "
+                    f"and 0 (got {self.beta:g} and {self.warmup_epochs}), or choose 'elbo_simple'."
+                )
+        elif self.posterior != "gaussian":
+            raise ValueError(
+                f"`posterior` must be 'gaussian' for the objective 'elbo_simple'; got {self.posterior!r}. Choose "
+                "another `objective`."
+            )
+
+
+_MHD = MMVAESettings(
+    networks="mhd",
+    latent_dim=64,
+    reconstruction_weights=(("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0)),
+    objective="iwae_looser",
+    posterior="laplace",
+    laplace_likelihood=0.75,
+    label_encoder="relu-64",
+    decoder_batch_norm=False,
+)
+_GENERIC = MMVAESettings(networks="generic", latent_dim=64, reconstruction_weights=())
+
+PRESETS = {
+    "pendulum": {
+        "smoke": MMVAESettings(frame_widths=(32,), frame_dim=16, sound_widths=(32,), latent_dim=8),
+        "default": MMVAESettings(),
+        "paper": MMVAESettings(
+            image_encoder="convolution",
+            sound_widths=(50, 50),
+            sound_normalisation="min_max",
+            objective="iwae_looser",
+            posterior="laplace",
+            laplace_likelihood=0.75,
+        ),
+    },
+    "mhd": {"smoke": _MHD, "default": _MHD, "paper": _MHD},
+    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
+}
+"""The pendulum is not in the paper: its ``paper`` applies the published loss to the published networks."""
+
+
+class Samples(NamedTuple):
+    """What the experts drew, and what it is worth.
+
+    Attributes:
+        latents: (M, K, B, D).
+        errors: Reconstruction error of each modality from each sample, (M, K, B) by target; 0 where source or target
+            is absent.
+        weighted: Their weighted sum (M, K, B).
+    """
+
+    latents: Tensor
+    errors: dict[str, Tensor]
+    weighted: Tensor
+
+
+class MMVAE(GenerativeRepresentation):
+    """One encoder and one decoder per modality; the posterior of a subset is the equal mixture of its experts.
+
+    The latent of a row is the mean of the locations of its experts.
+
+    Attributes:
+        raw_prior_scale: Prior scale of each source before its non-linearity, (M, D); None for ``elbo_simple``, whose
+            prior is N(0, I).
+    """
+
+    method: ClassVar[str] = "mmvae"
+    settings_class: ClassVar[type[Settings]] = MMVAESettings
+    presets: ClassVar[Mapping[str, Mapping[str, MMVAESettings]]] = PRESETS
+
+    settings: MMVAESettings
+    raw_prior_scale: nn.Parameter | None
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: MMVAESettings) -> None:
+        super().__init__(modalities, settings)
+        self.latent_dim = settings.latent_dim
+        family = networks(settings.networks)
+        self.encoders = nn.ModuleDict(
+            {
+                name: GaussianEncoder(family.generative_trunk(modality, settings), settings.latent_dim)
+                for name, modality in modalities.items()
+            }
+        )
+        self.decoders = nn.ModuleDict(
+            {name: family.decoder(modality, settings.latent_dim, settings) for name, modality in modalities.items()}
+        )
+        mixture = settings.objective != "elbo_simple"
+        self.raw_prior_scale = nn.Parameter(torch.zeros(len(modalities), settings.latent_dim)) if mixture else None
+        self._kl_weight = settings.beta
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the weight of the divergence; before the first call it is ``beta``."""
+        self._kl_weight = warmed_up(self.settings.beta, epoch, self.settings.warmup_epochs)
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Mean (B, D) of the locations of what is present."""
+        with torch.autocast(self.device.type, enabled=False):
+            locations = torch.stack([self._expert(batch, name).mean for name in self.modalities])
+            present = batch.present(self.modalities)
+            total = torch.where(present[..., None], locations, 0.0).sum(dim=0)
+            return total / present.sum(dim=0)[:, None]
+
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """The objective of the settings; every source reconstructs every modality.
+
+        Sources and targets that a row lacks are left out: its loss is that of a model that never had them.
+
+        Returns:
+            ``"total"``, and its parts before they are weighted, averaged over samples, sources and rows: the error of
+            each modality, and ``"kl"``, the divergence from the prior (estimated from the samples, but for
+            ``elbo_simple``).
+        """
+        experts, present = [self._expert(batch, name) for name in self.modalities], batch.present(self.modalities)
+        densities = [self._density(name, expert) for name, expert in zip(self.modalities, experts, strict=True)]
+        drawn = self._sample(batch, densities, present)
+        with torch.autocast(self.device.type, enabled=False):
+            if self.settings.objective == "elbo_simple":
+                divergence = torch.stack([kl_to_standard(expert) for expert in experts])
+                bound = -importance.mean_over_experts(
+                    drawn.weighted.mean(dim=1) + self._kl_weight * divergence, present
+                )
+            else:
+                surprise = self._surprise(drawn.latents, densities, present)
+                bound = self._bound(drawn, -drawn.weighted - surprise, present)
+                divergence = surprise.mean(dim=1)
+            terms = {"total": -bound.mean(), "kl": importance.mean_over_experts(divergence, present).mean()}
+            for name, errors in drawn.errors.items():
+                terms[name] = importance.mean_over_experts(errors.mean(dim=1), present).mean()
+            return terms
+
+    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
+        """Logits (B, *shape) of one modality from latents (B, D)."""
+        return cast(Tensor, self.decoder(name)(latent))
+
+    def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
+        """Latents (count, D) from the equal mixture of the priors of all sources, or from N(0, I)."""
+        shape, device = (count, self.latent_dim), self.device
+        if self.raw_prior_scale is None:
+            return torch.randn(shape, generator=generator, device=device)
+        priors = [self._prior(index, name) for index, name in enumerate(self.modalities)]
+        drawn = torch.stack([prior.scale * unit_noise(shape, prior.laplace, generator, device) for prior in priors])
+        source = torch.randint(len(priors), (count,), generator=generator, device=device)
+        return drawn[source, torch.arange(count, device=device)]
+
+    def _expert(self, batch: Batch, name: str) -> Gaussian:
+        """Outputs (B, D) of both heads; of a log-variance only if the posterior is Gaussian."""
+        return expert_of(cast(GaussianEncoder, self.encoders[name]), batch, name)
+
+    def _form(self, name: str) -> ScaleForm:
+        if self.settings.posterior == "gaussian":
+            return "log_variance"
+        return "softplus" if self.decoder(name).likelihood == "categorical" else "softmax"
+
+    def _density(self, name: str, expert: Gaussian) -> LocationScale:
+        """Posterior (B, D) of one source; location 0 and a plain scale in rows that lack it."""
+        with torch.autocast(self.device.type, enabled=False):
+            return make_density(expert.mean, expert.log_variance, self._form(name))
+
+    def _prior(self, index: int, name: str) -> LocationScale:
+        """Prior (D,) of the samples of one source."""
+        raw = cast(Tensor, self.raw_prior_scale)[index]
+        form = self._form(name)
+        return make_density(torch.zeros_like(raw), raw, "softplus" if form == "log_variance" else form)
+
+    def _sample(self, batch: Batch, densities: list[LocationScale], present: Tensor) -> Samples:
+        """Samples of every source, and how well each reconstructs what its row has: one decoder call per modality."""
+        count = self.settings.samples
+        with torch.autocast(self.device.type, enabled=False):
+            latents = torch.stack([samples(density, count) for density in densities])
+        shape = latents.shape[:-1]
+        errors, weighted = {}, latents.new_zeros(shape)
+        for index, name in enumerate(self.modalities):
+            chosen = (present & present[index])[:, None].expand(shape)
+            if name in batch.inputs:
+                likelihood = MMVAELikelihood(
+                    self.decoder(name), self.settings.laplace_likelihood, self.settings.ignore_first_class
+                )
+                found = reconstruction_errors(
+                    self.decoder(name), latents.flatten(0, 1), batch.inputs[name], chosen.flatten(0, 1), likelihood
+                )
+                errors[name] = found.view(shape)
+            else:
+                errors[name] = latents.new_zeros(shape)
+            weighted = weighted + of_modality(self.settings.reconstruction_weights, name, 1.0) * errors[name]
+        return Samples(latents, errors, weighted)
+
+    def _surprise(self, latents: Tensor, densities: list[LocationScale], present: Tensor) -> Tensor:
+        """Log-density of the mixture less that of the prior of the source, at each sample: (M, K, B)."""
+        if self.settings.detach_posterior or self.settings.objective == "dreg_looser":
+            densities = [
+                LocationScale(location.detach(), scale.detach(), laplace) for location, scale, laplace in densities
+            ]
+        mixture = importance.mixture_log_density(
+            torch.stack([log_density(latents, density) for density in densities]), present
+        )
+        priors = [self._prior(index, name) for index, name in enumerate(self.modalities)]
+        prior = torch.stack([log_density(*pair) for pair in zip(latents, priors, strict=True)])
+        return mixture - prior
+
+    def _bound(self, drawn: Samples, log_weights: Tensor, present: Tensor) -> Tensor:
+        """The bound (B,) to maximise, from log-weights (M, K, B)."""
+        if self.settings.objective == "iwae":
+            return importance.iwae(log_weights, present)
+        if self.settings.objective == "iwae_looser":
+            return importance.iwae_looser(log_weights, present)
+        weights = importance.dreg_weights(log_weights)
+        importance.scale_gradient(drawn.latents, weights[..., None])
+        return importance.mean_over_experts((weights * log_weights).sum(dim=1), present)

@@ -1,0 +1,155 @@
+"""MUSE: multimodal unsupervised sensing, a multimodal VAE of two levels (Vasco et al., AAMAS 2022).
+
+The upper posterior is a product of one expert per modality; a further term (ALMA) pulls the posteriors of subsets of
+the modalities towards the joint one, so that the upper latent can be inferred from any of them.
+Letters: B rows, M modalities, D size of the upper latent, S subsets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from anysense.representations.contract import Settings
+from anysense.representations.maths.gaussian import Gaussian, product_of_experts, symmetric_kl
+from anysense.representations.methods.generative import GaussianEncoder
+from anysense.representations.methods.two_level import LatentTrunk, Noise, TwoLevel, TwoLevelSettings
+from anysense.representations.modality import Modality
+from anysense.representations.networks.dense import layers
+
+__all__ = ["MUSE", "MUSESettings", "Subsets", "alma", "subset_table"]
+
+Subsets = Literal["singletons", "proper"]
+
+
+@dataclass(frozen=True)
+class MUSESettings(TwoLevelSettings):
+    """Architecture and loss of MUSE. The defaults are the preset ``default`` of the pendulum."""
+
+    top_widths: tuple[int, ...] = (256, 256, 256)
+    """Widths of the hidden layers of the upper encoders and decoders."""
+    alma_weight: float = 1.0
+    """Weight (alpha) of the mean divergence between the joint posterior and those of the subsets."""
+    subsets: Subsets = "singletons"
+    """Which subsets: single modalities, or all that are neither empty nor everything."""
+    top_kl_inert: bool = False
+    """Published pendulum code: the epoch of the warm-up was always read as 0, so ``top_kl`` never counted."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_non_negative("alma_weight")
+
+
+_MHD = MUSESettings(
+    networks="mhd",
+    latent_dim=64,
+    reconstruction_weights=(("trajectory", 50.0), ("label", 50.0)),
+    modality_dims=(("image", 64), ("sound", 128), ("trajectory", 32), ("label", 4)),
+    top_widths=(128, 128),
+)
+_GENERIC = MUSESettings(
+    networks="generic", latent_dim=64, reconstruction_weights=(), modality_dims=(), top_widths=(256, 256)
+)
+_GENERIC_SMOKE = replace(_GENERIC, latent_dim=8, default_modality_dim=4, default_latent_weight=1.0, top_widths=(32,))
+
+PRESETS = {
+    "pendulum": {
+        "smoke": MUSESettings(
+            frame_widths=(32,),
+            frame_dim=16,
+            sound_widths=(32,),
+            modality_dims=(("image", 8), ("sound", 8)),
+            top_widths=(32,),
+            latent_dim=8,
+        ),
+        "default": MUSESettings(),
+        "paper": MUSESettings(
+            image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max", top_warmup_epochs=200
+        ),
+    },
+    "mhd": {"smoke": replace(_MHD, top_widths=(32,)), "default": _MHD, "paper": _MHD},
+    "generic": {"smoke": _GENERIC_SMOKE, "default": _GENERIC, "paper": _GENERIC},
+}
+
+
+class MUSE(TwoLevel):
+    """Product of N(0, I) and one expert per modality, each an encoder of that modality's lower latent."""
+
+    method: ClassVar[str] = "muse"
+    settings_class: ClassVar[type[Settings]] = MUSESettings
+    presets: ClassVar[Mapping[str, Mapping[str, MUSESettings]]] = PRESETS
+
+    settings: MUSESettings
+    table: Tensor
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: MUSESettings) -> None:
+        super().__init__(modalities, settings)
+        self.experts = nn.ModuleDict({name: self._new_expert(settings.modality_dim(name)) for name in modalities})
+        self.register_buffer("table", subset_table(len(modalities), settings.subsets), persistent=False)
+
+    def _new_expert(self, modality_dim: int) -> GaussianEncoder:
+        widths = self.settings.top_widths
+        stack = layers(modality_dim, widths, nn.ReLU)
+        return GaussianEncoder(LatentTrunk(stack, widths[-1]), self.settings.latent_dim)
+
+    def top_decoder(self, modality_dim: int) -> nn.Module:
+        """Hidden layers with ReLU, then a linear one."""
+        widths = self.settings.top_widths
+        return nn.Sequential(layers(self.settings.latent_dim, widths, nn.ReLU), nn.Linear(widths[-1], modality_dim))
+
+    def top_posterior(self, latents: Mapping[str, Tensor], present: Tensor) -> Gaussian:
+        """Product of the experts that are present."""
+        return product_of_experts(*self._experts_of(latents, present))
+
+    def top_terms(self, latents: Mapping[str, Tensor], present: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """Terms of the upper level, with ``alma``; all posteriors come from one product over all selections."""
+        experts, used = self._experts_of(latents, present)
+        table = self.of_given(self.table.T, latents).T
+        selections = torch.cat([used.unsqueeze(0), table.unsqueeze(-1) & used])
+        mean, log_variance = product_of_experts(experts, selections)
+        joint, subsets = Gaussian(mean[0], log_variance[0]), Gaussian(mean[1:], log_variance[1:])
+        terms = self.common_top_terms(joint, latents, present, noise)
+        return terms | {"alma": self.settings.alma_weight * alma(joint, subsets, self.table, present)}
+
+    def top_kl_weight(self) -> float:
+        """Weight of the upper divergence in this epoch."""
+        return 0.0 if self.settings.top_kl_inert else super().top_kl_weight()
+
+    def _experts_of(self, latents: Mapping[str, Tensor], present: Tensor) -> tuple[Gaussian, Tensor]:
+        """Experts (m, B, D) of the m modalities that some row has, and which of them each row has, (m, B)."""
+        experts = [self.experts[name](latent) for name, latent in latents.items()]
+        stacked = Gaussian(*(torch.stack(parts) for parts in zip(*experts, strict=True)))
+        return stacked, self.of_given(present, latents)
+
+
+def subset_table(count: int, subsets: Subsets) -> Tensor:
+    """Boolean (S, count): the single modalities, or all subsets that are neither empty nor everything."""
+    if subsets == "singletons":
+        return torch.eye(count, dtype=torch.bool)
+    rows = [row for row in product((False, True), repeat=count) if any(row) and not all(row)]
+    return torch.tensor(rows, dtype=torch.bool).view(-1, count)
+
+
+def alma(joint: Gaussian, subsets: Gaussian, table: Tensor, present: Tensor) -> Tensor:
+    """Average latent multimodal approximation: mean symmetric divergence of subset posteriors and the joint one.
+
+    The mean of a row is over those subsets of which it has every modality, and that are not all that it has; 0 if
+    there is none.
+
+    Args:
+        joint: Posterior of all that each row has, (B, D).
+        subsets: Posteriors of the subsets, (S, B, D).
+        table: Boolean (S, M): the subsets.
+        present: Boolean (M, B).
+
+    Returns:
+        (B,).
+    """
+    inside, has = table.unsqueeze(-1), present.unsqueeze(0)
+    counts = (has | ~inside).all(dim=1) & (has & ~inside).any(dim=1)
+    divergence = torch.where(counts, symmetric_kl(joint, subsets), 0.0)
+    return divergence.sum(dim=0) / counts.sum(dim=0).clamp(min=1)

@@ -1,0 +1,171 @@
+"""MVAE: variational autoencoder whose posterior is a product of experts (Wu & Goodman, NeurIPS 2018, 1802.05335).
+
+Letters: M modalities, B rows, D latent dimensions, S subsets of modalities.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from anysense.representations.batch import Batch
+from anysense.representations.contract import Settings
+from anysense.representations.maths.gaussian import (
+    LOG_VARIANCE_LIMIT,
+    Gaussian,
+    draw,
+    kl_to_standard,
+    product_of_experts,
+)
+from anysense.representations.maths.reconstruction import reconstruction_errors
+from anysense.representations.maths.subsets import all_and_single, random_subsets
+from anysense.representations.methods.generative import (
+    GaussianEncoder,
+    GenerativeRepresentation,
+    GenerativeSettings,
+    expert_of,
+    of_modality,
+    warmed_up,
+)
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import networks
+
+__all__ = ["MVAE", "MVAESettings"]
+
+
+@dataclass(frozen=True)
+class MVAESettings(GenerativeSettings):
+    """Architecture and loss of MVAE. The defaults are the preset ``default`` of the pendulum."""
+
+    beta: float = 1.0
+    """Weight of the divergence from the prior."""
+    warmup_epochs: int = 0
+    """Epochs over which ``beta`` rises linearly; 0 means that it holds from the start."""
+    random_subsets: int = 0
+    """Random subsets, of at least two but not all modalities of a row, that are trained besides all and each single
+    one."""
+    mean_as_log_variance: tuple[str, ...] = ()
+    """Modalities whose expert uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding error in
+    the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_non_negative("beta", "warmup_epochs", "random_subsets")
+
+
+_MHD = MVAESettings(
+    networks="mhd",
+    latent_dim=64,
+    reconstruction_weights=(("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0)),
+)
+# The warm-up keeps experts from collapsing onto the prior, where their gradient vanishes.
+_GENERIC = MVAESettings(networks="generic", latent_dim=64, reconstruction_weights=(), warmup_epochs=10)
+
+PRESETS = {
+    "pendulum": {
+        "smoke": MVAESettings(frame_widths=(32,), frame_dim=16, sound_widths=(32,), latent_dim=8),
+        "default": MVAESettings(),
+        "paper": MVAESettings(
+            image_encoder="convolution",
+            sound_widths=(50, 50),
+            sound_normalisation="min_max",
+            reconstruction_weights=(("image", 1.0), ("sound", 1.0)),
+        ),
+    },
+    "mhd": {"smoke": _MHD, "default": _MHD, "paper": _MHD},
+    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
+}
+
+
+class MVAE(GenerativeRepresentation):
+    """One encoder and one decoder per modality; the posterior of any subset is the product of its experts and N(0, I).
+
+    The latent of a row is the mean of the posterior given all that the row has.
+    """
+
+    method: ClassVar[str] = "mvae"
+    settings_class: ClassVar[type[Settings]] = MVAESettings
+    presets: ClassVar[Mapping[str, Mapping[str, MVAESettings]]] = PRESETS
+
+    settings: MVAESettings
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: MVAESettings) -> None:
+        super().__init__(modalities, settings)
+        self.latent_dim = settings.latent_dim
+        family = networks(settings.networks)
+        self.encoders = nn.ModuleDict(
+            {
+                name: GaussianEncoder(family.generative_trunk(modality, settings), settings.latent_dim)
+                for name, modality in modalities.items()
+            }
+        )
+        self.decoders = nn.ModuleDict(
+            {name: family.decoder(modality, settings.latent_dim, settings) for name, modality in modalities.items()}
+        )
+        self._kl_weight = settings.beta
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the weight of the divergence; before the first call it is ``beta``."""
+        self._kl_weight = warmed_up(self.settings.beta, epoch, self.settings.warmup_epochs)
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Mean (B, D) of the posterior given what is present."""
+        with torch.autocast(self.device.type, enabled=False):
+            return product_of_experts(self._experts(batch), batch.present(self.modalities)).mean
+
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Negative evidence bounds, added over subsets: all that a row has, each modality alone, random subsets.
+
+        A bound reconstructs only the modalities of its subset (section 2.2 of the paper). In a row without a modality,
+        the bounds are those of a model that never had it.
+
+        Returns:
+            ``"total"``, and its parts before they are weighted: the error of each modality and ``"kl"``; all are added
+            over subsets and averaged over rows.
+        """
+        experts, present = self._experts(batch), batch.present(self.modalities)
+        with torch.autocast(self.device.type, enabled=False):
+            table = self._subsets(present)
+            posteriors = product_of_experts(experts, table)
+            latents = draw(posteriors)
+            terms = {"kl": kl_to_standard(posteriors).sum(dim=0).mean()}
+        total = self._kl_weight * terms["kl"]
+        for index, name in enumerate(self.modalities):
+            if name in batch.inputs:
+                errors = reconstruction_errors(self.decoder(name), latents, batch.inputs[name], table[:, index])
+                terms[name] = errors.sum(dim=0).mean()
+            else:
+                terms[name] = total.new_zeros(())
+            total = total + of_modality(self.settings.reconstruction_weights, name, 1.0) * terms[name]
+        return {"total": total, **terms}
+
+    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
+        """Logits (B, *shape) of one modality from latents (B, D)."""
+        return cast(Tensor, self.decoder(name)(latent))
+
+    def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
+        """Latents (count, D) from N(0, I)."""
+        return torch.randn((count, self.latent_dim), generator=generator, device=self.device)
+
+    def _subsets(self, present: Tensor) -> Tensor:
+        """Boolean (S, M, B): the subsets that are trained."""
+        table = all_and_single(present)
+        if self.settings.random_subsets == 0:
+            return table
+        return torch.cat([table, random_subsets(present, self.settings.random_subsets)])
+
+    def _experts(self, batch: Batch) -> Gaussian:
+        """Experts (M, B, D), each modality encoded once."""
+        found = [self._expert(batch, name) for name in self.modalities]
+        return Gaussian(
+            torch.stack([expert.mean for expert in found]), torch.stack([expert.log_variance for expert in found])
+        )
+
+    def _expert(self, batch: Batch, name: str) -> Gaussian:
+        expert = expert_of(cast(GaussianEncoder, self.encoders[name]), batch, name)
+        if name in self.settings.mean_as_log_variance:
+            return Gaussian(expert.mean, expert.mean.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
+        return expert

@@ -1,0 +1,268 @@
+"""What Nexus and MUSE share: one VAE per modality, and a second level that models the samples of their latents.
+
+The upper level sees and predicts detached samples, so the two levels train together without influence on each other.
+Letters: B rows, M modalities, d_m size of the latent of modality m, D size of the upper latent.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from anysense.representations.batch import Batch
+from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian, draw, kl_to_standard
+from anysense.representations.maths.reconstruction import reconstruction_errors
+from anysense.representations.methods.generative import (
+    ByModality,
+    GaussianEncoder,
+    GenerativeRepresentation,
+    GenerativeSettings,
+    expert_of,
+    of_modality,
+    warmed_up,
+)
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.trunk import Trunk
+
+__all__ = ["LatentTrunk", "Noise", "TwoLevel", "TwoLevelSettings"]
+
+
+@dataclass(frozen=True)
+class TwoLevelSettings(GenerativeSettings):
+    """Settings of both levels. ``latent_dim`` is the size of the upper latent."""
+
+    modality_dims: tuple[tuple[str, int], ...] = (("image", 16), ("sound", 8))
+    """Size of each modality's own latent."""
+    default_modality_dim: int = 16
+    """Size of the latents of modalities not named in ``modality_dims``."""
+    kl_weights: ByModality = ()
+    """Weight (beta) of the divergence of each modality's latent; 1 for modalities not named."""
+    latent_weights: ByModality = ()
+    """Weight (gamma) of the squared error of each modality's latent as predicted from above."""
+    default_latent_weight: float = 10.0
+    """That weight for modalities not named in ``latent_weights``."""
+    top_widths: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers of the upper encoders and decoders."""
+    top_kl_weight: float = 1.0
+    """Weight of the divergence of the upper latent."""
+    warmup_epochs: int = 0
+    """Epochs over which ``kl_weights`` grow linearly to their values."""
+    top_warmup_epochs: int = 0
+    """Epochs over which ``top_kl_weight`` grows linearly to its value."""
+    mean_as_log_variance: tuple[str, ...] = ()
+    """Modalities whose lower encoder uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding
+    error in the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("default_modality_dim", "top_widths")
+        self.require_non_negative_by_modality("kl_weights", "latent_weights")
+        for name, size in self.modality_dims:
+            if size < 1:
+                raise ValueError(f"`modality_dims` of {name!r} must be at least 1; got {size}.")
+        self.require_non_negative("default_latent_weight", "top_kl_weight", "warmup_epochs", "top_warmup_epochs")
+        if not self.top_widths:
+            raise ValueError("`top_widths` is empty; expected at least one hidden layer.")
+
+    def modality_dim(self, name: str) -> int:
+        """Size of one modality's own latent."""
+        return dict(self.modality_dims).get(name, self.default_modality_dim)
+
+
+class Noise(NamedTuple):
+    """All that a loss draws at random.
+
+    Attributes:
+        bottom: Standard normal (B, d_m) by modality, whether present or not.
+        top: Standard normal (B, D).
+        dropout: Uniform (2 + M, B), see `nexus.perceptual_dropout`; None where nothing is dropped.
+    """
+
+    bottom: dict[str, Tensor]
+    top: Tensor
+    dropout: Tensor | None = None
+
+
+class Bottom(NamedTuple):
+    """What the lower level gives to a loss.
+
+    Attributes:
+        latents: Detached samples (B, d_m) of the modalities that some row has; mere noise in rows that lack them.
+        reconstruction: Weighted negative log-likelihood of what each row has, (B,).
+        kl: Weighted divergence of the latents that each row has, (B,).
+    """
+
+    latents: dict[str, Tensor]
+    reconstruction: Tensor
+    kl: Tensor
+
+
+class LatentTrunk(Trunk):
+    """A vector (latent or message) through a given stack of layers that ends in ``feature_dim``."""
+
+    def __init__(self, stack: nn.Module, feature_dim: int) -> None:
+        super().__init__()
+        self.stack = stack
+        self.feature_dim = feature_dim
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Features (B, feature_dim)."""
+        features: Tensor = self.stack(value)
+        return features
+
+
+class TwoLevel(GenerativeRepresentation):
+    """Lower VAEs of all modalities, upper decoders, and the loss that both levels have in common.
+
+    A subclass adds the upper encoder (`top_posterior`) and the terms of the upper level (`top_terms`).
+
+    Attributes:
+        bottom: Encoder of each modality to its own latent.
+        top_decoders: From the upper latent to each modality's own latent.
+    """
+
+    settings: TwoLevelSettings
+
+    def __init__(self, modalities: Mapping[str, Modality], settings: TwoLevelSettings) -> None:
+        super().__init__(modalities, settings)
+        self.latent_dim = settings.latent_dim
+        self._epoch: int | None = None
+        family, dims = networks(settings.networks), {name: settings.modality_dim(name) for name in modalities}
+        self.bottom = nn.ModuleDict(
+            {
+                name: GaussianEncoder(family.generative_trunk(modality, settings), dims[name])
+                for name, modality in modalities.items()
+            }
+        )
+        self.decoders = nn.ModuleDict(
+            {name: family.decoder(modality, dims[name], settings) for name, modality in modalities.items()}
+        )
+        self.top_decoders = nn.ModuleDict({name: self.top_decoder(size) for name, size in dims.items()})
+
+    @abstractmethod
+    def top_decoder(self, modality_dim: int) -> nn.Module:
+        """A new network from (B, D) to (B, modality_dim)."""
+
+    @abstractmethod
+    def top_posterior(self, latents: Mapping[str, Tensor], present: Tensor) -> Gaussian:
+        """Upper posterior (B, D).
+
+        Args:
+            latents: Lower latents (B, d_m) of the modalities that some row has.
+            present: Boolean (M, B), in the order of ``modalities``: which of them to use.
+        """
+
+    @abstractmethod
+    def top_terms(self, latents: Mapping[str, Tensor], present: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """Weighted terms (B,) of the upper level, among them those of `common_top_terms`; arguments as above."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Note the epoch, for the warm-up; before the first call, every weight has its final value."""
+        self._epoch = epoch
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Mean of the upper posterior, from the means of the lower ones: (B, D)."""
+        means = {name: self._bottom_expert(batch, name).mean for name in batch.inputs}
+        with torch.autocast(self.device.type, enabled=False):
+            return self.top_posterior(means, batch.present(self.modalities)).mean
+
+    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
+        """Logits (B, *shape) of one modality: upper latent, lower latent, observation; no samples between."""
+        logits: Tensor = self.decoder(name)(self.top_decoders[name](latent))
+        return logits
+
+    def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
+        """Upper latents (count, D) from N(0, I)."""
+        return torch.randn(count, self.latent_dim, generator=generator, device=self.device)
+
+    def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
+        """Loss of both levels; ``"total"`` is the sum of all other terms, which are weighted already.
+
+        ``reconstruction`` and ``kl`` belong to the lower level, ``latent_reconstruction`` and ``top_kl`` to the upper
+        one. The loss of a row is that of a model with only the modalities of that row; rows are averaged. In eval mode
+        every weight has its final value, so that epochs of a warm-up compare.
+        """
+        return self.loss_given(batch, self.draw_noise(batch.size))
+
+    def draw_noise(self, rows: int) -> Noise:
+        """Noise of one loss, from torch's default generator."""
+        return Noise(
+            {name: torch.randn(rows, self.settings.modality_dim(name), device=self.device) for name in self.modalities},
+            torch.randn(rows, self.latent_dim, device=self.device),
+        )
+
+    def loss_given(self, batch: Batch, noise: Noise) -> dict[str, Tensor]:
+        """`loss_batch` with given noise."""
+        bottom = self.bottom_level(batch, noise.bottom)
+        with torch.autocast(self.device.type, enabled=False):
+            rows = {"reconstruction": bottom.reconstruction, "kl": bottom.kl}
+            rows |= self.top_terms(bottom.latents, batch.present(self.modalities), noise)
+            terms = {name: value.mean() for name, value in rows.items()}
+            return {"total": torch.stack(list(terms.values())).sum(), **terms}
+
+    def bottom_level(self, batch: Batch, noise: Mapping[str, Tensor]) -> Bottom:
+        """Samples and losses of the lower VAEs; rows without a modality do not pass through its networks."""
+        latents, errors, divergences = {}, [], []
+        for name, value in batch.inputs.items():
+            expert = self._bottom_expert(batch, name)
+            sample = draw(expert, noise[name])
+            error = self._error(name, value, sample, batch.masks.get(name))
+            errors.append(of_modality(self.settings.reconstruction_weights, name, 1.0) * error)
+            divergences.append(self._kl_weight(name) * kl_to_standard(expert))
+            latents[name] = sample.detach()
+        return Bottom(latents, torch.stack(errors).sum(dim=0), torch.stack(divergences).sum(dim=0))
+
+    def common_top_terms(
+        self, posterior: Gaussian, latents: Mapping[str, Tensor], present: Tensor, noise: Noise
+    ) -> dict[str, Tensor]:
+        """``latent_reconstruction`` and ``top_kl`` of each row, (B,), both weighted."""
+        top = draw(posterior, noise.top)
+        errors = []
+        for row, name in zip(present, self.modalities, strict=True):
+            if name in latents:
+                error = self.latent_error(name, self.top_decoders[name](top), latents[name], row)
+                weight = of_modality(self.settings.latent_weights, name, self.settings.default_latent_weight)
+                errors.append(weight * torch.where(row, error, 0.0))
+        return {
+            "latent_reconstruction": torch.stack(errors).sum(dim=0),
+            "top_kl": self.top_kl_weight() * kl_to_standard(posterior),
+        }
+
+    def latent_error(self, name: str, predicted: Tensor, latent: Tensor, present: Tensor) -> Tensor:
+        """Squared error (B,) of one modality's latent (B, d_m); rows that are not ``present`` (B,) do not count."""
+        return (predicted - latent).square().sum(dim=-1)
+
+    def top_kl_weight(self) -> float:
+        """Weight of the upper divergence in this epoch; the final one in eval mode."""
+        return self._warmed(self.settings.top_kl_weight, self.settings.top_warmup_epochs)
+
+    def of_given(self, values: Tensor, latents: Mapping[str, Tensor]) -> Tensor:
+        """Of ``values`` (M, ...), those of the modalities that ``latents`` has."""
+        if len(latents) == len(self.modalities):
+            return values
+        return torch.stack([value for value, name in zip(values, self.modalities, strict=True) if name in latents])
+
+    def _bottom_expert(self, batch: Batch, name: str) -> Gaussian:
+        expert = expert_of(cast(GaussianEncoder, self.bottom[name]), batch, name)
+        if name in self.settings.mean_as_log_variance:
+            return Gaussian(expert.mean, expert.mean.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
+        return expert
+
+    def _kl_weight(self, name: str) -> float:
+        return self._warmed(of_modality(self.settings.kl_weights, name, 1.0), self.settings.warmup_epochs)
+
+    def _warmed(self, weight: float, epochs: int) -> float:
+        final = self._epoch is None or not self.training
+        return weight if final else warmed_up(weight, cast(int, self._epoch), epochs)
+
+    def _error(self, name: str, value: Tensor, sample: Tensor, mask: Tensor | None) -> Tensor:
+        """Negative log-likelihood (B,) of one modality, 0 in rows that lack it."""
+        decoder = self.decoder(name)
+        if mask is None:
+            return decoder.error(decoder(sample), decoder.target(value))
+        return reconstruction_errors(decoder, sample.unsqueeze(0), value, mask.unsqueeze(0)).squeeze(0)

@@ -1,0 +1,100 @@
+"""`anysense data mosei | mosi | mosei-offline`: fetch, check and convert data of sentiment, and show what they are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from anysense.common.progress import counter, say, stage
+from anysense.representations.data.offline.sentiment import load_mosei_offline
+from anysense.representations.data.readers.sentiment import download_sentiment, load_sentiment
+from anysense.representations.data.samples import Samples, Splits
+from anysense.runs.commands.data import Part
+from anysense.runs.settings import parse
+from anysense.runs.tables import print_table
+
+__all__ = ["PARTS", "MoseiOfflineData", "SentimentData"]
+
+OFFLINE = "mosei-offline"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SentimentData:
+    """Check CMU-MOSEI or CMU-MOSI, and convert it once to a file that holds nothing but numbers.
+
+    Looked for in the folder: mosei.safetensors (already converted), mosei_data.pkl or mosei_senti_data.pkl (processed
+    features), or mosei_train_a.dt, mosei_valid_a.dt and mosei_test_a.dt (caches); for CMU-MOSI the same with mosi.
+    Nothing that such a file contains is run.
+    """
+
+    folder: Path | None = None
+    """Folder of the files; data/mosei or data/mosi if not given."""
+    url: str | None = None
+    """Address of the processed pickle, to download it first."""
+    traceback: bool = False
+    """Show the Python traceback of an error."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MoseiOfflineData:
+    """Make the synthetic stand-in for CMU-MOSEI and show what it looks like; nothing is kept.
+
+    It is made anew wherever it is used, from the same seed always the same.
+    """
+
+    train: int = 16_265
+    """Samples to train on."""
+    validation: int = 1_869
+    """Samples to choose by."""
+    test: int = 4_643
+    """Samples to report on."""
+    seed: int = 0
+    """Seed of the data."""
+    traceback: bool = False
+    """Show the Python traceback of an error."""
+
+
+def _check(name: str, arguments: Sequence[str]) -> None:
+    settings = parse(SentimentData(), arguments, f"data {name}")
+    folder = settings.folder or Path("data") / name
+    if settings.url is not None:
+        with stage(f"Downloading {settings.url}"), counter("downloading") as progress:
+            say(f"  to `{download_sentiment(name, folder, progress, settings.url)}`")
+    splits = load_sentiment(name, folder, say)
+    details = splits.train.details
+    _show(f"CMU-{name.upper()}", splits)
+    print(f"Edition {details['edition']}: {details['edition_note']}")
+    for file, checksum in details["sources"].items():
+        print(f"Made from {file}, SHA-256 {checksum}")
+    print(f"Use it: anysense classify --data {name} --folder {folder}")
+
+
+def _make(arguments: Sequence[str]) -> None:
+    settings = parse(MoseiOfflineData(), arguments, f"data {OFFLINE}")
+    sizes = (settings.train, settings.validation, settings.test)
+    with stage(f"Making {sum(sizes)} samples"), counter("making") as progress:
+        splits = load_mosei_offline(*sizes, seed=settings.seed, progress=progress)
+    _show(f"{OFFLINE} (synthetic stand-in for CMU-MOSEI)", splits)
+    print(f"Use it: anysense classify --data {OFFLINE}")
+
+
+def _show(title: str, splits: Splits) -> None:
+    columns = ("split", "samples", *(f"{label:+d}" if label else "0" for label in range(-3, 4)), "mean", "std")
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    print_table(f"{title}: share of rounded labels", columns, [_row(name, part) for name, part in parts.items()])
+    features = ", ".join(f"{modality.name} {modality.shape}" for modality in splits.train.modalities.values())
+    print(f"Each sample: {features}, and a sentiment in [-3, 3]")
+
+
+def _row(name: str, samples: Samples) -> tuple[str, ...]:
+    labels = torch.as_tensor(samples.targets)
+    counts = torch.bincount(labels.round().long() + 3, minlength=7)
+    shares = (f"{share:.1%}" for share in (counts / len(labels)).tolist())
+    return (name, str(len(labels)), *shares, f"{labels.mean():.2f}", f"{labels.std(correction=0):.2f}")
+
+
+PARTS: Mapping[str, Part] = {"mosei": partial(_check, "mosei"), "mosi": partial(_check, "mosi"), OFFLINE: _make}

@@ -1,0 +1,155 @@
+"""`anysense data show DATASET`: a contact sheet of multimodal digits, and their sounds to listen to."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import wave
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from anysense.common.progress import counter, stage
+from anysense.representations.data.offline import load_mhd_offline
+from anysense.representations.data.readers.mhd import MHD_FOLDER, load_mhd, waveforms
+from anysense.representations.data.readers.spectrogram import SAMPLE_RATE
+from anysense.representations.data.samples import Samples
+from anysense.runs.commands.data import Part
+from anysense.runs.errors import unknown_name
+from anysense.runs.figures import save_figure
+from anysense.runs.files import atomic_write_bytes
+from anysense.runs.run_folder import RunFolder
+from anysense.runs.settings import parse
+
+__all__ = ["DATASETS", "PARTS", "draw_contact_sheet", "wav_bytes"]
+
+DATASETS = ("mhd", "mhd-offline")
+_CLASSES = 10
+_POINTS = 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShowSettings:
+    """Draw some samples of each class (image, spectrogram, trajectory) and write their sounds as WAV."""
+
+    out: Path = Path("out")
+    """Folder that holds all runs."""
+    name: str | None = None
+    """Name of the run folder; the next free number if not given."""
+    seed: int = 0
+    """Seed that chooses the samples shown."""
+    part: Literal["train", "test"] = "test"
+    """Which samples."""
+    per_class: int = 2
+    """Samples of each class."""
+    folder: Path | None = None
+    """Where the data are: the files of MHD, or the cache of mhd-offline; the usual places if not given."""
+    train: int = 20_000
+    """Size of mhd-offline: samples to train on."""
+    test: int = 4_000
+    """Size of mhd-offline: samples to test on."""
+    data_seed: int = 0
+    """Seed that mhd-offline is made with."""
+    traceback: bool = False
+    """Show the Python traceback of an error."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"`seed` expected 0 or more, got {self.seed}.")
+        if not 1 <= self.per_class <= 20:
+            raise ValueError(f"`per_class` expected 1 to 20, got {self.per_class}.")
+
+
+def draw_contact_sheet(samples: Samples) -> Figure:
+    """All of the samples side by side: image, spectrogram and trajectory below each other, the class above.
+
+    The pen of a trajectory moves from dark to bright.
+
+    Args:
+        samples: Few samples with the modalities of MHD and class labels as targets.
+    """
+    columns = min(_CLASSES, len(samples))
+    rows = -(-len(samples) // columns)
+    figure = Figure(figsize=(1.15 * columns, 3.5 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(3 * rows, columns, squeeze=False)
+    for ax in grid.flat:
+        ax.set_axis_off()
+    labels = [] if samples.targets is None else samples.targets.tolist()
+    for index, label in enumerate(labels):
+        row, column = divmod(index, columns)
+        image, sound, pen = grid[3 * row : 3 * row + 3, column]
+        image.set_title(str(label))
+        image.imshow(samples.values["image"][index, 0].numpy(), cmap="gray", vmin=0, vmax=1)
+        sound.imshow(samples.values["sound"][index, 0].numpy().T, origin="lower", aspect="auto", vmin=0, vmax=1)
+        _draw_pen(pen, samples.values["trajectory"][index].numpy())
+    return figure
+
+
+def wav_bytes(waveform: npt.NDArray[np.float32]) -> bytes:
+    """A mono WAV file of 16 bits at 16 kHz with the waveform (n,), -1 to 1."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes((np.clip(waveform, -1, 1) * 32767).round().astype("<i2").tobytes())
+    return content.getvalue()
+
+
+def _show(arguments: Sequence[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: anysense data show DATASET [OPTIONS]\n\nDATASET is one of {', '.join(DATASETS)}.")
+        return
+    dataset, rest = arguments[0], list(arguments[1:])
+    if dataset not in DATASETS:
+        raise unknown_name("dataset", dataset, DATASETS)
+    settings = parse(ShowSettings(), rest, f"data show {dataset}")
+    chosen = _some_of_each_class(_load(dataset, settings), settings.per_class, settings.seed)
+    run = RunFolder.create(settings.out, "data/show", settings.name, settings, settings.seed, arguments)
+    with run.working():
+        sheet = save_figure(draw_contact_sheet(chosen), run.figure("samples.png"))
+        sounds = _write_sounds(chosen, run.path / "sounds")
+    print(f"Samples: {sheet}\nSounds: {sounds}")
+
+
+def _load(dataset: str, settings: ShowSettings) -> Samples:
+    with stage(f"Reading {dataset}"), counter("samples") as progress:
+        if dataset == "mhd":
+            train, test = load_mhd(settings.folder or MHD_FOLDER)
+        else:
+            train, test = load_mhd_offline(settings.train, settings.test, settings.data_seed, settings.folder, progress)
+    return train if settings.part == "train" else test
+
+
+def _some_of_each_class(samples: Samples, per_class: int, seed: int) -> Samples:
+    """Random samples, one of each class after the other, ``per_class`` times; fewer where there are not as many."""
+    assert samples.targets is not None
+    order = np.random.default_rng(seed).permutation(len(samples))
+    labels = samples.targets.numpy()[order]
+    rows = [order[labels == label][:per_class] for label in range(_CLASSES)]
+    return samples.select([int(row[turn]) for turn in range(per_class) for row in rows if turn < len(row)])
+
+
+def _write_sounds(samples: Samples, folder: Path) -> Path:
+    assert samples.targets is not None
+    for index, waveform in enumerate(waveforms(samples, range(len(samples)))):
+        name = f"{index:03d}-digit-{int(samples.targets[index])}.wav"
+        atomic_write_bytes(folder / name, wav_bytes(waveform.numpy()))
+    return folder
+
+
+def _draw_pen(ax: Axes, trajectory: npt.NDArray[np.float32]) -> None:
+    x, y = trajectory[:_POINTS], trajectory[_POINTS:]
+    ax.plot(x, y, color="0.8", linewidth=0.8, zorder=1)
+    ax.scatter(x, y, c=np.arange(_POINTS), cmap="viridis", s=3, zorder=2)
+    ax.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
+
+
+PARTS: Mapping[str, Part] = {"show": _show}

@@ -1,0 +1,1 @@
+"""Comparisons: jobs, records and reports."""

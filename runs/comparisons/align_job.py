@@ -1,0 +1,119 @@
+"""Geometry of the latents of one trained representation: DCA against the complete latents, and points to draw."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anysense.common.machine import peak_memory
+from anysense.representations.benchmarks import DataRequest, benchmark
+from anysense.representations.contract import Representation
+from anysense.representations.data.samples import Samples
+from anysense.representations.evaluation.dca import DCAResult, dca, dca_score
+from anysense.representations.evaluation.latents import encode_samples
+from anysense.representations.evaluation.umap import umap_embedding
+from anysense.representations.files import load_representation
+from anysense.runs.files import atomic_write_bytes
+
+__all__ = ["COMPLETE", "POINTS_FILE", "AlignJob", "align_one"]
+
+COMPLETE = "complete"
+POINTS_FILE = "embedding.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignJob:
+    """What one job needs to know; sent to another process."""
+
+    data: str
+    request: DataRequest
+    representation: Path
+    points: int
+    points_seed: int
+    rays: int
+    min_cluster_size: int
+    draw: bool
+    """Whether to embed the points with UMAP."""
+    device: str
+    threads: int
+
+
+def align_one(job: AlignJob, folder: Path) -> dict[str, Any]:
+    """Analyse one representation. Gives plain values: one row of scores per pair of sets."""
+    torch.set_num_threads(job.threads)
+    representation = load_representation(job.representation, job.device)
+    chosen = _chosen(benchmark(job.data).load(job.request, None).test, job)
+    latents = _latents(representation, chosen)
+    rows = []
+    for reference, evaluation, first, second in _pairs(latents, benchmark(job.data).label):
+        found = dca(first.numpy(), second.numpy(), n_rays=job.rays, min_cluster_size=job.min_cluster_size)
+        rows.append({"reference": reference, "evaluation": evaluation, **_scores(found)})
+    if job.draw:
+        _embed(latents, chosen, folder)
+    return {"pairs": rows, "peak_memory": peak_memory()}
+
+
+def _chosen(test: Samples, job: AlignJob) -> Samples:
+    """Test samples drawn without replacement, the same ones for every representation."""
+    if len(test) < job.points:
+        raise ValueError(f"`points` must be at most {len(test)}, the number of test samples; got {job.points}.")
+    order = torch.from_numpy(np.random.default_rng(job.points_seed).permutation(len(test)))
+    return test.select(order[: job.points])
+
+
+def _latents(representation: Representation, samples: Samples) -> dict[str, Tensor]:
+    """Latents of the complete samples and of each modality alone."""
+    single = {name: encode_samples(representation, samples, (name,)) for name in representation.modalities}
+    return {COMPLETE: encode_samples(representation, samples), **single}
+
+
+def _pairs(latents: dict[str, Tensor], label: str | None) -> Iterator[tuple[str, str, Tensor, Tensor]]:
+    """Pairs (R, E) as published.
+
+    Complete against each modality, modalities against the label or the first one, and the halves of the complete set
+    against each other. Latents of the label are few different ones: each counts once.
+    """
+    sets = {name: _unique(value) if name == label else value for name, value in latents.items()}
+    names = [name for name in latents if name != COMPLETE]
+    for name in names:
+        yield COMPLETE, name, sets[COMPLETE], sets[name]
+    for first, second in [(n, label) for n in names if n != label] if label else [(names[0], n) for n in names[1:]]:
+        yield first, second, sets[first], sets[second]
+    half = len(sets[COMPLETE]) // 2
+    yield COMPLETE, COMPLETE, sets[COMPLETE][:half], sets[COMPLETE][half:]
+
+
+def _unique(latents: Tensor) -> Tensor:
+    """Different rows, to 4 decimals."""
+    different: Tensor = torch.unique((latents * 1e4).round(), dim=0)
+    return different / 1e4
+
+
+def _scores(found: DCAResult) -> dict[str, float]:
+    return {
+        "precision": found.precision,
+        "recall": found.recall,
+        "network_consistency": found.network_consistency,
+        "network_quality": found.network_quality,
+        "score_raw": dca_score(found, quality="raw"),
+        "score_normalised": dca_score(found, quality="normalised"),
+        "score_without_quality": dca_score(found, quality="none"),
+        "clusters": float(found.n_clusters),
+        "noise": found.noise_share,
+    }
+
+
+def _embed(latents: dict[str, Tensor], samples: Samples, folder: Path) -> None:
+    """One UMAP of all sets together, kept for the picture."""
+    content = io.BytesIO()
+    arrays = umap_embedding({name: value.numpy() for name, value in latents.items()}, seed=0)
+    targets = np.zeros(len(samples)) if samples.targets is None else samples.targets.numpy()
+    np.savez(content, **arrays, targets=targets)  # type: ignore[arg-type]
+    atomic_write_bytes(folder / POINTS_FILE, content.getvalue())
