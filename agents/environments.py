@@ -17,7 +17,7 @@ from anysense.agents.latent import LatentVecEnv
 from anysense.envs import MultimodalPendulumVectorEnv
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
-from anysense.envs.sensors.missing import VectorMissingSenses
+from anysense.envs.sensors.missing import VectorMissingModalities
 
 __all__ = ["ScaledReward", "StepTimer", "TrainingEnvironment", "environment_seed"]
 
@@ -93,7 +93,7 @@ class TrainingEnvironment:
     def make(
         cls,
         n_envs: int,
-        senses: tuple[str, ...],
+        modalities: tuple[str, ...],
         options: Mapping[str, Any],
         *,
         encoder: FrozenEncoder | None,
@@ -106,22 +106,26 @@ class TrainingEnvironment:
 
         Args:
             n_envs: Environments that are stepped together.
-            senses: Senses that they offer.
+            modalities: Modalities that they offer.
             options: Further options of the environment, such as ``physics`` and ``receivers``.
             encoder: Encodes once per step; None leaves raw observations to the policy.
-            missing: Probability of each sense to be missing for an episode.
+            missing: Probability of each modality to be missing for an episode.
             terminal_time_limit: Whether the agent takes the time limit for a real end, as published.
             reward_scale: Factor on the rewards.
             episode_steps: Time limit of an episode.
 
         Raises:
-            TypeError, ValueError: An option is unknown or out of range, or the senses do not fit the encoder.
+            TypeError, ValueError: An option is unknown or out of range, or the modalities do not fit the encoder.
         """
         env: VectorEnvironment = MultimodalPendulumVectorEnv(
-            n_envs, senses=senses, max_episode_steps=episode_steps, autoreset_mode=AutoresetMode.SAME_STEP, **options
+            n_envs,
+            modalities=modalities,
+            max_episode_steps=episode_steps,
+            autoreset_mode=AutoresetMode.SAME_STEP,
+            **options,
         )
         if missing:
-            env = VectorMissingSenses(env, missing)
+            env = VectorMissingModalities(env, missing)
         adapter = GymnasiumVecEnv(env)
         timer = StepTimer(adapter)
         venv: VecEnv = TerminalTimeLimit(timer) if terminal_time_limit else timer

@@ -1,4 +1,4 @@
-"""Evaluation of an agent with given senses, corrupted or dropped at will, over fixed start states."""
+"""Evaluation of an agent with given modalities, corrupted or dropped at will, over fixed start states."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.optimal import split_states
 from anysense.envs.pendulum.physics import FloatArray
-from anysense.envs.pendulum.simulation import SENSES
+from anysense.envs.pendulum.simulation import MODALITIES
 from anysense.envs.sensors.corruption import Corruption, corrupt_vector, parse_corruption
-from anysense.envs.sensors.missing import VectorMissingSenses
+from anysense.envs.sensors.missing import VectorMissingModalities
 from anysense.envs.validation import check_choice, check_names, check_positive_integer
 
 __all__ = ["ActingAgent", "EpisodeResults", "MissingLevel", "evaluate", "every_subset", "start_states"]
 
 BATCH_ENVS = 500
 """Episodes that run side by side; bounds the memory (7.2 kB of image and sound per episode)."""
-_OWN_ARGUMENTS = ("senses", "num_envs", "max_episode_steps", "autoreset_mode")
+_OWN_ARGUMENTS = ("modalities", "num_envs", "max_episode_steps", "autoreset_mode")
 
 Progress = Callable[[int, int], None]
 """Called with the steps done and their total number, each counted for a whole batch of episodes."""
@@ -34,16 +34,16 @@ class ActingAgent(Protocol):
     """Acts on batches of raw observations, without a memory of earlier ones."""
 
     def act(self, observation: Mapping[str, npt.NDArray[Any]], /) -> npt.NDArray[Any]:
-        """Return torques in N m, shape (N, 1), for arrays of shape (N, ...) by sense and, with dropout, ``present``."""
+        """Return torques in N m, shape (N, 1), for arrays of shape (N, ...) by modality and, with dropout, ``present``."""
         ...
 
 
 @dataclass(frozen=True)
 class MissingLevel:
-    """How often senses drop out, see ``anysense.envs.sensors.missing.VectorMissingSenses``.
+    """How often modalities drop out, see ``anysense.envs.sensors.missing.VectorMissingModalities``.
 
     Attributes:
-        probability: Chance in [0, 1] that a sense is missing: one number for all, or by sense.
+        probability: Chance in [0, 1] that a modality is missing: one number for all, or by modality.
         per: How long a draw lasts, ``"step"`` or ``"episode"``.
     """
 
@@ -53,7 +53,9 @@ class MissingLevel:
     def __str__(self) -> str:
         """Return the level in words, for instance ``0.3 per step``."""
         if isinstance(self.probability, Mapping):
-            return f"{', '.join(f'{sense} {value:g}' for sense, value in self.probability.items())} per {self.per}"
+            return (
+                f"{', '.join(f'{modality} {value:g}' for modality, value in self.probability.items())} per {self.per}"
+            )
         return f"{self.probability:g} per {self.per}"
 
 
@@ -71,20 +73,20 @@ def start_states(count: int, seed: int) -> FloatArray:
     return physics.sample_start_states(np.random.default_rng(seed), check_positive_integer("count", count))
 
 
-def every_subset(senses: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return all non-empty subsets of senses, the complete one first, then ever smaller ones in the given order.
+def every_subset(modalities: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return all non-empty subsets of modalities, the complete one first, then ever smaller ones in the given order.
 
     Raises:
         ValueError: There is none, or one twice.
-        TypeError: ``senses`` is no sequence of names.
+        TypeError: ``modalities`` is no sequence of names.
     """
-    names = check_names("senses", senses, tuple(senses))
+    names = check_names("modalities", modalities, tuple(modalities))
     return [subset for size in range(len(names), 0, -1) for subset in combinations(names, size)]
 
 
 def evaluate(
     agent: ActingAgent,
-    senses: Sequence[str],
+    modalities: Sequence[str],
     starts: npt.ArrayLike,
     steps: int = 300,
     env_kwargs: Mapping[str, Any] | None = None,
@@ -96,19 +98,19 @@ def evaluate(
     name: str = "agent",
     progress: Progress | None = None,
 ) -> EpisodeResults:
-    """Let an agent act with given senses from given start states.
+    """Let an agent act with given modalities from given start states.
 
-    The environment makes only what these senses need, so sound alone renders no frame. Results do not depend on
+    The environment makes only what these modalities need, so sound alone renders no frame. Results do not depend on
     ``batch_envs``, as far as the agent acts on each row of a batch by itself.
 
     Args:
         agent: Who acts.
-        senses: The senses that it gets, a non-empty subset of those of the environment.
+        modalities: The modalities that it gets, a non-empty subset of those of the environment.
         starts: Start states [theta, omega], shape (N, 2).
         steps: Steps of each episode.
         env_kwargs: Settings of the environment (``receivers``, ``physics`` and so on).
-        corruption: Corruptions of these senses in the order to apply, or their written form ``sense:name:level``.
-        missing: Dropout of these senses; it acts after corruption and adds the entry ``present`` to the observation.
+        corruption: Corruptions of these modalities in the order to apply, or their written form ``modality:name:level``.
+        missing: Dropout of these modalities; it acts after corruption and adds the entry ``present`` to the observation.
         seed: Seed of corruption and dropout; episode i gets the stream ``seed + i``.
         batch_envs: Episodes that run side by side.
         name: Name of the agent in the results.
@@ -116,9 +118,9 @@ def evaluate(
 
     Raises:
         ValueError: A name is unknown, a shape or a level is wrong, or an action is NaN or of another shape.
-        TypeError: ``senses`` is no sequence of names.
+        TypeError: ``modalities`` is no sequence of names.
     """
-    names = check_names("senses", senses, SENSES)
+    names = check_names("modalities", modalities, MODALITIES)
     settings = _env_settings(env_kwargs)
     check_positive_integer("steps", steps)
     check_positive_integer("batch_envs", batch_envs)
@@ -133,7 +135,7 @@ def evaluate(
         returns[rows] = _run(agent, venv, states[rows], steps, seed + first, report)
     return EpisodeResults(
         name=name,
-        senses=names,
+        modalities=names,
         corruption=tuple(str(entry) for entry in corruptions),
         missing="" if missing is None else str(missing),
         seed=seed,
@@ -157,7 +159,7 @@ def _env_settings(env_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _build(
-    senses: tuple[str, ...],
+    modalities: tuple[str, ...],
     count: int,
     settings: Mapping[str, Any],
     corruptions: Sequence[Corruption],
@@ -165,11 +167,11 @@ def _build(
 ) -> VectorEnvironment:
     """Make a vector environment without time limit and without resets of its own."""
     venv: VectorEnvironment = MultimodalPendulumVectorEnv(
-        count, senses=senses, max_episode_steps=None, autoreset_mode=AutoresetMode.DISABLED, **settings
+        count, modalities=modalities, max_episode_steps=None, autoreset_mode=AutoresetMode.DISABLED, **settings
     )
     for entry in corruptions:
-        venv = corrupt_vector(venv, entry.sense, entry.name, entry.level)
-    return venv if missing is None else VectorMissingSenses(venv, missing.probability, missing.per)
+        venv = corrupt_vector(venv, entry.modality, entry.name, entry.level)
+    return venv if missing is None else VectorMissingModalities(venv, missing.probability, missing.per)
 
 
 def _run(

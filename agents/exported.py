@@ -27,11 +27,11 @@ AGENT_FORMAT_VERSION = 1
 DESCRIPTION_FILE = "agent.json"
 POLICY_FILE = "policy.safetensors"
 REPRESENTATION_FOLDER = "representation"
-ENTRIES = ("algorithm", "senses", "actor", "environment", "facts", "policy_sha256", "representation_sha256")
+ENTRIES = ("algorithm", "modalities", "actor", "environment", "facts", "policy_sha256", "representation_sha256")
 
 
 class Agent:
-    """A trained agent: raw observations with any non-empty subset of senses in, actions out.
+    """A trained agent: raw observations with any non-empty subset of modalities in, actions out.
 
     ``Agent.load("out/train/001/agent").act({"sound": sound})``
 
@@ -39,7 +39,7 @@ class Agent:
         actor: Network from latents to actions.
         encoder: Frozen representation.
         algorithm: Name of the algorithm that trained it.
-        senses: Senses that it was trained with.
+        trained_with: Modalities that it was trained with.
         environment: Options of the environment that it was trained in.
         facts: What is worth knowing about its training, as plain values.
     """
@@ -49,7 +49,7 @@ class Agent:
         actor: Actor,
         encoder: FrozenEncoder,
         algorithm: str,
-        senses: Iterable[str],
+        modalities: Iterable[str],
         environment: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
@@ -60,7 +60,7 @@ class Agent:
         self.actor = actor.to(encoder.representation.device)
         self.encoder = encoder
         self.algorithm = algorithm
-        self.senses = tuple(senses)
+        self.trained_with = tuple(modalities)
         self.environment = dict(environment or {})
         self.facts = dict(facts or {})
 
@@ -72,17 +72,17 @@ class Agent:
             model: The model.
             encoder: The encoder.
             algorithm: Name of the algorithm.
-            **facts: ``senses`` (all of the encoder by default), ``environment`` and ``facts``.
+            **facts: ``modalities`` (all of the encoder by default), ``environment`` and ``facts``.
 
         Raises:
             TypeError: The policy is of another form than those of PPO, A2C, SAC, TQC, TD3 and DDPG.
         """
-        senses = facts.pop("senses", None) or encoder.senses or tuple(encoder.representation.modalities)
-        return cls(Actor.from_model(model), encoder, algorithm, senses, **facts)
+        modalities = facts.pop("modalities", None) or encoder.modalities or tuple(encoder.representation.modalities)
+        return cls(Actor.from_model(model), encoder, algorithm, modalities, **facts)
 
     @property
     def modalities(self) -> dict[str, Modality]:
-        """What each sense looks like."""
+        """What each modality looks like."""
         return self.encoder.representation.modalities
 
     @property
@@ -102,9 +102,9 @@ class Agent:
         """Actions for raw observations.
 
         Args:
-            observation: Arrays by sense, of one observation or of a batch of B: image uint8 0 to 255 (or float in
-                [0, 1]), sound float in physical units. Senses may be left out; an entry ``present`` (one 0/1 per given
-                sense, in sorted order) marks them as absent row by row.
+            observation: Arrays by modality, of one observation or of a batch of B: image uint8 0 to 255 (or float in
+                [0, 1]), sound float in physical units. Modalities may be left out; an entry ``present`` (one 0/1 per given
+                modality, in sorted order) marks them as absent row by row.
             deterministic: Take the mode; otherwise a random action as in training (TD3 and DDPG have none).
             generator: Source of randomness on the device of the agent.
 
@@ -113,7 +113,7 @@ class Agent:
 
         Raises:
             TypeError: Wrong container or dtype.
-            ValueError: Unknown sense, none at all, wrong shape, or values that are not finite.
+            ValueError: Unknown modality, none at all, wrong shape, or values that are not finite.
         """
         arrays = _as_arrays(observation, self.modalities)
         if _is_batched(arrays, self.modalities):
@@ -154,7 +154,7 @@ class Agent:
                 "format_version": AGENT_FORMAT_VERSION,
                 "anysense_version": version("anysense"),
                 "algorithm": self.algorithm,
-                "senses": list(self.senses),
+                "modalities": list(self.trained_with),
                 "actor": self.actor.spec.to_json(),
                 "environment": self.environment,
                 "facts": self.facts,
@@ -185,7 +185,7 @@ class Agent:
             folder / REPRESENTATION_FOLDER / "representation.safetensors", description["representation_sha256"]
         )
         actor = _restored_actor(folder, description["actor"])
-        names = ("algorithm", "senses", "environment", "facts")
+        names = ("algorithm", "modalities", "environment", "facts")
         return cls(actor, encoder, **{name: description[name] for name in names}).to(device)
 
 
@@ -210,7 +210,7 @@ def _restored_actor(folder: Path, spec: Mapping[str, Any]) -> Actor:
 
 def _as_arrays(observation: Mapping[str, Any], modalities: Mapping[str, Modality]) -> dict[str, NDArray[Any]]:
     if not isinstance(observation, Mapping):
-        raise TypeError(f"`observation` must map senses to arrays; got {type(observation).__name__}.")
+        raise TypeError(f"`observation` must map modalities to arrays; got {type(observation).__name__}.")
     arrays = {}
     for name, value in observation.items():
         if name != PRESENT and name not in modalities:

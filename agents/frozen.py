@@ -19,7 +19,7 @@ from anysense.representations.files import load_representation
 __all__ = ["PRESENT", "FrozenEncoder", "FrozenExtractor"]
 
 PRESENT = "present"
-"""Entry of an observation that says which senses are there: one 0/1 per sense, in sorted order of their names."""
+"""Entry of an observation that says which modalities are there: one 0/1 per modality, in sorted order of their names."""
 
 
 class FrozenEncoder:
@@ -31,16 +31,16 @@ class FrozenEncoder:
     Args:
         representation: Folder of a saved representation, or a representation in memory (copied, so that training it
             further does not reach the agent).
-        senses: Senses to encode; all that an observation holds when None.
+        modalities: Modalities to encode; all that an observation holds when None.
 
     Raises:
         TypeError: `representation` is neither a path nor a `Representation`.
-        ValueError: `senses` is empty or names a sense that the representation does not know.
+        ValueError: `modalities` is empty or names a modality that the representation does not know.
     """
 
-    def __init__(self, representation: str | Path | Representation, senses: Iterable[str] | None = None) -> None:
+    def __init__(self, representation: str | Path | Representation, modalities: Iterable[str] | None = None) -> None:
         self.representation = _frozen(representation)
-        self.senses = _checked_senses(senses, self.representation)
+        self.modalities = _checked_modalities(modalities, self.representation)
 
     @property
     def latent_dim(self) -> int:
@@ -62,18 +62,20 @@ class FrozenEncoder:
 
         Raises:
             TypeError: `space` is not a `Dict` space.
-            ValueError: A sense is unknown, has another shape or dtype, or no sense is left.
+            ValueError: A modality is unknown, has another shape or dtype, or no modality is left.
         """
         if not isinstance(space, spaces.Dict):
             raise TypeError(
-                f"`observation_space` must be a gymnasium.spaces.Dict, one Box per sense; got {type(space).__name__}."
+                f"`observation_space` must be a gymnasium.spaces.Dict, one Box per modality; got {type(space).__name__}."
             )
-        used = [name for name in space.spaces if name != PRESENT and (self.senses is None or name in self.senses)]
+        used = [
+            name for name in space.spaces if name != PRESENT and (self.modalities is None or name in self.modalities)
+        ]
         for name in used:
             self._check_entry(name, space.spaces[name])
         if not used:
             raise ValueError(
-                f"`observation_space` holds none of the senses {list(self.senses or self.representation.modalities)}; "
+                f"`observation_space` holds none of the modalities {list(self.modalities or self.representation.modalities)}; "
                 f"got {list(space.spaces)}."
             )
         _check_present_space(space)
@@ -94,15 +96,15 @@ class FrozenEncoder:
         Raises:
             TypeError, ValueError: The observation does not fit, see `Representation.encode`.
         """
-        senses, present = _split_present(observation)
-        if self.senses is not None:
-            senses = {name: value for name, value in senses.items() if name in self.senses}
-            present = {name: mask for name, mask in present.items() if name in self.senses}
-        device = next((value.device for value in senses.values()), self.representation.device)
+        modalities, present = _split_present(observation)
+        if self.modalities is not None:
+            modalities = {name: value for name, value in modalities.items() if name in self.modalities}
+            present = {name: mask for name, mask in present.items() if name in self.modalities}
+        device = next((value.device for value in modalities.values()), self.representation.device)
         if device != self.representation.device:
             self.to(device)
         with torch.no_grad():
-            return self.representation.encode(senses, present or None)
+            return self.representation.encode(modalities, present or None)
 
     def encode_arrays(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The same for arrays, encoded on the device of the representation: float32 (B, latent_dim)."""
@@ -125,22 +127,22 @@ class FrozenExtractor(BaseFeaturesExtractor):
     representation object that was given), not the weights.
 
     Args:
-        observation_space: Any non-empty subset of the senses, plus optionally ``present`` (`MultiBinary`, one entry per
-            sense in sorted order).
+        observation_space: Any non-empty subset of the modalities, plus optionally ``present`` (`MultiBinary`, one entry per
+            modality in sorted order).
         representation: Folder of a saved representation, or a representation in memory.
-        senses: Senses to use; all in the space when None.
+        modalities: Modalities to use; all in the space when None.
 
     Raises:
-        TypeError, ValueError: The space or the senses do not fit the representation.
+        TypeError, ValueError: The space or the modalities do not fit the representation.
     """
 
     def __init__(
         self,
         observation_space: spaces.Dict,
         representation: str | Path | Representation,
-        senses: Iterable[str] | None = None,
+        modalities: Iterable[str] | None = None,
     ) -> None:
-        encoder = FrozenEncoder(representation, senses)
+        encoder = FrozenEncoder(representation, modalities)
         encoder.check_space(observation_space)
         super().__init__(observation_space, features_dim=encoder.latent_dim)
         self.encoder = encoder
@@ -171,17 +173,19 @@ def _frozen(representation: str | Path | Representation) -> Representation:
     return frozen.requires_grad_(False).eval()
 
 
-def _checked_senses(senses: Iterable[str] | None, representation: Representation) -> tuple[str, ...] | None:
-    if senses is None:
+def _checked_modalities(modalities: Iterable[str] | None, representation: Representation) -> tuple[str, ...] | None:
+    if modalities is None:
         return None
-    if isinstance(senses, str):
-        raise TypeError(f"`senses` must be a sequence of names; got the string {senses!r}. Write ({senses!r},).")
-    names = tuple(senses)
+    if isinstance(modalities, str):
+        raise TypeError(
+            f"`modalities` must be a sequence of names; got the string {modalities!r}. Write ({modalities!r},)."
+        )
+    names = tuple(modalities)
     for name in names:
         if name not in representation.modalities:
-            raise ValueError(unknown_name("senses", name, representation.modalities))
+            raise ValueError(unknown_name("modalities", name, representation.modalities))
     if not names:
-        raise ValueError(f"`senses` is empty; expected at least one of {list(representation.modalities)}.")
+        raise ValueError(f"`modalities` is empty; expected at least one of {list(representation.modalities)}.")
     return names
 
 
@@ -190,19 +194,19 @@ def _check_present_space(space: spaces.Dict) -> None:
     count = len(space.spaces) - 1
     if entry is not None and (not isinstance(entry, spaces.MultiBinary) or entry.shape != (count,)):
         raise ValueError(
-            f"`observation_space[{PRESENT!r}]` must be MultiBinary({count}), one entry per sense; got {entry}."
+            f"`observation_space[{PRESENT!r}]` must be MultiBinary({count}), one entry per modality; got {entry}."
         )
 
 
 def _split_present(observation: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Senses and their boolean masks (B,); the columns of ``present`` follow the sorted names of the senses."""
-    senses = {name: value for name, value in observation.items() if name != PRESENT}
+    """Modalities and their boolean masks (B,); the columns of ``present`` follow the sorted names of the modalities."""
+    modalities = {name: value for name, value in observation.items() if name != PRESENT}
     flags = observation.get(PRESENT)
     if flags is None:
-        return senses, {}
-    if flags.ndim != 2 or flags.shape[1] != len(senses):
+        return modalities, {}
+    if flags.ndim != 2 or flags.shape[1] != len(modalities):
         raise ValueError(
-            f"`observation[{PRESENT!r}]` must have shape (B, {len(senses)}), one column per sense {sorted(senses)}; "
+            f"`observation[{PRESENT!r}]` must have shape (B, {len(modalities)}), one column per modality {sorted(modalities)}; "
             f"got {tuple(flags.shape)}."
         )
-    return senses, {name: flags[:, column] > 0.5 for column, name in enumerate(sorted(senses))}
+    return modalities, {name: flags[:, column] > 0.5 for column, name in enumerate(sorted(modalities))}

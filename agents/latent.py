@@ -1,4 +1,4 @@
-"""Encode once: environments whose observation is the latent of what the agent senses.
+"""Encode once: environments whose observation is the latent of what the agent modalities.
 
 An encoder inside the policy sees every observation again in each gradient step, and the replay buffer holds images.
 These wrappers encode each observation once, when it is made, so that policies and buffers deal with short vectors only.
@@ -31,7 +31,7 @@ class LatentVecEnv(VecEnvWrapper):
     Each step is encoded once, in one batch, together with the terminal observations of episodes that just ended.
 
     Args:
-        venv: Environment with a ``Dict`` observation space of senses (and optionally ``present``).
+        venv: Environment with a ``Dict`` observation space of modalities (and optionally ``present``).
         encoder: Frozen encoder, folder of a saved representation, or a representation.
 
     Attributes:
@@ -81,7 +81,7 @@ class EncodeObservation(
     """Single environment that returns latents: ``Box(-1, 1, (latent_dim,), float32)``.
 
     Args:
-        env: Environment with a ``Dict`` observation space of senses (and optionally ``present``).
+        env: Environment with a ``Dict`` observation space of modalities (and optionally ``present``).
         encoder: Frozen encoder, folder of a saved representation, or a representation.
 
     Raises:

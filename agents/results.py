@@ -27,7 +27,7 @@ EPISODES_FILE = "episodes.csv"
 _COLUMNS = (
     "evaluation",
     "name",
-    "senses",
+    "modalities",
     "corruption",
     "missing",
     "episode",
@@ -44,9 +44,9 @@ class EpisodeResults:
 
     Attributes:
         name: Who acted, for instance ``"agent"`` or ``"optimal"``.
-        senses: The senses that it had; none for controllers that read the true state.
-        corruption: Corruptions of the senses, written ``sense:name:level``, in the order applied.
-        missing: Dropout of senses in words, ``""`` for none.
+        modalities: The modalities that it had; none for controllers that read the true state.
+        corruption: Corruptions of the modalities, written ``modality:name:level``, in the order applied.
+        missing: Dropout of modalities in words, ``""`` for none.
         seed: Seed of whatever was random: corruption, dropout, random actions.
         steps: Steps of each episode.
         starts: Start states [theta, omega], float64 of shape (N, 2).
@@ -57,7 +57,7 @@ class EpisodeResults:
     """
 
     name: str
-    senses: tuple[str, ...]
+    modalities: tuple[str, ...]
     corruption: tuple[str, ...]
     missing: str
     seed: int
@@ -89,7 +89,7 @@ class EpisodeResults:
         """Return all but the arrays, as JSON can hold it."""
         return {
             "name": self.name,
-            "senses": list(self.senses),
+            "modalities": list(self.modalities),
             "corruption": list(self.corruption),
             "missing": self.missing,
             "seed": self.seed,
@@ -172,7 +172,7 @@ def _episodes_csv(results: Iterable[EpisodeResults]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for number, result in enumerate(results):
-        labels = (number, result.name, "+".join(result.senses), " ".join(result.corruption), result.missing)
+        labels = (number, result.name, "+".join(result.modalities), " ".join(result.corruption), result.missing)
         table = zip(result.starts.tolist(), result.average_reward.tolist(), result.returns.tolist(), strict=True)
         writer.writerows((*labels, row, *start, average, total) for row, (start, average, total) in enumerate(table))
     return text.getvalue().encode()
@@ -188,7 +188,7 @@ def _parse_episodes(descriptions: list[dict[str, Any]], text: str) -> list[Episo
         results.append(
             EpisodeResults(
                 name=description["name"],
-                senses=tuple(description["senses"]),
+                modalities=tuple(description["modalities"]),
                 corruption=tuple(description["corruption"]),
                 missing=description["missing"],
                 seed=description["seed"],

@@ -19,9 +19,9 @@ class Row:
 
     Attributes:
         name: Who acted.
-        senses: The senses that it had; none for controllers that read the true state.
-        corruption: Corruptions, written ``sense:name:level``.
-        missing: Dropout of senses in words, ``""`` for none.
+        modalities: The modalities that it had; none for controllers that read the true state.
+        corruption: Corruptions, written ``modality:name:level``.
+        missing: Dropout of modalities in words, ``""`` for none.
         episodes: Number of episodes.
         steps: Steps of each.
         average_reward: Mean over episodes of the average reward per step.
@@ -32,7 +32,7 @@ class Row:
     """
 
     name: str
-    senses: tuple[str, ...]
+    modalities: tuple[str, ...]
     corruption: tuple[str, ...]
     missing: str
     episodes: int
@@ -45,7 +45,7 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON can hold it."""
-        return asdict(self) | {"senses": list(self.senses), "corruption": list(self.corruption)}
+        return asdict(self) | {"modalities": list(self.modalities), "corruption": list(self.corruption)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Row":
@@ -58,7 +58,7 @@ class Row:
             estimates = {
                 name: Estimate(**content[name]) for name in ("average_reward", "episode_return", "gap", "share")
             }
-            names = {name: tuple(content[name]) for name in ("senses", "corruption")}
+            names = {name: tuple(content[name]) for name in ("modalities", "corruption")}
             return cls(**{**content, **names, **estimates})
         except (KeyError, TypeError) as error:
             raise ValueError(
@@ -112,7 +112,7 @@ def _summarise_one(
     )
     return Row(
         name=result.name,
-        senses=result.senses,
+        modalities=result.modalities,
         corruption=result.corruption,
         missing=result.missing,
         episodes=len(result.returns),

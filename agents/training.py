@@ -42,10 +42,10 @@ class TrainSettings:
     """Where the settings of the algorithm come from: smoke, default or paper."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the algorithm that differ from the preset, by name."""
-    senses: tuple[str, ...] | None = None
-    """Senses to train with; all of the representation when None."""
+    modalities: tuple[str, ...] | None = None
+    """Modalities to train with; all of the representation when None."""
     missing: float = 0.0
-    """Probability of each sense to be missing for an episode of training (at least one stays)."""
+    """Probability of each modality to be missing for an episode of training (at least one stays)."""
     seed: int = 0
     """Seed of everything random."""
     encode: Literal["once", "in-policy"] = "once"
@@ -89,7 +89,7 @@ class TrainSettings:
         return make_agent_settings(self.algorithm, self.preset, **self.overrides)
 
     def environment_options(self) -> dict[str, Any]:
-        """Options of the environment, without senses."""
+        """Options of the environment, without modalities."""
         return {"physics": self.physics, **self.environment}
 
     def _check_published(self, settings: AgentSettings) -> None:
@@ -171,8 +171,8 @@ class _Training:
         self.folder = folder
         self.agent_settings = settings.agent_settings()
         self.device = _device(settings)
-        self.encoder = FrozenEncoder(settings.representation, settings.senses).to(self.device)
-        self.senses = self.encoder.senses or tuple(self.encoder.representation.modalities)
+        self.encoder = FrozenEncoder(settings.representation, settings.modalities).to(self.device)
+        self.modalities = self.encoder.modalities or tuple(self.encoder.representation.modalities)
         self.environment = self._make_environment()
         self.model = self._make_model()
         self.starts = start_states(settings.eval_episodes, EVALUATION_SEED)
@@ -212,7 +212,7 @@ class _Training:
     def _make_environment(self) -> TrainingEnvironment:
         return TrainingEnvironment.make(
             self.agent_settings.n_envs,
-            self.senses,
+            self.modalities,
             self.settings.environment_options(),
             encoder=self.encoder if self.settings.encode == "once" else None,
             missing=self.settings.missing,
@@ -241,13 +241,15 @@ class _Training:
             self.model,
             self.encoder,
             self.settings.algorithm,
-            senses=self.senses,
+            modalities=self.modalities,
             environment=self.settings.environment_options(),
             facts={"seed": self.settings.seed, **facts},
         )
 
     def _evaluate(self) -> float:
-        results = evaluate(self._agent(), self.senses, self.starts, EPISODE_STEPS, self.settings.environment_options())
+        results = evaluate(
+            self._agent(), self.modalities, self.starts, EPISODE_STEPS, self.settings.environment_options()
+        )
         return float(results.average_reward.mean())
 
     def _keep_best(self, point: CurvePoint) -> None:

@@ -55,7 +55,7 @@ class BenchEnvSettings(BenchSettings):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BenchEncodeSettings(BenchSettings):
-    """Samples per second that a representation encodes, by senses and batch size."""
+    """Samples per second that a representation encodes, by modalities and batch size."""
 
     method: str = "gmc"
     """Method of the representation; --preset chooses its architecture."""

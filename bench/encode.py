@@ -1,4 +1,4 @@
-"""`anysense bench encode`: samples per second that a representation encodes, by senses and batch size."""
+"""`anysense bench encode`: samples per second that a representation encodes, by modalities and batch size."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def bench_encode(
     sides: dict[str, Callable[[], int]] = {}
     for batch_size in batch_sizes:
         observation = {name: value.to(device) for name, value in data.observation(range(batch_size)).items()}
-        for label, senses in subsets.items():
-            part = {name: observation[name] for name in senses}
+        for label, modalities in subsets.items():
+            part = {name: observation[name] for name in modalities}
             sides[f"{label}, batch {batch_size}"] = _encoding(representation, part)
     rates = alternate(sides, repeats, seconds)
     return [speed(name, values, "samples") for name, values in rates.items()]

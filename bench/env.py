@@ -18,7 +18,7 @@ _ACTIONS = 256
 
 
 def bench_env(repeats: int, seconds: float, seed: int, num_envs: int, sound_envs: int) -> list[Figure]:
-    """Measure the single form, the vector form with both senses and the vector form with sound only.
+    """Measure the single form, the vector form with both modalities and the vector form with sound only.
 
     Raises:
         ModuleNotFoundError: pygame, which draws Gymnasium's pendulum, is not installed.
@@ -29,9 +29,9 @@ def bench_env(repeats: int, seconds: float, seed: int, num_envs: int, sound_envs
     rates = alternate(
         {
             "rendered": _single(gymnasium.make("Pendulum-v1", render_mode="rgb_array"), seed, steps=10, render=True),
-            "single": _single(gymnasium.make(ENV_ID, senses=both), seed, steps=200, render=False),
-            "vector": _vector(gymnasium.make_vec(ENV_ID, num_envs=num_envs, senses=both), seed, steps=20),
-            "sound": _vector(gymnasium.make_vec(ENV_ID, num_envs=sound_envs, senses=sound), seed, steps=20),
+            "single": _single(gymnasium.make(ENV_ID, modalities=both), seed, steps=200, render=False),
+            "vector": _vector(gymnasium.make_vec(ENV_ID, num_envs=num_envs, modalities=both), seed, steps=20),
+            "sound": _vector(gymnasium.make_vec(ENV_ID, num_envs=sound_envs, modalities=sound), seed, steps=20),
         },
         repeats,
         seconds,

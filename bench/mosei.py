@@ -100,16 +100,16 @@ def _evaluation_seconds(representation: SupervisedGMC, data: Samples) -> float:
     representation.eval()
     start = time.perf_counter()
     for count in range(1, len(FEATURES) + 1):
-        for senses in itertools.combinations(FEATURES, count):
-            _predictions(representation, data, senses)
+        for modalities in itertools.combinations(FEATURES, count):
+            _predictions(representation, data, modalities)
     return time.perf_counter() - start
 
 
 @torch.inference_mode()
-def _predictions(representation: SupervisedGMC, data: Samples, senses: tuple[str, ...]) -> Tensor:
+def _predictions(representation: SupervisedGMC, data: Samples, modalities: tuple[str, ...]) -> Tensor:
     predict: Callable[..., Tensor] = representation.predict
     parts = []
     for rows in torch.split(torch.arange(len(data)), _EVALUATION_ROWS):
-        observation = data.observation(rows, senses)
+        observation = data.observation(rows, modalities)
         parts.append(predict({name: value.to(representation.device) for name, value in observation.items()}).cpu())
     return torch.cat(parts)

@@ -71,8 +71,8 @@ def _compare(
 def _model(encoder: FrozenEncoder, once: bool, seed: int, device: str, **overrides: int) -> SAC:
     """SAC as `anysense train` makes it, on latents or with the encoder in its policy."""
     settings = make_agent_settings("sac", "default", **overrides)
-    senses = tuple(encoder.representation.modalities)
-    layers = TrainingEnvironment.make(settings.n_envs, senses, {}, encoder=encoder if once else None)
+    modalities = tuple(encoder.representation.modalities)
+    layers = TrainingEnvironment.make(settings.n_envs, modalities, {}, encoder=encoder if once else None)
     model = build_model("sac", settings, layers.venv, seed, device, None if once else encoder)
     assert isinstance(model, SAC)
     return model

@@ -21,7 +21,7 @@ from anysense.envs.sensors.corruption import (
     corrupt_vector,
     parse_corruption,
 )
-from anysense.envs.sensors.missing import PRESENT, MissingSenses, VectorMissingSenses, present_senses
+from anysense.envs.sensors.missing import PRESENT, MissingModalities, VectorMissingModalities, present_modalities
 
 __all__ = [
     "CORRUPTIONS",
@@ -32,7 +32,7 @@ __all__ = [
     "Delay",
     "FrozenSensor",
     "GaussianNoise",
-    "MissingSenses",
+    "MissingModalities",
     "MultimodalPendulumEnv",
     "MultimodalPendulumVectorEnv",
     "SaltAndPepper",
@@ -40,12 +40,12 @@ __all__ = [
     "VectorDelay",
     "VectorFrozenSensor",
     "VectorGaussianNoise",
-    "VectorMissingSenses",
+    "VectorMissingModalities",
     "VectorSaltAndPepper",
     "corrupt",
     "corrupt_vector",
     "parse_corruption",
-    "present_senses",
+    "present_modalities",
 ]
 
 ENV_ID = "anysense/MultimodalPendulum-v0"

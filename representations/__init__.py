@@ -1,4 +1,4 @@
-"""Representations: raw observations with any senses in, latents out."""
+"""Representations: raw observations with any modalities in, latents out."""
 
 from anysense.representations.contract import Batch, Modality, Representation, Settings, modalities_from_space
 from anysense.representations.files import RepresentationFileError, load_representation, save_representation

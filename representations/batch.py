@@ -100,7 +100,7 @@ def _blank_absent(
 
 
 def _check_rows(inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """A row without any sense says nothing."""
+    """A row without any modality says nothing."""
     if not inputs:
         raise ValueError("`present` leaves every row without any modality; each row needs at least one.")
     if len(masks) < len(inputs):

@@ -1,4 +1,4 @@
-"""The contract of every representation: raw observations with any senses in, one latent vector per row out."""
+"""The contract of every representation: raw observations with any modalities in, one latent vector per row out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ __all__ = ["Batch", "Modality", "Representation", "Settings", "SupervisedReprese
 
 
 class Representation(nn.Module, ABC):
-    """Maps observations with any non-empty subset of senses to latents of one size.
+    """Maps observations with any non-empty subset of modalities to latents of one size.
 
     Raw observations go in: ``uint8`` modalities as they are (0 to 255) or as ``float32`` already divided by 255,
     ``float32`` modalities in physical units. Normalisation happens inside, from the bounds stored in ``modalities``.
@@ -28,7 +28,7 @@ class Representation(nn.Module, ABC):
             in has ``smoke``, ``default`` and ``paper``.
         needs_target: Whether `loss` needs a target (supervised methods).
         settings: All that the architecture and the loss depend on, apart from the modalities.
-        modalities: What each sense looks like, in a fixed order.
+        modalities: What each modality looks like, in a fixed order.
         latent_dim: Length of a latent vector; set by the method.
     """
 
@@ -64,7 +64,7 @@ class Representation(nn.Module, ABC):
     def encode(
         self, observation: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None, *, validate: bool = True
     ) -> Tensor:
-        """Latents of a batch of B observations, each with any non-empty subset of senses.
+        """Latents of a batch of B observations, each with any non-empty subset of modalities.
 
         Args:
             observation: Tensors of shape (B, *modality.shape) by modality name. A modality may be left out: then it is
@@ -125,7 +125,7 @@ class Representation(nn.Module, ABC):
 
 
 class SupervisedRepresentation(Representation):
-    """A representation that also answers: it is trained with targets, and predicts them from any subset of senses."""
+    """A representation that also answers: it is trained with targets, and predicts them from any subset of modalities."""
 
     needs_target: ClassVar[bool] = True
 

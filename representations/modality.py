@@ -1,4 +1,4 @@
-"""What one sense delivers: name, shape, dtype and bounds."""
+"""What one modality delivers: name, shape, dtype and bounds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ Bounds = float | tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Modality:
-    """One sense. Everything in it survives JSON unchanged.
+    """One modality. Everything in it survives JSON unchanged.
 
     Attributes:
         name: Key in the observation; a Python identifier.
@@ -94,12 +94,12 @@ def _nested_tuple(value: Any) -> Any:
     return tuple(map(_nested_tuple, value)) if isinstance(value, list) else value
 
 
-def modalities_from_space(space: gymnasium.Space[Any], senses: Iterable[str] | None = None) -> dict[str, Modality]:
+def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str] | None = None) -> dict[str, Modality]:
     """Modalities of a Gymnasium ``Dict`` space of ``Box`` spaces.
 
     Args:
         space: Observation space of one environment (not of a vector environment).
-        senses: Names to take; by default every ``Box`` entry of dtype uint8 or float32 (an entry of booleans such as
+        modalities: Names to take; by default every ``Box`` entry of dtype uint8 or float32 (an entry of booleans such as
             ``present`` is passed over).
 
     Returns:
@@ -107,25 +107,27 @@ def modalities_from_space(space: gymnasium.Space[Any], senses: Iterable[str] | N
 
     Raises:
         TypeError: Not a ``Dict`` space, or a named entry is no ``Box``.
-        ValueError: Unknown or no sense.
+        ValueError: Unknown or no modality.
     """
     if not isinstance(space, gymnasium.spaces.Dict):
-        raise TypeError(f"`space` must be a gymnasium.spaces.Dict with one Box per sense; got {type(space).__name__}.")
+        raise TypeError(
+            f"`space` must be a gymnasium.spaces.Dict with one Box per modality; got {type(space).__name__}."
+        )
     fitting = {
         key: box
         for key, box in space.spaces.items()
         if isinstance(box, gymnasium.spaces.Box) and str(box.dtype) in DTYPES
     }
-    names = list(fitting) if senses is None else list(senses)
+    names = list(fitting) if modalities is None else list(modalities)
     for name in names:
         if name not in space.spaces:
-            raise ValueError(unknown_name("senses", name, fitting))
+            raise ValueError(unknown_name("modalities", name, fitting))
         if name not in fitting:
             raise TypeError(
                 f"`space` entry {name!r} must be a Box of dtype uint8 or float32; got {space.spaces[name]}."
             )
     if not names:
-        raise ValueError("`senses` is empty; expected at least one sense of the space.")
+        raise ValueError("`modalities` is empty; expected at least one modality of the space.")
     return {name: _modality_from_box(name, box) for name, box in fitting.items() if name in names}
 
 

@@ -108,7 +108,7 @@ def build(
 
     Args:
         method: Name of the method.
-        modalities: Its senses, for example from `modalities_from_space`.
+        modalities: Its modalities, for example from `modalities_from_space`.
         settings: From `make_settings`; by default the preset ``default`` for the pendulum.
         seed: Seed of the initial weights.
 

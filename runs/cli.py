@@ -17,9 +17,12 @@ __all__ = ["COMMANDS", "guarded", "main"]
 COMMANDS = {
     "demo": ("demo", "collect, pretrain, train and evaluate: an agent that acts on sound alone"),
     "pretrain": ("pretrain", "collect observations and pretrain a representation of image and sound"),
-    "train": ("train", "train an agent on a frozen representation, with any of its senses"),
-    "evaluate": ("evaluate", "evaluate a trained agent on every subset of senses, corrupted senses and dropouts"),
-    "compare": ("compare", "compare representations as senses of the pendulum agent"),
+    "train": ("train", "train an agent on a frozen representation, with any of its modalities"),
+    "evaluate": (
+        "evaluate",
+        "evaluate a trained agent on every subset of modalities, corrupted modalities and dropouts",
+    ),
+    "compare": ("compare", "compare representations as modalities of the pendulum agent"),
     "data": ("data", "fetch, make, check and look at data sets: data mhd | mhd-offline | show | ..."),
     "classify": ("classify", "compare representations on a benchmark with modalities missing"),
     "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
@@ -71,7 +74,7 @@ def _help() -> str:
     commands = "\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())
     return (
         "usage: anysense COMMAND [OPTIONS]\n\n"
-        "Agents that keep acting when a sense goes missing.\n\n"
+        "Agents that keep acting when a modality goes missing.\n\n"
         f"commands:\n{commands}\n\n"
         "anysense COMMAND --help lists the options of a command; --preset smoke|default|paper chooses their values.\n"
         "Everything that a run makes is kept in one folder below out/ (--out chooses another place)."

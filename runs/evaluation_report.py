@@ -15,7 +15,7 @@ from anysense.runs.tables import print_table, with_interval
 
 __all__ = ["COLUMNS", "cells", "draw_rows", "label", "print_rows", "sentence"]
 
-COLUMNS = ("senses", "average reward per step", "return", "gap to optimal", "random to optimal")
+COLUMNS = ("modalities", "average reward per step", "return", "gap to optimal", "random to optimal")
 REFERENCES = (OPTIMAL, ZERO, RANDOM)
 _REFERENCE_LABELS = {OPTIMAL: "optimal (true state)", ZERO: "no torque", RANDOM: "random torque"}
 
@@ -28,12 +28,12 @@ class Labelled(Protocol):
         """Who acted."""
 
     @property
-    def senses(self) -> tuple[str, ...]:
-        """The senses it had."""
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities it had."""
 
     @property
     def corruption(self) -> tuple[str, ...]:
-        """Corruptions of these senses."""
+        """Corruptions of these modalities."""
 
     @property
     def missing(self) -> str:
@@ -44,7 +44,7 @@ def label(row: Labelled) -> str:
     """For example `image and sound, image:gaussian_noise:0.1`."""
     if row.name in _REFERENCE_LABELS:
         return _REFERENCE_LABELS[row.name]
-    parts = [" and ".join(row.senses), *row.corruption]
+    parts = [" and ".join(row.modalities), *row.corruption]
     return ", ".join([*parts, f"dropout {row.missing}"] if row.missing else parts)
 
 
@@ -84,10 +84,10 @@ def sentence(rows: Sequence[Row], trained_with: Sequence[str]) -> str:
     text = f"Trained with {' and '.join(trained_with)}, the agent reaches an average reward per step of "
     for row in plain:
         reached = f"{row.average_reward.value:.2f} ({row.share.value:.1%} of the way from random to optimal)"
-        if set(row.senses) == set(trained_with):
+        if set(row.modalities) == set(trained_with):
             text += reached
         else:
-            alone = f"{row.senses[0]} alone" if len(row.senses) == 1 else " and ".join(row.senses)
+            alone = f"{row.modalities[0]} alone" if len(row.modalities) == 1 else " and ".join(row.modalities)
             text += f", on {alone} without further training {reached}"
     optimal = next(row for row in rows if row.name == OPTIMAL)
     return f"{text}; optimal control reaches {optimal.average_reward.value:.2f}."

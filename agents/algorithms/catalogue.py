@@ -225,7 +225,7 @@ def build_model(
         policy = "MultiInputPolicy"
         keywords["policy_kwargs"] |= {
             "features_extractor_class": FrozenExtractor,
-            "features_extractor_kwargs": {"representation": encoder.representation, "senses": encoder.senses},
+            "features_extractor_kwargs": {"representation": encoder.representation, "modalities": encoder.modalities},
         }
     cls = algorithm(name).load()
     if isinstance(settings, DeterministicSettings) and settings.published:

@@ -12,7 +12,7 @@ from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
     ALL_ROWS,
     DEFAULT_RECEIVERS,
-    SENSES,
+    MODALITIES,
     Action,
     Observation,
     PendulumSettings,
@@ -26,7 +26,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
 
     A rod turns around one end, driven by a torque that is too weak to lift it at once; it has to be swung up and held
     upright. The agent gets no state: it sees pictures of the rod, and hears a tone of 440 Hz that the tip emits, as
-    fixed receivers hear it, shifted by the Doppler effect and weaker with distance. Either sense is enough to act.
+    fixed receivers hear it, shifted by the Doppler effect and weaker with distance. Either modality is enough to act.
 
     Dynamics and reward are those of Gymnasium's ``Pendulum-v1``; sound and picture follow the multimodal pendulum of
     Silva et al., "Playing Games in the Dark: An Approach for Cross-Modality Transfer in Reinforcement Learning"
@@ -42,7 +42,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
 
     ## Observation
 
-    A dictionary of the chosen senses, each with the last ``frame_stack`` frames, oldest first. After a reset all frames
+    A dictionary of the chosen modalities, each with the last ``frame_stack`` frames, oldest first. After a reset all frames
     are copies of the first one. The arrays are new at each step.
 
     | key | type and shape | content | range |
@@ -81,7 +81,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
     ## Arguments
 
     Args:
-        senses: Which senses the observation has: ``("image", "sound")`` or one of them.
+        modalities: Which modalities the observation has: ``("image", "sound")`` or one of them.
         receivers: Names of the receivers, in the order of the sound array.
         frame_stack: Number of frames in an observation, at least 1. The speed shows in the picture only from 2 on.
         physics: ``"gymnasium"`` moves the rod with the clipped speed; ``"gym-0.19"``, as published, clips after moving.
@@ -93,12 +93,12 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
 
     Raises:
         ValueError: An argument has a wrong value; the message names it.
-        TypeError: ``senses`` or ``receivers`` is not a sequence of strings.
+        TypeError: ``modalities`` or ``receivers`` is not a sequence of strings.
 
     ## Example
 
     >>> import gymnasium, anysense.envs
-    >>> env = gymnasium.make("anysense/MultimodalPendulum-v0", senses=("image", "sound"))
+    >>> env = gymnasium.make("anysense/MultimodalPendulum-v0", modalities=("image", "sound"))
     >>> observation, info = env.reset(seed=1)
     >>> observation["image"].shape, observation["sound"].shape
     ((2, 60, 60), (2, 3, 2))
@@ -113,7 +113,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
 
     def __init__(
         self,
-        senses: Sequence[str] = SENSES,
+        modalities: Sequence[str] = MODALITIES,
         receivers: Sequence[str] = DEFAULT_RECEIVERS,
         frame_stack: int = 2,
         physics: Physics = "gymnasium",
@@ -121,7 +121,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         initial_steps: int | Sequence[int] = 0,
         render_mode: str | None = None,
     ) -> None:
-        self.settings = PendulumSettings(senses, receivers, frame_stack, physics, antialias, initial_steps)
+        self.settings = PendulumSettings(modalities, receivers, frame_stack, physics, antialias, initial_steps)
         self.observation_space = self.settings.observation_space()
         self.action_space = self.settings.action_space()
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
@@ -193,7 +193,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         self._renderer.close()
 
     def _observe(self) -> Observation:
-        return {sense: batch[0] for sense, batch in self._simulation.observe().items()}
+        return {modality: batch[0] for modality, batch in self._simulation.observe().items()}
 
     def _info(self) -> dict[str, FloatArray]:
         return {"state": self._simulation.states()[0]}

@@ -133,7 +133,7 @@ def reference_returns(
     return {
         name: EpisodeResults(
             name=name,
-            senses=(),
+            modalities=(),
             corruption=(),
             missing="",
             seed=seed,

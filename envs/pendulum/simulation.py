@@ -15,8 +15,8 @@ from anysense.envs.pendulum.raster import FRAME_SIZE, shared_frame_table
 from anysense.envs.validation import check_choice, check_names, check_positive_integer
 
 IMAGE, SOUND = "image", "sound"
-SENSES = (IMAGE, SOUND)
-"""Names of the senses, in the order of the observation space."""
+MODALITIES = (IMAGE, SOUND)
+"""Names of the modalities, in the order of the observation space."""
 DEFAULT_RECEIVERS = ("left_bottom", "right_bottom", "middle_top")
 
 Observation = dict[str, npt.NDArray[Any]]
@@ -31,10 +31,10 @@ class PendulumSettings:
 
     Raises:
         ValueError: A value is unknown, empty, doubled or out of range.
-        TypeError: ``senses`` or ``receivers`` is not a sequence of strings.
+        TypeError: ``modalities`` or ``receivers`` is not a sequence of strings.
     """
 
-    senses: Sequence[str] = SENSES
+    modalities: Sequence[str] = MODALITIES
     receivers: Sequence[str] = DEFAULT_RECEIVERS
     frame_stack: int = 2
     physics: Physics = "gymnasium"
@@ -42,7 +42,7 @@ class PendulumSettings:
     initial_steps: int | Sequence[int] = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "senses", check_names("senses", self.senses, SENSES))
+        object.__setattr__(self, "modalities", check_names("modalities", self.modalities, MODALITIES))
         object.__setattr__(self, "receivers", check_names("receivers", self.receivers, RECEIVERS))
         object.__setattr__(self, "frame_stack", check_positive_integer("frame_stack", self.frame_stack))
         check_choice("physics", self.physics, physics.PHYSICS)
@@ -51,9 +51,9 @@ class PendulumSettings:
     def observation_space(self) -> gym.Space[Observation]:
         """Return the space of one environment's observations, with the exact bounds of each receiver."""
         boxes: dict[str, gym.spaces.Space[Any]] = {}
-        if IMAGE in self.senses:
+        if IMAGE in self.modalities:
             boxes[IMAGE] = gym.spaces.Box(0, 255, (self.frame_stack, FRAME_SIZE, FRAME_SIZE), np.uint8)
-        if SOUND in self.senses:
+        if SOUND in self.modalities:
             low, high = (np.stack([bound] * self.frame_stack) for bound in sound_bounds(self.receivers))
             boxes[SOUND] = gym.spaces.Box(low, high, dtype=np.float32)
         return cast("gym.Space[Observation]", gym.spaces.Dict(boxes))
@@ -86,13 +86,13 @@ def _check_initial_steps(value: int | Sequence[int]) -> int | tuple[int, int]:
 
 @dataclass
 class Frame:
-    """One moment of a batch of pendulums: the states and what each sense needs of them.
+    """One moment of a batch of pendulums: the states and what each modality needs of them.
 
     Attributes:
         theta: Angles in rad, shape (count,).
         omega: Angular speeds in rad/s, shape (count,).
-        picture: Numbers of the frames in the table, shape (count,); None without the image sense.
-        sound: float32 of shape (count, receivers, 2); None without the sound sense.
+        picture: Numbers of the frames in the table, shape (count,); None without the image modality.
+        sound: float32 of shape (count, receivers, 2); None without the sound modality.
     """
 
     theta: FloatArray
@@ -125,8 +125,8 @@ class Simulation:
     def __init__(self, settings: PendulumSettings, count: int) -> None:
         self.settings = settings
         self.count = count
-        self._table = shared_frame_table(settings.antialias) if IMAGE in settings.senses else None
-        self._positions = receiver_positions(settings.receivers) if SOUND in settings.senses else None
+        self._table = shared_frame_table(settings.antialias) if IMAGE in settings.modalities else None
+        self._positions = receiver_positions(settings.receivers) if SOUND in settings.modalities else None
         self._frames: list[Frame] = []
         self.restore(np.zeros((count, settings.frame_stack, 2)))
 
@@ -142,7 +142,7 @@ class Simulation:
         for step in range(initial_steps.max(initial=0)):
             moving = initial_steps > step
             theta[moving], omega[moving] = physics.advance(theta[moving], omega[moving], 0.0, self.settings.physics)
-        first = self._sense(theta, omega)
+        first = self._modality(theta, omega)
         for frame in self._frames:
             frame.put(rows, first)
 
@@ -150,7 +150,7 @@ class Simulation:
         """Advance all pendulums by one step with clipped torques, shape (count,); return the rewards, (count,)."""
         now = self._frames[-1]
         rewards = physics.reward(now.theta, now.omega, torque)
-        self._frames.append(self._sense(*physics.advance(now.theta, now.omega, torque, self.settings.physics)))
+        self._frames.append(self._modality(*physics.advance(now.theta, now.omega, torque, self.settings.physics)))
         del self._frames[0]
         return rewards
 
@@ -178,10 +178,11 @@ class Simulation:
     def restore(self, history: FloatArray) -> None:
         """Take over the states of all stacked frames from ``history()`` of a simulation of the same settings."""
         self._frames = [
-            self._sense(history[:, place, 0].copy(), history[:, place, 1].copy()) for place in range(history.shape[1])
+            self._modality(history[:, place, 0].copy(), history[:, place, 1].copy())
+            for place in range(history.shape[1])
         ]
 
-    def _sense(self, theta: FloatArray, omega: FloatArray) -> Frame:
+    def _modality(self, theta: FloatArray, omega: FloatArray) -> Frame:
         picture = None if self._table is None else self._table.index(theta)
         sound = None if self._positions is None else hear(theta, omega, self._positions).astype(np.float32)
         return Frame(theta, omega, picture, sound)

@@ -14,7 +14,7 @@ from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
     DEFAULT_RECEIVERS,
-    SENSES,
+    MODALITIES,
     Action,
     Observation,
     PendulumSettings,
@@ -37,7 +37,7 @@ Seeds = int | Sequence[int | None] | None
 class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.NDArray[Any]]):
     """``num_envs`` pendulums that are seen and heard, advanced together.
 
-    Physics, senses, reward and the arguments that they share are described in ``MultimodalPendulumEnv``. Pendulum i of
+    Physics, modalities, reward and the arguments that they share are described in ``MultimodalPendulumEnv``. Pendulum i of
     a vector that is reset with seed k gives exactly what the single environment gives with seed k + i, across
     restarts too: each pendulum has a random generator of its own.
 
@@ -63,14 +63,14 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
 
     Args:
         num_envs: Number of pendulums.
-        senses: As in ``MultimodalPendulumEnv``, like the other arguments that are not listed here.
+        modalities: As in ``MultimodalPendulumEnv``, like the other arguments that are not listed here.
         render_mode: ``"rgb_array"`` (one picture for each pendulum) or None.
         max_episode_steps: Length of an episode in steps; None for episodes without end.
         autoreset_mode: A ``gymnasium.vector.AutoresetMode``, or its value as a string such as ``"SameStep"``.
 
     Raises:
         ValueError: An argument has a wrong value; the message names it.
-        TypeError: ``senses`` or ``receivers`` is not a sequence of strings.
+        TypeError: ``modalities`` or ``receivers`` is not a sequence of strings.
 
     ## Example
 
@@ -85,7 +85,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
     def __init__(
         self,
         num_envs: int = 1,
-        senses: Sequence[str] = SENSES,
+        modalities: Sequence[str] = MODALITIES,
         receivers: Sequence[str] = DEFAULT_RECEIVERS,
         frame_stack: int = 2,
         physics: Physics = "gymnasium",
@@ -95,7 +95,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         max_episode_steps: int | None = 300,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
-        self.settings = PendulumSettings(senses, receivers, frame_stack, physics, antialias, initial_steps)
+        self.settings = PendulumSettings(modalities, receivers, frame_stack, physics, antialias, initial_steps)
         self.num_envs = check_positive_integer("num_envs", num_envs)
         self.max_episode_steps = (
             None if max_episode_steps is None else check_positive_integer("max_episode_steps", max_episode_steps)
@@ -268,7 +268,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         observation, states = self._simulation.observe(), self._simulation.states()
         final_observations = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended):
-            final_observations[row] = {sense: batch[row].copy() for sense, batch in observation.items()}
+            final_observations[row] = {modality: batch[row].copy() for modality, batch in observation.items()}
         states[~ended] = 0.0
         self._restart(np.flatnonzero(ended), None)
         return {

@@ -1,4 +1,4 @@
-"""Corruptions of one sense: noise, salt and pepper, a dead sensor, a frozen sensor, delay.
+"""Corruptions of one modality: noise, salt and pepper, a dead sensor, a frozen sensor, delay.
 
 Each has a form for single environments and one for vector environments, and a single number as its level:
 
@@ -11,8 +11,8 @@ Each has a form for single environments and one for vector environments, and a s
 | `delay` | `steps` | the observation of so many steps ago; at first the first one of the episode |
 
 A corruption acts on the observation as the environment hands it over, so each frame of a stack is corrupted anew at
-each step. An entry `present` is left alone and absent arrays stay zero; but corrupt first and drop senses after,
-`MissingSenses(GaussianNoise(env, "sound", 0.1), 0.3)`: missing senses widen the range that the levels refer to.
+each step. An entry `present` is left alone and absent arrays stay zero; but corrupt first and drop modalities after,
+`MissingModalities(GaussianNoise(env, "sound", 0.1), 0.3)`: missing modalities widen the range that the levels refer to.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,139 +34,139 @@ from anysense.envs.sensors.models import (
 from anysense.envs.sensors.wrapper import SensorWrapper, SingleEnvironment, VectorSensorWrapper
 from anysense.envs.validation import check_choice
 
-# Errors of all wrappers below: ValueError for an unknown sense or a level out of range, TypeError for other spaces.
+# Errors of all wrappers below: ValueError for an unknown modality or a level out of range, TypeError for other spaces.
 
 
 class GaussianNoise(SensorWrapper):
-    """Adds independent normal noise to every element of a sense; the sensor saturates at its bounds."""
+    """Adds independent normal noise to every element of a modality; the sensor saturates at its bounds."""
 
-    def __init__(self, env: SingleEnvironment, sense: str, std: float) -> None:
+    def __init__(self, env: SingleEnvironment, modality: str, std: float) -> None:
         """Wraps ``env``.
 
         Args:
             env: Environment with a ``Dict`` observation space.
-            sense: Name of a ``Box`` entry with finite bounds.
+            modality: Name of a ``Box`` entry with finite bounds.
             std: Standard deviation as a share of the declared range ``high - low`` of each element: 0.1 is 25.5 grey
                 levels in an image of 0..255. At least 0.
 
         Raises:
-            ValueError: If the sense is unknown or unbounded, or ``std`` out of range.
-            TypeError: If the observation space is no ``Dict`` or the sense no ``Box``.
+            ValueError: If the modality is unknown or unbounded, or ``std`` out of range.
+            TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
         """
-        super().__init__(env, partial(GaussianNoiseModel, sense=sense, std=std), sense=sense, std=std)
+        super().__init__(env, partial(GaussianNoiseModel, modality=modality, std=std), modality=modality, std=std)
 
 
 class VectorGaussianNoise(VectorSensorWrapper):
     """:class:`GaussianNoise` for vector environments."""
 
-    def __init__(self, env: VectorEnvironment, sense: str, std: float) -> None:
+    def __init__(self, env: VectorEnvironment, modality: str, std: float) -> None:
         """Wraps ``env``; arguments and errors as in :class:`GaussianNoise`."""
-        super().__init__(env, partial(GaussianNoiseModel, sense=sense, std=std))
+        super().__init__(env, partial(GaussianNoiseModel, modality=modality, std=std))
 
 
 class SaltAndPepper(SensorWrapper):
-    """Sets elements of a sense to their lower or upper bound at random."""
+    """Sets elements of a modality to their lower or upper bound at random."""
 
-    def __init__(self, env: SingleEnvironment, sense: str, probability: float) -> None:
+    def __init__(self, env: SingleEnvironment, modality: str, probability: float) -> None:
         """Wraps ``env``.
 
         Args:
             env: Environment with a ``Dict`` observation space.
-            sense: Name of a ``Box`` entry with finite bounds.
+            modality: Name of a ``Box`` entry with finite bounds.
             probability: Chance in [0, 1] of each element, at each step, to be hit; half of the hits go to each bound.
 
         Raises:
-            ValueError: If the sense is unknown or unbounded, or the probability out of range.
-            TypeError: If the observation space is no ``Dict`` or the sense no ``Box``.
+            ValueError: If the modality is unknown or unbounded, or the probability out of range.
+            TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
         """
-        model = partial(SaltAndPepperModel, sense=sense, probability=probability)
-        super().__init__(env, model, sense=sense, probability=probability)
+        model = partial(SaltAndPepperModel, modality=modality, probability=probability)
+        super().__init__(env, model, modality=modality, probability=probability)
 
 
 class VectorSaltAndPepper(VectorSensorWrapper):
     """:class:`SaltAndPepper` for vector environments."""
 
-    def __init__(self, env: VectorEnvironment, sense: str, probability: float) -> None:
+    def __init__(self, env: VectorEnvironment, modality: str, probability: float) -> None:
         """Wraps ``env``; arguments and errors as in :class:`SaltAndPepper`."""
-        super().__init__(env, partial(SaltAndPepperModel, sense=sense, probability=probability))
+        super().__init__(env, partial(SaltAndPepperModel, modality=modality, probability=probability))
 
 
 class DeadSensor(SensorWrapper):
-    """Delivers zeros; the space of the sense is widened so far that zeros lie inside."""
+    """Delivers zeros; the space of the modality is widened so far that zeros lie inside."""
 
-    def __init__(self, env: SingleEnvironment, sense: str) -> None:
+    def __init__(self, env: SingleEnvironment, modality: str) -> None:
         """Wraps ``env``.
 
         Args:
             env: Environment with a ``Dict`` observation space.
-            sense: Name of a ``Box`` entry.
+            modality: Name of a ``Box`` entry.
 
         Raises:
-            ValueError: If the sense is unknown.
-            TypeError: If the observation space is no ``Dict`` or the sense no ``Box``.
+            ValueError: If the modality is unknown.
+            TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
         """
-        super().__init__(env, partial(DeadSensorModel, sense=sense), sense=sense)
+        super().__init__(env, partial(DeadSensorModel, modality=modality), modality=modality)
 
 
 class VectorDeadSensor(VectorSensorWrapper):
     """:class:`DeadSensor` for vector environments."""
 
-    def __init__(self, env: VectorEnvironment, sense: str) -> None:
+    def __init__(self, env: VectorEnvironment, modality: str) -> None:
         """Wraps ``env``; arguments and errors as in :class:`DeadSensor`."""
-        super().__init__(env, partial(DeadSensorModel, sense=sense))
+        super().__init__(env, partial(DeadSensorModel, modality=modality))
 
 
 class FrozenSensor(SensorWrapper):
     """Repeats at random what it delivered last; with probability 1 the first observation for the whole episode."""
 
-    def __init__(self, env: SingleEnvironment, sense: str, probability: float) -> None:
+    def __init__(self, env: SingleEnvironment, modality: str, probability: float) -> None:
         """Wraps ``env``.
 
         Args:
             env: Environment with a ``Dict`` observation space.
-            sense: Name of a ``Box`` entry.
+            modality: Name of a ``Box`` entry.
             probability: Chance in [0, 1] of each step to repeat; resets always deliver fresh values.
 
         Raises:
-            ValueError: If the sense is unknown or the probability out of range.
-            TypeError: If the observation space is no ``Dict`` or the sense no ``Box``.
+            ValueError: If the modality is unknown or the probability out of range.
+            TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
         """
-        model = partial(FrozenSensorModel, sense=sense, probability=probability)
-        super().__init__(env, model, sense=sense, probability=probability)
+        model = partial(FrozenSensorModel, modality=modality, probability=probability)
+        super().__init__(env, model, modality=modality, probability=probability)
 
 
 class VectorFrozenSensor(VectorSensorWrapper):
     """:class:`FrozenSensor` for vector environments."""
 
-    def __init__(self, env: VectorEnvironment, sense: str, probability: float) -> None:
+    def __init__(self, env: VectorEnvironment, modality: str, probability: float) -> None:
         """Wraps ``env``; arguments and errors as in :class:`FrozenSensor`."""
-        super().__init__(env, partial(FrozenSensorModel, sense=sense, probability=probability))
+        super().__init__(env, partial(FrozenSensorModel, modality=modality, probability=probability))
 
 
 class Delay(SensorWrapper):
-    """Delivers a sense some steps late; until then the first observation of the episode."""
+    """Delivers a modality some steps late; until then the first observation of the episode."""
 
-    def __init__(self, env: SingleEnvironment, sense: str, steps: float) -> None:
+    def __init__(self, env: SingleEnvironment, modality: str, steps: float) -> None:
         """Wraps ``env``.
 
         Args:
             env: Environment with a ``Dict`` observation space.
-            sense: Name of a ``Box`` entry.
+            modality: Name of a ``Box`` entry.
             steps: Whole number of steps, at least 0.
 
         Raises:
-            ValueError: If the sense is unknown or ``steps`` no whole number from 0 on.
-            TypeError: If the observation space is no ``Dict`` or the sense no ``Box``.
+            ValueError: If the modality is unknown or ``steps`` no whole number from 0 on.
+            TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
         """
-        super().__init__(env, partial(DelayModel, sense=sense, steps=steps), sense=sense, steps=steps)
+        super().__init__(env, partial(DelayModel, modality=modality, steps=steps), modality=modality, steps=steps)
 
 
 class VectorDelay(VectorSensorWrapper):
     """:class:`Delay` for vector environments."""
 
-    def __init__(self, env: VectorEnvironment, sense: str, steps: float) -> None:
+    def __init__(self, env: VectorEnvironment, modality: str, steps: float) -> None:
         """Wraps ``env``; arguments and errors as in :class:`Delay`."""
-        super().__init__(env, partial(DelayModel, sense=sense, steps=steps))
+        super().__init__(env, partial(DelayModel, modality=modality, steps=steps))
 
 
 @dataclass(frozen=True)
@@ -190,54 +190,54 @@ CORRUPTIONS: Mapping[str, CorruptionKind] = MappingProxyType(
 )
 
 
-def corrupt(env: SingleEnvironment, sense: str, name: str, level: float = 0.0) -> SensorWrapper:
+def corrupt(env: SingleEnvironment, modality: str, name: str, level: float = 0.0) -> SensorWrapper:
     """Wraps a single environment with a corruption of the registry.
 
     Args:
         env: Environment with a ``Dict`` observation space.
-        sense: Which sense is corrupted.
+        modality: Which modality is corrupted.
         name: A name of :data:`CORRUPTIONS`.
         level: Its level; ignored by ``dead_sensor``.
 
     Raises:
-        ValueError: If name or sense is unknown or the level out of range.
+        ValueError: If name or modality is unknown or the level out of range.
     """
     kind = _kind(name)
-    return kind.single(env, sense, *_level_arguments(kind, level))  # type: ignore[arg-type]
+    return kind.single(env, modality, *_level_arguments(kind, level))  # type: ignore[arg-type]
 
 
-def corrupt_vector(venv: VectorEnvironment, sense: str, name: str, level: float = 0.0) -> VectorSensorWrapper:
+def corrupt_vector(venv: VectorEnvironment, modality: str, name: str, level: float = 0.0) -> VectorSensorWrapper:
     """Wraps a vector environment with a corruption of the registry; arguments and errors as in :func:`corrupt`."""
     kind = _kind(name)
-    return kind.vector(venv, sense, *_level_arguments(kind, level))  # type: ignore[arg-type]
+    return kind.vector(venv, modality, *_level_arguments(kind, level))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A corruption of one sense, checked: written ``sense:name:level``, for instance ``image:gaussian_noise:0.1``.
+    """A corruption of one modality, checked: written ``modality:name:level``, for instance ``image:gaussian_noise:0.1``.
 
     Raises:
         ValueError: If the name is unknown or the level out of range.
     """
 
-    sense: str
+    modality: str
     name: str
     level: float = 0.0
 
     def __post_init__(self) -> None:
-        """Checks name and level; the sense is checked against the environment."""
+        """Checks name and level; the modality is checked against the environment."""
         kind = _kind(self.name)
         if kind.check is not None:
             kind.check(self.level)
 
     def __str__(self) -> str:
         """Returns the written form, which :func:`parse_corruption` reads."""
-        text = f"{self.sense}:{self.name}"
+        text = f"{self.modality}:{self.name}"
         return text if _kind(self.name).level is None else f"{text}:{str(self.level).removesuffix('.0')}"
 
 
 def parse_corruption(text: str) -> Corruption:
-    """Reads ``sense:name:level``; ``sense:dead_sensor`` needs no level.
+    """Reads ``modality:name:level``; ``modality:dead_sensor`` needs no level.
 
     Raises:
         ValueError: If the text has another form, the name is unknown, or the level is no number or out of range.
@@ -245,17 +245,17 @@ def parse_corruption(text: str) -> Corruption:
     parts = [part.strip() for part in text.split(":")]
     if len(parts) not in (2, 3) or not all(parts):
         raise ValueError(
-            f"`corruption` must be written sense:name:level, as in image:gaussian_noise:0.1; got {text!r}."
+            f"`corruption` must be written modality:name:level, as in image:gaussian_noise:0.1; got {text!r}."
         )
-    sense, name, *rest = parts
+    modality, name, *rest = parts
     kind = _kind(name)
     if not rest and kind.level is not None:
-        raise ValueError(f"`corruption` {text!r} lacks its {kind.level}; write {sense}:{name}:<{kind.level}>.")
+        raise ValueError(f"`corruption` {text!r} lacks its {kind.level}; write {modality}:{name}:<{kind.level}>.")
     try:
         level = float(rest[0]) if rest else 0.0
     except ValueError:
         raise ValueError(f"`corruption` {text!r} has the level {rest[0]!r}, expected a number.") from None
-    return Corruption(sense, name, level)
+    return Corruption(modality, name, level)
 
 
 def _kind(name: str) -> CorruptionKind:

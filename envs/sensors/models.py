@@ -14,8 +14,8 @@ from anysense.envs.sensors.wrapper import (
     Observation,
     Rows,
     SensorModel,
-    present_senses,
-    sense_box,
+    modality_box,
+    present_modalities,
     with_zero,
 )
 
@@ -23,26 +23,26 @@ Array = NDArray[Any]
 
 
 class CorruptionModel(SensorModel):
-    """Corrupts one sense; where the observation has an entry ``present``, absent arrays stay zero."""
+    """Corrupts one modality; where the observation has an entry ``present``, absent arrays stay zero."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, sense: str) -> None:
-        """Checks the sense; see :class:`SensorModel`."""
-        self._box = sense_box(observation_space, sense)
-        self._sense = sense
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str) -> None:
+        """Checks the modality; see :class:`SensorModel`."""
+        self._box = modality_box(observation_space, modality)
+        self._modality = modality
         self._column: int | None = None
-        reads: tuple[str, ...] = (sense,)
+        reads: tuple[str, ...] = (modality,)
         if PRESENT in observation_space.spaces:
-            self._column = present_senses(observation_space).index(sense)
-            reads = (sense, PRESENT)
+            self._column = present_modalities(observation_space).index(modality)
+            reads = (modality, PRESENT)
         super().__init__(observation_space, streams, reads)
 
     def begin(self, batch: Observation, rows: Rows) -> Observation:
         """Corrupts first observations."""
-        return self._blank_absent(batch, self._begin(batch[self._sense], rows))
+        return self._blank_absent(batch, self._begin(batch[self._modality], rows))
 
     def step(self, batch: Observation, rows: Rows) -> Observation:
         """Corrupts later observations."""
-        return self._blank_absent(batch, self._step(batch[self._sense], rows))
+        return self._blank_absent(batch, self._step(batch[self._modality], rows))
 
     def _begin(self, values: Array, rows: Rows) -> Array:
         return self._step(values, rows)
@@ -57,17 +57,17 @@ class CorruptionModel(SensorModel):
             if absent.any():
                 values = values.copy()
                 values[absent] = 0
-        return {self._sense: values}
+        return {self._modality: values}
 
 
 class GaussianNoiseModel(CorruptionModel):
     """``clip(x + std * (high - low) * n)`` with ``n`` from N(0, 1) for each element."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, sense: str, std: float) -> None:
-        """Checks ``std`` and that the sense has finite bounds."""
-        super().__init__(observation_space, streams, sense)
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, std: float) -> None:
+        """Checks ``std`` and that the modality has finite bounds."""
+        super().__init__(observation_space, streams, modality)
         std = check_std(std)
-        low, high = finite_bounds(self._box, sense)
+        low, high = finite_bounds(self._box, modality)
         self._work = np.dtype(np.float32 if np.can_cast(self._box.dtype, np.float32, "safe") else np.float64)
         self._scale = (std * (high - low)).astype(self._work)
 
@@ -83,10 +83,12 @@ class GaussianNoiseModel(CorruptionModel):
 class SaltAndPepperModel(CorruptionModel):
     """Each element becomes its lower or upper bound, each with half the given probability."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, sense: str, probability: float) -> None:
-        """Checks ``probability`` and that the sense has finite bounds."""
-        super().__init__(observation_space, streams, sense)
-        finite_bounds(self._box, sense)
+    def __init__(
+        self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, probability: float
+    ) -> None:
+        """Checks ``probability`` and that the modality has finite bounds."""
+        super().__init__(observation_space, streams, modality)
+        finite_bounds(self._box, modality)
         self._probability = check_probability(probability)
 
     def _step(self, values: Array, rows: Rows) -> Array:
@@ -98,10 +100,10 @@ class SaltAndPepperModel(CorruptionModel):
 class DeadSensorModel(CorruptionModel):
     """Zeros."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, sense: str) -> None:
-        """Widens the space of the sense until zeros lie inside."""
-        super().__init__(observation_space, streams, sense)
-        self.observation_space = spaces.Dict({**observation_space.spaces, sense: with_zero(self._box)})
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str) -> None:
+        """Widens the space of the modality until zeros lie inside."""
+        super().__init__(observation_space, streams, modality)
+        self.observation_space = spaces.Dict({**observation_space.spaces, modality: with_zero(self._box)})
 
     def _step(self, values: Array, rows: Rows) -> Array:
         return np.zeros_like(values)
@@ -110,9 +112,11 @@ class DeadSensorModel(CorruptionModel):
 class FrozenSensorModel(CorruptionModel):
     """With a given probability per step, what was delivered last once more."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, sense: str, probability: float) -> None:
+    def __init__(
+        self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, probability: float
+    ) -> None:
         """Checks ``probability``; see :class:`SensorModel`."""
-        super().__init__(observation_space, streams, sense)
+        super().__init__(observation_space, streams, modality)
         self._probability = check_probability(probability)
         self.memory["held"] = np.zeros((len(streams), *self._box.shape), self._box.dtype)
 
@@ -129,9 +133,9 @@ class FrozenSensorModel(CorruptionModel):
 class DelayModel(CorruptionModel):
     """The observation of ``steps`` steps ago, at first the first one."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, sense: str, steps: float) -> None:
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, steps: float) -> None:
         """Checks ``steps``; see :class:`SensorModel`."""
-        super().__init__(observation_space, streams, sense)
+        super().__init__(observation_space, streams, modality)
         self._steps = check_steps(steps)
         # A ring per row: the oldest value is read and replaced by the newest.
         self.memory["ring"] = np.zeros((len(streams), self._steps, *self._box.shape), self._box.dtype)
@@ -172,12 +176,12 @@ def check_steps(value: float) -> int:
     return int(value)
 
 
-def finite_bounds(box: spaces.Box, sense: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def finite_bounds(box: spaces.Box, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns both bounds as float64; raises ``ValueError`` where the range of an element is not finite."""
     low, high = box.low.astype(np.float64), box.high.astype(np.float64)
     if not np.all(np.isfinite(high - low)):
         raise ValueError(
-            f"The space of sense {sense!r} is unbounded, but this corruption needs the range of every element; "
+            f"The space of modality {modality!r} is unbounded, but this corruption needs the range of every element; "
             "give its `Box` finite bounds."
         )
     return low, high

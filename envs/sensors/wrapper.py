@@ -29,29 +29,31 @@ Rows = NDArray[np.intp]
 SingleEnvironment = gymnasium.Env[Any, Any]
 
 
-def present_senses(observation_space: spaces.Space[Any]) -> tuple[str, ...]:
-    """Returns the senses of a ``Dict`` space in the order of the entry ``present``: sorted, without ``present``.
+def present_modalities(observation_space: spaces.Space[Any]) -> tuple[str, ...]:
+    """Returns the modalities of a ``Dict`` space in the order of the entry ``present``: sorted, without ``present``.
 
     Raises:
         TypeError: If the space is no ``Dict`` space.
     """
     if not isinstance(observation_space, spaces.Dict):
-        raise TypeError(f"`observation_space` must be a `gymnasium.spaces.Dict` of senses, got {observation_space}.")
+        raise TypeError(
+            f"`observation_space` must be a `gymnasium.spaces.Dict` of modalities, got {observation_space}."
+        )
     return tuple(sorted(name for name in observation_space.spaces if name != PRESENT))
 
 
-def sense_box(observation_space: spaces.Space[Any], sense: str) -> spaces.Box:
-    """Returns the space of one sense.
+def modality_box(observation_space: spaces.Space[Any], modality: str) -> spaces.Box:
+    """Returns the space of one modality.
 
     Raises:
-        TypeError: If the observation space is no ``Dict`` or the sense no ``Box``.
-        ValueError: If there is no such sense; names those that exist.
+        TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
+        ValueError: If there is no such modality; names those that exist.
     """
-    senses = present_senses(observation_space)
-    check_choice("sense", sense, senses)
-    box = observation_space[sense]  # type: ignore[index]
+    modalities = present_modalities(observation_space)
+    check_choice("modality", modality, modalities)
+    box = observation_space[modality]  # type: ignore[index]
     if not isinstance(box, spaces.Box):
-        raise TypeError(f"The space of sense {sense!r} must be a `gymnasium.spaces.Box`, got {box}.")
+        raise TypeError(f"The space of modality {modality!r} must be a `gymnasium.spaces.Box`, got {box}.")
     return box
 
 
@@ -291,7 +293,7 @@ _ONLY_ROW: Rows = np.zeros(1, np.intp)
 
 
 def _dict_space(space: spaces.Space[Any]) -> spaces.Dict:
-    present_senses(space)  # refuses other spaces
+    present_modalities(space)  # refuses other spaces
     return space  # type: ignore[return-value]
 
 

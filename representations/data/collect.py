@@ -79,7 +79,7 @@ def collect(
             theta ~ U(-pi, pi), omega ~ U(-8, 8), so that stacks of real consecutive frames cover the whole state space
             evenly; 5% are first observations after a usual reset. ``"mixed"``: half of each.
         seed: Seed; the same arguments give the same transitions.
-        env_kwargs: Settings of the environment (``senses``, ``receivers``, ``frame_stack``, ...).
+        env_kwargs: Settings of the environment (``modalities``, ``receivers``, ``frame_stack``, ...).
         progress: Called after every batch step.
 
     Returns:
@@ -158,13 +158,13 @@ class _Recorder:
     settings: PendulumSettings
     progress: Progress | None
     arrays: dict[str, NDArray[Any]] = field(init=False)
-    senses: dict[str, NDArray[Any]] = field(init=False)
+    modalities: dict[str, NDArray[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
         total = sum(plan.samples for plan in self.plans)
         instants = sum(int((plan.lengths() + plan.skip + 1).sum()) for plan in self.plans)
         boxes = cast(gymnasium.spaces.Dict, self.settings.observation_space()).spaces
-        self.senses = {name: np.zeros((instants, *(box.shape or ())[1:]), box.dtype) for name, box in boxes.items()}
+        self.modalities = {name: np.zeros((instants, *(box.shape or ())[1:]), box.dtype) for name, box in boxes.items()}
         self.arrays = {
             "states": np.zeros((instants, 2)),
             "actions": np.zeros((total, 1), np.float32),
@@ -188,7 +188,7 @@ class _Recorder:
         """Store the newest frame and the state of every episode that still runs."""
         running = np.flatnonzero(self.step <= self.lengths + self.skip)
         where = self.first[running] + self.step
-        for name, values in self.senses.items():
+        for name, values in self.modalities.items():
             values[where] = observation[name][running, -1]
         self.arrays["states"][where] = state[running]
 
@@ -214,7 +214,7 @@ class _Recorder:
         """Everything recorded."""
         env = json.loads(json.dumps(dataclasses.asdict(self.settings)))
         return Transitions(
-            senses={name: torch.from_numpy(values) for name, values in self.senses.items()},
+            modalities={name: torch.from_numpy(values) for name, values in self.modalities.items()},
             **{name: torch.from_numpy(values) for name, values in self.arrays.items()},
             frame_stack=self.settings.frame_stack,
             policy=policy,

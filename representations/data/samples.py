@@ -24,10 +24,10 @@ class Recorded(Protocol):
     def __len__(self) -> int:
         """Number of samples."""
 
-    def senses_recorded(self) -> tuple[str, ...]:
+    def modalities_recorded(self) -> tuple[str, ...]:
         """Names of the modalities."""
 
-    def observation(self, indices: Indices, senses: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Raw observations (B, *shape) of the chosen samples."""
 
     def present(self, indices: Indices) -> dict[str, Tensor] | None:
@@ -85,21 +85,21 @@ class Samples:
         """Number of samples."""
         return len(next(iter(self.values.values())))
 
-    def senses_recorded(self) -> tuple[str, ...]:
+    def modalities_recorded(self) -> tuple[str, ...]:
         """Names of the modalities."""
         return tuple(self.modalities)
 
-    def observation(self, indices: Indices, senses: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Raw observations (B, *shape) of the chosen samples.
 
         Raises:
             ValueError: Unknown modality.
             IndexError: No such sample, or indices that are not one row of integers; so in the other methods.
         """
-        names = list(self.modalities if senses is None else senses)
+        names = list(self.modalities if modalities is None else modalities)
         for name in names:
             if name not in self.values:
-                raise ValueError(unknown_name("senses", name, self.values))
+                raise ValueError(unknown_name("modalities", name, self.values))
         chosen = checked_indices(indices, len(self))
         return {name: self.values[name].index_select(0, chosen) for name in names}
 

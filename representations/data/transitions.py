@@ -34,20 +34,20 @@ _SHAPES = {
     "first": "(transitions,)",
     "trajectory": "(transitions,)",
 }
-_SENSES = ("image", "sound")
+_MODALITIES = ("image", "sound")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Transitions:
     """Transitions of the multimodal pendulum, in memory.
 
-    An *instant* is one moment of one episode. What the senses give at an instant is stored once; the instants of an
+    An *instant* is one moment of one episode. What the modalities give at an instant is stored once; the instants of an
     episode follow each other, and a transition leads from instant ``current`` to instant ``current + 1``. Observations
     are stacked on reading, oldest first; before the first instant of an episode, copies of the first stand in, as in
     the environment. Subsets from :meth:`split` and :meth:`select` share the memory of the instants.
 
     Attributes:
-        senses: ``image`` uint8 (F, 60, 60) and/or ``sound`` float32 (F, R, 2) [Hz, amplitude], for F instants.
+        modalities: ``image`` uint8 (F, 60, 60) and/or ``sound`` float32 (F, R, 2) [Hz, amplitude], for F instants.
         states: float64 (F, 2), [theta, omega] in rad and rad/s.
         actions: float32 (T, 1), torque in N m.
         rewards: float64 (T,).
@@ -60,7 +60,7 @@ class Transitions:
         env: Keyword arguments of the environment.
     """
 
-    senses: Mapping[str, Tensor]
+    modalities: Mapping[str, Tensor]
     states: Tensor
     actions: Tensor
     rewards: Tensor
@@ -88,40 +88,38 @@ class Transitions:
     def __repr__(self) -> str:
         """A line instead of all numbers."""
         episodes = len(torch.unique(self.trajectory))
-        return (
-            f"Transitions({len(self)} of {episodes} trajectories, senses={list(self.senses)}, policy={self.policy!r})"
-        )
+        return f"Transitions({len(self)} of {episodes} trajectories, modalities={list(self.modalities)}, policy={self.policy!r})"
 
     @property
     def instants(self) -> int:
         """Number of stored instants, shared ones included."""
         return len(self.states)
 
-    def observation(self, indices: Indices, senses: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Raw observations before the action.
 
         Args:
             indices: B transition numbers, 0 to ``len(self) - 1``.
-            senses: Which of the recorded senses to read; all by default.
+            modalities: Which of the recorded modalities to read; all by default.
 
         Returns:
             ``image`` uint8 (B, stack, 60, 60) and ``sound`` float32 (B, stack, R, 2), as far as they were recorded.
 
         Raises:
             IndexError: An index is out of range or not an integer.
-            ValueError: A sense was not recorded.
+            ValueError: A modality was not recorded.
         """
         chosen = self._indices(indices)
-        return self._stacked(self.current[chosen], self.first[chosen], senses)
+        return self._stacked(self.current[chosen], self.first[chosen], modalities)
 
-    def next_observation(self, indices: Indices, senses: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def next_observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Raw observations after the action; like :meth:`observation`."""
         chosen = self._indices(indices)
-        return self._stacked(self.current[chosen] + 1, self.first[chosen], senses)
+        return self._stacked(self.current[chosen] + 1, self.first[chosen], modalities)
 
-    def senses_recorded(self) -> tuple[str, ...]:
-        """Names of the recorded senses."""
-        return tuple(self.senses)
+    def modalities_recorded(self) -> tuple[str, ...]:
+        """Names of the recorded modalities."""
+        return tuple(self.modalities)
 
     def present(self, indices: Indices) -> None:
         """Recorded observations are complete."""
@@ -204,22 +202,22 @@ class Transitions:
             FileNotFoundError: There is no such file.
             ValueError: The file is damaged, of another version or not a file of transitions.
         """
-        arrays, about = storage.read(Path(path), expected=set(_DTYPES), optional=set(_SENSES))
+        arrays, about = storage.read(Path(path), expected=set(_DTYPES), optional=set(_MODALITIES))
         tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        senses = {name: tensors.pop(name) for name in _SENSES if name in tensors}
+        modalities = {name: tensors.pop(name) for name in _MODALITIES if name in tensors}
         try:
-            return cls(senses=senses, **tensors, **about)
+            return cls(modalities=modalities, **tensors, **about)
         except (TypeError, ValueError) as error:
             raise ValueError(f"`{path}` does not hold valid transitions: {error} Collect the data again.") from error
 
-    def _stacked(self, newest: Tensor, first: Tensor, senses: Iterable[str] | None) -> dict[str, Tensor]:
-        names = list(self.senses if senses is None else senses)
+    def _stacked(self, newest: Tensor, first: Tensor, modalities: Iterable[str] | None) -> dict[str, Tensor]:
+        names = list(self.modalities if modalities is None else modalities)
         for name in names:
-            if name not in self.senses:
-                raise ValueError(unknown_name("senses", name, self.senses))
+            if name not in self.modalities:
+                raise ValueError(unknown_name("modalities", name, self.modalities))
         age = torch.arange(self.frame_stack - 1, -1, -1)
         instants = torch.maximum(newest[:, None] - age, first[:, None])  # (B, stack)
-        chosen = {name: self.senses[name] for name in names}
+        chosen = {name: self.modalities[name] for name in names}
         return {
             name: values.index_select(0, instants.flatten()).view(*instants.shape, *values.shape[1:])
             for name, values in chosen.items()
@@ -240,23 +238,25 @@ class Transitions:
         number = (used.cumsum(0) - 1).clamp(min=0)
         return replace(
             self,
-            senses={name: values[used] for name, values in self.senses.items()},
+            modalities={name: values[used] for name, values in self.modalities.items()},
             states=self.states[used],
             current=number[self.current],
             first=number[self.first],
         )
 
     def _has(self, name: str) -> bool:
-        return name in self.senses or name not in _SENSES
+        return name in self.modalities or name not in _MODALITIES
 
     def _array(self, name: str) -> Tensor:
-        values: Tensor = self.senses[name] if name in _SENSES else getattr(self, name)
+        values: Tensor = self.modalities[name] if name in _MODALITIES else getattr(self, name)
         return values
 
     def _check_arrays(self) -> None:
-        unknown = set(self.senses) - set(_SENSES)
-        if unknown or not self.senses:
-            raise ValueError(f"`senses` must hold one or both of {list(_SENSES)}, got {sorted(self.senses)}.")
+        unknown = set(self.modalities) - set(_MODALITIES)
+        if unknown or not self.modalities:
+            raise ValueError(
+                f"`modalities` must hold one or both of {list(_MODALITIES)}, got {sorted(self.modalities)}."
+            )
         if not isinstance(self.frame_stack, int) or self.frame_stack < 1:
             raise ValueError(f"`frame_stack` must be an integer of at least 1, got {self.frame_stack!r}.")
         for name in filter(self._has, _DTYPES):

@@ -61,8 +61,8 @@ def evaluate_classification(
         label: The modality that is the answer; the robustness curve is also drawn with it always missing.
 
     Returns:
-        Plain values: ``subsets`` (rows with ``senses``, ``accuracy``, ``knn``, ``linear``), ``robustness`` (rows with
-        ``rate``, ``with_label``, ``accuracy``), ``alignment`` (rows with ``sense``, ``cosine``, ``retrieval``).
+        Plain values: ``subsets`` (rows with ``modalities``, ``accuracy``, ``knn``, ``linear``), ``robustness`` (rows with
+        ``rate``, ``with_label``, ``accuracy``), ``alignment`` (rows with ``modality``, ``cosine``, ``retrieval``).
 
     Raises:
         ValueError: The data have no class labels, or a test sample lacks every modality of a subset.
@@ -70,10 +70,10 @@ def evaluate_classification(
     predictors = _fit_read_outs(representation, splits.train, settings, seed)
     labels = _labels(splits.test)
     rows = []
-    for senses in subsets:
-        latents = encode_samples(representation, splits.test, senses)
+    for modalities in subsets:
+        latents = encode_samples(representation, splits.test, modalities)
         scores = {name: accuracy(predict(latents), labels) for name, predict in predictors.items()}
-        rows.append({"senses": list(senses), **scores})
+        rows.append({"modalities": list(modalities), **scores})
     return {
         "subsets": rows,
         "robustness": _robustness(representation, splits.test, predictors["accuracy"], settings, seed, label),
@@ -125,7 +125,7 @@ def _alignment(representation: Representation, test: Samples) -> list[dict[str, 
         latents = encode_samples(representation, test, (name,))
         found = [retrieval_accuracy(latents[at : at + block], joint[at : at + block]) for at in starts]
         cosine = float(mean_cosine(latents, joint))
-        rows.append({"sense": name, "cosine": cosine, "retrieval": float(torch.stack(found).mean())})
+        rows.append({"modality": name, "cosine": cosine, "retrieval": float(torch.stack(found).mean())})
     return rows
 
 

@@ -30,7 +30,7 @@ def frozen(representation: Representation) -> Iterator[None]:
 def encode_samples(
     representation: Representation,
     samples: Samples,
-    senses: Iterable[str] | None = None,
+    modalities: Iterable[str] | None = None,
     present: Mapping[str, Tensor] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Tensor:
@@ -39,7 +39,7 @@ def encode_samples(
     Args:
         representation: Used as it is, in eval mode.
         samples: N samples.
-        senses: Modalities that are given; all by default.
+        modalities: Modalities that are given; all by default.
         present: Which of the given ones each sample has, boolean (N,) by name; all that `samples` have by default.
         batch_size: Samples per pass.
 
@@ -49,31 +49,31 @@ def encode_samples(
             any modality, or ``batch_size`` below 1.
     """
     encode = representation.encode
-    return _over_batches(representation, samples, senses, present, batch_size, encode)
+    return _over_batches(representation, samples, modalities, present, batch_size, encode)
 
 
 def predict_samples(
     representation: SupervisedRepresentation,
     samples: Samples,
-    senses: Iterable[str] | None = None,
+    modalities: Iterable[str] | None = None,
     present: Mapping[str, Tensor] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Tensor:
     """Predicted targets float32 (N,) on the CPU; otherwise like `encode_samples`."""
-    return _over_batches(representation, samples, senses, present, batch_size, representation.predict)
+    return _over_batches(representation, samples, modalities, present, batch_size, representation.predict)
 
 
 def _over_batches(
     representation: Representation,
     samples: Samples,
-    senses: Iterable[str] | None,
+    modalities: Iterable[str] | None,
     present: Mapping[str, Tensor] | None,
     batch_size: int,
     function: Callable[..., Tensor],
 ) -> Tensor:
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1; got {batch_size}.")
-    names = tuple(representation.modalities if senses is None else senses)
+    names = tuple(representation.modalities if modalities is None else modalities)
     given = _joined(samples, names, present or {})
     parts = []
     with frozen(representation):

@@ -28,7 +28,7 @@ def evaluate_sentiment(
         seed: Seed of which modalities go missing.
 
     Returns:
-        Plain values: ``subsets`` (rows with ``senses`` and every score of `sentiment_scores`), ``robustness`` (rows
+        Plain values: ``subsets`` (rows with ``modalities`` and every score of `sentiment_scores`), ``robustness`` (rows
         with ``rate`` and every score).
 
     Raises:
@@ -38,8 +38,11 @@ def evaluate_sentiment(
     if test.targets is None:
         raise ValueError("`splits` must have targets, float32 (N,); got none.")
     rows = [
-        {"senses": list(senses), **sentiment_scores(predict_samples(representation, test, senses), test.targets)}
-        for senses in subsets
+        {
+            "modalities": list(modalities),
+            **sentiment_scores(predict_samples(representation, test, modalities), test.targets),
+        }
+        for modalities in subsets
     ]
     return {
         "subsets": rows,

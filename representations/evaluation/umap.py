@@ -32,7 +32,7 @@ def umap_embedding(
     same picture on one machine. The first call of a process takes several seconds more.
 
     Args:
-        latents: By name, for example of the senses that were seen, float (n, d), array or tensor.
+        latents: By name, for example of the modalities that were seen, float (n, d), array or tensor.
         seed: Seed of the layout.
         n_neighbors: Neighbours that count as near, 2 to the number of all points - 1; more shows coarser structure.
         min_dist: How close points may lie in the plane, at least 0.

@@ -37,11 +37,11 @@ def measure(
 ) -> dict[str, float]:
     """Loss, alignment, retrieval and, for transitions of the pendulum, read-out of the state, by name.
 
-    ``validation/<term>``: terms of the loss, mean over batches. ``alignment/<sense>_cosine`` and ``_rms``: distance
-    from each sense's latent to the joint one. ``retrieval/<sense>``: top-1 accuracy among 256 samples.
+    ``validation/<term>``: terms of the loss, mean over batches. ``alignment/<modality>_cosine`` and ``_rms``: distance
+    from each modality's latent to the joint one. ``retrieval/<modality>``: top-1 accuracy among 256 samples.
     ``probe/<subset>_<target>_r2`` and ``_rmse``: the state (cos theta, sin theta, omega in rad/s) read by a linear map
     that was fitted on *complete* training latents, from the latents of each subset: what an agent trained on complete
-    observations would face when a sense goes missing. ``kernel_probe/...``: the same with a smooth non-linear map; it
+    observations would face when a modality goes missing. ``kernel_probe/...``: the same with a smooth non-linear map; it
     tells whether the state is there at all, the linear one how straight it lies. Samples some of which lack a modality
     are measured by the loss alone.
 

@@ -120,22 +120,22 @@ class GenerativeRepresentation(Representation):
         return cast(Decoder, self.decoders[name])
 
     @torch.no_grad()
-    def decode(self, latent: Tensor, senses: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def decode(self, latent: Tensor, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Raw observations that latents stand for: the mean of each modality, in its shape, dtype and units.
 
         Args:
             latent: (B, latent_dim), as `encode` returns them.
-            senses: Which modalities; all by default.
+            modalities: Which modalities; all by default.
 
         Raises:
             ValueError: Wrong shape, or an unknown modality.
         """
         if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
             raise ValueError(f"`latent` must have shape (B, {self.latent_dim}); got {tuple(latent.shape)}.")
-        names = tuple(self.modalities if senses is None else senses)
+        names = tuple(self.modalities if modalities is None else modalities)
         for name in names:
             if name not in self.modalities:
-                raise ValueError(unknown_name("senses", name, self.modalities))
+                raise ValueError(unknown_name("modalities", name, self.modalities))
         return {
             name: self.decoder(name).raw(self.decoder(name).mean(self.decode_logits(latent, name))) for name in names
         }
@@ -160,7 +160,7 @@ class GenerativeRepresentation(Representation):
         self,
         observation: Mapping[str, Tensor],
         present: Mapping[str, Tensor] | None = None,
-        senses: Iterable[str] | None = None,
+        modalities: Iterable[str] | None = None,
     ) -> dict[str, Tensor]:
         """Raw observations of all (or the named) modalities, made from those that are present; see `encode`."""
-        return self.decode(self.encode(observation, present), senses)
+        return self.decode(self.encode(observation, present), modalities)

@@ -29,20 +29,20 @@ class BatchLoader:
         data: Where to read.
         batch_size: Samples in a batch; only the last one may be smaller, or larger by one.
         seed: Seed of the order.
-        senses: Which senses to read; all recorded ones by default.
+        modalities: Which modalities to read; all recorded ones by default.
 
     Raises:
         ValueError: ``data`` is empty or ``batch_size`` is not positive.
     """
 
-    def __init__(self, data: Recorded, batch_size: int, seed: int, senses: tuple[str, ...] | None = None) -> None:
+    def __init__(self, data: Recorded, batch_size: int, seed: int, modalities: tuple[str, ...] | None = None) -> None:
         if len(data) == 0:
             raise ValueError("`data` is empty; expected at least one sample.")
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
         self.data = data
         self.batch_size = batch_size
-        self.senses = senses
+        self.modalities = modalities
         self.seed = seed
         self.epoch = 0
 
@@ -64,9 +64,9 @@ class BatchLoader:
             batches[-2:] = [torch.cat(batches[-2:])]
         for indices in batches:
             present = self.data.present(indices)
-            if present is not None and self.senses is not None:
-                present = {name: mask for name, mask in present.items() if name in self.senses}
-            yield TrainingBatch(self.data.observation(indices, self.senses), present, self.data.target(indices))
+            if present is not None and self.modalities is not None:
+                present = {name: mask for name, mask in present.items() if name in self.modalities}
+            yield TrainingBatch(self.data.observation(indices, self.modalities), present, self.data.target(indices))
 
 
 def mixed_seed(seed: int, epoch: int) -> int:

@@ -71,7 +71,7 @@ def pretrain(
 
     Args:
         representation: What to train; its initial weights are the starting point.
-        train: Training data; must have the senses of the representation.
+        train: Training data; must have the modalities of the representation.
         validation: Held-out data, best from other trajectories (`Transitions.split`, `Samples.split`).
         settings: How to train.
         folder: Where everything is written; it may hold other files.
@@ -167,12 +167,12 @@ def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
 
 def _check_data(representation: Representation, train: Recorded, validation: Recorded) -> None:
     for name, data in (("train", train), ("validation", validation)):
-        missing = set(representation.modalities) - set(data.senses_recorded())
+        missing = set(representation.modalities) - set(data.modalities_recorded())
         if missing:
             raise ValueError(
-                f"`{name}` lacks the senses {sorted(missing)} of the representation, it has "
-                f"{sorted(data.senses_recorded())}; "
-                "collect data with all senses of the representation."
+                f"`{name}` lacks the modalities {sorted(missing)} of the representation, it has "
+                f"{sorted(data.modalities_recorded())}; "
+                "collect data with all modalities of the representation."
             )
         if len(data) < 2:
             raise ValueError(f"`{name}` must have at least 2 samples, got {len(data)}; collect more.")
@@ -201,21 +201,21 @@ def _identity(
 
 def _check_finite(name: str, data: Transitions, representation: Representation) -> None:
     """Transitions are not checked when they are made; `Samples` are."""
-    for sense in representation.modalities:
-        values = data.senses[sense]
+    for modality in representation.modalities:
+        values = data.modalities[modality]
         if values.is_floating_point() and not torch.isfinite(values).all():
-            raise ValueError(f"`{name}` has NaN or infinite values in {sense!r}; collect the data again.")
+            raise ValueError(f"`{name}` has NaN or infinite values in {modality!r}; collect the data again.")
 
 
 def _check_rows(name: str, data: Recorded, representation: Representation) -> None:
-    """Every sample needs a sense that the representation reads."""
+    """Every sample needs a modality that the representation reads."""
     masks = data.present(range(len(data))) or {}
     if not set(representation.modalities) <= masks.keys():
         return
-    empty = ~torch.stack([masks[sense] for sense in representation.modalities]).any(dim=0)
+    empty = ~torch.stack([masks[modality] for modality in representation.modalities]).any(dim=0)
     if bool(empty.any()):
         raise ValueError(
-            f"`{name}` has {int(empty.sum())} samples without any sense of the representation, the first at "
+            f"`{name}` has {int(empty.sum())} samples without any modality of the representation, the first at "
             f"{empty.nonzero().flatten().tolist()[:5]}; remove them."
         )
 

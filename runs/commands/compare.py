@@ -1,4 +1,4 @@
-"""`anysense compare`: representations x seeds as senses of the pendulum agent, in one table and one chart."""
+"""`anysense compare`: representations x seeds as modalities of the pendulum agent, in one table and one chart."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["CompareCommand", "main"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompareCommand(ResumableSettings):
-    """Compare representations as the senses of the pendulum agent: pretrain, train and evaluate each, several seeds.
+    """Compare representations as the modalities of the pendulum agent: pretrain, train and evaluate each, several seeds.
 
-    Every method gets the same samples, epochs and environment steps; agents are trained with all senses and meet image
+    Every method gets the same samples, epochs and environment steps; agents are trained with all modalities and meet image
     and sound alone only in the evaluation. A killed run goes on with --resume.
     """
 

@@ -83,12 +83,12 @@ def main(arguments: Sequence[str]) -> None:
     with run.working():
         trained = _train(settings, run.path, device)
         rows, agent = _evaluate(settings, run, trained, device)
-    print_rows(f"Trained with {' and '.join(agent.senses)}; {settings.episodes} episodes per row", rows)
+    print_rows(f"Trained with {' and '.join(agent.trained_with)}; {settings.episodes} episodes per row", rows)
     print(f"Chart: {run.figure('average_reward.png')}")
     print(f"Learning curve: {run.figure('learning_curve.png')}")
     print(f"Agent: {trained.agent}")
     print()
-    print(sentence(rows, agent.senses))
+    print(sentence(rows, agent.trained_with))
 
 
 def read(arguments: Sequence[str]) -> DemoCommand:

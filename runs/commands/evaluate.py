@@ -1,4 +1,4 @@
-"""`anysense evaluate`: a trained agent with every subset of its senses, corrupted senses and dropouts."""
+"""`anysense evaluate`: a trained agent with every subset of its modalities, corrupted modalities and dropouts."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class EvaluationSettings:
     steps: int = 300
     """Steps of an episode."""
     corruption: tuple[str, ...] = ()
-    """Corrupted senses, each a row of its own: SENSE:NAME:LEVEL, for example image:gaussian_noise:0.1. Names:
+    """Corrupted modalities, each a row of its own: MODALITY:NAME:LEVEL, for example image:gaussian_noise:0.1. Names:
     gaussian_noise, salt_and_pepper, dead_sensor (no level), frozen_sensor, delay."""
     dropout: tuple[float, ...] = ()
-    """Chances that a sense is missing, each a row of its own: at any time at least one sense is left."""
+    """Chances that a modality is missing, each a row of its own: at any time at least one modality is left."""
     dropout_per: Literal["step", "episode"] = "step"
     """How long a drawn dropout lasts."""
     max_torque: float = 2.0
@@ -61,7 +61,7 @@ class EvaluationSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateCommand(CommonSettings):
-    """Evaluate a trained agent with every subset of its senses, from the same start states each time.
+    """Evaluate a trained agent with every subset of its modalities, from the same start states each time.
 
     Without RUN the newest finished run of `anysense train` is taken. The table also shows the optimal controller (which
     knows the true state), no torque and random torque from the same starts.
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> None:
 class Condition:
     """What the agent gets in one row of the table."""
 
-    senses: tuple[str, ...]
+    modalities: tuple[str, ...]
     corruption: tuple[str, ...] = ()
     missing: MissingLevel | None = None
 
@@ -118,7 +118,11 @@ def evaluate_agent(
         physics = agent.environment.get("physics", "gymnasium")
         references = reference_returns(starts, settings.steps, settings.max_torque, seed, physics=physics)
     rows = summarise(results, references, seed=seed)
-    details: dict[str, Any] = {"algorithm": agent.algorithm, "trained_with": list(agent.senses), "facts": agent.facts}
+    details: dict[str, Any] = {
+        "algorithm": agent.algorithm,
+        "trained_with": list(agent.modalities),
+        "facts": agent.facts,
+    }
     details |= {"environment": agent.environment, "starts_seed": seed, "lineage": list(lineage)}
     save_results(
         run.path / "results",
@@ -131,14 +135,14 @@ def evaluate_agent(
 
 
 def conditions_of(agent: Agent, settings: EvaluationSettings) -> list[Condition]:
-    """Every subset; then each corruption on every subset that has its sense; then each dropout on all senses."""
+    """Every subset; then each corruption on every subset that has its modality; then each dropout on all modalities."""
     subsets = every_subset(tuple(agent.modalities))
-    conditions = [Condition(senses) for senses in subsets]
+    conditions = [Condition(modalities) for modalities in subsets]
     for entry in settings.corruption:
-        sense = parse_corruption(entry).sense
-        if sense not in agent.modalities:
-            raise ValueError(f"`corruption` {entry!r} names {sense!r}; the agent has {', '.join(agent.modalities)}.")
-        conditions += [Condition(senses, (entry,)) for senses in subsets if sense in senses]
+        modality = parse_corruption(entry).modality
+        if modality not in agent.modalities:
+            raise ValueError(f"`corruption` {entry!r} names {modality!r}; the agent has {', '.join(agent.modalities)}.")
+        conditions += [Condition(modalities, (entry,)) for modalities in subsets if modality in modalities]
     for chance in settings.dropout:
         conditions.append(Condition(subsets[0], missing=MissingLevel(chance, settings.dropout_per)))
     return conditions
@@ -147,10 +151,10 @@ def conditions_of(agent: Agent, settings: EvaluationSettings) -> list[Condition]
 def _evaluate_one(
     agent: Agent, condition: Condition, settings: EvaluationSettings, seed: int, starts: Any
 ) -> EpisodeResults:
-    with counter(" and ".join(condition.senses)) as progress:
+    with counter(" and ".join(condition.modalities)) as progress:
         return evaluate(
             agent,
-            condition.senses,
+            condition.modalities,
             starts,
             settings.steps,
             agent.environment,

@@ -128,8 +128,8 @@ class EpochLine(pl.Callback):
 
 def _summary(result: PretrainResult) -> str:
     metrics = result.metrics
-    senses = [name.split("/")[1] for name in metrics if name.startswith("retrieval/")]
-    found = ", ".join(f"{metrics[f'retrieval/{sense}']:.0%} by {sense}" for sense in sorted(senses))
+    modalities = [name.split("/")[1] for name in metrics if name.startswith("retrieval/")]
+    found = ", ".join(f"{metrics[f'retrieval/{modality}']:.0%} by {modality}" for modality in sorted(modalities))
     return (
         f"Best epoch {result.epoch + 1} of {len(result.history)}: validation loss {metrics['validation/total']:.4f}; "
         f"of 256 joint latents, the right one is found {found}."

@@ -79,7 +79,9 @@ def main(arguments: Sequence[str]) -> None:
     settings = parse_report(arguments)
     seeds = sorted((Seed.read(path) for path in settings.runs), key=lambda seed: seed.seed)
     _check(seeds)
-    table = markdown_table(("senses", *_COLUMNS), [_line([seed.rows[i] for seed in seeds]) for i in _indices(seeds)])
+    table = markdown_table(
+        ("modalities", *_COLUMNS), [_line([seed.rows[i] for seed in seeds]) for i in _indices(seeds)]
+    )
     stem = settings.docs / settings.name
     _write_values(stem, seeds)
     drawn = _write_curves(stem, seeds)
@@ -169,7 +171,7 @@ def _provenance(seeds: Sequence[Seed]) -> str:
 
 
 def _document(name: str, seeds: Sequence[Seed], table: str, drawn: bool) -> str:
-    columns = ("senses", *(f"seed {seed.seed}" for seed in seeds))
+    columns = ("modalities", *(f"seed {seed.seed}" for seed in seeds))
     averages, gaps = [], []
     for index in _indices(seeds):
         rows = [seed.rows[index] for seed in seeds]

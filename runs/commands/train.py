@@ -1,4 +1,4 @@
-"""`anysense train`: train an agent on a frozen representation, with any of its senses."""
+"""`anysense train`: train an agent on a frozen representation, with any of its modalities."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["TrainCommand", "main", "train_run"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainCommand(ResumableSettings):
-    """Train an agent on a frozen representation, with any of its senses.
+    """Train an agent on a frozen representation, with any of its modalities.
 
     The result is the folder `agent/` in the run folder, which `anysense evaluate` takes. Observations are encoded once,
     and latents are what the agent and its replay memory see. The options of the algorithm change with --algorithm.
@@ -45,10 +45,10 @@ class TrainCommand(ResumableSettings):
     """Folder of a representation or of the run that made it; the newest one if not given."""
     algorithm: str = "sac"
     """ppo, a2c, sac, td3, ddpg or tqc; ddpg with the preset paper is the published controller."""
-    senses: tuple[str, ...] = ()
-    """Senses to train with, for example --senses sound; all of the representation if not given."""
+    modalities: tuple[str, ...] = ()
+    """Modalities to train with, for example --modalities sound; all of the representation if not given."""
     missing: float = 0.0
-    """Chance that a sense is missing for a whole episode of training; at least one is always left."""
+    """Chance that a modality is missing for a whole episode of training; at least one is always left."""
     encode: Literal["once", "in-policy"] = "once"
     """Encode each observation once, or in the policy whenever it is used (slow, the same agent)."""
     time_limit: Literal["truncated", "terminal"] = "truncated"
@@ -82,7 +82,7 @@ class TrainCommand(ResumableSettings):
             algorithm=self.algorithm,
             preset=self.preset,
             overrides=self._overrides(),
-            senses=self.senses or None,
+            modalities=self.modalities or None,
             missing=self.missing,
             seed=self.seed,
             encode=self.encode,

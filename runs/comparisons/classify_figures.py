@@ -15,9 +15,9 @@ from anysense.runs.comparisons.classify_scores import (
     Cell,
     Score,
     methods_in,
+    modalities_label,
     robustness_estimate,
     scores_of,
-    senses_label,
     subset_estimate,
 )
 from anysense.runs.figures import new_axes
@@ -51,7 +51,7 @@ def _draw_groups(ax: Axes, found: Benchmark, cells: Sequence[Cell], subsets: Seq
     score, methods = scores_of(found)[0], methods_in(cells)
     width, factor = 0.85 / len(methods), 100.0 if score.percent else 1.0
     for place, method in enumerate(methods):
-        estimates = [subset_estimate(cells, method, senses, score.key) for senses in subsets]
+        estimates = [subset_estimate(cells, method, modalities, score.key) for modalities in subsets]
         centres = np.arange(len(subsets)) + (place - (len(methods) - 1) / 2) * width
         halves = [factor * np.nan_to_num((one.high - one.low) / 2) for one in estimates]
         heights = [factor * one.value for one in estimates]
@@ -59,7 +59,7 @@ def _draw_groups(ax: Axes, found: Benchmark, cells: Sequence[Cell], subsets: Seq
         ax.bar(centres, heights, width, yerr=halves, color=colour, label=method, error_kw=bars)
     if score.percent:
         ax.set_ylim(0, 105)  # Intervals of few seeds reach further than accuracies can.
-    labels = [senses_label(senses, found).replace(" + ", "\n") for senses in subsets]
+    labels = [modalities_label(modalities, found).replace(" + ", "\n") for modalities in subsets]
     ax.set_xticks(np.arange(len(subsets)), labels, fontsize=8)
 
 

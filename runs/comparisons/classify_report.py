@@ -16,10 +16,10 @@ from anysense.runs.comparisons.classify_scores import (
     Score,
     alignment_estimate,
     methods_in,
+    modalities_label,
     robustness_estimate,
     scores_of,
     seeds_in_words,
-    senses_label,
     subset_estimate,
 )
 from anysense.runs.figures import save_figure
@@ -110,7 +110,7 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 def _main_table(found: Benchmark, cells: Sequence[Cell]) -> Table:
     """Complete and single modalities: methods as columns (classification), or as rows below each input (sentiment)."""
-    subsets = [senses for senses in found.subsets() if len(senses) in (1, len(found.modalities))]
+    subsets = [modalities for modalities in found.subsets() if len(modalities) in (1, len(found.modalities))]
     return _table(found, cells, subsets, scores_of(found)[0])
 
 
@@ -128,18 +128,18 @@ def _table(found: Benchmark, cells: Sequence[Cell], subsets: Sequence[tuple[str,
     if found.task == "classification":
         rows = [
             (
-                senses_label(senses, found),
-                *(score.text(subset_estimate(cells, method, senses, score.key)) for method in methods),
+                modalities_label(modalities, found),
+                *(score.text(subset_estimate(cells, method, modalities, score.key)) for method in methods),
             )
-            for senses in subsets
+            for modalities in subsets
         ]
         return ("input", *methods), rows
     rows = [
         (
-            f"{senses_label(senses, found)}, {method}",
-            *(s.text(subset_estimate(cells, method, senses, s.key)) for s in SENTIMENT),
+            f"{modalities_label(modalities, found)}, {method}",
+            *(s.text(subset_estimate(cells, method, modalities, s.key)) for s in SENTIMENT),
         )
-        for senses in subsets
+        for modalities in subsets
         for method in methods
     ]
     return ("input, method", *(s.title for s in SENTIMENT)), rows
@@ -221,7 +221,8 @@ def _cost_table(cells: Sequence[Cell]) -> Table:
 def _tidy(found: Benchmark, cells: Sequence[Cell]) -> list[dict[str, Any]]:
     keys = [score.key for score in scores_of(found)]
     return [
-        {"method": cell.method, "seed": cell.seed, "senses": "+".join(row["senses"])} | {key: row[key] for key in keys}
+        {"method": cell.method, "seed": cell.seed, "modalities": "+".join(row["modalities"])}
+        | {key: row[key] for key in keys}
         for cell in cells
         for row in cell.result["subsets"]
     ]

@@ -18,11 +18,11 @@ __all__ = [
     "Score",
     "alignment_estimate",
     "methods_in",
+    "modalities_label",
     "over_seeds",
     "robustness_estimate",
     "scores_of",
     "seeds_in_words",
-    "senses_label",
     "subset_estimate",
 ]
 
@@ -97,9 +97,9 @@ def seeds_in_words(seeds: Iterable[int]) -> str:
     return f"Mean over the seeds {', '.join(map(str, different))} and half of the 95% t interval."
 
 
-def senses_label(senses: Sequence[str], found: Benchmark) -> str:
+def modalities_label(modalities: Sequence[str], found: Benchmark) -> str:
     """`complete` for all modalities, else their names."""
-    return "complete" if len(senses) == len(found.modalities) else " + ".join(senses)
+    return "complete" if len(modalities) == len(found.modalities) else " + ".join(modalities)
 
 
 def methods_in(cells: Sequence[Cell]) -> list[str]:
@@ -107,10 +107,10 @@ def methods_in(cells: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(cell.method for cell in cells))
 
 
-def subset_estimate(cells: Sequence[Cell], method: str, senses: Sequence[str], key: str) -> Estimate:
+def subset_estimate(cells: Sequence[Cell], method: str, modalities: Sequence[str], key: str) -> Estimate:
     """Score of one method with one subset of modalities."""
     rows = [row for cell in cells if cell.method == method for row in cell.result["subsets"]]
-    return over_seeds([_number(row[key]) for row in rows if row["senses"] == list(senses)])
+    return over_seeds([_number(row[key]) for row in rows if row["modalities"] == list(modalities)])
 
 
 def robustness_estimate(cells: Sequence[Cell], method: str, rate: float, with_label: bool, key: str) -> Estimate:
@@ -120,10 +120,10 @@ def robustness_estimate(cells: Sequence[Cell], method: str, rate: float, with_la
     return over_seeds([_number(row[key]) for row in wanted])
 
 
-def alignment_estimate(cells: Sequence[Cell], method: str, sense: str, key: str) -> Estimate:
+def alignment_estimate(cells: Sequence[Cell], method: str, modality: str, key: str) -> Estimate:
     """Agreement of one modality's latents with the complete ones."""
     rows = [row for cell in cells if cell.method == method for row in cell.result["alignment"]]
-    return over_seeds([_number(row[key]) for row in rows if row["sense"] == sense])
+    return over_seeds([_number(row[key]) for row in rows if row["modality"] == modality])
 
 
 def _number(value: float | None) -> float:

@@ -43,7 +43,7 @@ class Compared:
         return cls(method, seed, tuple(Row.from_json(row) for row in result["rows"]), result)
 
     def agent_rows(self) -> list[Row]:
-        """Rows of the agent, one per subset of senses."""
+        """Rows of the agent, one per subset of modalities."""
         return [row for row in self.rows if row.name not in REFERENCES]
 
     def reference_rows(self) -> list[Row]:
@@ -84,14 +84,14 @@ def _write(stem: Path, compared: Sequence[Compared], run: RunFolder, picture: st
 def _document(compared: Sequence[Compared], run: RunFolder, name: str, picture: str) -> str:
     settings, row = run.record["settings"], compared[0].rows[0]
     introduction = (
-        f"Average reward per step of agents whose senses are different representations. Every representation was "
+        f"Average reward per step of agents whose modalities are different representations. Every representation was "
         f"pretrained on the same {settings['samples']} samples for {counted(settings['epochs'], 'epoch')} and "
-        f"frozen; every agent was trained on it with both senses for {settings['steps']} environment steps, and meets "
+        f"frozen; every agent was trained on it with both modalities for {settings['steps']} environment steps, and meets "
         f"image and sound alone only here. {counted(row.episodes, 'episode')} of {counted(row.steps, 'step')}, the "
         f"same starts for all. {seeds_in_words(one.seed for one in compared)}"
     )
     parts = [
-        "# Representations as senses of the pendulum agent",
+        "# Representations as modalities of the pendulum agent",
         introduction,
         markdown_table(*_table(compared, "average_reward")),
         f"```sh\n{run.record['command_line']}\n```",
@@ -119,7 +119,7 @@ def _table(compared: Sequence[Compared], quantity: str) -> tuple[Sequence[str], 
 
 
 def _estimates(own: Sequence[Compared], quantity: str) -> list[Estimate]:
-    """Over seeds, for each subset of senses."""
+    """Over seeds, for each subset of modalities."""
     by_seed = [[getattr(row, quantity).value for row in one.agent_rows()] for one in own]
     return [over_seeds(values) for values in zip(*by_seed, strict=True)]
 
@@ -134,7 +134,7 @@ def _costs(compared: Sequence[Compared]) -> tuple[Sequence[str], Sequence[Sequen
 
 
 def _draw(compared: Sequence[Compared]) -> Figure:
-    """Bars: one group per method, one bar per subset of senses with its mean; a dot for each seed."""
+    """Bars: one group per method, one bar per subset of modalities with its mean; a dot for each seed."""
     methods = list(dict.fromkeys(one.method for one in compared))
     conditions = [label(row) for row in compared[0].agent_rows()]
     figure, ax = new_axes(width=max(6.0, 1.4 * len(methods)), height=4.2)

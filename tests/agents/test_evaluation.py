@@ -1,4 +1,4 @@
-"""Evaluation by sense against single environments, loops and the physics."""
+"""Evaluation by modality against single environments, loops and the physics."""
 
 import gymnasium as gym
 import numpy as np
@@ -48,19 +48,19 @@ def test_constant_torque_earns_what_the_physics_say(order):
     np.testing.assert_array_equal(result.average_reward, result.returns / 120)
     np.testing.assert_array_equal(result.starts, STARTS)
     assert [len(seen["sound"]) for seen in agent.seen] == [3] * 240 + [1] * 120
-    assert (result.name, result.senses, result.corruption, result.missing) == ("agent", ("sound",), (), "")
+    assert (result.name, result.modalities, result.corruption, result.missing) == ("agent", ("sound",), (), "")
 
 
-@pytest.mark.parametrize("senses", [("image", "sound"), ("image",), ("sound",)])
-def test_parallel_episodes_equal_single_environments(senses):
-    result = evaluate(Reflex(), senses, STARTS[:3], 25)
-    env = gym.make(anysense.envs.ENV_ID, senses=senses)
+@pytest.mark.parametrize("modalities", [("image", "sound"), ("image",), ("sound",)])
+def test_parallel_episodes_equal_single_environments(modalities):
+    result = evaluate(Reflex(), modalities, STARTS[:3], 25)
+    env = gym.make(anysense.envs.ENV_ID, modalities=modalities)
     for start, total in zip(STARTS, result.returns, strict=False):
         observation, _ = env.reset(options={"state": start})
         expected = 0.0
         for _ in range(25):
             batch = {name: array[None] for name, array in observation.items()}
-            assert tuple(batch) == senses
+            assert tuple(batch) == modalities
             observation, reward, *_ = env.step(Reflex().act(batch)[0])
             expected += reward
         assert total == pytest.approx(expected, rel=1e-12)
@@ -107,7 +107,7 @@ def test_corruption_reaches_the_agent_and_is_named():
 
 
 @pytest.mark.parametrize("per", ["step", "episode"])
-def test_dropout_says_which_senses_are_present(per):
+def test_dropout_says_which_modalities_are_present(per):
     agent = ConstantTorque(0.0)
     starts = start_states(400, seed=0)
     result = evaluate(agent, ("image", "sound"), starts, 6, missing=MissingLevel({"sound": 0.3}, per))
@@ -146,13 +146,13 @@ def test_wrong_input_is_refused():
     agent = ConstantTorque(0.0)
     with pytest.raises(ValueError, match=r"got 'sond'. Did you mean 'sound'"):
         evaluate(agent, ("sond",), STARTS)
-    with pytest.raises(ValueError, match=r"`senses` must name at least one"):
+    with pytest.raises(ValueError, match=r"`modalities` must name at least one"):
         evaluate(agent, (), STARTS)
-    with pytest.raises(ValueError, match=r"`sense` must be one of 'sound'; got 'image'"):
+    with pytest.raises(ValueError, match=r"`modality` must be one of 'sound'; got 'image'"):
         evaluate(agent, ("sound",), STARTS, corruption=("image:dead_sensor",))
     with pytest.raises(ValueError, match=r"`corruption` must be one of .*Did you mean 'delay'"):
         evaluate(agent, ("sound",), STARTS, corruption=("sound:dealy:3",))
-    with pytest.raises(ValueError, match=r"`probability` of sense 'sound' must lie in \[0, 1\], got 3"):
+    with pytest.raises(ValueError, match=r"`probability` of modality 'sound' must lie in \[0, 1\], got 3"):
         evaluate(agent, ("sound",), STARTS, missing=MissingLevel(3))
     with pytest.raises(ValueError, match=r"`state` must have shape \(N, 2\)"):
         evaluate(agent, ("sound",), STARTS[0])
@@ -163,9 +163,9 @@ def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match=r"`batch_envs` must be a whole number of at least 1, got 0"):
         evaluate(agent, ("sound",), STARTS, batch_envs=0)
     with pytest.raises(
-        ValueError, match=r"`env_kwargs` must not hold 'senses', which `evaluate` sets itself; got \('image',\)"
+        ValueError, match=r"`env_kwargs` must not hold 'modalities', which `evaluate` sets itself; got \('image',\)"
     ):
-        evaluate(agent, ("sound",), STARTS, env_kwargs={"senses": ("image",)})
+        evaluate(agent, ("sound",), STARTS, env_kwargs={"modalities": ("image",)})
     with pytest.raises(ValueError, match=r"`env_kwargs` must be one of .*got 'physic'. Did you mean 'physics'"):
         evaluate(agent, ("sound",), STARTS, env_kwargs={"physic": "gymnasium"})
     with pytest.raises(ValueError, match=r"`action` must not be NaN"):
@@ -174,9 +174,9 @@ def test_wrong_input_is_refused():
         start_states(0, 1)
 
 
-def result(name: str, average: np.ndarray, steps: int = 300, senses: tuple[str, ...] = ()) -> EpisodeResults:
+def result(name: str, average: np.ndarray, steps: int = 300, modalities: tuple[str, ...] = ()) -> EpisodeResults:
     starts = start_states(len(average), seed=1)
-    return EpisodeResults(name, senses, (), "", 0, steps, starts, np.asarray(average) * steps)
+    return EpisodeResults(name, modalities, (), "", 0, steps, starts, np.asarray(average) * steps)
 
 
 @pytest.fixture
@@ -189,11 +189,11 @@ def references() -> dict[str, EpisodeResults]:
 
 
 def test_summary_holds_averages_gaps_and_shares(references):
-    agent = result("agent", references["optimal"].average_reward - 0.03, senses=("sound",))
+    agent = result("agent", references["optimal"].average_reward - 0.03, modalities=("sound",))
     rows = summarise([agent], references, resamples=500)
     assert [row.name for row in rows] == ["agent", "optimal", "random"]
     row = rows[0]
-    assert (row.senses, row.episodes, row.steps) == (("sound",), 200, 300)
+    assert (row.modalities, row.episodes, row.steps) == (("sound",), 200, 300)
     assert row.average_reward.value == pytest.approx(agent.average_reward.mean())
     assert row.deviation == pytest.approx(agent.average_reward.std(ddof=0))
     assert row.average_reward.low < row.average_reward.value < row.average_reward.high

@@ -48,8 +48,8 @@ def test_actions_equal_those_of_the_model(name, representation_folder, make_venv
     encoder = FrozenEncoder(representation_folder)
     Agent.from_model(model, encoder, name).save(tmp_path / "agent")
     agent = Agent.load(tmp_path / "agent")
-    for senses in (("image", "sound"), ("image",), ("sound",)):
-        sensed = {sense: observation(40)[sense] for sense in senses}
+    for modalities in (("image", "sound"), ("image",), ("sound",)):
+        sensed = {modality: observation(40)[modality] for modality in modalities}
         expected, _ = model.predict(encoder.encode_arrays(sensed), deterministic=True)
         actions = agent.act(sensed)
         assert actions.dtype == np.float32
@@ -57,7 +57,7 @@ def test_actions_equal_those_of_the_model(name, representation_folder, make_venv
         assert np.abs(actions).max() <= 2.0
         assert np.ptp(actions) > 0.001
     assert agent.algorithm == name
-    assert agent.senses == ("image", "sound")
+    assert agent.modalities == ("image", "sound")
 
 
 @pytest.mark.parametrize("scaling", [True, False])
@@ -75,7 +75,7 @@ def test_random_actions_have_the_distribution_of_the_model(name, representation_
     model = make_model(name, representation_folder, make_venv)
     encoder = FrozenEncoder(representation_folder)
     agent = Agent.from_model(model, encoder, name)
-    one = {sense: np.repeat(value, 3000, axis=0) for sense, value in observation(1).items()}
+    one = {modality: np.repeat(value, 3000, axis=0) for modality, value in observation(1).items()}
     actions = agent.act(one, deterministic=False, generator=torch.Generator().manual_seed(0))
     with forked_generators():
         torch.manual_seed(0)
@@ -99,7 +99,7 @@ def test_single_observation(agent):
     np.testing.assert_allclose(rows, agent.act(batch), atol=1e-5)
 
 
-def test_present_marks_absent_senses(agent):
+def test_present_marks_absent_modalities(agent):
     sensed = observation(2)
     sensed["image"][:] = 9
     masked = agent.act({**sensed, "present": np.array([[0, 1], [1, 1]], np.int8)})
@@ -186,7 +186,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("sensed", "error", "message"),
         [
-            ([1.0], TypeError, "`observation` must map senses to arrays; got list"),
+            ([1.0], TypeError, "`observation` must map modalities to arrays; got list"),
             ({}, ValueError, r"`observation` is empty; expected at least one of \['image', 'sound'\]"),
             ({"present": np.ones(0)}, ValueError, "`observation` is empty"),
             (
@@ -283,9 +283,9 @@ class TestErrors:
         agent.save(tmp_path / "agent")
         path = tmp_path / "agent" / "agent.json"
         content = json.loads(path.read_text())
-        del content["senses"]
+        del content["modalities"]
         path.write_text(json.dumps(content))
-        with pytest.raises(ValueError, match=r"is damaged: it lacks \['senses'\]"):
+        with pytest.raises(ValueError, match=r"is damaged: it lacks \['modalities'\]"):
             Agent.load(tmp_path / "agent")
 
     def test_damaged_description(self, agent, tmp_path):

@@ -16,7 +16,7 @@ from torch import nn
 from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
 from anysense.envs import MultimodalPendulumEnv
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
-from anysense.envs.sensors.missing import VectorMissingSenses
+from anysense.envs.sensors.missing import VectorMissingModalities
 from anysense.representations import Representation, Settings, load_representation, modalities_from_space
 
 OFF_POLICY = {"learning_starts": 8, "buffer_size": 100, "batch_size": 8, "train_freq": 1, "gradient_steps": 2}
@@ -226,8 +226,8 @@ def test_present_masks_rows(representation_folder):
     torch.testing.assert_close(latents, torch.cat(alone))
 
 
-def test_learning_with_missing_senses(representation_folder, make_venv):
-    venv = GymnasiumVecEnv(VectorMissingSenses(make_venv().venv, 0.5))
+def test_learning_with_missing_modalities(representation_folder, make_venv):
+    venv = GymnasiumVecEnv(VectorMissingModalities(make_venv().venv, 0.5))
     policy = {
         "features_extractor_class": FrozenExtractor,
         "features_extractor_kwargs": {"representation": representation_folder},
@@ -237,8 +237,8 @@ def test_learning_with_missing_senses(representation_folder, make_venv):
     assert model.num_timesteps == 30
 
 
-def test_senses_restrict_what_is_encoded(representation_folder):
-    encoder = FrozenEncoder(representation_folder, senses=("sound",))
+def test_modalities_restrict_what_is_encoded(representation_folder):
+    encoder = FrozenEncoder(representation_folder, modalities=("sound",))
     sensed = {name: torch.as_tensor(value) for name, value in observation().items()}
     sound = encoder.representation.encode({"sound": sensed["sound"]})
     torch.testing.assert_close(encoder.encode(sensed), sound)
@@ -276,15 +276,15 @@ class TestErrors:
         with pytest.raises(TypeError, match=r"`observation_space` must be a gymnasium.spaces.Dict.*got Box"):
             FrozenExtractor(SPACE["image"], representation_folder)
 
-    def test_unknown_sense_in_the_space(self, representation_folder):
+    def test_unknown_modality_in_the_space(self, representation_folder):
         space = spaces.Dict({**SPACE.spaces, "smell": spaces.Box(0, 1, (3,))})
         with pytest.raises(ValueError, match=r"`observation_space` must be one of 'image', 'sound'; got 'smell'"):
             FrozenExtractor(space, representation_folder)
 
-    def test_no_sense_left(self, representation_folder):
+    def test_no_modality_left(self, representation_folder):
         space = spaces.Dict({"sound": SPACE["sound"]})
-        with pytest.raises(ValueError, match=r"holds none of the senses \['image'\]; got \['sound'\]"):
-            FrozenExtractor(space, representation_folder, senses=("image",))
+        with pytest.raises(ValueError, match=r"holds none of the modalities \['image'\]; got \['sound'\]"):
+            FrozenExtractor(space, representation_folder, modalities=("image",))
 
     def test_other_shape(self, representation_folder):
         space = MultimodalPendulumEnv(frame_stack=3).observation_space
@@ -293,13 +293,13 @@ class TestErrors:
 
     def test_present_of_another_size(self, representation_folder):
         space = spaces.Dict({**SPACE.spaces, "present": spaces.MultiBinary(3)})
-        with pytest.raises(ValueError, match=r"must be MultiBinary\(2\), one entry per sense"):
+        with pytest.raises(ValueError, match=r"must be MultiBinary\(2\), one entry per modality"):
             FrozenExtractor(space, representation_folder)
 
     def test_flags_of_another_shape(self, representation_folder):
         encoder = FrozenEncoder(representation_folder)
         sensed = {name: torch.as_tensor(value) for name, value in observation().items()}
-        with pytest.raises(ValueError, match=r"must have shape \(B, 2\), one column per sense \['image', 'sound'\]"):
+        with pytest.raises(ValueError, match=r"must have shape \(B, 2\), one column per modality \['image', 'sound'\]"):
             encoder.encode({**sensed, "present": torch.ones(4, 3)})
 
     def test_neither_path_nor_representation(self):
@@ -310,19 +310,19 @@ class TestErrors:
         with pytest.raises(FileNotFoundError, match="nowhere"):
             FrozenEncoder(tmp_path / "nowhere")
 
-    def test_unknown_sense(self, representation_folder):
+    def test_unknown_modality(self, representation_folder):
         with pytest.raises(
-            ValueError, match=r"`senses` must be one of 'image', 'sound'; got 'sond'. Did you mean 'sound'"
+            ValueError, match=r"`modalities` must be one of 'image', 'sound'; got 'sond'. Did you mean 'sound'"
         ):
-            FrozenEncoder(representation_folder, senses=("sond",))
+            FrozenEncoder(representation_folder, modalities=("sond",))
 
-    def test_no_senses(self, representation_folder):
-        with pytest.raises(ValueError, match=r"`senses` is empty; expected at least one of \['image', 'sound'\]"):
-            FrozenEncoder(representation_folder, senses=())
+    def test_no_modalities(self, representation_folder):
+        with pytest.raises(ValueError, match=r"`modalities` is empty; expected at least one of \['image', 'sound'\]"):
+            FrozenEncoder(representation_folder, modalities=())
 
-    def test_senses_as_one_string(self, representation_folder):
+    def test_modalities_as_one_string(self, representation_folder):
         with pytest.raises(TypeError, match=r"got the string 'sound'. Write \('sound',\)"):
-            FrozenEncoder(representation_folder, senses="sound")
+            FrozenEncoder(representation_folder, modalities="sound")
 
     def test_images_that_are_not_divided_by_255(self, representation_folder):
         encoder = FrozenEncoder(representation_folder)

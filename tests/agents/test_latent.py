@@ -13,7 +13,7 @@ from anysense.agents.latent import EncodeObservation, LatentVecEnv
 from anysense.common.randomness import forked_generators
 from anysense.envs import ENV_ID
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
-from anysense.envs.sensors.missing import VectorMissingSenses
+from anysense.envs.sensors.missing import VectorMissingModalities
 from anysense.representations import load_representation
 
 SETTINGS = {
@@ -100,8 +100,10 @@ def test_replay_memory_is_a_small_part(representation_folder, make_venv):
 
 
 def test_present_is_understood(representation_folder, make_venv):
-    venv = LatentVecEnv(GymnasiumVecEnv(VectorMissingSenses(make_venv(4).venv, {"image": 1.0})), representation_folder)
-    heard = LatentVecEnv(make_venv(4, senses=("sound",)), representation_folder)
+    venv = LatentVecEnv(
+        GymnasiumVecEnv(VectorMissingModalities(make_venv(4).venv, {"image": 1.0})), representation_folder
+    )
+    heard = LatentVecEnv(make_venv(4, modalities=("sound",)), representation_folder)
     for env in (venv, heard):
         env.seed(3)
     np.testing.assert_allclose(venv.reset(), heard.reset(), atol=1e-6)

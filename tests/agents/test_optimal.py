@@ -210,7 +210,7 @@ def test_references_are_named_and_reproducible(controller):
     assert list(first) == ["optimal", "zero", "random"]
     for name, result in first.items():
         assert result.name == name
-        assert result.senses == ()
+        assert result.modalities == ()
         np.testing.assert_array_equal(result.returns, again[name].returns)
         np.testing.assert_array_equal(result.starts, LATTICE[:9])
     assert (

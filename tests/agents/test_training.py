@@ -51,7 +51,7 @@ def test_every_algorithm_trains_and_leaves_an_agent(name, representation_folder,
     assert [point.steps for point in result.curve] == [32, 64]
     assert result.best.average_reward == max(point.average_reward for point in result.curve)
     agent = Agent.load(result.agent)
-    results = evaluate(agent, agent.senses, start_states(3, EVALUATION_SEED), STEPS)
+    results = evaluate(agent, agent.modalities, start_states(3, EVALUATION_SEED), STEPS)
     assert results.average_reward.mean() == pytest.approx(result.best.average_reward, rel=1e-6)
     assert agent.facts == {"seed": 0, "steps": result.best.steps, "average_reward": result.best.average_reward}
     assert Agent.load(result.last_agent).facts["steps"] == 64
@@ -96,11 +96,11 @@ def test_global_generators_and_threads_are_left_alone(representation_folder, tmp
 
 
 def test_sound_only(representation_folder, tmp_path):
-    result = train(small(representation_folder, "sac", senses=("sound",)), tmp_path)
-    assert Agent.load(result.agent).senses == ("sound",)
+    result = train(small(representation_folder, "sac", modalities=("sound",)), tmp_path)
+    assert Agent.load(result.agent).modalities == ("sound",)
 
 
-def test_training_with_missing_senses_differs(representation_folder, tmp_path):
+def test_training_with_missing_modalities_differs(representation_folder, tmp_path):
     for missing in (0.0, 0.5):
         train(small(representation_folder, "sac", missing=missing), tmp_path / str(missing))
     files = [tmp_path / str(missing) / "last_agent" / "policy.safetensors" for missing in (0.0, 0.5)]
@@ -223,9 +223,9 @@ class TestErrors:
         with pytest.raises(FileNotFoundError, match="nowhere"):
             train(TrainSettings(representation=tmp_path / "nowhere"), tmp_path / "run")
 
-    def test_unknown_sense(self, representation_folder, tmp_path):
-        with pytest.raises(ValueError, match=r"`senses` must be one of 'image', 'sound'; got 'smell'"):
-            train(small(representation_folder, senses=("smell",)), tmp_path)
+    def test_unknown_modality(self, representation_folder, tmp_path):
+        with pytest.raises(ValueError, match=r"`modalities` must be one of 'image', 'sound'; got 'smell'"):
+            train(small(representation_folder, modalities=("smell",)), tmp_path)
 
     def test_other_receivers_than_in_pretraining(self, representation_folder, tmp_path):
         with pytest.raises(ValueError, match=r"`observation_space\['sound'\]` must be a Box of shape \(2, 3, 2\)"):

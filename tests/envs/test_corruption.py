@@ -1,4 +1,4 @@
-"""Corruptions of one sense against their definitions, the registry and the written form."""
+"""Corruptions of one modality against their definitions, the registry and the written form."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from anysense.envs import (
     PRESENT,
     Corruption,
     GaussianNoise,
-    MissingSenses,
+    MissingModalities,
     SaltAndPepper,
     corrupt,
     corrupt_vector,
@@ -23,28 +23,28 @@ from anysense.envs import (
 from anysense.envs.sensors.models import CorruptionModel
 
 
-def episode(env: Any, steps: int, sense: str, seed: int = 0) -> np.ndarray:
-    """Returns one sense over an episode: (1 + steps, ...)."""
+def episode(env: Any, steps: int, modality: str, seed: int = 0) -> np.ndarray:
+    """Returns one modality over an episode: (1 + steps, ...)."""
     action = np.zeros(1, np.float32)
-    return np.array([env.reset(seed=seed)[0][sense], *(env.step(action)[0][sense] for _ in range(steps))])
+    return np.array([env.reset(seed=seed)[0][modality], *(env.step(action)[0][modality] for _ in range(steps))])
 
 
-def long_pair(toy_env: Any, sense: str, name: str, level: float, steps: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what a corrupted sense delivers and the truth."""
-    return episode(corrupt(toy_env(), sense, name, level), steps, sense), episode(toy_env(), steps, sense)
+def long_pair(toy_env: Any, modality: str, name: str, level: float, steps: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what a corrupted modality delivers and the truth."""
+    return episode(corrupt(toy_env(), modality, name, level), steps, modality), episode(toy_env(), steps, modality)
 
 
-def test_other_senses_are_untouched(toy_env: Any) -> None:
+def test_other_modalities_are_untouched(toy_env: Any) -> None:
     for name in CORRUPTIONS:
         np.testing.assert_array_equal(
             episode(corrupt(toy_env(), "sound", name, 1), 5, "image"), episode(toy_env(), 5, "image")
         )
 
 
-@pytest.mark.parametrize(("sense", "span", "rounding"), [("image", 255, 1 / 12), ("sound", 10, 0)])
-def test_gaussian_noise_has_the_given_deviation(sense: str, span: float, rounding: float, toy_env: Any) -> None:
-    delivered, truth = long_pair(toy_env, sense, "gaussian_noise", 0.02, steps=800)
-    low = 10 if sense == "sound" else 0
+@pytest.mark.parametrize(("modality", "span", "rounding"), [("image", 255, 1 / 12), ("sound", 10, 0)])
+def test_gaussian_noise_has_the_given_deviation(modality: str, span: float, rounding: float, toy_env: Any) -> None:
+    delivered, truth = long_pair(toy_env, modality, "gaussian_noise", 0.02, steps=800)
+    low = 10 if modality == "sound" else 0
     unsaturated = np.abs(truth - (low + span / 2)) < 0.3 * span  # ten deviations away from the bounds
     noise = (delivered.astype(float) - truth)[unsaturated]
     expected = np.sqrt((0.02 * span) ** 2 + rounding)
@@ -68,10 +68,10 @@ def test_gaussian_noise_of_wide_integers(toy_env: Any) -> None:
     assert corrupt(env, "count", "gaussian_noise", 0.0).reset()[0]["count"] == 2**31 - 3
 
 
-@pytest.mark.parametrize("sense", ["image", "sound"])
-def test_salt_and_pepper_hits_both_bounds_alike(sense: str, toy_env: Any) -> None:
-    delivered, truth = long_pair(toy_env, sense, "salt_and_pepper", 0.3, steps=400)
-    low, high = (0, 255) if sense == "image" else (10, 20)
+@pytest.mark.parametrize("modality", ["image", "sound"])
+def test_salt_and_pepper_hits_both_bounds_alike(modality: str, toy_env: Any) -> None:
+    delivered, truth = long_pair(toy_env, modality, "salt_and_pepper", 0.3, steps=400)
+    low, high = (0, 255) if modality == "image" else (10, 20)
     interior = (truth > low) & (truth < high)
     for bound in (low, high):
         share = (delivered[interior] == bound).mean()
@@ -79,13 +79,13 @@ def test_salt_and_pepper_hits_both_bounds_alike(sense: str, toy_env: Any) -> Non
     untouched = interior & (delivered > low) & (delivered < high)
     np.testing.assert_array_equal(delivered[untouched], truth[untouched])
     assert delivered.dtype == truth.dtype
-    assert set(np.unique(long_pair(toy_env, sense, "salt_and_pepper", 1.0)[0])) == {low, high}
+    assert set(np.unique(long_pair(toy_env, modality, "salt_and_pepper", 1.0)[0])) == {low, high}
 
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "salt_and_pepper", "frozen_sensor", "delay"])
 def test_level_zero_changes_nothing(name: str, toy_env: Any) -> None:
-    for sense in ("image", "sound"):
-        np.testing.assert_array_equal(*long_pair(toy_env, sense, name, 0))
+    for modality in ("image", "sound"):
+        np.testing.assert_array_equal(*long_pair(toy_env, modality, name, 0))
 
 
 def test_dead_sensor_delivers_zeros_inside_its_space(toy_env: Any) -> None:
@@ -118,22 +118,22 @@ def test_delay_delivers_the_past(steps: int, toy_env: Any) -> None:
 
 @given(
     name=st.sampled_from(sorted(CORRUPTIONS)),
-    sense=st.sampled_from(["image", "sound"]),
+    modality=st.sampled_from(["image", "sound"]),
     level=st.floats(0, 1),
     seed=st.integers(0, 2**31),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_bounds_always_hold(name: str, sense: str, level: float, seed: int, toy_env: Any) -> None:
+def test_bounds_always_hold(name: str, modality: str, level: float, seed: int, toy_env: Any) -> None:
     level = round(3 * level) if name == "delay" else level
-    venv = corrupt_vector(SyncVectorEnv([toy_env] * 2), sense, name, level)
+    venv = corrupt_vector(SyncVectorEnv([toy_env] * 2), modality, name, level)
     assert venv.observation_space.contains(venv.reset(seed=seed)[0])
     for _ in range(8):
         assert venv.observation_space.contains(venv.step(np.ones((2, 1), np.float32))[0])
 
 
 @pytest.mark.parametrize("name", sorted(CORRUPTIONS))
-def test_absent_senses_stay_zero(name: str, toy_env: Any) -> None:
-    env = corrupt(MissingSenses(toy_env(), {"sound": 0.5}), "sound", name, 1)
+def test_absent_modalities_stay_zero(name: str, toy_env: Any) -> None:
+    env = corrupt(MissingModalities(toy_env(), {"sound": 0.5}), "sound", name, 1)
     shown = []
     for seed in range(12):
         observation, _ = env.reset(seed=seed)
@@ -162,9 +162,9 @@ def test_classes_are_what_the_registry_builds(toy_env: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sense", "name", "level", "match"),
+    ("modality", "name", "level", "match"),
     [
-        ("imagee", "delay", 1, "`sense` must be one of 'image', 'sound'; got 'imagee'. Did you mean 'image'"),
+        ("imagee", "delay", 1, "`modality` must be one of 'image', 'sound'; got 'imagee'. Did you mean 'image'"),
         ("image", "gauss_noise", 1, "`corruption` must be one of 'gaussian_noise', .* Did you mean 'gaussian_noise'"),
         ("image", "gaussian_noise", -1, "`std` must be a finite number of at least 0, got -1"),
         ("image", "gaussian_noise", float("inf"), "`std` must be a finite number of at least 0, got inf"),
@@ -174,21 +174,21 @@ def test_classes_are_what_the_registry_builds(toy_env: Any) -> None:
         ("image", "delay", -1, "`steps` must be a whole number of at least 0, got -1"),
     ],
 )
-def test_wrong_arguments(sense: str, name: str, level: float, match: str, toy_env: Any) -> None:
+def test_wrong_arguments(modality: str, name: str, level: float, match: str, toy_env: Any) -> None:
     with pytest.raises(ValueError, match=match):
-        corrupt(toy_env(), sense, name, level)
+        corrupt(toy_env(), modality, name, level)
     with pytest.raises(ValueError, match=match):
-        corrupt_vector(SyncVectorEnv([toy_env]), sense, name, level)
-    if sense == "image":
+        corrupt_vector(SyncVectorEnv([toy_env]), modality, name, level)
+    if modality == "image":
         with pytest.raises(ValueError, match=match):
-            parse_corruption(f"{sense}:{name}:{level}")
+            parse_corruption(f"{modality}:{name}:{level}")
 
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "salt_and_pepper"])
-def test_unbounded_senses_are_refused_where_the_range_counts(name: str, toy_env: Any) -> None:
+def test_unbounded_modalities_are_refused_where_the_range_counts(name: str, toy_env: Any) -> None:
     env = toy_env()
     env.observation_space = spaces.Dict({"sound": spaces.Box(-np.inf, np.inf, (2,), np.float32)})
-    with pytest.raises(ValueError, match=r"sense 'sound' is unbounded, .* give its `Box` finite bounds"):
+    with pytest.raises(ValueError, match=r"modality 'sound' is unbounded, .* give its `Box` finite bounds"):
         corrupt(env, "sound", name, 0.1)
 
 
@@ -216,9 +216,9 @@ def test_written_form_is_short() -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("gaussian_noise", "must be written sense:name:level, as in image:gaussian_noise:0.1; got 'gaussian_noise'"),
-        ("image::0.1", "must be written sense:name:level"),
-        ("image:delay:1:2", "must be written sense:name:level"),
+        ("gaussian_noise", "must be written modality:name:level, as in image:gaussian_noise:0.1; got 'gaussian_noise'"),
+        ("image::0.1", "must be written modality:name:level"),
+        ("image:delay:1:2", "must be written modality:name:level"),
         ("image:delay", "`corruption` 'image:delay' lacks its steps; write image:delay:<steps>"),
         ("image:delay:long", "has the level 'long', expected a number"),
     ],

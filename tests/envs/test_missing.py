@@ -1,4 +1,4 @@
-"""Missing senses: which senses are present, what absent ones look like, how often they go missing."""
+"""Missing modalities: which modalities are present, what absent ones look like, how often they go missing."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anysense.envs import PRESENT, MissingSenses, VectorMissingSenses, present_senses
+from anysense.envs import PRESENT, MissingModalities, VectorMissingModalities, present_modalities
 
 
 def episodes(env: gymnasium.Env, count: int, steps: int = 3) -> list[np.ndarray]:
@@ -25,7 +25,7 @@ def episodes(env: gymnasium.Env, count: int, steps: int = 3) -> list[np.ndarray]
 
 def test_observation_space(toy_env: Any) -> None:
     plain = toy_env().observation_space
-    space = MissingSenses(toy_env(), 0.5).observation_space
+    space = MissingModalities(toy_env(), 0.5).observation_space
     assert PRESENT == "present"
     assert set(space.spaces) == {"image", "sound", "present"}
     assert space["present"] == spaces.MultiBinary(2)
@@ -33,12 +33,12 @@ def test_observation_space(toy_env: Any) -> None:
     assert (space["sound"].low == 0).all()
     assert (space["sound"].high == plain["sound"].high).all()
     assert space["sound"].dtype == np.float32
-    assert present_senses(space) == present_senses(plain) == ("image", "sound")
+    assert present_modalities(space) == present_modalities(plain) == ("image", "sound")
 
 
-def test_senses_are_sorted_whatever_the_order_of_the_space() -> None:
+def test_modalities_are_sorted_whatever_the_order_of_the_space() -> None:
     box = spaces.Box(0, 1, (1,), np.float32)
-    assert present_senses(spaces.Dict({"b": box, "present": box, "a": box}, sort_keys=False)) == ("a", "b")
+    assert present_modalities(spaces.Dict({"b": box, "present": box, "a": box}, sort_keys=False)) == ("a", "b")
 
 
 @given(
@@ -49,12 +49,12 @@ def test_senses_are_sorted_whatever_the_order_of_the_space() -> None:
     seed=st.integers(0, 2**31),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_present_senses_are_true_and_absent_ones_zero(
+def test_present_modalities_are_true_and_absent_ones_zero(
     image: float, sound: float, per: Any, keep_one: bool, seed: int, toy_env: Any
 ) -> None:
     plain = SyncVectorEnv([toy_env] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
     inner = SyncVectorEnv([toy_env] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
-    venv = VectorMissingSenses(inner, {"image": image, "sound": sound}, per, keep_one)
+    venv = VectorMissingModalities(inner, {"image": image, "sound": sound}, per, keep_one)
     actions = np.zeros((3, 1), np.float32)
     pairs = [(venv.reset(seed=seed)[0], plain.reset(seed=seed)[0])]
     for _ in range(8):
@@ -63,26 +63,26 @@ def test_present_senses_are_true_and_absent_ones_zero(
         np.testing.assert_array_equal(ours[1], truth[1])
     for ours, truth in pairs:
         assert venv.observation_space.contains(ours)
-        for column, sense in enumerate(("image", "sound")):
+        for column, modality in enumerate(("image", "sound")):
             shown = ours[PRESENT][:, column].astype(bool)
-            np.testing.assert_array_equal(ours[sense][shown], truth[sense][shown])
-            assert not ours[sense][~shown].any()
+            np.testing.assert_array_equal(ours[modality][shown], truth[modality][shown])
+            assert not ours[modality][~shown].any()
         if keep_one:
             assert ours[PRESENT].any(axis=1).all()
 
 
 def test_draw_lasts_an_episode_or_a_step(toy_env: Any) -> None:
-    per_episode = episodes(MissingSenses(toy_env(limit=99), 0.5), 60)
+    per_episode = episodes(MissingModalities(toy_env(limit=99), 0.5), 60)
     assert all((rows == rows[0]).all() for rows in per_episode)
     assert len({tuple(rows[0]) for rows in per_episode}) == 3
-    per_step = episodes(MissingSenses(toy_env(limit=99), 0.5, "step"), 60)
+    per_step = episodes(MissingModalities(toy_env(limit=99), 0.5, "step"), 60)
     assert sum((rows != rows[0]).any() for rows in per_step) > 40
 
 
 @pytest.mark.parametrize(
     ("probability", "keep_one", "expected"),
     [
-        # independent draws; with keep_one "both missing" is shared out among the senses that may stay
+        # independent draws; with keep_one "both missing" is shared out among the modalities that may stay
         ({"image": 0.3}, True, {(1, 1): 0.7, (0, 1): 0.3}),
         (0.5, False, {(1, 1): 0.25, (1, 0): 0.25, (0, 1): 0.25, (0, 0): 0.25}),
         (0.5, True, {(1, 1): 0.25, (1, 0): 0.375, (0, 1): 0.375}),
@@ -96,7 +96,7 @@ def test_draw_lasts_an_episode_or_a_step(toy_env: Any) -> None:
 def test_frequencies(
     probability: float | Mapping[str, float], keep_one: bool, expected: dict[Any, float], toy_env: Any
 ) -> None:
-    venv = VectorMissingSenses(SyncVectorEnv([toy_env] * 2000), probability, keep_one=keep_one)
+    venv = VectorMissingModalities(SyncVectorEnv([toy_env] * 2000), probability, keep_one=keep_one)
     rows = venv.reset(seed=1)[0][PRESENT]
     assert rows.dtype == np.int8
     frequencies = {key: float((rows == key).all(axis=1).mean()) for key in expected}
@@ -109,11 +109,11 @@ def test_frequencies(
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ({"probability": 1.5}, ValueError, r"`probability` of sense 'image' must lie in \[0, 1\], got 1.5"),
+        ({"probability": 1.5}, ValueError, r"`probability` of modality 'image' must lie in \[0, 1\], got 1.5"),
         (
             {"probability": {"sound": -0.1}},
             ValueError,
-            r"`probability` of sense 'sound' must lie in \[0, 1\], got -0.1",
+            r"`probability` of modality 'sound' must lie in \[0, 1\], got -0.1",
         ),
         ({"probability": float("nan")}, ValueError, r"must lie in \[0, 1\], got nan"),
         (
@@ -130,17 +130,17 @@ def test_frequencies(
 )
 def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], match: str, toy_env: Any) -> None:
     with pytest.raises(error, match=match):
-        MissingSenses(toy_env(), **arguments)
+        MissingModalities(toy_env(), **arguments)
     with pytest.raises(error, match=match):
-        VectorMissingSenses(SyncVectorEnv([toy_env]), **arguments)
+        VectorMissingModalities(SyncVectorEnv([toy_env]), **arguments)
 
 
 def test_wrong_spaces(toy_env: Any) -> None:
-    with pytest.raises(TypeError, match=r"must be a `gymnasium.spaces.Dict` of senses, got Box"):
-        MissingSenses(gymnasium.make("Pendulum-v1"), 0.5)
+    with pytest.raises(TypeError, match=r"must be a `gymnasium.spaces.Dict` of modalities, got Box"):
+        MissingModalities(gymnasium.make("Pendulum-v1"), 0.5)
     with pytest.raises(ValueError, match="has an entry `present` already"):
-        MissingSenses(MissingSenses(toy_env(), 0.5), 0.5)
+        MissingModalities(MissingModalities(toy_env(), 0.5), 0.5)
     env = toy_env()
     env.observation_space = spaces.Dict({"image": spaces.Discrete(3)})
-    with pytest.raises(TypeError, match=r"sense 'image' must be a `gymnasium.spaces.Box`, got Discrete"):
-        MissingSenses(env, 0.5)
+    with pytest.raises(TypeError, match=r"modality 'image' must be a `gymnasium.spaces.Box`, got Discrete"):
+        MissingModalities(env, 0.5)

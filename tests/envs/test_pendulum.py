@@ -22,7 +22,7 @@ from anysense.envs.pendulum import rendering
 from anysense.envs.pendulum.physics import advance, reward
 from anysense.envs.pendulum.raster import rod_frame
 
-SENSE_SUBSETS = [("image", "sound"), ("image",), ("sound",)]
+MODALITY_SUBSETS = [("image", "sound"), ("image",), ("sound",)]
 ZERO = np.zeros(1, np.float32)
 
 
@@ -42,33 +42,33 @@ def normalised(env):
 
 
 class TestCheckers:
-    @pytest.mark.parametrize("senses", SENSE_SUBSETS)
-    def test_gymnasium(self, senses):
-        env = gym.make(anysense.envs.ENV_ID, senses=senses, render_mode="rgb_array").unwrapped
+    @pytest.mark.parametrize("modalities", MODALITY_SUBSETS)
+    def test_gymnasium(self, modalities):
+        env = gym.make(anysense.envs.ENV_ID, modalities=modalities, render_mode="rgb_array").unwrapped
         with warnings.catch_warnings():
             # torque in N m is this environment's unit of action, as in Pendulum-v1
             warnings.filterwarnings("ignore", message=".*we recommend using a symmetric and normalized space")
             check_env(env, skip_render_check=True)
 
-    @pytest.mark.parametrize("senses", SENSE_SUBSETS)
-    def test_stable_baselines3(self, senses):
-        sb3_check_env(normalised(MultimodalPendulumEnv(senses=senses)))
+    @pytest.mark.parametrize("modalities", MODALITY_SUBSETS)
+    def test_stable_baselines3(self, modalities):
+        sb3_check_env(normalised(MultimodalPendulumEnv(modalities=modalities)))
 
-    @pytest.mark.parametrize("senses", SENSE_SUBSETS)
-    def test_stable_baselines3_only_advises_on_units_and_shape(self, senses):
+    @pytest.mark.parametrize("modalities", MODALITY_SUBSETS)
+    def test_stable_baselines3_only_advises_on_units_and_shape(self, modalities):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            sb3_check_env(MultimodalPendulumEnv(senses=senses))
+            sb3_check_env(MultimodalPendulumEnv(modalities=modalities))
         advice = ("symmetric and normalized Box action", "sound is an image", "space sound is an image", "36x36")
         assert all(any(text in str(warning.message) for text in advice) for warning in caught)
 
 
 class TestObservation:
-    @pytest.mark.parametrize("senses", SENSE_SUBSETS)
-    def test_holds_the_chosen_senses(self, senses):
-        env = MultimodalPendulumEnv(senses=senses)
+    @pytest.mark.parametrize("modalities", MODALITY_SUBSETS)
+    def test_holds_the_chosen_modalities(self, modalities):
+        env = MultimodalPendulumEnv(modalities=modalities)
         for observation in (env.reset(seed=0)[0], env.step(ZERO)[0]):
-            assert set(observation) == set(env.observation_space) == set(senses)
+            assert set(observation) == set(env.observation_space) == set(modalities)
             assert env.observation_space.contains(observation)
 
     @pytest.mark.parametrize("stack", [1, 2, 4])
@@ -101,11 +101,11 @@ class TestObservation:
         env = MultimodalPendulumEnv(frame_stack=3)
         first, _ = env.reset(seed=3)
         second, third = env.step(ZERO)[0], env.step(ZERO)[0]
-        for sense in ("image", "sound"):
-            np.testing.assert_array_equal(first[sense][0], first[sense][2])
-            np.testing.assert_array_equal(second[sense][:2], first[sense][1:])
-            np.testing.assert_array_equal(third[sense][:2], second[sense][1:])
-            assert (third[sense][2] != second[sense][2]).any()
+        for modality in ("image", "sound"):
+            np.testing.assert_array_equal(first[modality][0], first[modality][2])
+            np.testing.assert_array_equal(second[modality][:2], first[modality][1:])
+            np.testing.assert_array_equal(third[modality][:2], second[modality][1:])
+            assert (third[modality][2] != second[modality][2]).any()
 
     def test_image_is_the_rod_at_the_state(self, env):
         env.reset(seed=1)
@@ -176,7 +176,7 @@ class TestEpisode:
 
     def test_two_resets_differ(self, env):
         first, second = env.reset(seed=0)[0], env.reset()[0]
-        assert all((first[sense] != second[sense]).any() for sense in first)
+        assert all((first[modality] != second[modality]).any() for modality in first)
 
     def test_follows_physics_and_reward(self, env):
         _, info = env.reset(seed=2)
@@ -198,7 +198,7 @@ class TestEpisode:
         np.testing.assert_array_equal(results[0][4]["state"], results[1][4]["state"])
 
     def test_registered_environment_is_truncated_after_300_steps(self):
-        env = gym.make(anysense.envs.ENV_ID, senses=("sound",))
+        env = gym.make(anysense.envs.ENV_ID, modalities=("sound",))
         env.reset(seed=0)
         ends = [env.step(ZERO)[2:4] for _ in range(300)]
         assert ends[:-1] == [(False, False)] * 299
@@ -254,11 +254,11 @@ class TestErrors:
         ("arguments", "message"),
         [
             (
-                {"senses": ("image", "sond")},
-                r"`senses` must be one of 'image', 'sound'; got 'sond'. Did you mean 'sound'\?",
+                {"modalities": ("image", "sond")},
+                r"`modalities` must be one of 'image', 'sound'; got 'sond'. Did you mean 'sound'\?",
             ),
-            ({"senses": ()}, "`senses` must name at least one of 'image', 'sound'; got none"),
-            ({"senses": ("sound", "sound")}, "`senses` must name each entry once; got 'sound' twice"),
+            ({"modalities": ()}, "`modalities` must name at least one of 'image', 'sound'; got none"),
+            ({"modalities": ("sound", "sound")}, "`modalities` must name each entry once; got 'sound' twice"),
             ({"receivers": ("Left_Top",)}, r"got 'Left_Top'. Did you mean 'left_top'\?"),
             ({"frame_stack": 0}, "`frame_stack` must be a whole number of at least 1, got 0"),
             ({"frame_stack": 1.5}, "`frame_stack` must be a whole number of at least 1, got 1.5"),
@@ -276,11 +276,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=message):
             MultimodalPendulumEnv(**arguments)
 
-    def test_a_string_is_no_sequence_of_senses(self):
+    def test_a_string_is_no_sequence_of_modalities(self):
         with pytest.raises(
-            TypeError, match=r"`senses` must be a sequence of names, got the string 'sound'; write \('sound',\)"
+            TypeError, match=r"`modalities` must be a sequence of names, got the string 'sound'; write \('sound',\)"
         ):
-            MultimodalPendulumEnv(senses="sound")
+            MultimodalPendulumEnv(modalities="sound")
 
     @pytest.mark.parametrize(
         ("state", "message"),

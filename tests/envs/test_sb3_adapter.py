@@ -13,7 +13,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from anysense.envs import ENV_ID, MissingSenses, VectorMissingSenses
+from anysense.envs import ENV_ID, MissingModalities, VectorMissingModalities
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 
 both_modes = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
@@ -75,10 +75,10 @@ def test_equals_dummy_vec_env_with_plain_observations(mode: AutoresetMode) -> No
 
 
 @both_modes
-def test_native_pendulum_with_missing_senses_equals_dummy_vec_env(mode: AutoresetMode) -> None:
+def test_native_pendulum_with_missing_modalities_equals_dummy_vec_env(mode: AutoresetMode) -> None:
     venv = gymnasium.make_vec(ENV_ID, num_envs=3, max_episode_steps=4, autoreset_mode=mode)
-    ours = GymnasiumVecEnv(VectorMissingSenses(venv, 0.5))
-    members = [lambda: Monitor(MissingSenses(gymnasium.make(ENV_ID, max_episode_steps=4), 0.5))] * 3
+    ours = GymnasiumVecEnv(VectorMissingModalities(venv, 0.5))
+    members = [lambda: Monitor(MissingModalities(gymnasium.make(ENV_ID, max_episode_steps=4), 0.5))] * 3
     assert assert_same_steps(ours, DummyVecEnv(members), 10) == (0, 6)
 
 
@@ -179,15 +179,15 @@ def test_attributes_and_methods_of_separate_environments(toy_env: Any) -> None:
 
 
 def test_attributes_and_methods_of_a_joint_environment() -> None:
-    venv = VectorMissingSenses(gymnasium.make_vec(ENV_ID, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP), 0.5)
+    venv = VectorMissingModalities(gymnasium.make_vec(ENV_ID, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP), 0.5)
     ours = GymnasiumVecEnv(venv)
     assert ours.get_attr("max_episode_steps") == [300, 300]
     ours.set_attr("max_episode_steps", 20)
     assert venv.unwrapped.max_episode_steps == 20
     ours.reset()
     assert len(ours.env_method("state_dict")) == 2
-    assert ours.env_is_wrapped(VectorMissingSenses) == [True, True]
-    assert ours.env_is_wrapped(MissingSenses, indices=0) == [False]
+    assert ours.env_is_wrapped(VectorMissingModalities) == [True, True]
+    assert ours.env_is_wrapped(MissingModalities, indices=0) == [False]
     assert ours.env_is_wrapped(Monitor) == [True, True]
     with pytest.raises(AttributeError, match="has no attribute 'unlucky_number'"):
         ours.get_attr("unlucky_number")
@@ -220,7 +220,7 @@ def test_get_images_without_rendering() -> None:
 def test_state_dict_resumes_exactly(mode: AutoresetMode) -> None:
     def build() -> GymnasiumVecEnv:
         venv = gymnasium.make_vec(ENV_ID, num_envs=2, max_episode_steps=5, autoreset_mode=mode)
-        return GymnasiumVecEnv(VectorMissingSenses(venv, 0.5))
+        return GymnasiumVecEnv(VectorMissingModalities(venv, 0.5))
 
     original, resumed = build(), build()
     original.seed(1)
@@ -255,7 +255,7 @@ def test_errors(toy_env: Any) -> None:
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
 def test_learning_on_image_and_sound(algorithm: Any) -> None:
     venv = gymnasium.make_vec(ENV_ID, num_envs=4, max_episode_steps=5, autoreset_mode=AutoresetMode.SAME_STEP)
-    ours = GymnasiumVecEnv(VectorMissingSenses(venv, 0.3))
+    ours = GymnasiumVecEnv(VectorMissingModalities(venv, 0.3))
     settings = {PPO: {"n_steps": 8, "n_epochs": 1}, SAC: {"learning_starts": 8, "buffer_size": 100, "train_freq": 4}}
     policy = {"features_extractor_kwargs": {"cnn_output_dim": 8}, "net_arch": [8]}
     model = algorithm(

@@ -1,4 +1,4 @@
-"""What holds for every wrapper that changes what the senses deliver: missing senses and all corruptions."""
+"""What holds for every wrapper that changes what the modalities deliver: missing modalities and all corruptions."""
 
 import copy
 import itertools
@@ -12,27 +12,30 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-from anysense.envs import CORRUPTIONS, ENV_ID, MissingSenses, VectorMissingSenses, corrupt, corrupt_vector
+from anysense.envs import CORRUPTIONS, ENV_ID, MissingModalities, VectorMissingModalities, corrupt, corrupt_vector
 from anysense.envs.sensors.random_streams import RandomStreams
 
 LEVELS = {"gaussian_noise": 0.2, "salt_and_pepper": 0.3, "dead_sensor": 0.0, "frozen_sensor": 0.5, "delay": 2}
 PAIRS = {
-    "missing per episode": (lambda e: MissingSenses(e, 0.5), lambda v: VectorMissingSenses(v, 0.5)),
-    "missing per step": (lambda e: MissingSenses(e, 0.5, "step"), lambda v: VectorMissingSenses(v, 0.5, "step")),
+    "missing per episode": (lambda e: MissingModalities(e, 0.5), lambda v: VectorMissingModalities(v, 0.5)),
+    "missing per step": (
+        lambda e: MissingModalities(e, 0.5, "step"),
+        lambda v: VectorMissingModalities(v, 0.5, "step"),
+    ),
     "no delay": (lambda e: corrupt(e, "sound", "delay", 0), lambda v: corrupt_vector(v, "sound", "delay", 0)),
     "stacked": (
-        lambda e: MissingSenses(corrupt(e, "sound", "gaussian_noise", 0.1), {"image": 0.5}, "step"),
-        lambda v: VectorMissingSenses(corrupt_vector(v, "sound", "gaussian_noise", 0.1), {"image": 0.5}, "step"),
+        lambda e: MissingModalities(corrupt(e, "sound", "gaussian_noise", 0.1), {"image": 0.5}, "step"),
+        lambda v: VectorMissingModalities(corrupt_vector(v, "sound", "gaussian_noise", 0.1), {"image": 0.5}, "step"),
     ),
     "corrupted after missing": (
-        lambda e: corrupt(MissingSenses(e, 0.5), "sound", "gaussian_noise", 0.1),
-        lambda v: corrupt_vector(VectorMissingSenses(v, 0.5), "sound", "gaussian_noise", 0.1),
+        lambda e: corrupt(MissingModalities(e, 0.5), "sound", "gaussian_noise", 0.1),
+        lambda v: corrupt_vector(VectorMissingModalities(v, 0.5), "sound", "gaussian_noise", 0.1),
     ),
 }
-for _name, _sense in itertools.product(CORRUPTIONS, ("image", "sound")):
-    PAIRS[f"{_name} of {_sense}"] = (
-        lambda e, name=_name, sense=_sense: corrupt(e, sense, name, LEVELS[name]),
-        lambda v, name=_name, sense=_sense: corrupt_vector(v, sense, name, LEVELS[name]),
+for _name, _modality in itertools.product(CORRUPTIONS, ("image", "sound")):
+    PAIRS[f"{_name} of {_modality}"] = (
+        lambda e, name=_name, modality=_modality: corrupt(e, modality, name, LEVELS[name]),
+        lambda v, name=_name, modality=_modality: corrupt_vector(v, modality, name, LEVELS[name]),
     )
 
 every_wrapper = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
@@ -125,7 +128,7 @@ def test_sb3_check_env_says_no_more_than_about_the_pendulum_itself(pair: Any) ->
 
 
 def test_spec_rebuilds_the_wrapped_environment() -> None:
-    env = corrupt(MissingSenses(gymnasium.make(ENV_ID), 0.5), "sound", "delay", 2)
+    env = corrupt(MissingModalities(gymnasium.make(ENV_ID), 0.5), "sound", "delay", 2)
     again = env.spec.make()
     assert str(again) == str(env)
     assert_same(again.reset(seed=5)[0], env.reset(seed=5)[0])
@@ -231,7 +234,7 @@ def test_stacked_wrappers_draw_different_numbers(toy_env: Any) -> None:
 
 def test_vector_errors(toy_env: Any) -> None:
     inner = SyncVectorEnv([toy_env] * 2)
-    venv = VectorMissingSenses(inner, 0.5)
+    venv = VectorMissingModalities(inner, 0.5)
     with pytest.raises(ValueError, match="`options\\['reset_mask'\\]` must be all True at the first `reset`"):
         venv.reset(options={"reset_mask": np.array([True, False])})
     with pytest.raises(TypeError, match=r"`options\['reset_mask'\]` must be a numpy array of bool"):
@@ -244,7 +247,7 @@ def test_vector_errors(toy_env: Any) -> None:
         venv.load_state_dict({})
     inner.metadata = {}
     with pytest.raises(ValueError, match=r"`metadata\[\"autoreset_mode\"\]` .* is None, expected"):
-        VectorMissingSenses(inner, 0.5)
+        VectorMissingModalities(inner, 0.5)
 
 
 def test_state_of_another_wrapper_is_refused() -> None:
@@ -263,7 +266,7 @@ def test_same_step_environment_without_final_observation_is_refused(toy_env: Any
     inner = SyncVectorEnv([lambda: toy_env(limit=1)], autoreset_mode=AutoresetMode.SAME_STEP)
     true_step = inner.step
     inner.step = lambda actions: (*true_step(actions)[:4], {})  # type: ignore[method-assign]
-    venv = VectorMissingSenses(inner, 0.5)
+    venv = VectorMissingModalities(inner, 0.5)
     venv.reset(seed=0)
     with pytest.raises(ValueError, match=r"`info\[\"final_obs\"\]` holds nothing for environment 0"):
         venv.step(venv.action_space.sample())

@@ -46,8 +46,8 @@ class TestEqualsSingleEnvironments:
         "arguments",
         [
             {},
-            {"senses": ("image",), "antialias": False, "frame_stack": 1},
-            {"senses": ("sound",), "receivers": ("right_top", "left_middle"), "frame_stack": 3},
+            {"modalities": ("image",), "antialias": False, "frame_stack": 1},
+            {"modalities": ("sound",), "receivers": ("right_top", "left_middle"), "frame_stack": 3},
             {"physics": "gym-0.19", "initial_steps": (0, 4)},
             {"initial_steps": 2},
         ],
@@ -96,7 +96,7 @@ class TestEqualsSingleEnvironments:
                 assert_array_equal(left[1]["state"][mask], right[1]["state"][mask])
 
     def test_a_large_batch_equals_small_ones(self):
-        large, small = native(600, senses=("sound",)), native(3, senses=("sound",))
+        large, small = native(600, modalities=("sound",)), native(3, modalities=("sound",))
         large.reset(seed=100)
         small.reset(seed=300)
         actions = next(torques(num_envs=600))
@@ -105,7 +105,7 @@ class TestEqualsSingleEnvironments:
 
 class TestInterface:
     def test_made_by_gymnasium(self):
-        envs = gym.make_vec(anysense.envs.ENV_ID, num_envs=3, senses=("sound",))
+        envs = gym.make_vec(anysense.envs.ENV_ID, num_envs=3, modalities=("sound",))
         assert isinstance(envs, MultimodalPendulumVectorEnv)
         assert envs.max_episode_steps == 300
         assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
@@ -195,7 +195,7 @@ class TestInterface:
         assert ends == [[False, False], [True, False], [False, True], [False, False]]
 
     def test_episodes_without_end(self):
-        envs = native(2, senses=("sound",), max_episode_steps=None)
+        envs = native(2, modalities=("sound",), max_episode_steps=None)
         envs.reset(seed=0)
         assert not any(envs.step(np.zeros((2, 1)))[3].any() for _ in range(400))
 
@@ -290,7 +290,7 @@ class TestErrors:
             ({"max_episode_steps": 0}, "`max_episode_steps` must be a whole number of at least 1, got 0"),
             ({"autoreset_mode": "nextstep"}, r"`autoreset_mode` must be one of 'NextStep', .*got 'nextstep'"),
             ({"render_mode": "human"}, "`render_mode` must be one of 'rgb_array'; got 'human'"),
-            ({"senses": ("smell",)}, "`senses` must be one of 'image', 'sound'; got 'smell'"),
+            ({"modalities": ("smell",)}, "`modalities` must be one of 'image', 'sound'; got 'smell'"),
         ],
     )
     def test_arguments(self, arguments, message):

@@ -7,7 +7,7 @@ from anysense.envs.pendulum.physics import advance, reward
 from anysense.envs.pendulum.raster import rod_frame
 from anysense.representations.data import POLICIES, Transitions, collect
 
-SOUND_ONLY = {"senses": ("sound",)}
+SOUND_ONLY = {"modalities": ("sound",)}
 
 
 def everything(transitions: Transitions) -> torch.Tensor:
@@ -89,7 +89,7 @@ def test_the_seed_decides(policy):
     one, same, other = (collect(300, policy, seed, SOUND_ONLY) for seed in (5, 5, 6))
     for name in ("states", "actions", "rewards", "current", "first", "trajectory"):
         assert torch.equal(getattr(one, name), getattr(same, name))
-    assert torch.equal(one.senses["sound"], same.senses["sound"])
+    assert torch.equal(one.modalities["sound"], same.modalities["sound"])
     assert not torch.equal(one.states, other.states)
 
 
@@ -101,7 +101,7 @@ def test_global_generators_are_left_alone():
 
 
 @pytest.mark.parametrize("frame_stack", [1, 3])
-def test_other_stacks_senses_and_receivers(frame_stack, tmp_path):
+def test_other_stacks_modalities_and_receivers(frame_stack, tmp_path):
     data = collect(
         120, "coverage", 0, {"frame_stack": frame_stack, "receivers": ("middle_top",), "physics": "gym-0.19"}
     )
@@ -137,7 +137,7 @@ def test_progress_counts_up_to_the_total(policy):
         ({"samples": 5, "seed": -1}, ValueError, r"`seed` must be at least 0, got -1"),
         ({"samples": 5, "policy": "coverge"}, ValueError, r"`policy` must be one of.*Did you mean 'coverage'"),
         ({"samples": 5, "env_kwargs": {"reciever": 1}}, ValueError, r"`env_kwargs` must be one of.*'receivers'"),
-        ({"samples": 5, "env_kwargs": {"senses": ("smell",)}}, ValueError, r"`senses`"),
+        ({"samples": 5, "env_kwargs": {"modalities": ("smell",)}}, ValueError, r"`modalities`"),
     ],
 )
 def test_wrong_arguments(arguments, error, message):

@@ -252,7 +252,7 @@ def test_decoded_observations_are_valid_ones(world: World) -> None:
     assert any(not torch.equal(drawn[0][key], drawn[2][key]) for key in batch)
     with pytest.raises(ValueError, match=r"`latent` must have shape \(B, \d+\); got \(3,\)"):
         world.representation.decode(torch.zeros(3))
-    with pytest.raises(ValueError, match=r"`senses` must be one of .*; got 'smell'"):
+    with pytest.raises(ValueError, match=r"`modalities` must be one of .*; got 'smell'"):
         world.representation.decode(torch.zeros(1, world.representation.latent_dim), ("smell",))
     with pytest.raises(ValueError, match="`count` must be at least 1; got 0"):
         world.representation.sample(0)

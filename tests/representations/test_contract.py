@@ -41,8 +41,8 @@ def test_float_images_equal_uint8_images(representation: Representation, pendulu
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_one_sense_is_enough(method: str, pendulum_space: gymnasium.spaces.Dict, pendulum_batch: MakeBatch) -> None:
-    modalities = modalities_from_space(pendulum_space, senses=["sound"])
+def test_one_modality_is_enough(method: str, pendulum_space: gymnasium.spaces.Dict, pendulum_batch: MakeBatch) -> None:
+    modalities = modalities_from_space(pendulum_space, modalities=["sound"])
     representation = build(method, modalities, make_settings(method, "smoke"))
     sound = {"sound": pendulum_batch(4)["sound"]}
     assert representation.encode(sound).shape == (4, representation.latent_dim)
@@ -140,7 +140,7 @@ def test_modalities_of_a_space(pendulum_space: gymnasium.spaces.Dict) -> None:
     assert isinstance(box, gymnasium.spaces.Box)
     np.testing.assert_array_equal(low, box.low)
     np.testing.assert_array_equal(high, box.high)
-    assert list(modalities_from_space(pendulum_space, senses=("sound",))) == ["sound"]
+    assert list(modalities_from_space(pendulum_space, modalities=("sound",))) == ["sound"]
 
 
 def test_unbounded_space_has_no_bounds() -> None:
@@ -155,13 +155,13 @@ def test_wrong_spaces(pendulum_space: gymnasium.spaces.Dict) -> None:
     with pytest.raises(TypeError, match=r"`space` must be a gymnasium\.spaces\.Dict.* got Box"):
         modalities_from_space(pendulum_space["image"])
     with pytest.raises(
-        ValueError, match=r"`senses` must be one of 'image', 'sound'; got 'imag'\. Did you mean 'image'"
+        ValueError, match=r"`modalities` must be one of 'image', 'sound'; got 'imag'\. Did you mean 'image'"
     ):
-        modalities_from_space(pendulum_space, senses=["imag"])
+        modalities_from_space(pendulum_space, modalities=["imag"])
     with pytest.raises(TypeError, match=r"`space` entry 'present' must be a Box of dtype uint8 or float32"):
-        modalities_from_space(pendulum_space, senses=["present"])
-    with pytest.raises(ValueError, match=r"`senses` is empty"):
-        modalities_from_space(pendulum_space, senses=[])
+        modalities_from_space(pendulum_space, modalities=["present"])
+    with pytest.raises(ValueError, match=r"`modalities` is empty"):
+        modalities_from_space(pendulum_space, modalities=[])
 
 
 def test_wrong_modality_fields() -> None:

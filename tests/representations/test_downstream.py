@@ -141,24 +141,28 @@ def test_wrong_rates_and_names() -> None:
 # Latents
 
 
-def one_by_one(representation: Representation, samples: Samples, senses: Iterable[str], present: Mapping[str, Tensor]):
+def one_by_one(
+    representation: Representation, samples: Samples, modalities: Iterable[str], present: Mapping[str, Tensor]
+):
     """Each sample by itself with exactly the modalities that it has, that are given and that are wanted."""
     latents = []
     for row in range(len(samples)):
         masks = [samples.masks, present]
-        names = [name for name in senses if all(bool(mask[name][row]) for mask in masks if name in mask)]
+        names = [name for name in modalities if all(bool(mask[name][row]) for mask in masks if name in mask)]
         with torch.no_grad():
             latents.append(representation.encode({name: samples.values[name][row : row + 1] for name in names}))
     return torch.cat(latents)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 13, 512])
-@pytest.mark.parametrize("senses", [None, ("second", "first")])
+@pytest.mark.parametrize("modalities", [None, ("second", "first")])
 @pytest.mark.parametrize("masked", [False, True])
-def test_latents_equal_those_of_single_samples(batch_size: int, senses: tuple[str, ...] | None, masked: bool) -> None:
+def test_latents_equal_those_of_single_samples(
+    batch_size: int, modalities: tuple[str, ...] | None, masked: bool
+) -> None:
     samples, representation = random_samples(13, masked), gmc().eval()
     expected = one_by_one(representation, samples, TWO, {})
-    torch.testing.assert_close(encode_samples(representation, samples, senses, batch_size=batch_size), expected)
+    torch.testing.assert_close(encode_samples(representation, samples, modalities, batch_size=batch_size), expected)
 
 
 def test_masks_of_the_data_join_with_the_wanted_ones() -> None:
@@ -217,11 +221,15 @@ ALL, NONE = torch.ones(6, dtype=torch.bool), torch.zeros(6, dtype=torch.bool)
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"senses": ("frist",)}, ValueError, r"`senses` must be one of 'first', 'second'; got 'frist'. Did you mean"),
-        ({"senses": ()}, ValueError, r"`observation` holds no data; expected at least one row of at least one of"),
+        (
+            {"modalities": ("frist",)},
+            ValueError,
+            r"`modalities` must be one of 'first', 'second'; got 'frist'. Did you mean",
+        ),
+        ({"modalities": ()}, ValueError, r"`observation` holds no data; expected at least one row of at least one of"),
         ({"present": {"frist": ALL}}, ValueError, r"`present` must be one of 'first', 'second'; got 'frist'"),
         (
-            {"senses": ("first",), "present": {"second": ALL}},
+            {"modalities": ("first",), "present": {"second": ALL}},
             ValueError,
             r"`present` must be one of 'first'; got 'second'",
         ),
@@ -263,10 +271,10 @@ def test_scores_of_a_task_with_known_answers() -> None:
     assert found == json.loads(json.dumps(found))
     complete, first, second = found["subsets"]
     read_outs = {"accuracy", "knn", "linear"}
-    assert complete == {"senses": ["first", "second"], **dict.fromkeys(read_outs, 1.0)}
-    assert first == {"senses": ["first"], **dict.fromkeys(read_outs, 1.0)}
+    assert complete == {"modalities": ["first", "second"], **dict.fromkeys(read_outs, 1.0)}
+    assert first == {"modalities": ["first"], **dict.fromkeys(read_outs, 1.0)}
     shares = {0.7: 0, 0.2: 1, 0.1: 2}
-    assert second["senses"] == ["second"]
+    assert second["modalities"] == ["second"]
     assert all(any(second[name] == pytest.approx(share) for share in shares) for name in read_outs)
 
     always = next(shares[share] for share in shares if second["accuracy"] == pytest.approx(share))
@@ -284,10 +292,10 @@ def test_alignment_and_retrieval_by_a_slow_loop() -> None:
     test = random_samples(30)
     test = replace(test, values={**test.values, "second": 0.1 * test.values["second"]})
     found = evaluate_classification(Sum(), Splits(test, test, test), SUBSETS[:1], replace(SETTINGS, neighbours=1), 0)
-    assert [row["sense"] for row in found["alignment"]] == ["first", "second"]
+    assert [row["modality"] for row in found["alignment"]] == ["first", "second"]
     joint = test.values["first"] + test.values["second"]
     for row in found["alignment"]:
-        own = test.values[row["sense"]]
+        own = test.values[row["modality"]]
         cosines = [[float(functional.cosine_similarity(a, b, dim=0)) for b in joint] for a in own]
         assert row["cosine"] == pytest.approx(sum(cosines[n][n] for n in range(30)) / 30, abs=1e-5)
         right = sum(max(range(30), key=cosines[n].__getitem__) == n for n in range(30))
@@ -364,7 +372,7 @@ def test_data_that_cannot_be_classified() -> None:
     masked = replace(labelled, masks={"first": torch.arange(9) > 0})
     with pytest.raises(ValueError, match=r"`present` leaves rows \[0\] without any modality"):
         evaluate_classification(Sum(), Splits(labelled, labelled, masked), [("first",)], SETTINGS, 0)
-    with pytest.raises(ValueError, match=r"`senses` must be one of 'first', 'second'; got 'third'"):
+    with pytest.raises(ValueError, match=r"`modalities` must be one of 'first', 'second'; got 'third'"):
         evaluate_classification(Sum(), Splits(labelled, labelled, labelled), [("third",)], SETTINGS, 0)
 
 
@@ -377,9 +385,9 @@ def test_sentiment_scores_of_every_subset_and_rate() -> None:
     found = evaluate_sentiment(representation, Splits(test, test, test), SUBSETS, (0.0, 0.5), seed=3)
     assert found == json.loads(json.dumps(found))
     sums = {name: value.sum(dim=1) for name, value in test.values.items()}
-    for row, senses in zip(found["subsets"], SUBSETS, strict=True):
-        expected = sentiment_scores(torch.stack([sums[name] for name in senses]).sum(dim=0), test.targets)
-        assert row.pop("senses") == list(senses)
+    for row, modalities in zip(found["subsets"], SUBSETS, strict=True):
+        expected = sentiment_scores(torch.stack([sums[name] for name in modalities]).sum(dim=0), test.targets)
+        assert row.pop("modalities") == list(modalities)
         assert row == pytest.approx(expected, abs=1e-5)
     kept = draw_missing(TWO, 80, 0.5, seed=3)
     expected = sentiment_scores(sum(torch.where(kept[name], sums[name], 0.0) for name in TWO), test.targets)

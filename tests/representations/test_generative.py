@@ -197,7 +197,7 @@ def by_hand(latent: Tensor, factor: float) -> Tensor:
     return 2 / (1 + (-factor * latent).exp())
 
 
-def test_decoding_gives_raw_units_of_the_wanted_senses() -> None:
+def test_decoding_gives_raw_units_of_the_wanted_modalities() -> None:
     decoded = Identity().decode(ROWS)
     assert list(decoded) == ["first", "second"]
     torch.testing.assert_close(decoded["first"], by_hand(ROWS, 0.5))
@@ -209,7 +209,7 @@ def test_decoding_gives_raw_units_of_the_wanted_senses() -> None:
 
 def test_translation_decodes_the_latent_of_what_is_there() -> None:
     model = Identity()
-    translated = model.translate({"first": ROWS}, senses=("second",))
+    translated = model.translate({"first": ROWS}, modalities=("second",))
     assert list(translated) == ["second"]
     torch.testing.assert_close(translated["second"], by_hand(ROWS, 1.0))
     present = {"first": torch.arange(6) < 3}
@@ -236,7 +236,7 @@ def test_latents_of_another_shape(shape: tuple[int, ...]) -> None:
 
 def test_what_cannot_be_decoded_or_drawn() -> None:
     with pytest.raises(
-        ValueError, match=r"`senses` must be one of 'first', 'second'; got 'frist'. Did you mean 'first'"
+        ValueError, match=r"`modalities` must be one of 'first', 'second'; got 'frist'. Did you mean 'first'"
     ):
         Identity().decode(ROWS, ("frist",))
     for count in (0, -1):

@@ -71,7 +71,7 @@ def test_head_follows_the_last_encoder_layer_directly(make: Callable[..., GMC], 
 
 
 @pytest.fixture
-def three_senses() -> dict[str, Modality]:
+def three_modalities() -> dict[str, Modality]:
     bounds = {"low": (((300.0, 0.05),),), "high": (((750.0, 0.7),),)}
     return {name: Modality(name, (1, 1, 2), "float32", **bounds) for name in ("left", "middle", "right")}
 
@@ -83,9 +83,11 @@ def three_sounds(rows: int) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("normalise_mean", [False, True])
-def test_several_but_not_all_senses_give_the_mean(three_senses: dict[str, Modality], normalise_mean: bool) -> None:
+def test_several_but_not_all_modalities_give_the_mean(
+    three_modalities: dict[str, Modality], normalise_mean: bool
+) -> None:
     settings = make_settings("gmc", "smoke", normalise_mean=normalise_mean)
-    gmc, batch = build("gmc", three_senses, settings), three_sounds(4)
+    gmc, batch = build("gmc", three_modalities, settings), three_sounds(4)
     single = [gmc.encode({name: batch[name]}) for name in ("left", "right")]
     mean = (single[0] + single[1]) / 2
     if normalise_mean:
@@ -94,8 +96,8 @@ def test_several_but_not_all_senses_give_the_mean(three_senses: dict[str, Modali
     assert (mean.norm(dim=1) < 0.999).all() is not normalise_mean or normalise_mean
 
 
-def test_all_masks_of_three_senses_in_one_batch(three_senses: dict[str, Modality]) -> None:
-    gmc, batch = build("gmc", three_senses, SMOKE), three_sounds(7)
+def test_all_masks_of_three_modalities_in_one_batch(three_modalities: dict[str, Modality]) -> None:
+    gmc, batch = build("gmc", three_modalities, SMOKE), three_sounds(7)
     bits = torch.arange(1, 8)
     present = {name: (bits >> place & 1).bool() for place, name in enumerate(batch)}
     mixed = gmc.encode(batch, present)
@@ -126,8 +128,8 @@ def test_loss_is_the_sum_over_modalities(
     gmc, batch = make(loss=name, alignment_weight=0.5), pendulum_batch(9)
     terms = gmc.loss(batch)
     joint = gmc.encode(batch)
-    single = {sense: gmc.encode({sense: batch[sense]}) for sense in batch}
-    expected = {sense: contrast(joint, latents, 0.3) for sense, latents in single.items()}
+    single = {modality: gmc.encode({modality: batch[modality]}) for modality in batch}
+    expected = {modality: contrast(joint, latents, 0.3) for modality, latents in single.items()}
     expected["alignment"] = alignment(joint, single["image"]) + alignment(joint, single["sound"])
     expected["total"] = expected["image"] + expected["sound"] + 0.5 * expected["alignment"]
     assert terms.keys() == expected.keys()

@@ -39,8 +39,8 @@ def directions(*shape: int, seed: int = 0) -> Tensor:
     return normalize(torch.randn(*shape, generator=generator, dtype=torch.float64), dim=-1)
 
 
-def latents(rows: int, senses: int, size: int = 6) -> tuple[Tensor, dict[str, Tensor]]:
-    return directions(rows, size), {f"m{index}": directions(rows, size, seed=index + 1) for index in range(senses)}
+def latents(rows: int, modalities: int, size: int = 6) -> tuple[Tensor, dict[str, Tensor]]:
+    return directions(rows, size), {f"m{index}": directions(rows, size, seed=index + 1) for index in range(modalities)}
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:
@@ -159,15 +159,15 @@ def test_gradients_are_finite_where_volumes_vanish(kind: str, power: int) -> Non
 
 
 def optimised(
-    variant: Callable[..., dict[str, Tensor]], rows: int, senses: int, smoothing: float = 0.0, steps: int = 300
+    variant: Callable[..., dict[str, Tensor]], rows: int, modalities: int, smoothing: float = 0.0, steps: int = 300
 ) -> tuple[float, Tensor]:
-    """Loss and unit vectors (1 + senses, rows, 64), the joint ones first, after Adam from random directions."""
-    free = torch.randn(1 + senses, rows, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    """Loss and unit vectors (1 + modalities, rows, 64), the joint ones first, after Adam from random directions."""
+    free = torch.randn(1 + modalities, rows, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     optimiser = torch.optim.Adam([free], lr=0.05)
     loss = torch.tensor(math.nan)
     for _ in range(steps):
         vectors = normalize(free, dim=-1)
-        single = {f"m{index}": vectors[index + 1] for index in range(senses)}
+        single = {f"m{index}": vectors[index + 1] for index in range(modalities)}
         loss = total(variant(vectors[0], single, Contrast(0.07, smoothing)))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -183,7 +183,7 @@ def volumes_of(vectors: Tensor) -> tuple[Tensor, float, float]:
 
 
 def test_joint_anchor_separates_volumes_but_spreads_modalities_apart() -> None:
-    loss, vectors = optimised(joint_anchor, rows=16, senses=2)
+    loss, vectors = optimised(joint_anchor, rows=16, modalities=2)
     found, matched, mismatched = volumes_of(vectors)
     assert loss < 1e-3
     assert torch.equal(found.argmin(dim=1), torch.arange(16))
@@ -193,14 +193,14 @@ def test_joint_anchor_separates_volumes_but_spreads_modalities_apart() -> None:
 
 
 def test_label_smoothing_fixes_the_gap_and_not_the_volume() -> None:
-    _, vectors = optimised(joint_anchor, rows=16, senses=1, smoothing=0.1, steps=200)
+    _, vectors = optimised(joint_anchor, rows=16, modalities=1, smoothing=0.1, steps=200)
     _, matched, mismatched = volumes_of(vectors)
     assert mismatched - matched == pytest.approx(0.07 * math.log(9 * 16 + 1), rel=0.02)
     assert matched > 0.5
 
 
 def test_signed_pairs_make_latents_interchangeable() -> None:
-    _, vectors = optimised(pairwise_signed, rows=16, senses=2, steps=200)
+    _, vectors = optimised(pairwise_signed, rows=16, modalities=2, steps=200)
     cosines = (vectors[0] * vectors[1:]).sum(dim=-1)
     assert cosines.mean() > 0.9
     assert cosines.min() > 0.0
@@ -286,14 +286,14 @@ def test_autocast_changes_little(pendulum_modalities: dict[str, Modality], pendu
     torch.testing.assert_close(mixed, expected, rtol=3e-2, atol=3e-2)
 
 
-def test_one_sense_has_only_the_joint_latent_to_contrast(
+def test_one_modality_has_only_the_joint_latent_to_contrast(
     pendulum_modalities: dict[str, Modality], pendulum_batch: MakeBatch
 ) -> None:
-    sense, batch = {"sound": pendulum_modalities["sound"]}, {"sound": pendulum_batch(6)["sound"]}
-    expected = gram(sense, variant="joint_anchor").loss(batch)["total"]
+    modality, batch = {"sound": pendulum_modalities["sound"]}, {"sound": pendulum_batch(6)["sound"]}
+    expected = gram(modality, variant="joint_anchor").loss(batch)["total"]
     for variant in ("pairwise", "all_pairs"):
-        torch.testing.assert_close(gram(sense, variant=variant).loss(batch)["total"], expected)
-    lonely = gram(sense, variant="modality_anchor", alignment_weight=1.0)
+        torch.testing.assert_close(gram(modality, variant=variant).loss(batch)["total"], expected)
+    lonely = gram(modality, variant="modality_anchor", alignment_weight=1.0)
     torch.testing.assert_close(lonely.loss(batch)["joint-anchor"], expected)
 
 

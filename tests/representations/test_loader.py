@@ -30,7 +30,7 @@ def test_loader_reads_everything_once_and_leaves_no_single_sample(data, samples,
 
 def test_loader_order_depends_on_seed_and_epoch_only(data):
     def order(seed: int, epoch: int) -> Tensor:
-        loader = BatchLoader(data[0], 50, seed, senses=("sound",))
+        loader = BatchLoader(data[0], 50, seed, modalities=("sound",))
         loader.set_epoch(epoch)
         return torch.cat([batch.observation["sound"] for batch in loader])
 
@@ -59,6 +59,6 @@ def test_loader_gives_masks_and_targets_of_the_same_rows():
         assert target is not None
         assert torch.equal(observation["touch"][:, 0].long(), target)
         assert torch.equal(present["smell"], target % 2 == 0)
-    for batch in BatchLoader(samples, 4, seed=0, senses=("touch",)):
+    for batch in BatchLoader(samples, 4, seed=0, modalities=("touch",)):
         assert list(batch.observation) == ["touch"]
         assert not batch.present

@@ -59,7 +59,7 @@ class TinyNetworks(Networks):
 
 @pytest.fixture
 def make() -> MakeMFM:
-    """Function (overrides) -> MFM of two senses and a label, supervised, with small networks."""
+    """Function (overrides) -> MFM of two modalities and a label, supervised, with small networks."""
     register_networks("tiny-mfm", TinyNetworks())
     modalities = {name: Modality(name, (size,), "float32", 0.0, 1.0) for name, size in SIZES.items()}
 
@@ -260,7 +260,7 @@ def test_latents_are_decoded_with_the_factors_of_zero_codes(make: MakeMFM, batch
     found = mfm.decode(latents, ["touch"])
     assert found.keys() == {"touch"}
     torch.testing.assert_close(found["touch"], expected)
-    torch.testing.assert_close(mfm.translate(batch, senses=["touch"])["touch"], expected)
+    torch.testing.assert_close(mfm.translate(batch, modalities=["touch"])["touch"], expected)
 
 
 def test_running_moments_of_the_latents(make: MakeMFM, batch: dict[str, Tensor]) -> None:

@@ -41,7 +41,7 @@ def test_published_files_are_read(tmp_path):
     train, test = load_mhd(write(tmp_path, stored))
     assert (len(train), len(test)) == (12, 10)
     assert train.modalities == MHD_MODALITIES
-    assert train.senses_recorded() == ("image", "sound", "trajectory", "label")
+    assert train.modalities_recorded() == ("image", "sound", "trajectory", "label")
     for name, modality in MHD_MODALITIES.items():
         assert train.values[name].shape == (12, *modality.shape)
         assert train.values[name].dtype == torch.float32

@@ -53,7 +53,7 @@ def test_looks_like_mhd(made):
         assert torch.equal(samples.targets.bincount(), torch.full((10,), size // 10))
 
 
-def test_scaled_senses_of_the_training_samples_fill_the_range(made):
+def test_scaled_modalities_of_the_training_samples_fill_the_range(made):
     for name in ("sound", "trajectory"):
         assert made[0][0].values[name].aminmax() == (0, 1)
 
@@ -88,7 +88,7 @@ def test_no_image_of_a_part_comes_from_the_other(made, monkeypatch):
         assert set(chosen) <= set(samples.details["source_images"])
 
 
-def test_each_sense_tells_the_class(made):
+def test_each_modality_tells_the_class(made):
     train, test = made[0]
     for name in ("image", "sound", "trajectory"):
         means = torch.stack([train.values[name][train.targets == label].flatten(1).mean(dim=0) for label in range(10)])

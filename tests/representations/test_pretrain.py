@@ -29,7 +29,7 @@ from anysense.representations.training import (
 )
 from anysense.representations.training.module import PretrainingModule, cosine_factor, weight_average
 
-SOUND = {"senses": ("sound",)}
+SOUND = {"modalities": ("sound",)}
 QUICK = PretrainSettings(epochs=3, batch_size=64, warmup_steps=2, precision="32", device="cpu", threads=1, seed=4)
 
 
@@ -44,8 +44,8 @@ def whole(data, tmp_path_factory) -> PretrainResult:
     return pretrain(new_representation(), *data, QUICK, tmp_path_factory.mktemp("whole"))
 
 
-def new_representation(senses=("image", "sound"), seed=0) -> Representation:
-    modalities = modalities_from_space(PendulumSettings(senses=senses).observation_space())
+def new_representation(modalities=("image", "sound"), seed=0) -> Representation:
+    modalities = modalities_from_space(PendulumSettings(modalities=modalities).observation_space())
     return build("gmc", modalities, make_settings("gmc", "smoke"), seed=seed)
 
 
@@ -99,7 +99,7 @@ def test_table_has_one_plain_row_per_epoch(whole):
     assert [row["step"] for row in rows] == ["4", "8", "12"]
     assert [{name: float(value) for name, value in row.items()} for row in rows] == whole.history
     expected = {"train/total", "validation/total", "validation/image", "validation/sound"}
-    expected |= {f"alignment/{sense}_{kind}" for sense in ("image", "sound") for kind in ("cosine", "rms")}
+    expected |= {f"alignment/{modality}_{kind}" for modality in ("image", "sound") for kind in ("cosine", "rms")}
     expected |= {"retrieval/image", "retrieval/sound", "learning_rate", "samples_per_second"}
     expected |= {
         f"{probe}/{subset}_{target}_{kind}"
@@ -242,7 +242,7 @@ def test_last_epoch_is_kept_on_request(data, tmp_path):
     assert kept["validation/total"] > result.history[1]["validation/total"]
 
 
-def test_single_sense(tmp_path, data):
+def test_single_modality(tmp_path, data):
     """Images in the data are neither read nor asked for."""
     result = pretrain(new_representation(("sound",)), *data, dataclasses.replace(QUICK, epochs=1), tmp_path)
     assert "probe/complete_omega_r2" in result.metrics
@@ -513,11 +513,11 @@ def test_loss_that_is_no_number(data, tmp_path):
 def test_data_that_do_not_fit(data, tmp_path):
     train, validation = data
     sound_only = collect(64, "random", 0, SOUND).select(range(64))
-    with pytest.raises(ValueError, match=r"`train` lacks the senses \['image'\].*it has \['sound'\]"):
+    with pytest.raises(ValueError, match=r"`train` lacks the modalities \['image'\].*it has \['sound'\]"):
         pretrain(new_representation(), sound_only, validation, QUICK, tmp_path)
     with pytest.raises(ValueError, match=r"`validation` must have at least 2 samples, got 1"):
         pretrain(new_representation(), train, validation.select([0]), QUICK, tmp_path)
-    spoilt = dataclasses.replace(sound_only, senses={"sound": sound_only.senses["sound"] * math.nan})
+    spoilt = dataclasses.replace(sound_only, modalities={"sound": sound_only.modalities["sound"] * math.nan})
     with pytest.raises(ValueError, match=r"`train` has NaN or infinite values in 'sound'"):
         pretrain(new_representation(("sound",)), spoilt, validation, QUICK, tmp_path)
     with pytest.raises(ValueError, match=r"`representation` is frozen"):

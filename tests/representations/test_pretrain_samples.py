@@ -155,13 +155,15 @@ def test_masks_of_modalities_that_are_not_read_do_not_matter(tmp_path: Path) -> 
 
 def test_samples_without_anything_to_read(tmp_path: Path) -> None:
     train = dataclasses.replace(WHOLE[0], masks={"left": torch.arange(72) % 30 > 0})
-    message = r"`train` has 3 samples without any sense of the representation, the first at \[0, 30, 60\]; remove them"
+    message = (
+        r"`train` has 3 samples without any modality of the representation, the first at \[0, 30, 60\]; remove them"
+    )
     with pytest.raises(ValueError, match=message):
         pretrain(new_gmc(("left",)), train, WHOLE[1], QUICK, tmp_path)
-    with pytest.raises(ValueError, match=r"`validation` has 3 samples without any sense"):
+    with pytest.raises(ValueError, match=r"`validation` has 3 samples without any modality"):
         pretrain(new_gmc(("left",)), WHOLE[0], train, QUICK, tmp_path)
     narrow = Samples({"left": MODALITIES["left"]}, {"left": WHOLE[0].values["left"]})
-    with pytest.raises(ValueError, match=r"`train` lacks the senses \['above', 'right'\] of the representation"):
+    with pytest.raises(ValueError, match=r"`train` lacks the modalities \['above', 'right'\] of the representation"):
         pretrain(new_gmc(), narrow, WHOLE[1], QUICK, tmp_path)
     assert not list(tmp_path.iterdir())
 

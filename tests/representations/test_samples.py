@@ -51,7 +51,7 @@ def test_reading_gives_the_rows_in_the_order_asked_for(kind) -> None:
     assert samples.target(rows).tolist() == [1, 0, 1]
     assert {name: mask.tolist() for name, mask in samples.present(rows).items()} == {"touch": [True, False, True]}
     assert list(samples.observation(rows, ["touch"])) == ["touch"]
-    assert samples.senses_recorded() == ("eye", "touch")
+    assert samples.modalities_recorded() == ("eye", "touch")
     assert len(samples) == 8
 
 
@@ -234,7 +234,9 @@ def test_samples_need_a_modality() -> None:
 
 
 def test_unknown_modality_and_wrong_split() -> None:
-    with pytest.raises(ValueError, match=r"`senses` must be one of 'eye', 'touch'; got 'tuch'. Did you mean 'touch'"):
+    with pytest.raises(
+        ValueError, match=r"`modalities` must be one of 'eye', 'touch'; got 'tuch'. Did you mean 'touch'"
+    ):
         samples_of().observation([0], ["tuch"])
     for fraction in (0.0, 1.0, -0.1, math.nan):
         with pytest.raises(ValueError, match=r"`validation_fraction` must lie between 0 and 1, both excluded; got"):

@@ -12,7 +12,7 @@ from anysense.representations.data import Transitions
 RECEIVERS = 3
 
 
-def make_transitions(lengths=(3, 1, 4), frame_stack=2, senses=("image", "sound"), seed=0) -> Transitions:
+def make_transitions(lengths=(3, 1, 4), frame_stack=2, modalities=("image", "sound"), seed=0) -> Transitions:
     """Episodes of random content; every transition of every episode is recorded."""
     rng = np.random.default_rng(seed)
     instants, samples = sum(lengths) + len(lengths), sum(lengths)
@@ -23,7 +23,7 @@ def make_transitions(lengths=(3, 1, 4), frame_stack=2, senses=("image", "sound")
         "sound": torch.from_numpy(rng.normal(size=(instants, RECEIVERS, 2)).astype(np.float32)),
     }
     return Transitions(
-        senses={name: content[name] for name in senses},
+        modalities={name: content[name] for name in modalities},
         states=torch.from_numpy(rng.normal(size=(instants, 2))),
         actions=torch.from_numpy(rng.normal(size=(samples, 1)).astype(np.float32)),
         rewards=torch.from_numpy(rng.normal(size=samples)),
@@ -48,7 +48,7 @@ def slow_stack(values: torch.Tensor, newest: int, first: int, frame_stack: int) 
 def assert_same_content(one: Transitions, other: Transitions) -> None:
     assert len(one) == len(other)
     rows = torch.arange(len(one))
-    for name in one.senses:
+    for name in one.modalities:
         assert torch.equal(one.observation(rows)[name], other.observation(rows)[name])
         assert torch.equal(one.next_observation(rows)[name], other.next_observation(rows)[name])
     for read in ("state", "next_state", "action", "reward"):
@@ -68,7 +68,7 @@ def test_stacks_equal_those_of_a_queue(lengths, frame_stack, data):
     now, after = transitions.observation(indices), transitions.next_observation(indices)
     for row, index in enumerate(indices):
         current, first = int(transitions.current[index]), int(transitions.first[index])
-        for name, values in transitions.senses.items():
+        for name, values in transitions.modalities.items():
             assert torch.equal(now[name][row], slow_stack(values, current, first, frame_stack))
             assert torch.equal(after[name][row], slow_stack(values, current + 1, first, frame_stack))
 
@@ -91,14 +91,14 @@ def test_shapes_dtypes_and_plain_columns():
 def test_reading_copies_and_an_empty_read_is_fine():
     transitions = make_transitions()
     transitions.observation([0])["image"].zero_()
-    assert transitions.senses["image"][0].any()
+    assert transitions.modalities["image"][0].any()
     assert transitions.observation([])["sound"].shape == (0, 2, RECEIVERS, 2)
 
 
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=12), st.floats(0.01, 0.99), st.integers(0, 50))
 @settings(max_examples=40, deadline=None)
 def test_split_keeps_trajectories_whole_and_loses_nothing(lengths, fraction, seed):
-    transitions = make_transitions(tuple(lengths), senses=("sound",))
+    transitions = make_transitions(tuple(lengths), modalities=("sound",))
     train, validation = transitions.split(fraction, seed)
     assert set(train.trajectory.tolist()).isdisjoint(validation.trajectory.tolist())
     assert sorted(train.current.tolist() + validation.current.tolist()) == sorted(transitions.current.tolist())
@@ -107,27 +107,27 @@ def test_split_keeps_trajectories_whole_and_loses_nothing(lengths, fraction, see
     assert torch.equal(transitions.split(fraction, seed)[1].current, validation.current)
 
 
-def test_only_the_wanted_senses_are_read():
+def test_only_the_wanted_modalities_are_read():
     transitions = make_transitions()
-    assert set(transitions.observation([0], senses=["sound"])) == {"sound"}
-    with pytest.raises(ValueError, match=r"`senses` must be one of 'image', 'sound'; got 'smell'"):
-        transitions.next_observation([0], senses=["smell"])
+    assert set(transitions.observation([0], modalities=["sound"])) == {"sound"}
+    with pytest.raises(ValueError, match=r"`modalities` must be one of 'image', 'sound'; got 'smell'"):
+        transitions.next_observation([0], modalities=["smell"])
 
 
 def test_split_depends_on_the_seed_and_shares_memory():
     transitions = make_transitions(tuple([2] * 20))
     parts = [transitions.split(0.5, seed)[0] for seed in (0, 1)]
     assert not torch.equal(parts[0].trajectory, parts[1].trajectory)
-    assert parts[0].senses["image"].data_ptr() == transitions.senses["image"].data_ptr()
+    assert parts[0].modalities["image"].data_ptr() == transitions.modalities["image"].data_ptr()
 
 
-@pytest.mark.parametrize("senses", [("image", "sound"), ("image",), ("sound",)])
-def test_file_restores_everything(tmp_path, senses):
-    transitions = make_transitions(senses=senses)
+@pytest.mark.parametrize("modalities", [("image", "sound"), ("image",), ("sound",)])
+def test_file_restores_everything(tmp_path, modalities):
+    transitions = make_transitions(modalities=modalities)
     transitions.save(tmp_path / "data.npz")
     restored = Transitions.load(tmp_path / "data.npz")
     assert_same_content(transitions, restored)
-    assert set(restored.senses) == set(senses)
+    assert set(restored.modalities) == set(modalities)
     for name in ("frame_stack", "policy", "seed", "env"):
         assert getattr(restored, name) == getattr(transitions, name)
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.npz"]
@@ -140,7 +140,7 @@ def test_file_restores_everything(tmp_path, senses):
 )
 @settings(max_examples=30, deadline=None)
 def test_file_of_a_subset_holds_only_what_it_reads(tmp_path_factory, lengths, frame_stack, data):
-    transitions = make_transitions(tuple(lengths), frame_stack, senses=("sound",))
+    transitions = make_transitions(tuple(lengths), frame_stack, modalities=("sound",))
     indices = data.draw(st.lists(st.integers(0, len(transitions) - 1), min_size=1, max_size=5))
     part = transitions.select(indices)
     path = tmp_path_factory.mktemp("subset") / "data.npz"
@@ -195,7 +195,7 @@ def test_truncated_file(tmp_path, kept):
 @settings(max_examples=60, deadline=None)
 def test_an_altered_byte_never_goes_unnoticed(tmp_path_factory, where, change):
     path = tmp_path_factory.mktemp("altered") / "data.npz"
-    transitions = make_transitions((2, 1), senses=("sound",))
+    transitions = make_transitions((2, 1), modalities=("sound",))
     transitions.save(path)
     content = bytearray(path.read_bytes())
     content[int(where * len(content))] ^= change
@@ -240,7 +240,7 @@ def described(path, **changes):
         ),
         (lambda p: {"rewards": np.zeros((8, 1))}, r"`rewards` must be .*got torch.float64 of shape \(8, 1\)"),
         (lambda p: {"current": np.full(8, 10)}, r"`first` and `current` must satisfy.*8 transitions do not"),
-        (lambda p: {"image": None, "sound": None}, r"`senses` must hold one or both of \['image', 'sound'\]"),
+        (lambda p: {"image": None, "sound": None}, r"`modalities` must hold one or both of \['image', 'sound'\]"),
         (lambda p: {"states": np.array([None])}, r"is damaged \(Object arrays cannot be loaded"),
     ],
 )

@@ -190,7 +190,7 @@ def test_decoding_goes_through_both_levels(model: Model, method: str) -> None:
     one = representation.sample(2, torch.Generator().manual_seed(5))
     two = representation.sample(2, torch.Generator().manual_seed(5))
     assert all(torch.equal(one[name], two[name]) for name in SIZES)
-    assert set(representation.translate({"smell": observed(2)["smell"]}, senses=["label"])) == {"label"}
+    assert set(representation.translate({"smell": observed(2)["smell"]}, modalities=["label"])) == {"label"}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -12,7 +12,7 @@ from anysense.runs.cli import main
 from anysense.runs.commands.align import AlignCommand, read
 from anysense.runs.comparisons import align_job
 
-SENSES = ("image", "sound", "trajectory", "label")
+MODALITIES = ("image", "sound", "trajectory", "label")
 
 
 def align(out, *options):
@@ -60,10 +60,10 @@ def test_table(aligned, read_table):
         ("## Network quality q\n", "network_quality", 3),
     ):
         table = read_table(text, heading)
-        assert list(table) == [*SENSES, "complete (halves)"]
+        assert list(table) == [*MODALITIES, "complete (halves)"]
         for method, rows in pairs.items():
             values = {row["evaluation"]: row[key] for row in rows if row["reference"] == "complete"}
-            for name in (*SENSES, "complete"):
+            for name in (*MODALITIES, "complete"):
                 assert (
                     table[name if name != "complete" else "complete (halves)"][method] == f"{values[name]:.{digits}f}"
                 )
@@ -79,8 +79,8 @@ def test_pairs_of_sets(aligned):
     with (aligned / "align" / "a" / "results" / "report.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "gmc"]
     assert [(row["reference"], row["evaluation"]) for row in rows] == [
-        *[("complete", name) for name in SENSES],
-        *[(name, "label") for name in SENSES[:3]],
+        *[("complete", name) for name in MODALITIES],
+        *[(name, "label") for name in MODALITIES[:3]],
         ("complete", "complete"),
     ]
     for row in rows:
@@ -93,8 +93,8 @@ def test_pictures(aligned):
     assert imread(folder / "figures" / "umap.png").std() > 0
     assert "![UMAP](../figures/umap.png)" in (folder / "results" / "report.md").read_text()
     with np.load(folder / "jobs" / "gmc-0" / "embedding.npz", allow_pickle=False) as points:
-        assert {name: points[name].shape for name in ("complete", *SENSES)} == dict.fromkeys(
-            ("complete", *SENSES), (40, 2)
+        assert {name: points[name].shape for name in ("complete", *MODALITIES)} == dict.fromkeys(
+            ("complete", *MODALITIES), (40, 2)
         )
         assert points["targets"].shape == (40,)
     assert sorted(path.name for path in (aligned / "geometry").iterdir()) == [

@@ -16,7 +16,7 @@ from anysense.runs.cli import main
 from anysense.runs.commands.classify import ClassifyCommand, methods_of, read
 from anysense.runs.comparisons import classify_job
 
-SENSES = {name: Modality(name, (4,), "float32", -4.0, 5.0) for name in ("left", "right")}
+MODALITIES = {name: Modality(name, (4,), "float32", -4.0, 5.0) for name in ("left", "right")}
 
 
 def classify(out, *options):
@@ -40,9 +40,9 @@ def load_tiny(request, progress=None):
 
     def part(count):
         labels = torch.arange(count) % 3
-        noise = {name: 0.3 * torch.randn(count, 4, generator=generator).clamp(-3, 3) for name in SENSES}
-        values = {name: torch.eye(3, 4)[labels] + noise[name] for name in SENSES}
-        return Samples(SENSES, values, labels)
+        noise = {name: 0.3 * torch.randn(count, 4, generator=generator).clamp(-3, 3) for name in MODALITIES}
+        values = {name: torch.eye(3, 4)[labels] + noise[name] for name in MODALITIES}
+        return Samples(MODALITIES, values, labels)
 
     return Splits(part(request.train or 48), part(20), part(request.test or 30))
 
@@ -56,7 +56,7 @@ def tiny(monkeypatch):
         title="tiny (example)",
         task="classification",
         settings_name="generic",
-        modalities=SENSES,
+        modalities=MODALITIES,
         load=load_tiny,
         methods={"gmc": "gmc", "mvae": "mvae"},
         training={"smoke": PretrainSettings(epochs=2, batch_size=24, warmup_steps=0)},
@@ -99,11 +99,11 @@ def test_report(classified, read_table):
     assert list(main_table) == ["complete", "image", "sound", "trajectory", "label"]
     found = {method: scores(run, f"{method}-0") for method in ("gmc", "mfm")}
     for method, result in found.items():
-        by_senses = {tuple(row["senses"]): row for row in result["subsets"]}
-        assert len(by_senses) == 15
-        assert main_table["sound"][method] == f"{100 * by_senses[('sound',)]['accuracy']:.2f}"
+        by_modalities = {tuple(row["modalities"]): row for row in result["subsets"]}
+        assert len(by_modalities) == 15
+        assert main_table["sound"][method] == f"{100 * by_modalities[('sound',)]['accuracy']:.2f}"
         every = read_table(text, "### 5 nearest neighbours")["image + label"][method]
-        assert every == f"{100 * by_senses[('image', 'label')]['knn']:.2f}"
+        assert every == f"{100 * by_modalities[('image', 'label')]['knn']:.2f}"
         rates = [(row["rate"], row["with_label"]) for row in result["robustness"]]
         assert rates == [(0.0, True), (0.5, True), (0.0, False), (0.5, False)]
     with (run / "results" / "report.csv").open(newline="") as file:

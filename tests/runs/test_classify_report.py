@@ -38,8 +38,8 @@ def half(values):
 def classified(method, seed, accuracies, alignment=True):
     """A cell with one accuracy per subset."""
     rows = [
-        {"senses": list(senses), "accuracy": value, "knn": value / 2, "linear": value / 4}
-        for senses, value in zip(SUBSETS, accuracies, strict=True)
+        {"modalities": list(modalities), "accuracy": value, "knn": value / 2, "linear": value / 4}
+        for modalities, value in zip(SUBSETS, accuracies, strict=True)
     ]
     curve = [
         {"rate": rate, "with_label": given, "accuracy": accuracies[0] - rate / 10 - (0 if given else 0.05)}
@@ -48,15 +48,15 @@ def classified(method, seed, accuracies, alignment=True):
     ]
     result = {"subsets": rows, "robustness": curve, **COST}
     if alignment:
-        result["alignment"] = [{"sense": name, "cosine": 0.5, "retrieval": 0.25} for name in MODALITIES]
+        result["alignment"] = [{"modality": name, "cosine": 0.5, "retrieval": 0.25} for name in MODALITIES]
     return Cell(method, seed, Path(), result)
 
 
 def rated(method, seed, errors, correlation=0.5):
     rows = []
-    for senses, value in zip(SUBSETS, errors, strict=True):
+    for modalities, value in zip(SUBSETS, errors, strict=True):
         scores = dict.fromkeys([score.key for score in SENTIMENT], 0.25)
-        rows.append({"senses": list(senses), **scores, "mae": value, "correlation": correlation})
+        rows.append({"modalities": list(modalities), **scores, "mae": value, "correlation": correlation})
     curve = [{"rate": rate, **{score.key: 0.5 for score in SENTIMENT}, "mae": 0.7 + rate} for rate in (0.0, 0.5)]
     return Cell(method, seed, Path(), {"subsets": rows, "robustness": curve, **COST})
 
@@ -180,7 +180,7 @@ def test_files(report, run, tmp_path):
     text = report(toy("sentiment"), cells, docs)
     with run.results("report.csv").open(newline="") as file:
         values = list(csv.DictReader(file))
-    assert [(row["method"], row["seed"], row["senses"], row["mae"]) for row in values[:4]] == [
+    assert [(row["method"], row["seed"], row["modalities"], row["mae"]) for row in values[:4]] == [
         ("a", "0", "left+right", "0.6"), ("a", "0", "left", "0.7"), ("a", "0", "right", "0.8"),
         ("a", "1", "left+right", "0.6"),
     ]  # fmt: skip
@@ -217,7 +217,7 @@ def test_figures_show_the_numbers():
 def test_many_subsets_take_several_rows():
     names = ("one", "two", "three", "four")
     found = toy("classification", modalities={name: Modality(name, (2,), "float32") for name in names})
-    rows = [{"senses": list(senses), "accuracy": 0.5} for senses in found.subsets()]
+    rows = [{"modalities": list(modalities), "accuracy": 0.5} for modalities in found.subsets()]
     figure = draw_subsets(found, [Cell("a", 0, Path(), {"subsets": rows})])
     assert [len(ax.patches) for ax in figure.axes] == [8, 7]
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()

@@ -74,11 +74,11 @@ def test_every_job_gets_the_same_budget():
 def test_table(compared, read_table):
     folder = compared / "compare" / "a"
     text = (folder / "results" / "report.md").read_text()
-    table = read_table(text, "# Representations as senses")
+    table = read_table(text, "# Representations as modalities")
     assert list(table) == ["gmc", "muse", "optimal (true state)", "no torque", "random torque"]
     for method in ("gmc", "muse"):
         saved = load_results(folder / "jobs" / f"{method}-0" / "results")
-        rows = {tuple(row["senses"]): row for row in saved.summary if row["senses"]}
+        rows = {tuple(row["modalities"]): row for row in saved.summary if row["modalities"]}
         found = {name: f"{rows[tuple(name.split(' and '))]['average_reward']['value']:.3f}" for name in table[method]}
         assert table[method] == found
         assert list(found) == ["image and sound", "image", "sound"]
@@ -112,9 +112,9 @@ def test_a_finished_run_is_not_done_again(compared, monkeypatch, capsys):
     assert "2 of 2 jobs were done before" in capsys.readouterr().err
 
 
-def row(name, senses, value):
+def row(name, modalities, value):
     estimate = Estimate(value, value, value)
-    return Row(name, senses, (), "", 2, 100, estimate, 0.0, estimate, Estimate(-0.5 - value, 0, 0), estimate)
+    return Row(name, modalities, (), "", 2, 100, estimate, 0.0, estimate, Estimate(-0.5 - value, 0, 0), estimate)
 
 
 def test_mean_and_interval_over_seeds(tmp_path, read_table):

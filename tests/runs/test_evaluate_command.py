@@ -19,7 +19,7 @@ def test_rows_of_the_table(evaluated):
     saved = load_results(folder / "results")
     both, image, sound = ["image", "sound"], ["image"], ["sound"]
     noise = ["image:gaussian_noise:0.1"]
-    conditions = [(row["senses"], row["corruption"], bool(row["missing"])) for row in saved.summary]
+    conditions = [(row["modalities"], row["corruption"], bool(row["missing"])) for row in saved.summary]
     assert conditions == [
         (both, [], False), (image, [], False), (sound, [], False), (both, noise, False), (image, noise, False),
         (both, [], True), ([], [], False), ([], [], False), ([], [], False),

@@ -33,7 +33,7 @@ def test_report_of_two_seeds(two_seeds, tmp_path, capsys):
     text = (tmp_path / "docs" / "pendulum.md").read_text()
     for document in (text, readme.read_text(), capsys.readouterr().out):
         assert line in document
-    assert readme.read_text().startswith(f"# x\n{BEGIN}\n| senses |")
+    assert readme.read_text().startswith(f"# x\n{BEGIN}\n| modalities |")
     assert readme.read_text().endswith(f"{END}\nend\n")
     assert "[docs/pendulum.md](docs/pendulum.md)" in readme.read_text()
     assert "Training seeds 0, 1; 8 episodes of 100 steps each; in brackets 95% t intervals over seeds. Machine:" in text

@@ -24,8 +24,8 @@ def pretrained(trained, tmp_path):
 
 def test_presets_choose_values_and_options_override_them():
     assert read([]) == TrainCommand.of("default", "sac")
-    ppo = read(["--algorithm", "ppo", "--n-steps", "128", "--senses", "sound"])
-    assert (ppo.agent.n_steps, ppo.senses) == (128, ("sound",))
+    ppo = read(["--algorithm", "ppo", "--n-steps", "128", "--modalities", "sound"])
+    assert (ppo.agent.n_steps, ppo.modalities) == (128, ("sound",))
     paper = read(["--preset", "paper"])
     assert (paper.algorithm, paper.time_limit, paper.action_scaling, paper.action_doubling) == (
         "ddpg", "terminal", False, True,
@@ -37,7 +37,7 @@ def test_run_folder(trained):
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["settings"]["representation"] == str(trained / "pretrain" / "a" / "representation")
-    assert Agent.load(folder / "agent").senses == ("image", "sound")
+    assert Agent.load(folder / "agent").modalities == ("image", "sound")
     assert (folder / "figures" / "learning_curve.png").is_file()
     with (folder / "metrics.csv").open() as file:
         assert [row["steps"] for row in csv.DictReader(file)] == ["600", "1200"]
@@ -54,10 +54,21 @@ def test_the_world_of_pretraining_is_kept_and_can_be_changed(trained, tmp_path):
 
 
 def test_sound_only_training(pretrained):
-    options = ["--preset", "smoke", "--senses", "sound", "--algorithm", "td3", "--total-steps", "400", "--name", "s"]
+    options = [
+        "--preset",
+        "smoke",
+        "--modalities",
+        "sound",
+        "--algorithm",
+        "td3",
+        "--total-steps",
+        "400",
+        "--name",
+        "s",
+    ]
     assert train(pretrained, *options) == 0
     agent = Agent.load(pretrained / "train" / "s" / "agent")
-    assert (agent.senses, agent.algorithm) == (("sound",), "td3")
+    assert (agent.modalities, agent.algorithm) == (("sound",), "td3")
 
 
 def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch, capsys):
@@ -85,7 +96,7 @@ def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch
     ("options", "message"),
     [
         (["--algorithm", "sacc"], "`algorithm` expected one of 'ppo', 'a2c', 'sac', 'td3', 'ddpg', 'tqc', got 'sacc'"),
-        (["--senses", "sond"], "Did you mean 'sound'?"),
+        (["--modalities", "sond"], "Did you mean 'sound'?"),
         (
             ["--representation", "nowhere"],
             "`nowhere` holds no representation: expected a folder with representation.json",

@@ -22,7 +22,7 @@ from anysense.representations.data.samples import Samples
 __all__ = ["Progress", "load_mhd_offline"]
 
 Progress = Callable[[int, int], None]
-"""Called with the work done and the whole work, in senses made."""
+"""Called with the work done and the whole work, in modalities made."""
 
 _CLASSES = 10
 _TEST_PART = 0.2
@@ -158,7 +158,7 @@ def _images_of(
 
 
 def _scale_by_train(tensors: dict[str, Tensor], name: str) -> dict[str, float]:
-    """Bring a sense to [0, 1] by the smallest and largest training value; returns both."""
+    """Bring a modality to [0, 1] by the smallest and largest training value; returns both."""
     low, high = (float(value) for value in tensors[f"train.{name}"].aminmax())
     for part in ("train", "test"):
         tensors[f"{part}.{name}"].sub_(low).div_(high - low).clamp_(0, 1)
@@ -167,8 +167,8 @@ def _scale_by_train(tensors: dict[str, Tensor], name: str) -> dict[str, float]:
 
 def _samples(kept: store.Kept, part: str) -> Samples:
     targets = kept.tensors[f"{part}.label"].long()
-    senses: dict[str, Any] = {
+    modalities: dict[str, Any] = {
         name: store.unpacked(kept.tensors[f"{part}.{name}"]) for name in ("image", "sound", "trajectory")
     }
-    senses["label"] = one_hot(targets, _CLASSES).float()
-    return Samples(MHD_MODALITIES, senses, targets, details=kept.details[part])
+    modalities["label"] = one_hot(targets, _CLASSES).float()
+    return Samples(MHD_MODALITIES, modalities, targets, details=kept.details[part])

@@ -27,7 +27,7 @@ _TENSORS = {f"{part}.{name}" for part in ("train", "test") for name in ("label",
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """Content of the file: packed tensors by ``part.sense``, and the details of each part."""
+    """Content of the file: packed tensors by ``part.modality``, and the details of each part."""
 
     tensors: Mapping[str, Tensor]
     details: Mapping[str, Mapping[str, Any]]
