@@ -120,7 +120,7 @@ def evaluate_agent(
     rows = summarise(results, references, seed=seed)
     details: dict[str, Any] = {
         "algorithm": agent.algorithm,
-        "trained_with": list(agent.modalities),
+        "trained_with": list(agent.trained_with),
         "facts": agent.facts,
     }
     details |= {"environment": agent.environment, "starts_seed": seed, "lineage": list(lineage)}

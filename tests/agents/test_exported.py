@@ -57,7 +57,7 @@ def test_actions_equal_those_of_the_model(name, representation_folder, make_venv
         assert np.abs(actions).max() <= 2.0
         assert np.ptp(actions) > 0.001
     assert agent.algorithm == name
-    assert agent.modalities == ("image", "sound")
+    assert agent.trained_with == ("image", "sound")
 
 
 @pytest.mark.parametrize("scaling", [True, False])

@@ -51,7 +51,7 @@ def test_every_algorithm_trains_and_leaves_an_agent(name, representation_folder,
     assert [point.steps for point in result.curve] == [32, 64]
     assert result.best.average_reward == max(point.average_reward for point in result.curve)
     agent = Agent.load(result.agent)
-    results = evaluate(agent, agent.modalities, start_states(3, EVALUATION_SEED), STEPS)
+    results = evaluate(agent, agent.trained_with, start_states(3, EVALUATION_SEED), STEPS)
     assert results.average_reward.mean() == pytest.approx(result.best.average_reward, rel=1e-6)
     assert agent.facts == {"seed": 0, "steps": result.best.steps, "average_reward": result.best.average_reward}
     assert Agent.load(result.last_agent).facts["steps"] == 64
@@ -97,7 +97,7 @@ def test_global_generators_and_threads_are_left_alone(representation_folder, tmp
 
 def test_sound_only(representation_folder, tmp_path):
     result = train(small(representation_folder, "sac", modalities=("sound",)), tmp_path)
-    assert Agent.load(result.agent).modalities == ("sound",)
+    assert Agent.load(result.agent).trained_with == ("sound",)
 
 
 def test_training_with_missing_modalities_differs(representation_folder, tmp_path):

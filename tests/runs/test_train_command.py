@@ -68,7 +68,7 @@ def test_sound_only_training(pretrained):
     ]
     assert train(pretrained, *options) == 0
     agent = Agent.load(pretrained / "train" / "s" / "agent")
-    assert (agent.modalities, agent.algorithm) == (("sound",), "td3")
+    assert (agent.trained_with, agent.algorithm) == (("sound",), "td3")
 
 
 def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch, capsys):
