@@ -1,0 +1,215 @@
+"""What the pipeline needs to know of an environment: a `World`. Any Gymnasium id with a ``Dict`` observation is one.
+
+`World` serves every environment. A subclass says more about one environment: typed options, start states, policies of
+collection, quantities to read out of latents, reference controllers. It is found by its id through the registry
+`WORLDS` (built in, entry points of the group ``anysense.worlds``, or registered). Letters: N episodes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from anysense.common.registry import Registry
+from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.making import make_single, make_vector
+from anysense.envs.validation import check_names
+
+__all__ = ["DEFAULT_WORLD", "WORLDS", "Episodes", "Progress", "World", "world"]
+
+DEFAULT_WORLD = "anysense/MultimodalPendulum-v0"
+"""Id of the world that commands take if none is named."""
+
+Score = Literal["average_reward", "return"]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Episodes of one kind in a collection.
+
+    Attributes:
+        samples: Transitions to record in all of them together.
+        steps: Recorded transitions of each episode; shorter where the environment ends it.
+        skip: Steps before the recorded ones.
+        start: Draws the reset options of ``count`` episodes: ``start(rng, count)``; the usual starts if None.
+    """
+
+    samples: int
+    steps: int
+    skip: int = 0
+    start: Callable[[np.random.Generator, int], dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """An environment and what is known about it.
+
+    Args:
+        id: Gymnasium id; ``module:Name-v0`` imports the module first, as `gymnasium.make` does.
+        options: Keyword arguments of the environment, as JSON can hold them.
+
+    Attributes:
+        options_class: Dataclass of typed options for the command line; None: options are given as key=value.
+        option_presets: Options by preset (``smoke``, ``default``, ``paper``); a preset that is absent has none.
+        benchmark: Name in `anysense.representations.benchmarks` of the settings that suit this world.
+        agent_presets: Settings of agents that differ from the algorithm's own: algorithm, then preset, then setting.
+        policies: Policies of collection, the usual one first.
+        score: What an evaluation reports of an episode: the average reward per step, or the return.
+        optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
+        probes: Names of the quantities that `probe_targets` computes.
+    """
+
+    id: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    options_class: ClassVar[type[Any] | None] = None
+    option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    benchmark: ClassVar[str] = "generic"
+    agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {}
+    policies: ClassVar[tuple[str, ...]] = ("random",)
+    score: ClassVar[Score] = "return"
+    optimum: ClassVar[str | None] = None
+    probes: ClassVar[tuple[str, ...]] = ()
+
+    @cached_property
+    def observation_space(self) -> gym.spaces.Dict:
+        """Space of one environment with all modalities.
+
+        Raises:
+            TypeError: It is no ``Dict``, or holds an entry that is neither a ``Box`` nor ``present``.
+        """
+        space: gym.spaces.Dict = self._spaces[0]
+        return space
+
+    @cached_property
+    def action_space(self) -> gym.Space[Any]:
+        """Space of one action."""
+        return self._spaces[1]
+
+    @cached_property
+    def _spaces(self) -> tuple[Any, Any]:
+        env = self.make()
+        try:
+            return env.observation_space, env.action_space
+        finally:
+            env.close()
+
+    @cached_property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in the order of the observation space."""
+        boxes = self.observation_space.spaces.items()
+        return tuple(name for name, space in boxes if isinstance(space, gym.spaces.Box))
+
+    @property
+    def episode_steps(self) -> int | None:
+        """Time limit of an episode as it is registered; None for none."""
+        return gym.spec(self.id).max_episode_steps
+
+    @property
+    def frame_stack(self) -> int | None:
+        """How many consecutive frames every modality stacks along its first axis, newest last; None: no stacks."""
+        return None
+
+    def make(self, modalities: Sequence[str] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+        """One environment that offers the named modalities (all by default).
+
+        Raises:
+            ValueError: Unknown id, option or modality, or a package that is not installed; the message names it.
+            TypeError: The observation is no ``Dict`` of ``Box`` entries.
+        """
+        return make_single(self.id, self.options, self._checked(modalities), render_mode)
+
+    def make_vec(
+        self,
+        num_envs: int,
+        modalities: Sequence[str] | None = None,
+        *,
+        episode_steps: int | None,
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+    ) -> VectorEnvironment:
+        """``num_envs`` environments as one: the registered vector form, otherwise Gymnasium's own.
+
+        Args:
+            num_envs: How many.
+            modalities: Which modalities they offer; all by default.
+            episode_steps: Time limit (truncation); None for none beyond the environment's own.
+            autoreset_mode: What happens at the end of an episode.
+        """
+        return make_vector(self.id, self.options, num_envs, self._checked(modalities), episode_steps, autoreset_mode)
+
+    def start_states(self, count: int, seed: int) -> NDArray[np.float64] | None:
+        """``count`` fixed start states for evaluations, (count, K); None where the world cannot be put into states.
+
+        The first states of a larger draw with the same seed are the same.
+        """
+        return None
+
+    def start_options(self, states: NDArray[np.float64]) -> dict[str, Any]:
+        """Reset options that put a vector environment into the given states."""
+        return {"state": states}
+
+    def collection(self, policy: str, samples: int) -> list[Episodes]:
+        """The episodes that a policy of collection records ``samples`` transitions in."""
+        return [Episodes(samples, self.episode_steps or 1_000)]
+
+    def probe_targets(self, states: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quantities to read out of latents, (N, len(probes)), from ``info["state"]``, (N, K)."""
+        return np.zeros((len(states), 0))
+
+    def references(
+        self, starts: NDArray[np.float64], steps: int, seed: int, options: Mapping[str, Any], progress: Progress | None
+    ) -> dict[str, NDArray[np.float64]]:
+        """Undiscounted returns (N,) of reference controllers from the given start states, by name; none here.
+
+        Args:
+            starts: Start states, (N, K).
+            steps: Steps of each episode.
+            seed: Seed of random actions.
+            options: Options of the references, from the command line.
+            progress: Told about the steps done.
+        """
+        if options:
+            raise ValueError(f"`reference_option` has no meaning for {self.id}; got {dict(options)}.")
+        return {}
+
+    def reference_labels(self) -> Mapping[str, str]:
+        """What reports call the references, by name."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `world` restores it from."""
+        return {"id": self.id, "options": dict(self.options)}
+
+    def _checked(self, modalities: Sequence[str] | None) -> tuple[str, ...] | None:
+        return None if modalities is None else check_names("modalities", modalities, self.modalities)
+
+
+def _check_world(found: Any) -> None:
+    if not (isinstance(found, type) and issubclass(found, World)):
+        raise TypeError(f"a world must be a subclass of anysense.envs.World; got {found!r}.")
+
+
+WORLDS: Registry[type[World]] = Registry(
+    "world", "anysense.worlds", {DEFAULT_WORLD: "anysense.envs.pendulum.world:PendulumWorld"}, _check_world
+)
+"""Worlds of which more is known than Gymnasium tells, by id."""
+
+
+def world(id: str = DEFAULT_WORLD, options: Mapping[str, Any] | None = None) -> World:  # noqa: A002
+    """The world of a Gymnasium id, with keyword arguments of the environment."""
+    known = WORLDS.get(id) if id in WORLDS else World
+    return known(id, dict(options or {}))
+
+
+def batches(episodes: Episodes, size: int) -> Iterator[NDArray[np.int64]]:
+    """Recorded lengths of the episodes, ``size`` at a time; only the last episode may be shorter."""
+    whole, rest = divmod(episodes.samples, episodes.steps)
+    lengths = np.array([episodes.steps] * whole + [rest] * (rest > 0), dtype=np.int64)
+    for start in range(0, len(lengths), size):
+        yield lengths[start : start + size]
