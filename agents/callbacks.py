@@ -1,6 +1,5 @@
 """What happens between the steps of a training: evaluation, checkpoints, learning curve, times, progress."""
 
-import csv
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from anysense.agents.display import Display
 from anysense.agents.environments import TrainingEnvironment
-from anysense.common.files import replace_file
+from anysense.common.files import write_csv
+from anysense.common.progress import TrainingDisplay
 
 __all__ = ["CurvePoint", "TrainingCallback", "write_curve"]
 
@@ -30,7 +29,7 @@ class CurvePoint:
         encode_seconds: In encoding observations once (within the policy it counts as acting or learning).
         learn_seconds: In gradient steps.
         evaluate_seconds: In evaluations and checkpoints.
-        average_reward: Average reward per step over the evaluation episodes.
+        score: Score of the world over the evaluation episodes: average reward per step, or return.
         best: Whether no earlier evaluation was better.
     """
 
@@ -40,7 +39,7 @@ class CurvePoint:
     encode_seconds: float
     learn_seconds: float
     evaluate_seconds: float
-    average_reward: float
+    score: float
     best: bool
 
 
@@ -52,7 +51,7 @@ class TrainingCallback(BaseCallback):
 
     Args:
         environment: Training environment.
-        evaluate: Returns the average reward of the agent as it is now.
+        evaluate: Returns the score of the agent as it is now.
         on_best: Called when an evaluation was better than all before.
         save: Called after each evaluation with the state of this callback.
         curve_path: Where the learning curve goes.
@@ -69,7 +68,7 @@ class TrainingCallback(BaseCallback):
         save: Callable[[Mapping[str, Any]], None],
         curve_path: Path,
         eval_every: int,
-        display: Display,
+        display: TrainingDisplay,
         on_evaluation: Callable[[CurvePoint], None] | None = None,
     ) -> None:
         super().__init__()
@@ -94,7 +93,7 @@ class TrainingCallback(BaseCallback):
     @property
     def best(self) -> CurvePoint | None:
         """The best point so far; the earliest of equals."""
-        return max(self.curve, key=lambda point: point.average_reward, default=None)
+        return max(self.curve, key=lambda point: point.score, default=None)
 
     def seconds(self) -> dict[str, float]:
         """Wall time so far, in all and by stage, over all continuations."""
@@ -153,17 +152,17 @@ class TrainingCallback(BaseCallback):
     def _measure(self) -> None:
         """Evaluate, write down, keep the best, save."""
         start = perf_counter()
-        reward = self.evaluate()
-        best = self.best is None or reward > self.best.average_reward
+        score = self.evaluate()
+        best = self.best is None or score > self.best.score
         self.evaluate_seconds += perf_counter() - start
         seconds = {f"{stage}_seconds": round(value, 3) for stage, value in self.seconds().items()}
-        point = CurvePoint(steps=self.model.num_timesteps, average_reward=reward, best=best, **seconds)
+        point = CurvePoint(steps=self.model.num_timesteps, score=score, best=best, **seconds)
         self.curve.append(point)
         start = perf_counter()
         if best:
             self.on_best(point)
         write_curve(self.curve_path, self.curve)
-        self.logger.record("eval/average_reward", reward)
+        self.logger.record("eval/score", score)
         self._log()
         self.save(self.state_dict())
         self.evaluate_seconds += perf_counter() - start
@@ -188,11 +187,4 @@ class TrainingCallback(BaseCallback):
 
 def write_curve(path: Path, curve: list[CurvePoint]) -> None:
     """Write a learning curve as CSV, in the place of the file that may be there."""
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(CurvePoint)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(point) for point in curve)
-
-    replace_file(path, write)
+    write_csv(path, [field.name for field in fields(CurvePoint)], map(asdict, curve))

@@ -12,17 +12,17 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import configure
 
 from anysense.agents.algorithms.catalogue import build_model, make_agent_settings
-from anysense.agents.algorithms.settings import AgentSettings, DeterministicSettings
+from anysense.agents.algorithms.settings import AgentSettings
 from anysense.agents.callbacks import CurvePoint, TrainingCallback
 from anysense.agents.checkpoint import has_checkpoint, load_checkpoint, model_state, restore_model, save_checkpoint
-from anysense.agents.display import progress_display
-from anysense.agents.environments import EPISODE_STEPS, TrainingEnvironment, environment_seed
-from anysense.agents.evaluation import evaluate, start_states
+from anysense.agents.environments import TrainingEnvironment, environment_seed
+from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
+from anysense.common.progress import training_display
 from anysense.common.randomness import forked_generators
-from anysense.envs.pendulum.physics import Physics
-from anysense.envs.validation import check_choice, check_positive_integer
+from anysense.common.validation import check_choice, check_positive_integer
+from anysense.envs.world import World, world
 
 __all__ = ["TrainResult", "TrainSettings", "train"]
 
@@ -36,8 +36,10 @@ class TrainSettings:
 
     representation: Path
     """Folder of a saved representation."""
+    world: World = field(default_factory=world)
+    """Where the agent acts."""
     algorithm: str = "sac"
-    """ppo, a2c, sac, td3, ddpg or tqc."""
+    """Name of the algorithm."""
     preset: str = "default"
     """Where the settings of the algorithm come from: smoke, default or paper."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -50,16 +52,6 @@ class TrainSettings:
     """Seed of everything random."""
     encode: Literal["once", "in-policy"] = "once"
     """Encode each observation once, or in the policy whenever it is used (slow; for comparison)."""
-    physics: Physics = "gymnasium"
-    """Order of integration of the pendulum."""
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    """Further options of the environment: receivers, frame_stack, antialias, initial_steps."""
-    action_scaling: bool = True
-    """Whether ddpg scales its output to the torque limits; False as published (preset paper)."""
-    action_doubling: bool = False
-    """Whether ddpg explores with its output counted twice; True as published (preset paper)."""
-    time_limit: Literal["truncated", "terminal"] = "truncated"
-    """Whether the agent looks beyond the time limit; "terminal" as published."""
     eval_every: int = 10_000
     """Environment steps between evaluations (and checkpoints)."""
     eval_episodes: int = 64
@@ -73,7 +65,6 @@ class TrainSettings:
         """Checks values; raises ValueError."""
         object.__setattr__(self, "representation", Path(self.representation))
         check_choice("encode", self.encode, ("once", "in-policy"))
-        check_choice("time_limit", self.time_limit, ("truncated", "terminal"))
         check_positive_integer("eval_every", self.eval_every)
         check_positive_integer("eval_episodes", self.eval_episodes)
         if self.threads is not None:
@@ -82,24 +73,11 @@ class TrainSettings:
             raise ValueError(f"`missing` must lie in [0, 1), got {self.missing!r}.")
         if self.seed < 0:
             raise ValueError(f"`seed` must be at least 0, got {self.seed!r}.")
-        self._check_published(self.agent_settings())
+        self.agent_settings()
 
     def agent_settings(self) -> AgentSettings:
         """Settings of the algorithm: the preset with the overrides."""
-        return make_agent_settings(self.algorithm, self.preset, **self.overrides)
-
-    def environment_options(self) -> dict[str, Any]:
-        """Options of the environment, without modalities."""
-        return {"physics": self.physics, **self.environment}
-
-    def _check_published(self, settings: AgentSettings) -> None:
-        published = isinstance(settings, DeterministicSettings) and settings.published
-        for name, corrected in (("action_scaling", True), ("action_doubling", False)):
-            if getattr(self, name) != corrected and not published:
-                raise ValueError(
-                    f"`{name}={getattr(self, name)}` needs the published form of ddpg; "
-                    f"use `algorithm='ddpg'` with `preset='paper'` (got {self.algorithm!r}, {self.preset!r})."
-                )
+        return make_agent_settings(self.algorithm, self.preset, self.world, **self.overrides)
 
 
 @dataclass(frozen=True)
@@ -175,7 +153,7 @@ class _Training:
         self.modalities = self.encoder.modalities or tuple(self.encoder.representation.modalities)
         self.environment = self._make_environment()
         self.model = self._make_model()
-        self.starts = start_states(settings.eval_episodes, EVALUATION_SEED)
+        self.episodes = EvaluationEpisodes.of(settings.world, settings.eval_episodes, None, EVALUATION_SEED)
 
     def run(
         self,
@@ -184,7 +162,7 @@ class _Training:
         on_evaluation: Callable[[CurvePoint], None] | None,
     ) -> TrainResult:
         total = self.agent_settings.total_steps
-        with progress_display(total, progress) as display:
+        with training_display(total, progress) as display:
             callback = TrainingCallback(
                 self.environment, self._evaluate, self._keep_best, self._save, self.folder / "metrics.csv",
                 self.settings.eval_every, display, on_evaluation,
@@ -211,18 +189,17 @@ class _Training:
 
     def _make_environment(self) -> TrainingEnvironment:
         return TrainingEnvironment.make(
+            self.settings.world,
             self.agent_settings.n_envs,
             self.modalities,
-            self.settings.environment_options(),
             encoder=self.encoder if self.settings.encode == "once" else None,
             missing=self.settings.missing,
-            terminal_time_limit=self.settings.time_limit == "terminal",
+            terminal_time_limit=self.agent_settings.time_limit == "terminal",
             reward_scale=self.agent_settings.reward_scale,
             episode_steps=self.agent_settings.episode_steps,
         )
 
     def _make_model(self) -> BaseAlgorithm:
-        switches = {name: getattr(self.settings, name) for name in ("action_scaling", "action_doubling")}
         inside = self.encoder if self.settings.encode == "in-policy" else None
         model = build_model(
             self.settings.algorithm,
@@ -231,7 +208,6 @@ class _Training:
             self.settings.seed,
             self.device,
             inside,
-            **switches,
         )
         self.environment.venv.seed(environment_seed(self.settings.seed))
         return model
@@ -241,19 +217,18 @@ class _Training:
             self.model,
             self.encoder,
             self.settings.algorithm,
+            self.settings.world,
             modalities=self.modalities,
-            environment=self.settings.environment_options(),
             facts={"seed": self.settings.seed, **facts},
         )
 
     def _evaluate(self) -> float:
-        results = evaluate(
-            self._agent(), self.modalities, self.starts, EPISODE_STEPS, self.settings.environment_options()
-        )
-        return float(results.average_reward.mean())
+        results = evaluate(self._agent(), self.settings.world, self.modalities, self.episodes)
+        score = results.average_reward if self.settings.world.score == "average_reward" else results.returns
+        return float(score.mean())
 
     def _keep_best(self, point: CurvePoint) -> None:
-        self._agent(steps=point.steps, average_reward=point.average_reward).save(self.folder / "agent")
+        self._agent(steps=point.steps, score=point.score).save(self.folder / "agent")
 
     def _save(self, training: Mapping[str, Any]) -> None:
         state = {
@@ -285,6 +260,7 @@ def _comparable(settings: TrainSettings) -> str:
     """What must be equal for an exact continuation, as JSON: the resolved settings and the weights of the encoder."""
     values = asdict(settings) | {"agent": asdict(settings.agent_settings())}
     values["agent"].pop("total_steps")
+    values["world"] = settings.world.to_json()
     for name in ("device", "threads", "overrides", "preset", "representation"):
         values.pop(name)
     description = json.loads((settings.representation / "representation.json").read_bytes())

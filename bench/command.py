@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from anysense.common.errors import unknown_name
+from anysense.common.files import write_json
 from anysense.common.machine import machine_line, peak_memory
 from anysense.common.progress import say
 from anysense.runs.cli import guarded
-from anysense.runs.errors import unknown_name
-from anysense.runs.files import atomic_write_json
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import PRESETS, CommonSettings, as_preset, parse, peek, use_machine
 from anysense.runs.tables import print_table
@@ -207,7 +207,7 @@ def measure(arguments: Sequence[str]) -> None:
         return
     part, rest = arguments[0], list(arguments[1:])
     if part not in PARTS:
-        raise unknown_name("bench", part, PARTS)
+        raise ValueError(unknown_name("bench", part, PARTS))
     settings = parse(_preset(part, peek(rest, "--preset", "default", PRESETS)), rest, f"bench {part}")
     device = use_machine(settings)
     run = RunFolder.create(settings.out, f"bench/{part}", settings.name, settings, settings.seed, rest)
@@ -226,7 +226,7 @@ def _preset(part: str, preset: str) -> Any:
 def _write(run: RunFolder, part: str, figures: Sequence[Figure]) -> None:
     path = run.results("bench.json")
     entries = [dataclasses.asdict(figure) | {"median": figure.median, "reached": figure.reached} for figure in figures]
-    atomic_write_json(path, {"part": part, "figures": entries, "peak_memory": peak_memory()})
+    write_json(path, {"part": part, "figures": entries, "peak_memory": peak_memory()})
     rows = [(figure.name, _number(figure.median), figure.unit, _target(figure)) for figure in figures]
     title = f"python -m bench {part} ({machine_line(run.record['machine'])})"
     print_table(title, ("figure", "median", "unit", "target"), rows)

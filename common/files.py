@@ -1,75 +1,139 @@
-"""Files and folders that are there completely or not at all: written under a temporary name, then renamed."""
+"""Files and folders that are there completely or not at all: written under a temporary name, then renamed.
 
+Everything that is written is handed to the disk (fsync) before it is renamed, and the renaming itself too, so that also
+a power failure leaves the old content or the new one. Permissions are those that a plain `open` gives.
+"""
+
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 __all__ = [
+    "explained",
     "read_description",
+    "read_json",
     "recover_folder",
     "replace_file",
     "replace_folder",
     "sha256_of",
     "write_bytes",
+    "write_csv",
     "write_json",
+    "write_text",
 ]
 
-
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file, then put it in the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_DEPTH = 64
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` in the place of `path`."""
+def replace_file(path: str | Path, write: Callable[[Path], None]) -> Path:
+    """Let `write` fill a temporary file beside `path`, then put it in the place of `path`; folders are made.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: The file cannot be written; the message names the path and says what to do.
+    """
+    path = Path(path)
+    target = path.resolve() if path.is_symlink() else path
+    temporary = _temporary(target)
+    with explained(path):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.touch(exist_ok=False)
+            mode = (target if target.is_file() else temporary).stat().st_mode
+            write(temporary)
+            temporary.chmod(stat.S_IMODE(mode))
+            _sync(temporary)
+            os.replace(temporary, target)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+    _sync_folder(target.parent)
+    return path
+
+
+def write_bytes(path: str | Path, content: bytes | memoryview) -> Path:
+    """Put `content` in the place of `path`; see `replace_file`."""
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
 
-    replace_file(path, write)
+    return replace_file(path, write)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Put `content` as JSON in the place of `path`; NaN and infinity are refused with a ValueError."""
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    replace_file(path, lambda temporary: _write_text(temporary, text))
+def write_text(path: str | Path, content: str) -> Path:
+    """Put text as UTF-8 in the place of `path`; see `replace_file`."""
+    return write_bytes(path, content.encode())
+
+
+def write_json(path: str | Path, content: Any) -> Path:
+    """Put `content` as indented JSON in the place of `path`; NaN and infinity are refused with a ValueError."""
+    return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Put `rows` as CSV with a header of `columns` in the place of `path`; another column is a ValueError."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return write_text(path, text.getvalue())
 
 
 @contextmanager
-def replace_folder(folder: Path) -> Iterator[Path]:
+def explained(path: Path) -> Iterator[None]:
+    """Let errors of the operating system inside name the path that was to be written, and say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # not from the operating system: it says already what it means
+            raise
+        raise type(error)(
+            error.errno,
+            f"Cannot write `{path}` ({error.strerror}); free space or choose another folder, then try again "
+            "(a run goes on with `--resume`)",
+        ) from error
+
+
+@contextmanager
+def replace_folder(folder: str | Path) -> Iterator[Path]:
     """Give an empty folder to fill; put it in the place of `folder` when all went well.
 
     A kill leaves the old folder or the new one, or, for the moment between two renames, the old one under another name
     from which `recover_folder` brings it back.
+
+    Raises:
+        OSError: The folder cannot be written; the message names it and says what to do.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    recover_folder(folder)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    folder = Path(folder)
+    temporary, previous = _temporary(folder), _previous(folder)
+    with explained(folder):
+        recover_folder(folder)
+        temporary.mkdir(parents=True)
     try:
-        temporary.chmod(0o755)
         yield temporary
-        previous = _previous(folder)
-        shutil.rmtree(previous, ignore_errors=True)
-        if folder.exists():
-            os.rename(folder, previous)
-        os.rename(temporary, folder)
-        shutil.rmtree(previous, ignore_errors=True)
+        with explained(folder):
+            for entry in (*temporary.rglob("*"), temporary):
+                (_sync_folder if entry.is_dir() else _sync)(entry)
+            shutil.rmtree(previous, ignore_errors=True)
+            if folder.exists():
+                os.rename(folder, previous)
+            os.rename(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    _sync_folder(folder.parent)
+    shutil.rmtree(previous, ignore_errors=True)
 
 
 def recover_folder(folder: Path) -> None:
@@ -84,6 +148,40 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_json(
+    path: str | Path,
+    what: str = "the run",
+    *,
+    max_bytes: int = MAX_JSON_BYTES,
+    max_depth: int = MAX_JSON_DEPTH,
+) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        what: What it belongs to, for the message.
+        max_bytes: Largest size that is read.
+        max_depth: Deepest nesting of lists and objects.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, too large or nested too deeply.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` does not exist; expected the folder of {what}.")
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise ValueError(f"`{path}` is damaged: it has {size} bytes, expected at most {max_bytes}. {_again(what)}")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"`{path}` is damaged: not valid JSON ({error}). {_again(what)}") from error
+    if not _shallow(content, max_depth):
+        raise ValueError(f"`{path}` is damaged: it is nested more than {max_depth} deep. {_again(what)}")
+    return content
+
+
 def read_description(path: Path, file_format: str, version: int, what: str) -> dict[str, Any]:
     """Read a JSON file that says what lies beside it.
 
@@ -91,12 +189,7 @@ def read_description(path: Path, file_format: str, version: int, what: str) -> d
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or of another format or format version.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}` does not exist; expected the folder of {what}.")
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"`{path}` is damaged: not valid JSON ({error}). Restore it or make {what} again.") from error
+    content = read_json(path, what)
     if not isinstance(content, dict) or content.get("format") != file_format:
         raise ValueError(f'`{path}` does not describe {what}: expected an entry "format": {file_format!r}.')
     if content.get("format_version") != version:
@@ -108,9 +201,40 @@ def read_description(path: Path, file_format: str, version: int, what: str) -> d
     return content
 
 
+def _again(what: str) -> str:
+    return f"Restore it or make {what} again."
+
+
+def _shallow(content: Any, levels: int) -> bool:
+    """Whether lists and objects are nested at most ``levels`` deep."""
+    level = [content]
+    for _ in range(levels + 1):
+        inner = [
+            entry.values() if isinstance(entry, dict) else entry for entry in level if isinstance(entry, list | dict)
+        ]
+        level = [value for values in inner for value in values]
+        if not inner:
+            return True
+    return False
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+
+
 def _previous(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.previous")
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # Windows, and file systems that cannot: the renaming holds, a moment later
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

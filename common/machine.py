@@ -1,15 +1,29 @@
-"""What a result was made on: versions and machine, without the name of either host or user."""
+"""The machine: devices, threads and memory, and what a result was made on (without the name of either host or user)."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
-import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["describe_machine", "describe_versions", "machine_line", "peak_memory"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "describe_machine",
+    "describe_versions",
+    "machine_line",
+    "peak_memory",
+    "processors",
+    "resolve_device",
+    "thread_limit",
+]
 
 _PACKAGES = (
     "anysense",
@@ -21,6 +35,44 @@ _PACKAGES = (
     "lightning",
     "safetensors",
 )
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device that ``device`` names; ``auto`` is a GPU if there is one.
+
+    Raises:
+        ValueError: Unknown, or not on this machine.
+    """
+    import torch
+
+    available = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if device == "auto":
+        return torch.device(available[1] if len(available) > 1 else "cpu")
+    named = "cuda:0" if device == "cuda" else device
+    if named not in available:
+        raise ValueError(f"`device` must be 'auto' or one of {', '.join(available)} on this machine; got {device!r}.")
+    return torch.device(named)
+
+
+@contextmanager
+def thread_limit(threads: int | None) -> Iterator[None]:
+    """Use ``threads`` CPU threads in torch inside the block; None changes nothing."""
+    import torch
+
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def processors() -> int:
+    """Number of processors that this process may use: its affinity, and the quota of its control groups."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable, *(math.ceil(quota) for quota in _quotas()), usable))
 
 
 def describe_versions() -> dict[str, str]:
@@ -34,7 +86,7 @@ def describe_machine() -> dict[str, str | int]:
 
     machine: dict[str, str | int] = {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": processors(),
         "os": f"{platform.system()} {platform.machine()}",
     }
     if torch.cuda.is_available():
@@ -50,15 +102,44 @@ def machine_line(machine: dict[str, str | int]) -> str:
 
 
 def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
+    """Largest resident memory of this process so far, in bytes; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def _quotas() -> Iterator[float]:
+    """Processors that the control group of this process and its parents are limited to; version 2, then version 1."""
+    for line in _lines(Path("/proc/self/cgroup")):
+        _, controllers, name = line.split(":", 2)
+        if not controllers or "cpu" in controllers.split(","):
+            group = _CGROUPS / controllers / name.lstrip("/")
+            for folder in (group, *group.parents):
+                if folder.is_relative_to(_CGROUPS):
+                    yield from _quota(folder)
+
+
+def _quota(folder: Path) -> Iterator[float]:
+    values = " ".join(_lines(folder / "cpu.max")).split() or [
+        *_lines(folder / "cpu.cfs_quota_us"),
+        *_lines(folder / "cpu.cfs_period_us"),
+    ]
+    if len(values) == 2 and values[0].isdecimal():  # "max" and -1 stand for no limit
+        yield int(values[0]) / int(values[1])
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
 def _cpu_model() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+    for line in _lines(Path("/proc/cpuinfo")):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
     return platform.processor() or platform.machine() or "unknown"

@@ -1,4 +1,4 @@
-"""Global random generators, used only because Stable-Baselines3 draws from them: forked, saved and restored."""
+"""Global random generators, for libraries that draw from them: forked, saved and restored."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["forked_generators", "generator_states", "restore_generators"]
+__all__ = ["forked_generators", "generator_states", "own_randomness", "restore_generators"]
 
 
 @contextmanager
@@ -19,6 +19,14 @@ def forked_generators() -> Iterator[None]:
         yield
     finally:
         restore_generators(states)
+
+
+@contextmanager
+def own_randomness(device: torch.device) -> Iterator[None]:
+    """Seeding and drawing from torch's global generators inside leaves no trace; GPU kernels are repeatable."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+        yield
 
 
 def generator_states() -> dict[str, Any]:

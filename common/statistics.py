@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anysense.envs.pendulum.physics import FloatArray
-
 __all__ = [
     "Estimate",
     "across_seeds",
@@ -20,13 +18,13 @@ __all__ = [
     "bootstrap_mean",
     "paired_gap",
     "share_of_optimal",
-    "student_t_quantile",
 ]
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 _BLOCK_ELEMENTS = 2_000_000
 
+FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
 """Maps means of columns, shape (..., K), to values, shape (...)."""
 
@@ -71,16 +69,23 @@ def bootstrap(
     _check_confidence(confidence)
     if resamples < 1:
         raise ValueError(f"`resamples` must be at least 1, got {resamples!r}.")
-    rng = np.random.default_rng(seed)
-    rows = len(table)
-    block = max(1, _BLOCK_ELEMENTS // table.size)
-    values = np.empty(resamples)
-    for first in range(0, resamples, block):
-        drawn = rng.integers(rows, size=(min(block, resamples - first), rows), dtype=np.int32)
-        means = np.stack([column.take(drawn).mean(axis=1) for column in table.T], axis=-1)
-        values[first : first + len(drawn)] = statistic(means)
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(float(statistic(table.mean(axis=0))), float(low), float(high))
+    value = float(statistic(table.mean(axis=0)))
+    if len(table) == 1:
+        return Estimate(value, value, value)
+    from scipy import stats
+
+    interval = stats.bootstrap(
+        tuple(table.T),
+        lambda *drawn, axis: statistic(np.stack([column.mean(axis=axis) for column in drawn], axis=-1)),
+        n_resamples=resamples,
+        batch=max(1, _BLOCK_ELEMENTS // table.size),
+        vectorized=True,
+        paired=True,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))
 
 
 def bootstrap_mean(
@@ -159,36 +164,10 @@ def across_seeds(values: npt.ArrayLike, *, confidence: float = CONFIDENCE) -> Es
     if len(seeds) < 2:
         raise ValueError(f"`values` must hold at least two seeds for an interval, got {len(seeds)}; run more seeds.")
     mean = float(seeds.mean())
-    half = student_t_quantile((1 + confidence) / 2, len(seeds) - 1) * float(seeds.std(ddof=1)) / math.sqrt(len(seeds))
+    from scipy import stats
+
+    half = float(stats.t.ppf((1 + confidence) / 2, len(seeds) - 1)) * float(seeds.std(ddof=1)) / math.sqrt(len(seeds))
     return Estimate(mean, mean - half, mean + half)
-
-
-def student_t_quantile(probability: float, degrees: int) -> float:
-    """Return the quantile of Student's t distribution with a whole number of degrees of freedom.
-
-    Raises:
-        ValueError: ``probability`` is outside [0.5, 1) or ``degrees`` below 1.
-    """
-    if not 0.5 <= probability < 1 or degrees < 1:
-        raise ValueError(f"`probability` must be in [0.5, 1) and `degrees` at least 1; got {probability}, {degrees}.")
-    low, high = 0.0, math.pi / 2
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_probability(middle, degrees) < probability else (low, middle)
-    return math.tan(low) * math.sqrt(degrees)
-
-
-def _t_probability(angle: float, degrees: int) -> float:
-    """P(T <= sqrt(degrees) tan(angle)); Abramowitz, Stegun, *Handbook of Mathematical Functions*, 26.7.3, 26.7.4."""
-    odd = degrees % 2
-    term, total = (math.cos(angle), 0.0) if odd else (1.0, 0.0)
-    for power in range(1 + odd, degrees, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * power / (power + 1)
-    central = math.sin(angle) * total
-    if odd:
-        central = 2 / math.pi * (angle + central)
-    return 0.5 + central / 2
 
 
 def _first(means: FloatArray) -> FloatArray:

@@ -1,9 +1,11 @@
-"""Reading the autoreset conventions of ``gymnasium.vector`` environments."""
+"""The conventions of ``gymnasium.vector`` environments about ends of episodes: autoreset modes, masks of resets."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
 
 VectorEnvironment = VectorEnv[Any, Any, Any]
 
@@ -42,3 +44,23 @@ def final_observation(info: Mapping[str, Any], index: int) -> Any:
             "an environment with autoreset_mode=SAME_STEP must hand over its last observation there."
         )
     return observation
+
+
+def check_reset_mask(mask: Any, count: int) -> NDArray[np.bool_]:
+    """Return the mask of the environments to reset as a copy; None means all.
+
+    Raises:
+        TypeError: ``mask`` is not a numpy array of bool.
+        ValueError: It has another shape than ``(count,)`` or marks none.
+    """
+    if mask is None:
+        return np.ones(count, dtype=np.bool_)
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        raise TypeError(
+            f"`options['reset_mask']` must be a numpy array of bool, got {getattr(mask, 'dtype', type(mask))}."
+        )
+    if mask.shape != (count,):
+        raise ValueError(f"`options['reset_mask']` must have shape ({count},), got {mask.shape}.")
+    if not mask.any():
+        raise ValueError("`options['reset_mask']` must mark at least one environment, got all False.")
+    return mask.copy()

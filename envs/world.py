@@ -15,10 +15,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from anysense.common.progress import Progress
 from anysense.common.registry import Registry
+from anysense.common.validation import check_names
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.making import make_single, make_vector
-from anysense.envs.validation import check_names
 
 __all__ = ["DEFAULT_WORLD", "WORLDS", "Episodes", "Progress", "World", "world"]
 
@@ -26,7 +27,6 @@ DEFAULT_WORLD = "anysense/MultimodalPendulum-v0"
 """Id of the world that commands take if none is named."""
 
 Score = Literal["average_reward", "return"]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
+from anysense.common.files import write_bytes, write_json
 from anysense.representations.contract import Representation
 from anysense.representations.modality import Modality, modalities_from_json
 from anysense.representations.registry import build, method_names, restore_settings
@@ -53,8 +54,8 @@ def save_representation(representation: Representation, folder: str | Path) -> N
         "latent_dim": representation.latent_dim,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    _write(folder / PENDING_FILE, weights)
-    _write(folder / DESCRIPTION_FILE, (json.dumps(description, indent=2) + "\n").encode())
+    write_bytes(folder / PENDING_FILE, weights)
+    write_json(folder / DESCRIPTION_FILE, description)
     os.replace(folder / PENDING_FILE, folder / WEIGHTS_FILE)
 
 
@@ -72,18 +73,6 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     _check_tensors(folder / WEIGHTS_FILE, weights, representation.state_dict())
     representation.load_state_dict(weights)
     return representation.requires_grad_(False).eval().to(device)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Protocol, cast
 
-from anysense.runs.errors import report_error, unknown_name
+from anysense.common.errors import unknown_name
+from anysense.runs.errors import report_error
 
 __all__ = ["COMMANDS", "guarded", "main"]
 
@@ -65,7 +66,7 @@ def _dispatch(arguments: list[str]) -> None:
         print(f"anysense {version('anysense')}")
         return
     if arguments[0] not in COMMANDS:
-        raise unknown_name("command", arguments[0], COMMANDS)
+        raise ValueError(unknown_name("command", arguments[0], COMMANDS))
     module = importlib.import_module(f"anysense.runs.commands.{COMMANDS[arguments[0]][0]}")
     cast(Command, module).main(arguments[1:])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from anysense.runs.files import atomic_write_csv
+from anysense.common.files import write_csv
 
 __all__ = ["CURVE_LABEL", "LearningCurve", "curve_of_agent", "read_curve", "write_curve"]
 
@@ -33,4 +33,4 @@ def read_curve(path: Path) -> LearningCurve | None:
 
 def write_curve(path: Path, curve: LearningCurve) -> Path:
     """Write a curve so that `read_curve` reads it."""
-    return atomic_write_csv(path, (STEPS, VALUE), [{STEPS: x, VALUE: y} for x, y in zip(*curve, strict=True)])
+    return write_csv(path, (STEPS, VALUE), [{STEPS: x, VALUE: y} for x, y in zip(*curve, strict=True)])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import traceback
-from collections.abc import Iterable
 
-__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "exit_code", "report_error", "unknown_name"]
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "exit_code", "report_error"]
 
 FAILED = 1
 BAD_INPUT = 2
@@ -21,14 +19,6 @@ _INPUT_ERRORS = (
     NotADirectoryError,
     IsADirectoryError,
 )
-
-
-def unknown_name(argument: str, name: str, valid: Iterable[str]) -> ValueError:
-    """The error for a name that is not in a list: says the valid ones and the nearest spelling."""
-    valid = list(valid)
-    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"`{argument}` expected one of {', '.join(map(repr, valid))}, got {name!r}.{hint}")
 
 
 def exit_code(error: BaseException) -> int:

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from anysense.common.files import read_json, write_json
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
-from anysense.runs.files import atomic_write_json, read_json
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "newest_run", "plain"]
 
@@ -125,7 +125,7 @@ class RunFolder:
         return self.path / "figures" / name
 
     def _write(self) -> None:
-        atomic_write_json(self.path / "run.json", self.record)
+        write_json(self.path / "run.json", self.record)
 
 
 def newest_run(out: str | Path, commands: Sequence[str], status: str = "finished") -> RunFolder | None:

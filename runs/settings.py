@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import tyro
 
-from anysense.runs.errors import unknown_name
+from anysense.common.errors import unknown_name
 from anysense.runs.run_folder import RunFolder, plain
 
 __all__ = [
@@ -92,7 +92,7 @@ def peek(arguments: Sequence[str], option: str, default: str, valid: Sequence[st
         elif argument.startswith(f"{option}="):
             value = argument.partition("=")[2]
     if value not in valid:
-        raise unknown_name(option.lstrip("-"), value, valid)
+        raise ValueError(unknown_name(option.lstrip("-"), value, valid))
     return value
 
 
@@ -140,7 +140,7 @@ def use_machine(settings: CommonSettings) -> str:
     """
     import torch
 
-    from anysense.representations.training.machine import resolve_device
+    from anysense.common.machine import resolve_device
 
     device = resolve_device(settings.device)
     if settings.threads is not None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
-from anysense.envs.validation import check_choice, check_positive_integer
+from anysense.common.validation import check_choice, check_positive_integer
 
 __all__ = [
     "AgentSettings",
@@ -43,13 +43,18 @@ class AgentSettings:
     """Activation after each hidden layer."""
     reward_scale: float = 1.0
     """Factor on the rewards that the agent learns from; evaluations are not scaled."""
-    episode_steps: int = 300
-    """Steps of a training episode: shorter ones start over, and swing up, more often. Evaluations always have 300."""
+    episode_steps: int | None = None
+    """Steps of a training episode; the time limit of the world if not given. Shorter episodes start over more often."""
+    time_limit: Literal["truncated", "terminal"] = "truncated"
+    """Whether the agent looks beyond the time limit; terminal: it takes the limit for a real end."""
 
     def __post_init__(self) -> None:
         """Checks values; raises ValueError."""
-        for name in ("total_steps", "n_envs", "episode_steps"):
+        for name in ("total_steps", "n_envs"):
             check_positive_integer(name, getattr(self, name))
+        if self.episode_steps is not None:
+            check_positive_integer("episode_steps", self.episode_steps)
+        check_choice("time_limit", self.time_limit, ("truncated", "terminal"))
         for width in self.net_arch:
             check_positive_integer("net_arch", width)
         check_choice("activation", self.activation, ACTIVATIONS)
@@ -156,17 +161,29 @@ class DeterministicSettings(OffPolicySettings):
     published: bool = False
     """DDPG only: networks, initialisation and exploration rule of the published pendulum controller of GMC."""
     critic_learning_rate: float | None = None
-    """Learning rate of the critic in the published form; that of the actor when None."""
+    """Published form: learning rate of the critic; that of the actor when None."""
+    action_scaling: bool = True
+    """Published form: whether the output is scaled to the limits of the action; published: not."""
+    action_doubling: bool = False
+    """Published form: whether exploration counts the output twice; as published."""
 
     def __post_init__(self) -> None:
         """Checks values; raises ValueError."""
         super().__post_init__()
         check_choice("noise", self.noise, NOISES)
         check_positive_integer("noise_frames", self.noise_frames)
-        if self.critic_learning_rate is not None and not self.published:
-            raise ValueError(
-                "`critic_learning_rate` needs `published=True`: plain DDPG and TD3 have one learning rate."
-            )
+        usual = {"critic_learning_rate": None, "action_scaling": True, "action_doubling": False}
+        for name, value in usual.items():
+            if getattr(self, name) != value and not self.published:
+                raise ValueError(
+                    f"`{name}={getattr(self, name)}` has a meaning only in the published form of ddpg; leave it out, or "
+                    "set `published=True`."
+                )
+
+    def published_keywords(self) -> dict[str, Any]:
+        """Further arguments of `PublishedDDPG`."""
+        rate = self.critic_learning_rate or self.learning_rate
+        return {"critic_learning_rate": rate, **_chosen(self, ("action_scaling", "action_doubling"))}
 
 
 @dataclass(frozen=True, kw_only=True)

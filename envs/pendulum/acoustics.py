@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from anysense.common.validation import check_names
 from anysense.envs.pendulum.physics import LENGTH, MAX_SPEED, FloatArray
-from anysense.envs.validation import check_names
 
 EMITTED_FREQUENCY = 440.0
 """Frequency of the source in Hz."""

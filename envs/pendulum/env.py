@@ -18,7 +18,7 @@ from anysense.envs.pendulum.simulation import (
     PendulumSettings,
     Simulation,
 )
-from anysense.envs.validation import check_actions, check_options, check_render_mode, check_states
+from anysense.envs.pendulum.validation import check_actions, check_options, check_render_mode, check_states
 
 
 class MultimodalPendulumEnv(gym.Env[Observation, Action]):

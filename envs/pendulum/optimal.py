@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
+from anysense.common.cache import CACHE_VARIABLE, cache_folder
+from anysense.common.validation import check_choice
 from anysense.envs.pendulum.dynamic_programming import TORQUES, Progress, StateGrid, Values, solve
 from anysense.envs.pendulum.physics import MAX_TORQUE, PHYSICS, FloatArray, Physics, advance, reward
-from anysense.envs.validation import check_choice
-from anysense.representations.data.cache import CACHE_VARIABLE, cache_folder
 
 __all__ = ["OptimalController", "cache_folder"]
 

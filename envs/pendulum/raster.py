@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anysense.common.validation import check_positive_integer
 from anysense.envs.pendulum.physics import LENGTH, FloatArray
-from anysense.envs.validation import check_positive_integer
 
 FRAME_SIZE = 60
 """Rows and columns of a frame."""

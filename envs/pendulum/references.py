@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.agents.results import EpisodeResults
+from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.pendulum.optimal import OptimalController, check_max_torque, split_states
 from anysense.envs.pendulum.physics import MAX_TORQUE, PHYSICS, FloatArray, Physics, advance, reward
-from anysense.envs.validation import check_choice, check_positive_integer
 
 __all__ = [
     "OPTIMAL",

@@ -8,11 +8,11 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from anysense.common.validation import check_choice, check_names, check_positive_integer
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.acoustics import RECEIVERS, hear, receiver_positions, sound_bounds
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.raster import FRAME_SIZE, shared_frame_table
-from anysense.envs.validation import check_choice, check_names, check_positive_integer
 
 IMAGE, SOUND = "image", "sound"
 MODALITIES = (IMAGE, SOUND)

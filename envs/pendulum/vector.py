@@ -10,6 +10,8 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from anysense.common.validation import check_choice, check_positive_integer
+from anysense.envs.autoreset import check_reset_mask
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
@@ -20,15 +22,7 @@ from anysense.envs.pendulum.simulation import (
     PendulumSettings,
     Simulation,
 )
-from anysense.envs.validation import (
-    check_actions,
-    check_choice,
-    check_options,
-    check_positive_integer,
-    check_render_mode,
-    check_reset_mask,
-    check_states,
-)
+from anysense.envs.pendulum.validation import check_actions, check_options, check_render_mode, check_states
 
 Flags = npt.NDArray[np.bool_]
 Seeds = int | Sequence[int | None] | None

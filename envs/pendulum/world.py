@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.pendulum import physics
+from anysense.envs.pendulum.agents import AGENT_PRESETS
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
 from anysense.envs.pendulum.physics import MAX_SPEED, Physics
 from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS
@@ -50,6 +51,7 @@ class PendulumWorld(World):
         "paper": {"physics": "gym-0.19", "antialias": False, "initial_steps": 1}
     }
     benchmark: ClassVar[str] = "pendulum"
+    agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = AGENT_PRESETS
     policies: ClassVar[tuple[str, ...]] = ("coverage", "random", "mixed")
     score: ClassVar[Score] = "average_reward"
     optimum: ClassVar[str | None] = "optimal"

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
+from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.sensors.models import (
     DeadSensorModel,
@@ -32,7 +33,6 @@ from anysense.envs.sensors.models import (
     check_steps,
 )
 from anysense.envs.sensors.wrapper import SensorWrapper, SingleEnvironment, VectorSensorWrapper
-from anysense.envs.validation import check_choice
 
 # Errors of all wrappers below: ValueError for an unknown modality or a level out of range, TypeError for other spaces.
 

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.sensors.random_streams import RandomStreams
 from anysense.envs.sensors.wrapper import (
@@ -22,7 +23,6 @@ from anysense.envs.sensors.wrapper import (
     present_modalities,
     with_zero,
 )
-from anysense.envs.validation import check_choice
 
 __all__ = ["PRESENT", "MissingModalities", "VectorMissingModalities", "present_modalities"]
 

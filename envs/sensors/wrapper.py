@@ -18,9 +18,9 @@ from gymnasium.vector import AutoresetMode, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, final_observation
+from anysense.common.validation import check_choice
+from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, check_reset_mask, final_observation
 from anysense.envs.sensors.random_streams import RandomStreams
-from anysense.envs.validation import check_choice, check_reset_mask
 
 PRESENT = "present"
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from anysense.common.errors import unknown_name
+from anysense.common.progress import Progress
 from anysense.envs.pendulum.physics import MAX_SPEED, MAX_TORQUE
 from anysense.envs.pendulum.simulation import PendulumSettings
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
@@ -19,8 +20,6 @@ from anysense.representations.data.transitions import Transitions
 
 Policy = Literal["coverage", "random", "mixed"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-Progress = Callable[[int, int], None]
-"""Called with the number of transitions collected so far and the number wanted."""
 
 EPISODE_STEPS = 300
 COVERAGE_STEPS = 4

@@ -1,8 +1,6 @@
 """The file of recorded transitions: one compressed ``.npz`` without pickled objects."""
 
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from anysense.common.files import replace_file
 
 FORMAT = "anysense transitions"
 FORMAT_VERSION = 1
@@ -20,29 +20,21 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, An
     """Write arrays and a JSON description to ``path``, complete or not at all.
 
     Args:
-        path: File to write; an existing one is replaced. The folder must exist.
+        path: File to write; an existing one is replaced.
         arrays: Named arrays, none with Python objects.
         about: What JSON can hold.
 
     Raises:
-        OSError: The folder is missing or not writable, or the disk is full.
+        OSError: The folder is not writable, or the disk is full.
         TypeError: ``about`` holds something that JSON cannot.
     """
     header = json.dumps({"format": FORMAT, "version": FORMAT_VERSION, **about})
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **{_ABOUT: np.array(header)}, **arrays)
-            Path(temporary).chmod(0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise type(error)(
-            error.errno, f"Cannot write the data to `{path}` ({error.strerror}); free space or choose another place"
-        ) from error
+
+    def fill(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **{_ABOUT: np.array(header)}, **arrays)
+
+    replace_file(path, fill)
 
 
 def read(path: Path, expected: set[str], optional: set[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
 from anysense.representations.data.samples import Recorded
 from anysense.representations.data.transitions import Transitions
@@ -23,7 +24,6 @@ from anysense.representations.evaluation import (
     rms_distance,
     root_mean_squared_error,
 )
-from anysense.representations.training.machine import own_randomness
 
 COMPLETE = "complete"
 RETRIEVAL_BLOCK = 256

@@ -1,18 +1,16 @@
 """What happens around the epochs: measuring, the table of metrics, progress on a terminal."""
 
-import csv
-import io
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anysense.common.files import write_csv
+from anysense.common.progress import Display
 from anysense.representations.data.samples import Recorded
 from anysense.representations.evaluation.validation import measure
-from anysense.representations.training.checkpoints import MONITORED, write_whole
+from anysense.representations.training.checkpoints import MONITORED
 from anysense.representations.training.module import PretrainingModule
 
 TABLE = "metrics.csv"
@@ -63,58 +61,34 @@ class Measure(pl.Callback):
         values["measure_seconds"] = time.perf_counter() - trained
         pl_module.log_dict(values)
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **values})
-        write_whole(self.path, table(self.rows).encode())
-
-
-def table(rows: list[dict[str, float]]) -> str:
-    """CSV text: one line of names, one line per row."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+        write_csv(self.path, list(self.rows[0]), self.rows)
 
 
 class ProgressBar(pl.Callback):
-    """One bar for the whole training: rate, time left, latest validation loss. Silent unless stderr is a terminal."""
+    """Progress of the whole training: steps, rate, time left, latest validation loss."""
 
     def __init__(self) -> None:
-        self._bar: Progress | None = None
+        self._display: Display | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar."""
-        console = Console(stderr=True)
-        if not console.is_terminal:
-            return
-        self._bar = Progress(
-            TextColumn("pretrain"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps"),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[loss]}"),
-            console=console,
-        )
+        """Show it."""
         total = int(trainer.max_epochs or 0) * int(trainer.num_training_batches)
-        self._task = self._bar.add_task("pretrain", total=total, completed=trainer.global_step, rate="", loss="")
-        self._bar.start()
+        self._facts = ""
+        self._display = Display("pretrain", total, unit="steps", keep=True).__enter__()
+        self._display.update(trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Advance."""
-        if self._bar is not None:
-            size = len(next(iter(batch.observation.values())))
-            speed = self._bar.tasks[0].speed
-            rate = f"{speed * size:,.0f} samples/s" if speed else ""
-            self._bar.update(self._task, completed=trainer.global_step, rate=rate)
+        if self._display is not None:
+            self._display.update(trainer.global_step, facts=self._facts)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the validation loss."""
-        if self._bar is not None and MONITORED in trainer.callback_metrics:
+        """Note the validation loss."""
+        if MONITORED in trainer.callback_metrics:
             value = float(trainer.callback_metrics[MONITORED])
-            self._bar.update(self._task, loss=f"epoch {trainer.current_epoch}: validation loss {value:.3f}")
+            self._facts = f"epoch {trainer.current_epoch}: validation loss {value:.3f}"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the terminal tidy."""
@@ -125,6 +99,6 @@ class ProgressBar(pl.Callback):
         self._stop()
 
     def _stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._display is not None:
+            self._display.__exit__()
+            self._display = None

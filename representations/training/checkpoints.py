@@ -12,6 +12,8 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from anysense.common.files import write_bytes
+
 MONITORED = "validation/total"
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -29,7 +31,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         buffer = io.BytesIO()  # torch.save itself reports a full disk as RuntimeError, without the reason.
         torch.save(checkpoint, buffer)
-        write_whole(Path(path), buffer.getbuffer())
+        write_bytes(Path(path), buffer.getbuffer())
 
     def load_checkpoint(
         self,
@@ -98,28 +100,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not {"anysense", "state_dict", "callbacks"} <= content.keys():
         raise ValueError(f"`{path}` is not a checkpoint of pretraining; remove it to start from the beginning.")
     return content
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file under another name and rename it.
-
-    Raises:
-        OSError: It cannot be written; the message says where and what to do.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
-
-
-def unwritable(path: Path, error: OSError) -> OSError:
-    """The same error with a message that says what to do."""
-    return type(error)(
-        error.errno,
-        f"Cannot write `{path}` ({error.strerror}); free space or choose another `folder` (`--out`), "
-        "then go on with `--resume`",
-    )

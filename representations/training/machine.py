@@ -1,4 +1,4 @@
-"""What the machine offers, and what Lightning should leave alone."""
+"""The precision that suits a device, and what Lightning should leave alone."""
 
 import logging
 import signal
@@ -12,21 +12,6 @@ import torch
 
 _BF16_FLAG = "amx_bf16"
 """CPU flag from which bf16 pays; with the instructions of avx512_bf16 alone the pendulum's networks gained nothing."""
-
-
-def resolve_device(device: str) -> torch.device:
-    """The device that ``device`` names; ``auto`` is a GPU if there is one.
-
-    Raises:
-        ValueError: Unknown, or not on this machine.
-    """
-    available = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if device == "auto":
-        return torch.device(available[1] if len(available) > 1 else "cpu")
-    named = "cuda:0" if device == "cuda" else device
-    if named not in available:
-        raise ValueError(f"`device` must be 'auto' or one of {', '.join(available)} on this machine; got {device!r}.")
-    return torch.device(named)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -43,26 +28,6 @@ def _cpu_has_bf16() -> bool:
         return _BF16_FLAG in Path("/proc/cpuinfo").read_text()
     except OSError:  # Not Linux: nothing to gain there is known.
         return False
-
-
-@contextmanager
-def thread_limit(threads: int | None) -> Iterator[None]:
-    """Use ``threads`` CPU threads in torch inside the block; None changes nothing."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def own_randomness(device: torch.device) -> Iterator[None]:
-    """Seeding and drawing from torch's global generators inside leaves no trace; GPU kernels are repeatable."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
-        yield
 
 
 @contextmanager

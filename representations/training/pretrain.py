@@ -9,6 +9,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from anysense.common.files import explained
+from anysense.common.machine import resolve_device, thread_limit
+from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
 from anysense.representations.data.samples import Recorded
 from anysense.representations.data.transitions import Transitions
@@ -21,7 +24,6 @@ from anysense.representations.training.checkpoints import (
     AtomicCheckpointIO,
     KeepBest,
     read_checkpoint,
-    unwritable,
 )
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.module import PretrainingModule
@@ -90,7 +92,7 @@ def pretrain(
     folder = Path(folder)
     _check_data(representation, train, validation)
     checkpoint = _prepare_folder(folder, resume)
-    device = machine.resolve_device(settings.device)
+    device = resolve_device(settings.device)
     identity = _identity(representation, train, validation, settings)
     if checkpoint is not None:
         _check_identity(folder, checkpoint, identity)
@@ -116,11 +118,7 @@ def _fit(
 ) -> None:
     settings = module.settings
     precision = machine.resolve_precision(settings.precision, device)
-    with (
-        machine.quiet_lightning(),
-        machine.thread_limit(settings.threads),
-        machine.own_randomness(device),
-    ):
+    with machine.quiet_lightning(), thread_limit(settings.threads), own_randomness(device):
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=[device.index] if device.type == "cuda" else 1,
@@ -158,10 +156,8 @@ def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
             f"`{folder}` already holds a pretraining; continue it with `--resume` (`resume=True`) or choose another "
             "folder with `--out` (`folder`)."
         )
-    try:
+    with explained(folder):
         (folder / CHECKPOINTS).mkdir(parents=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
     return None
 
 

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from anysense.runs.errors import unknown_name
+from anysense.common.errors import unknown_name
 
 __all__ = ["PARTS", "Part", "main"]
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     name = arguments[0]
     if name not in PARTS:
-        raise unknown_name("data", name, PARTS)
+        raise ValueError(unknown_name("data", name, PARTS))
     parts = cast(Mapping[str, Part], importlib.import_module(PARTS[name][0]).PARTS)
     parts[name](arguments[1:])
 

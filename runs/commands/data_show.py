@@ -15,15 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from anysense.common.errors import unknown_name
+from anysense.common.files import write_bytes
 from anysense.common.progress import counter, stage
 from anysense.representations.data.offline import load_mhd_offline
 from anysense.representations.data.readers.mhd import MHD_FOLDER, load_mhd, waveforms
 from anysense.representations.data.readers.spectrogram import SAMPLE_RATE
 from anysense.representations.data.samples import Samples
 from anysense.runs.commands.data import Part
-from anysense.runs.errors import unknown_name
 from anysense.runs.figures import save_figure
-from anysense.runs.files import atomic_write_bytes
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import parse
 
@@ -109,7 +109,7 @@ def _show(arguments: Sequence[str]) -> None:
         return
     dataset, rest = arguments[0], list(arguments[1:])
     if dataset not in DATASETS:
-        raise unknown_name("dataset", dataset, DATASETS)
+        raise ValueError(unknown_name("dataset", dataset, DATASETS))
     settings = parse(ShowSettings(), rest, f"data show {dataset}")
     chosen = _some_of_each_class(_load(dataset, settings), settings.per_class, settings.seed)
     run = RunFolder.create(settings.out, "data/show", settings.name, settings, settings.seed, arguments)
@@ -141,7 +141,7 @@ def _write_sounds(samples: Samples, folder: Path) -> Path:
     assert samples.targets is not None
     for index, waveform in enumerate(waveforms(samples, range(len(samples)))):
         name = f"{index:03d}-digit-{int(samples.targets[index])}.wav"
-        atomic_write_bytes(folder / name, wav_bytes(waveform.numpy()))
+        write_bytes(folder / name, wav_bytes(waveform.numpy()))
     return folder
 
 

@@ -12,12 +12,12 @@ import tyro
 
 from anysense.agents.results import load_results
 from anysense.agents.summary import Row
+from anysense.common.files import write_csv, write_json, write_text
 from anysense.common.machine import machine_line
 from anysense.common.statistics import Estimate, across_seeds
 from anysense.runs.curves import CURVE_LABEL, LearningCurve, read_curve
 from anysense.runs.evaluation_report import label
 from anysense.runs.figures import draw_learning_curves, save_figure
-from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import parse
 from anysense.runs.tables import markdown_table, with_interval
@@ -85,14 +85,14 @@ def main(arguments: Sequence[str]) -> None:
     stem = settings.docs / settings.name
     _write_values(stem, seeds)
     drawn = _write_curves(stem, seeds)
-    atomic_write_text(stem.with_suffix(".md"), _document(settings.name, seeds, table, drawn))
-    atomic_write_json(stem.with_suffix(".json"), {str(seed.seed): seed.records for seed in seeds})
+    write_text(stem.with_suffix(".md"), _document(settings.name, seeds, table, drawn))
+    write_json(stem.with_suffix(".json"), {str(seed.seed): seed.records for seed in seeds})
     if settings.readme is not None:
         target = os.path.relpath(stem.with_suffix(".md"), settings.readme.parent)
         link = f"Each seed, learning curves, settings: [{target}]({target})."
         block = f"{table}\n\n{_provenance(seeds)}\n{link}"
         text = replace_block(settings.readme.read_text(encoding="utf-8"), block, str(settings.readme))
-        atomic_write_text(settings.readme, text)
+        write_text(settings.readme, text)
     print(table)
     print(f"\nReport: {stem.with_suffix('.md')}")
 
@@ -214,7 +214,7 @@ def _write_values(stem: Path, seeds: Sequence[Seed]) -> None:
         for seed in seeds
         for row in seed.rows
     ]
-    atomic_write_csv(stem.with_suffix(".csv"), list(rows[0]), rows)
+    write_csv(stem.with_suffix(".csv"), list(rows[0]), rows)
 
 
 def _write_curves(stem: Path, seeds: Sequence[Seed]) -> bool:
@@ -228,7 +228,7 @@ def _write_curves(stem: Path, seeds: Sequence[Seed]) -> bool:
         if seed.curve is not None
         for steps, value in zip(*seed.curve, strict=True)
     ]
-    atomic_write_csv(Path(f"{stem}-learning-curves.csv"), ("seed", "steps", "average_reward"), points)
+    write_csv(Path(f"{stem}-learning-curves.csv"), ("seed", "steps", "average_reward"), points)
     figure, _ = draw_learning_curves(curves, CURVE_LABEL)
     save_figure(figure, f"{stem}-learning-curves.png")
     return True

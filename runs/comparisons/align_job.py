@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anysense.common.files import write_bytes
 from anysense.common.machine import peak_memory
 from anysense.representations.benchmarks import DataRequest, benchmark
 from anysense.representations.contract import Representation
@@ -20,7 +21,6 @@ from anysense.representations.evaluation.dca import DCAResult, dca, dca_score
 from anysense.representations.evaluation.latents import encode_samples
 from anysense.representations.evaluation.umap import umap_embedding
 from anysense.representations.files import load_representation
-from anysense.runs.files import atomic_write_bytes
 
 __all__ = ["COMPLETE", "POINTS_FILE", "AlignJob", "align_one"]
 
@@ -116,4 +116,4 @@ def _embed(latents: dict[str, Tensor], samples: Samples, folder: Path) -> None:
     arrays = umap_embedding({name: value.numpy() for name, value in latents.items()}, seed=0)
     targets = np.zeros(len(samples)) if samples.targets is None else samples.targets.numpy()
     np.savez(content, **arrays, targets=targets)  # type: ignore[arg-type]
-    atomic_write_bytes(folder / POINTS_FILE, content.getvalue())
+    write_bytes(folder / POINTS_FILE, content.getvalue())

@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from anysense.common.files import write_csv, write_json, write_text
 from anysense.common.machine import machine_line
 from anysense.representations.benchmarks import Benchmark
 from anysense.runs.comparisons.align_job import COMPLETE, POINTS_FILE
 from anysense.runs.comparisons.classify_figures import COLOURS
 from anysense.runs.comparisons.classify_scores import Score, over_seeds, seeds_in_words
 from anysense.runs.figures import save_figure
-from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import markdown_table, print_table
 
@@ -85,12 +85,12 @@ def _write(
     compared: RunFolder,
     picture: str | None,
 ) -> None:
-    atomic_write_text(stem.with_name(f"{stem.name}.md"), _document(found, aligned, run, compared, stem.name, picture))
+    write_text(stem.with_name(f"{stem.name}.md"), _document(found, aligned, run, compared, stem.name, picture))
     values = [{"method": one.method, "seed": one.seed, **row} for one in aligned for row in one.result["pairs"]]
-    atomic_write_csv(stem.with_name(f"{stem.name}.csv"), list(values[0]), values)
+    write_csv(stem.with_name(f"{stem.name}.csv"), list(values[0]), values)
     keys = ("command_line", "settings", "seed", "started", "versions", "machine")
     records = {name: {key: one.record[key] for key in keys} for name, one in (("run", run), ("compared", compared))}
-    atomic_write_json(stem.with_name(f"{stem.name}.json"), {**records, "pairs": values})
+    write_json(stem.with_name(f"{stem.name}.json"), {**records, "pairs": values})
 
 
 def _document(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anysense.common.files import write_csv, write_json, write_text
 from anysense.common.machine import machine_line
 from anysense.representations.benchmarks import Benchmark
 from anysense.runs.comparisons.classify_figures import draw_robustness, draw_subsets
@@ -23,7 +24,6 @@ from anysense.runs.comparisons.classify_scores import (
     subset_estimate,
 )
 from anysense.runs.figures import save_figure
-from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import counted, markdown_table, print_table
 
@@ -52,11 +52,11 @@ def write_report(found: Benchmark, cells: Sequence[Cell], run: RunFolder, docs: 
 def _write(
     stem: Path, found: Benchmark, cells: Sequence[Cell], run: RunFolder, values: list[dict[str, Any]], figures: str
 ) -> None:
-    atomic_write_text(stem.with_name(f"{stem.name}.md"), _document(found, cells, run, stem.name, figures))
-    atomic_write_csv(stem.with_name(f"{stem.name}.csv"), list(values[0]), values)
+    write_text(stem.with_name(f"{stem.name}.md"), _document(found, cells, run, stem.name, figures))
+    write_csv(stem.with_name(f"{stem.name}.csv"), list(values[0]), values)
     record = {key: run.record[key] for key in ("command_line", "settings", "seed", "started", "versions", "machine")}
     jobs = [{"method": cell.method, "seed": cell.seed, **cell.result} for cell in cells]
-    atomic_write_json(stem.with_name(f"{stem.name}.json"), {"run": record, "jobs": jobs})
+    write_json(stem.with_name(f"{stem.name}.json"), {"run": record, "jobs": jobs})
 
 
 def _document(found: Benchmark, cells: Sequence[Cell], run: RunFolder, name: str, figures: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from anysense.agents.summary import Row
+from anysense.common.files import write_csv, write_json, write_text
 from anysense.common.machine import machine_line
 from anysense.common.statistics import Estimate
 from anysense.envs.pendulum.references import OPTIMAL
@@ -18,7 +19,6 @@ from anysense.runs.comparisons.classify_figures import COLOURS
 from anysense.runs.comparisons.classify_scores import Score, over_seeds, seeds_in_words
 from anysense.runs.evaluation_report import REFERENCES, label
 from anysense.runs.figures import new_axes, save_figure
-from anysense.runs.files import atomic_write_csv, atomic_write_json, atomic_write_text
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import counted, markdown_table, print_table
 
@@ -68,17 +68,17 @@ def write_comparison(compared: Sequence[Compared], run: RunFolder, docs: Path | 
 
 
 def _write(stem: Path, compared: Sequence[Compared], run: RunFolder, picture: str) -> None:
-    atomic_write_text(stem.with_name(f"{stem.name}.md"), _document(compared, run, stem.name, picture))
+    write_text(stem.with_name(f"{stem.name}.md"), _document(compared, run, stem.name, picture))
     values = [
         {"method": one.method, "seed": one.seed, "condition": label(row)}
         | {"average_reward": row.average_reward.value, "gap": row.gap.value, "share": row.share.value}
         for one in compared
         for row in one.rows
     ]
-    atomic_write_csv(stem.with_name(f"{stem.name}.csv"), list(values[0]), values)
+    write_csv(stem.with_name(f"{stem.name}.csv"), list(values[0]), values)
     record = {key: run.record[key] for key in ("command_line", "settings", "seed", "started", "versions", "machine")}
     jobs = [{"method": one.method, "seed": one.seed, **one.result} for one in compared]
-    atomic_write_json(stem.with_name(f"{stem.name}.json"), {"run": record, "jobs": jobs})
+    write_json(stem.with_name(f"{stem.name}.json"), {"run": record, "jobs": jobs})
 
 
 def _document(compared: Sequence[Compared], run: RunFolder, name: str, picture: str) -> str:

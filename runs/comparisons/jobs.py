@@ -15,8 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from anysense.common.files import read_json, write_json
 from anysense.common.progress import counter, say
-from anysense.runs.files import atomic_write_json, read_json
 
 __all__ = ["LOG", "RESULT", "Job", "run_jobs", "usual_jobs"]
 
@@ -50,7 +50,7 @@ class Job:
     def run(self) -> None:
         """Do the work and keep the result."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        atomic_write_json(self.folder / RESULT, self.work(self.argument, self.folder))
+        write_json(self.folder / RESULT, self.work(self.argument, self.folder))
         for name in self.spare:
             shutil.rmtree(self.folder / name, ignore_errors=True)
 

@@ -8,12 +8,12 @@ import torch
 from anysense.agents import training
 from anysense.agents.algorithms.catalogue import ALGORITHMS
 from anysense.agents.callbacks import CurvePoint
-from anysense.agents.display import progress_display
 from anysense.agents.environments import TrainingEnvironment, environment_seed
 from anysense.agents.evaluation import evaluate, start_states
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.training import EVALUATION_SEED, TrainSettings, train
+from anysense.common.progress import training_display
 
 REPLAY = {
     "total_steps": 64,
@@ -184,7 +184,7 @@ def test_nothing_is_shown_where_there_is_no_terminal(representation_folder, tmp_
 
 
 def test_progress_shows_steps_rate_shares_and_reward(capfd):
-    with progress_display(100, shown=True) as show:
+    with training_display(100, shown=True) as show:
         show(50, 1234.0, {"env": 1.0, "learn": 3.0}, -0.5)
     shown = capfd.readouterr().err
     for part in ("50/100", "1,234 steps/s", "env 25%", "learn 75%", "reward -0.500"):

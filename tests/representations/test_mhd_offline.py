@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anysense.representations.data.cache import cache_folder
+from anysense.common.cache import cache_folder
 from anysense.representations.data.offline import build, load_mhd_offline, store
 from anysense.representations.data.offline.digits import draw_digits, handwritten_digits
 from anysense.representations.data.offline.speech import VOICE_FAMILIES, record_digits

@@ -1,6 +1,7 @@
 import pytest
 
-from anysense.runs.errors import exit_code, report_error, unknown_name
+from anysense.common.errors import unknown_name
+from anysense.runs.errors import exit_code, report_error
 
 
 def test_unknown_name_lists_the_valid_ones_and_the_nearest():

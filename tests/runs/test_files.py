@@ -8,35 +8,35 @@ from anysense.runs import files
 
 
 def test_json_round_trip_and_no_leftovers(tmp_path):
-    path = files.atomic_write_json(tmp_path / "deep" / "a.json", {"a": [1, 2.5, None]})
+    path = files.write_json(tmp_path / "deep" / "a.json", {"a": [1, 2.5, None]})
     assert files.read_json(path) == {"a": [1, 2.5, None]}
     assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
 
 
 def test_a_failing_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = files.atomic_write_text(tmp_path / "a.txt", "old")
+    path = files.write_text(tmp_path / "a.txt", "old")
 
     def killed(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(atomic.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        files.atomic_write_text(path, "new")
+        files.write_text(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_nan_is_not_written_as_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        files.atomic_write_json(tmp_path / "a.json", {"a": float("nan")})
+        files.write_json(tmp_path / "a.json", {"a": float("nan")})
 
 
 def test_csv(tmp_path):
-    path = files.atomic_write_csv(tmp_path / "a.csv", ["a", "b"], [{"a": 1, "b": "x,y"}, {"a": 2, "b": ""}])
+    path = files.write_csv(tmp_path / "a.csv", ["a", "b"], [{"a": 1, "b": "x,y"}, {"a": 2, "b": ""}])
     with path.open() as file:
         assert list(csv.DictReader(file)) == [{"a": "1", "b": "x,y"}, {"a": "2", "b": ""}]
     with pytest.raises(ValueError, match="not in fieldnames"):
-        files.atomic_write_csv(path, ["a"], [{"c": 1}])
+        files.write_csv(path, ["a"], [{"c": 1}])
 
 
 def test_a_cut_file_is_a_clear_error(tmp_path):

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from anysense.common.files import write_text
 from anysense.runs.comparisons import jobs
 from anysense.runs.comparisons.jobs import Job, run_jobs, usual_jobs
-from anysense.runs.files import atomic_write_text
 
 WORK = """
 import os, signal, sys
@@ -25,7 +25,7 @@ def killed(number, folder):
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """A module that other processes can import as well."""
-    atomic_write_text(tmp_path / "work_of_jobs.py", WORK)
+    write_text(tmp_path / "work_of_jobs.py", WORK)
     monkeypatch.syspath_prepend(tmp_path)
     yield importlib.import_module("work_of_jobs")
     sys.modules.pop("work_of_jobs")

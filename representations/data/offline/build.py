@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from anysense.representations.data.cache import cache_folder
+from anysense.common.cache import cache_folder
+from anysense.common.progress import Progress
 from anysense.representations.data.offline import store
 from anysense.representations.data.offline.digits import draw_digits, handwritten_digits
 from anysense.representations.data.offline.speech import VOICE_FAMILIES, record_digits, spectrograms
@@ -21,8 +22,6 @@ from anysense.representations.data.samples import Samples
 
 __all__ = ["Progress", "load_mhd_offline"]
 
-Progress = Callable[[int, int], None]
-"""Called with the work done and the whole work, in modalities made."""
 
 _CLASSES = 10
 _TEST_PART = 0.2

@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anysense.common.progress import Progress
 from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES, STEPS
 from anysense.representations.data.samples import Samples, Splits
 
 __all__ = ["Progress", "load_mosei_offline"]
 
-Progress = Callable[[int, int], None]
-"""Called with the samples made and the samples wanted, over all splits."""
 
 _Floats = NDArray[np.float32]
 _Integers = NDArray[np.int64]

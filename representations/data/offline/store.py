@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import tempfile
 import warnings
 import zlib
 from collections.abc import Mapping
@@ -15,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from anysense.representations.data.cache import CACHE_VARIABLE
+from anysense.common.cache import CACHE_VARIABLE
+from anysense.common.files import replace_file
 
 __all__ = ["Kept", "file_name", "packed", "read", "unpacked", "write"]
 
@@ -56,12 +55,7 @@ def write(path: Path, kept: Kept) -> None:
     """Write the file, complete or not at all; where that is impossible, warn and go on."""
     about = json.dumps({"details": kept.details, "checksum": _checksum(kept.tensors)})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".mhd-offline-", dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
-            save_file(dict(kept.tensors), temporary, metadata={"about": about})
-            temporary.chmod(0o644)
-            os.replace(temporary, path)
+        replace_file(path, lambda temporary: save_file(dict(kept.tensors), temporary, metadata={"about": about}))
     except (OSError, SafetensorError) as error:
         warnings.warn(
             f"The samples could not be kept in {str(path.parent)!r} ({error}), so the next use makes them anew. "

@@ -1,8 +1,8 @@
 """Fetches the published MHD files from Google Drive."""
 
-import os
 from pathlib import Path
 
+from anysense.common.files import replace_file
 from anysense.representations.data.readers.mhd import MHD_FILES, MHD_FOLDER, check_mhd_file
 
 __all__ = ["MHD_DRIVE_IDS", "download_mhd"]
@@ -42,18 +42,16 @@ def _fetch(part: str, path: Path, progress: bool) -> None:
         raise ModuleNotFoundError(
             f"Downloading MHD needs gdown: pip install 'anysense[data]'. {_by_hand(part, path)}"
         ) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+
+    def fetch(temporary: Path) -> None:
         try:
             gdown.download(id=MHD_DRIVE_IDS[part], output=str(temporary), quiet=not progress)
             check_mhd_file(temporary)
         except Exception as error:  # gdown and requests have many types; what came may also be no data at all
             reason = " ".join(str(error).replace(str(temporary), "what came").split())
             raise RuntimeError(f"`{path.name}` could not be downloaded: {reason} {_by_hand(part, path)}") from error
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    replace_file(path, fetch)
 
 
 def _by_hand(part: str, path: Path) -> str:

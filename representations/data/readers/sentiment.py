@@ -5,7 +5,6 @@ form is at hand, checked, and kept in one neutral file.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
+from anysense.common.files import replace_file
 from anysense.representations.data.readers.sentiment_download import download_sentiment
 from anysense.representations.data.readers.sentiment_sources import (
     PARTS,
@@ -137,13 +137,10 @@ def _convert(name: str, source: Source, path: Path, modalities: Mapping[str, Mod
 
 def _write(path: Path, content: Content, about: Mapping[str, Any]) -> None:
     """Complete or not at all; the tensors are not copied for it."""
-    temporary = path.with_name(f".{path.name}.partial")
     metadata = {"format": _FORMAT, "version": _VERSION, "about": json.dumps(about)}
     try:
-        save_file(content.tensors, temporary, metadata)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
+        replace_file(path, lambda temporary: save_file(content.tensors, temporary, metadata))
+    except SafetensorError as error:
         raise OSError(f"Cannot write `{path}` ({error}); free space or make the folder writable.") from error
 
 

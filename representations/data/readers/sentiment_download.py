@@ -1,19 +1,16 @@
 """Fetch a file of CMU-MOSEI or CMU-MOSI from an address that the user knows; there is none that can be relied on."""
 
-import os
-from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from anysense.common.files import replace_file
+from anysense.common.progress import Progress
 from anysense.representations.data.readers.sentiment_sources import neutral_name, obtainable
 
-__all__ = ["Progress", "download_sentiment"]
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes received and the bytes expected (0: not announced)."""
+__all__ = ["download_sentiment"]
 
 _BLOCK = 1 << 20
 _TIMEOUT = 60.0
@@ -25,7 +22,7 @@ def download_sentiment(name: str, folder: str | Path, progress: Progress | None 
     Args:
         name: ``mosei`` or ``mosi``.
         folder: Where the file goes.
-        progress: Called after every block.
+        progress: Called after every block with the bytes received and expected (0: not announced).
         url: Address of the file itself (http or https).
 
     Returns:
@@ -40,17 +37,17 @@ def download_sentiment(name: str, folder: str | Path, progress: Progress | None 
         raise FileNotFoundError(obtainable(name))
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ValueError(f"`url` must be the address of a file that begins with https://; got {url!r}.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.download.partial"
-    try:
+    received = Path(folder) / f".{name}.download"
+
+    def fetch(temporary: Path) -> None:
         with temporary.open("wb") as file:
             _fetch(url, file, progress or (lambda done, total: None))
-        path = folder / _file_name(name, temporary, url)
-        os.replace(temporary, path)
+
+    try:
+        replace_file(received, fetch)
+        return received.replace(received.with_name(_file_name(name, received, url)))
     finally:
-        temporary.unlink(missing_ok=True)
-    return path
+        received.unlink(missing_ok=True)
 
 
 def _fetch(url: str, file: BinaryIO, progress: Progress) -> None:

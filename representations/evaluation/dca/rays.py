@@ -8,7 +8,6 @@ Representations".
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
@@ -17,13 +16,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, triu
 from scipy.spatial.distance import cdist
 
+from anysense.common.progress import Progress
 from anysense.representations.evaluation.dca.graph import Graph
 from anysense.representations.evaluation.dca.kernel import LANES, compiled
 
 __all__ = ["Progress", "delaunay_graph", "random_directions"]
 
-Progress = Callable[[int, int], None]
-"""Called with (points done, points in all)."""
 
 _RAYS_AT_ONCE = 64  # A block of projections of thousands of points then stays in the second-level cache.
 _POINTS_AT_ONCE = 256

@@ -1,0 +1,83 @@
+"""Checks of arguments: each returns the checked value or raises an error that names argument, expectation and value."""
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from anysense.common.errors import unknown_name
+
+__all__ = ["check_choice", "check_names", "check_positive_integer", "check_probability", "check_range"]
+
+
+def check_choice(argument: str, name: object, valid: Collection[str]) -> str:
+    """``name`` if it is among ``valid``.
+
+    Raises:
+        ValueError: It is not; the message lists what is valid and the nearest spelling.
+    """
+    if not isinstance(name, str) or name not in valid:
+        raise ValueError(unknown_name(argument, name, valid))
+    return name
+
+
+def check_names(argument: str, names: Sequence[str], valid: Collection[str]) -> tuple[str, ...]:
+    """``names`` as a tuple if they are distinct and all among ``valid``.
+
+    Raises:
+        TypeError: ``names`` is not a sequence of strings (a single string is not accepted either).
+        ValueError: ``names`` is empty, or holds an unknown name or one name twice.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"`{argument}` must be a sequence of names, got the string {names!r}; write ({names!r},).")
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"`{argument}` must be a sequence of names, got {names!r}.")
+    if not names:
+        raise ValueError(f"`{argument}` must name at least one of {', '.join(map(repr, valid))}; got none.")
+    for name in names:
+        check_choice(argument, name, valid)
+    duplicates = sorted({name for name in names if list(names).count(name) > 1})
+    if duplicates:
+        raise ValueError(
+            f"`{argument}` must name each entry once; got {', '.join(map(repr, duplicates))} twice or more."
+        )
+    return tuple(names)
+
+
+def check_positive_integer(argument: str, value: Any) -> int:
+    """``value`` as an int if it is a whole number above zero.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
+        raise ValueError(f"`{argument}` must be a whole number of at least 1, got {value!r}.")
+    return int(value.__index__())
+
+
+def check_range(argument: str, value: Any, low: float, high: float = math.inf) -> float:
+    """``value`` as a float if it is finite and lies in [low, high].
+
+    Raises:
+        ValueError: It is not.
+    """
+    number = _number(value)
+    if not (math.isfinite(number) and low <= number <= high):
+        expected = f"lie in [{low:g}, {high:g}]" if math.isfinite(high) else f"be a finite number of at least {low:g}"
+        raise ValueError(f"`{argument}` must {expected}, got {value!r}.")
+    return number
+
+
+def check_probability(argument: str, value: Any) -> float:
+    """``value`` as a float if it lies in [0, 1].
+
+    Raises:
+        ValueError: It does not.
+    """
+    return check_range(argument, value, 0, 1)
+
+
+def _number(value: Any) -> float:
+    try:
+        return math.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
