@@ -13,7 +13,6 @@ from anysense.agents.evaluation import evaluate, start_states
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.training import EVALUATION_SEED, TrainSettings, train
-from anysense.common.progress import training_display
 
 REPLAY = {
     "total_steps": 64,
@@ -181,14 +180,6 @@ def test_training_seeds_share_no_environment_seed():
 def test_nothing_is_shown_where_there_is_no_terminal(representation_folder, tmp_path, capfd):
     train(small(representation_folder), tmp_path)
     assert capfd.readouterr() == ("", "")
-
-
-def test_progress_shows_steps_rate_shares_and_reward(capfd):
-    with training_display(100, shown=True) as show:
-        show(50, 1234.0, {"env": 1.0, "learn": 3.0}, -0.5)
-    shown = capfd.readouterr().err
-    for part in ("50/100", "1,234 steps/s", "env 25%", "learn 75%", "reward -0.500"):
-        assert part in shown
 
 
 def test_curve_points_hold_plain_values(representation_folder, tmp_path):

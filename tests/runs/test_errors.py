@@ -1,13 +1,6 @@
 import pytest
 
-from anysense.common.errors import unknown_name
 from anysense.runs.errors import exit_code, report_error
-
-
-def test_unknown_name_lists_the_valid_ones_and_the_nearest():
-    message = str(unknown_name("preset", "papre", ["smoke", "paper"]))
-    assert message == "`preset` expected one of 'smoke', 'paper', got 'papre'. Did you mean 'paper'?"
-    assert "mean" not in str(unknown_name("preset", "zzz", ["smoke", "paper"]))
 
 
 @pytest.mark.parametrize(

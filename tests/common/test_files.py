@@ -1,0 +1,229 @@
+"""Writing that a kill, a full disk or a reader of the old content cannot disturb."""
+
+import csv
+import hashlib
+import os
+import stat
+
+import pytest
+
+from anysense.common import files
+
+
+@pytest.fixture
+def umask():
+    """Set the umask for one test."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def entries(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def killed(*args):
+    raise KeyboardInterrupt
+
+
+def full(*args):
+    raise OSError(28, "No space left on device")
+
+
+WRITERS = {
+    "bytes": lambda path: files.write_bytes(path, b"new"),
+    "text": lambda path: files.write_text(path, "new"),
+    "json": lambda path: files.write_json(path, ["new"]),
+    "csv": lambda path: files.write_csv(path, ["new"], []),
+}
+
+
+def fill_folder(path):
+    with files.replace_folder(path) as folder:
+        files.write_text(folder / "deep" / "a.txt", "new")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002, 0o027])
+def test_permissions_are_those_of_a_plain_open(name, mask, tmp_path, umask):
+    umask(mask)
+    (tmp_path / "plain").write_text("x")
+    path = WRITERS[name](tmp_path / "deep" / "new")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    path.chmod(0o640)  # as `open` does, an existing file keeps its own
+    WRITERS[name](path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    (tmp_path / "folder").mkdir()
+    fill_folder(tmp_path / "new folder")
+    assert (tmp_path / "new folder").stat().st_mode == (tmp_path / "folder").stat().st_mode
+
+
+def test_a_writer_that_makes_private_files_does_not_change_the_permissions(tmp_path, umask):
+    umask(0o022)
+
+    def private(temporary):
+        temporary.unlink()
+        os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))
+
+    path = files.replace_file(tmp_path / "a", private)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_file_and_folder_are_synced_before_and_after_the_renaming(tmp_path, monkeypatch):
+    seen = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted(handle):
+        seen.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", noted)
+    monkeypatch.setattr("os.replace", lambda *args: (seen.append("rename"), replace(*args)))
+    monkeypatch.setattr("os.rename", lambda *args: (seen.append("rename"), replace(*args)))
+    files.write_text(tmp_path / "a.txt", "a")
+    assert seen == ["file", "rename", "folder"]
+    seen.clear()
+    with files.replace_folder(tmp_path / "b") as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "a.txt").write_text("a")
+    assert sorted(seen[:3]) == ["file", "folder", "folder"]
+    assert seen[3:] == ["rename", "folder"]
+
+
+@pytest.mark.parametrize("failure", [killed, full])
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_failing_write_keeps_the_old_file_and_leaves_nothing_else(name, function, failure, tmp_path, monkeypatch):
+    path = files.write_text(tmp_path / "a.txt", "old")
+    monkeypatch.setattr(os, function, failure)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        WRITERS[name](path)
+    assert path.read_text() == "old"
+    assert entries(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("failure", [killed, full])
+@pytest.mark.parametrize("function", ["fsync", "rename"])
+def test_a_failing_write_keeps_the_old_folder_and_leaves_nothing_else(function, failure, tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old.txt").write_text("old")
+    monkeypatch.setattr(os, function, failure)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        fill_folder(tmp_path / "a")
+    assert entries(tmp_path) == ["a"]
+    assert entries(tmp_path / "a") == ["old.txt"]
+
+
+def test_a_kill_between_the_two_renames_of_a_folder_is_repaired(tmp_path, monkeypatch):
+    fill_folder(tmp_path / "a")
+    rename, done = os.rename, []
+
+    def second(*args):
+        done.append(args)
+        return rename(*args) if len(done) == 1 else killed()
+
+    monkeypatch.setattr(os, "rename", second)
+    with pytest.raises(KeyboardInterrupt):
+        fill_folder(tmp_path / "a")
+    monkeypatch.setattr(os, "rename", rename)
+    assert not (tmp_path / "a").exists()
+    files.recover_folder(tmp_path / "a")
+    assert entries(tmp_path) == ["a"]
+    assert (tmp_path / "a" / "deep" / "a.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("write", [*WRITERS.values(), fill_folder], ids=[*WRITERS, "folder"])
+def test_a_full_disk_names_the_path_and_what_to_do(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", full)
+    message = r"Cannot write `.*target.*` \(.*No space left on device.*\); free space or choose another folder"
+    with pytest.raises(OSError, match=message) as caught:
+        write(tmp_path / "target")
+    assert caught.value.errno == 28
+    assert entries(tmp_path) == []
+
+
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"Cannot write `.*file/a.txt` \((Not a directory|File exists)\)"):
+        files.write_text(tmp_path / "file" / "a.txt", "")
+
+
+def test_errors_of_the_work_itself_keep_their_words(tmp_path):
+    def broken_off(temporary):
+        raise ConnectionError("Download broke off.")
+
+    with pytest.raises(ConnectionError, match=r"^Download broke off\.$"):
+        files.replace_file(tmp_path / "a", broken_off)
+    assert entries(tmp_path) == []
+
+
+def test_a_link_stays_a_link(tmp_path):
+    files.write_text(tmp_path / "there" / "a.txt", "old")
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "a.txt")
+    files.write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "a.txt").read_text() == "new"
+
+
+def test_json(tmp_path):
+    path = files.write_json(tmp_path / "deep" / "a.json", {"a": [1, 2.5, None]})
+    assert files.read_json(path) == {"a": [1, 2.5, None]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(path, {"a": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"a": 1', r"`.*run\.json` is damaged: not valid JSON \(.*\)\. Restore it or make the run again\."),
+        (b"\xff\xfe\x00", "not valid JSON"),
+        (b"[" * 100_000, r"not valid JSON"),
+        (b"[" * 66 + b"]" * 66, r"nested more than 64 deep"),
+        (b'{"a":' * 66 + b"1" + b"}" * 66, r"nested more than 64 deep"),
+        (b'"' + b"a" * 200 + b'"', r"it has 202 bytes, expected at most 100"),
+    ],
+)
+def test_json_that_is_damaged_or_an_attack_is_a_clear_error(content, message, tmp_path):
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        files.read_json(path, max_bytes=100 if content.startswith(b'"') else files.MAX_JSON_BYTES)
+
+
+def test_depth_is_counted_exactly(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"[" * 64 + b"]" * 64)
+    assert files.read_json(path)
+    with pytest.raises(ValueError, match="nested more than 63 deep"):
+        files.read_json(path, max_depth=63)
+
+
+def test_csv(tmp_path):
+    path = files.write_csv(tmp_path / "a.csv", ["a", "b"], [{"a": 1, "b": "x,y"}, {"a": 2, "b": ""}])
+    with path.open() as file:
+        assert list(csv.DictReader(file)) == [{"a": "1", "b": "x,y"}, {"a": "2", "b": ""}]
+    with pytest.raises(ValueError, match="not in fieldnames"):
+        files.write_csv(path, ["a"], [{"c": 1}])
+
+
+def test_descriptions_of_another_format_or_version_are_refused(tmp_path):
+    path = tmp_path / "agent.json"
+
+    def refused(message, error=ValueError):
+        with pytest.raises(error, match=message):
+            files.read_description(path, "agent", 2, "an agent")
+
+    refused(r"`.*agent\.json` does not exist; expected the folder of an agent", FileNotFoundError)
+    files.write_json(path, {"format": "robot", "format_version": 2})
+    refused(r'does not describe an agent: expected an entry "format": \'agent\'')
+    files.write_json(path, ["agent"])
+    refused("does not describe an agent")
+    files.write_json(path, {"format": "agent", "format_version": 1, "anysense_version": "0.1"})
+    refused(r"has format version 1; this release of anysense reads version 2\. It was written by anysense 0\.1")
+    files.write_json(path, {"format": "agent", "format_version": 2})
+    assert files.read_description(path, "agent", 2, "an agent")["format"] == "agent"
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc" * 100_000)
+    assert files.sha256_of(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
