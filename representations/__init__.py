@@ -1,21 +1,30 @@
 """Representations: raw observations with any modalities in, latents out."""
 
-from anysense.representations.contract import Batch, Modality, Representation, Settings, modalities_from_space
+from anysense.representations.batch import Batch
+from anysense.representations.benchmarks.catalogue import BENCHMARKS, presets
+from anysense.representations.contract import Representation
 from anysense.representations.files import RepresentationFileError, load_representation, save_representation
-from anysense.representations.registry import build, make_settings, method_names, presets, settings_class
+from anysense.representations.modality import Modality, modalities_from_space
+from anysense.representations.networks.catalogue import NETWORKS, Networks
+from anysense.representations.registry import METHODS, build, make_networks, make_settings
+from anysense.representations.settings import MethodSettings, NetworkSettings
 
 __all__ = [
+    "BENCHMARKS",
+    "METHODS",
+    "NETWORKS",
     "Batch",
+    "MethodSettings",
     "Modality",
+    "NetworkSettings",
+    "Networks",
     "Representation",
     "RepresentationFileError",
-    "Settings",
     "build",
     "load_representation",
+    "make_networks",
     "make_settings",
-    "method_names",
     "modalities_from_space",
     "presets",
     "save_representation",
-    "settings_class",
 ]

@@ -2,17 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from anysense.representations.batch import Batch, check_batch
-from anysense.representations.modality import Modality, modalities_from_space
-from anysense.representations.settings import Settings
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import Networks
+from anysense.representations.settings import MethodSettings
 
-__all__ = ["Batch", "Modality", "Representation", "Settings", "SupervisedRepresentation", "modalities_from_space"]
+__all__ = ["Representation", "SupervisedRepresentation"]
 
 
 class Representation(nn.Module, ABC):
@@ -24,24 +25,29 @@ class Representation(nn.Module, ABC):
     Attributes:
         method: Name in the registry.
         settings_class: Class of ``settings``.
-        presets: Settings by benchmark (``pendulum``, ``mhd``, ...) and by name; each benchmark that a method takes part
-            in has ``smoke``, ``default`` and ``paper``.
         needs_target: Whether `loss` needs a target (supervised methods).
-        settings: All that the architecture and the loss depend on, apart from the modalities.
+        uses_networks: Whether the encoders come from a family of networks.
+        generative: Whether the method takes generative encoders and decoders of the family.
+        settings: What the loss and the method's own layers depend on.
+        networks: The family of networks that the encoders come from; None for a method that uses none.
         modalities: What each modality looks like, in a fixed order.
         latent_dim: Length of a latent vector; set by the method.
+        world: Where it was trained, as `anysense.envs.World.to_json` gives it; None if unknown. Set by who trains it.
     """
 
     method: ClassVar[str]
-    settings_class: ClassVar[type[Settings]]
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    settings_class: ClassVar[type[MethodSettings]]
     needs_target: ClassVar[bool] = False
+    uses_networks: ClassVar[bool] = True
+    generative: ClassVar[bool] = False
 
     settings: Any
+    networks: Networks | None
     modalities: dict[str, Modality]
     latent_dim: int
+    world: dict[str, Any] | None
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: Settings) -> None:
+    def __init__(self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks | None) -> None:
         super().__init__()
         if not modalities:
             raise ValueError("`modalities` is empty; expected at least one modality.")
@@ -53,8 +59,31 @@ class Representation(nn.Module, ABC):
                 f"`settings` must be {self.settings_class.__name__} for method {self.method!r}; "
                 f"got {type(settings).__name__}."
             )
+        self._check_networks(networks)
         self.settings = settings
+        self.networks = networks
         self.modalities = dict(modalities)
+        self.world = None
+
+    def _check_networks(self, networks: Networks | None) -> None:
+        """Raises unless the networks are those that the method needs, and no setting of theirs is without effect."""
+        if networks is None and not self.uses_networks:
+            return
+        if not self.uses_networks:
+            raise ValueError(f"the method {self.method!r} uses no family of networks; leave out `networks`.")
+        if not isinstance(networks, Networks):
+            raise TypeError(
+                f"`networks` must be an instance of Networks for method {self.method!r}; got {networks!r}. "
+                "Make one with networks(name)."
+            )
+        if self.generative:
+            return
+        for field in fields(networks.settings):
+            if field.name in networks.generative_only and getattr(networks.settings, field.name) != field.default:
+                raise ValueError(
+                    f"`{field.name}` of the networks {networks.name!r} has no effect on the method {self.method!r}, "
+                    f"which is not generative; leave it at {field.default!r}."
+                )
 
     @property
     def device(self) -> torch.device:
@@ -78,9 +107,8 @@ class Representation(nn.Module, ABC):
 
         Raises:
             TypeError: Wrong container or dtype.
-            ValueError: Unknown modality, wrong shape, batch size, device or value (NaN, infinity, image outside [0,
-            1]), or a
-                row in which no modality is present.
+            ValueError: Unknown modality, wrong shape, batch size, device or value (NaN, infinity, image outside
+                [0, 1]), or a row in which no modality is present.
         """
         batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
         return self.encode_batch(batch)
@@ -113,7 +141,7 @@ class Representation(nn.Module, ABC):
         return self.loss_batch(batch)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Hear which pass over the data begins, counted from 0: for weights of the loss that change over training."""
+        """Called at the start of each pass over the data, counted from 0; for loss weights that change over training."""
 
     @abstractmethod
     def encode_batch(self, batch: Batch) -> Tensor:

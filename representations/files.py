@@ -22,16 +22,26 @@ from anysense.common.errors import unknown_name
 from anysense.common.files import write_bytes, write_json
 from anysense.representations.contract import Representation
 from anysense.representations.modality import Modality, modalities_from_json
-from anysense.representations.registry import build, method_names, restore_settings
+from anysense.representations.networks.catalogue import networks
+from anysense.representations.registry import METHODS, build
+from anysense.representations.settings import settings_from
 
 __all__ = ["FORMAT_VERSION", "RepresentationFileError", "load_representation", "save_representation"]
 
 FORMAT = "anysense-representation"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DESCRIPTION_FILE = "representation.json"
 WEIGHTS_FILE = "representation.safetensors"
 PENDING_FILE = "representation.safetensors.new"
-ENTRIES = {"method": str, "settings": dict, "modalities": list, "latent_dim": int, "weights_sha256": str}
+ENTRIES: dict[str, Any] = {
+    "method": str,
+    "settings": dict,
+    "networks": dict | None,
+    "modalities": list,
+    "world": dict | None,
+    "latent_dim": int,
+    "weights_sha256": str,
+}
 
 
 class RepresentationFileError(ValueError):
@@ -44,13 +54,16 @@ def save_representation(representation: Representation, folder: str | Path) -> N
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in representation.state_dict().items()}
     weights = safetensors.torch.save(state)
+    family = representation.networks
     description = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "anysense_version": version("anysense"),
         "method": representation.method,
         "settings": asdict(representation.settings),
+        "networks": None if family is None else {"family": family.name, "settings": asdict(family.settings)},
         "modalities": [modality.to_json() for modality in representation.modalities.values()],
+        "world": representation.world,
         "latent_dim": representation.latent_dim,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -116,7 +129,7 @@ def _check_entries(path: Path, description: dict[str, Any]) -> None:
     for entry, kind in ENTRIES.items():
         if not isinstance(description[entry], kind):
             raise RepresentationFileError(
-                f"{path} is damaged: `{entry}` must be a {kind.__name__}; got {description[entry]!r}."
+                f"{path} is damaged: `{entry}` must be a {getattr(kind, '__name__', kind)}; got {description[entry]!r}."
             )
 
 
@@ -148,14 +161,17 @@ def _parsed(path: Path, content: bytes) -> dict[str, Tensor]:
 
 def _rebuild(path: Path, description: dict[str, Any]) -> Representation:
     method = description["method"]
-    if method not in method_names():
+    if method not in METHODS:
         raise RepresentationFileError(
-            f"{path}: {unknown_name('method', method, method_names())} It may need another release of anysense."
+            f"{path}: {unknown_name('method', method, METHODS.names())} It may need another release of anysense."
         )
     try:
-        settings = restore_settings(method, description["settings"])
+        settings = settings_from(METHODS.get(method).settings_class, description["settings"], method)
+        family = description["networks"]
+        chosen = None if family is None else networks(family["family"], **family["settings"])
         modalities: dict[str, Modality] = modalities_from_json(description["modalities"])
-        representation = build(method, modalities, settings)
+        representation = build(method, modalities, settings, chosen)
+        representation.world = description["world"]
     except (TypeError, ValueError) as error:
         raise RepresentationFileError(f"{path} is damaged: {error}") from error
     if representation.latent_dim != description["latent_dim"]:

@@ -2,16 +2,17 @@
 
 import dataclasses
 import types
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from anysense.common.errors import unknown_name
 
-__all__ = ["Settings"]
+__all__ = ["MethodSettings", "NetworkSettings", "Settings", "settings_from"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Base of the typed settings of every method; each method adds its own frozen fields.
+    """Base of typed settings; a subclass adds its own frozen fields.
 
     Fields may be int, float, bool, str, Literal, tuples of these, or unions with None. Integers are taken for floats
     and lists (from JSON) for tuples.
@@ -40,6 +41,40 @@ class Settings:
         for name in names:
             if not 0.0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"`{name}` must be a finite number of at least 0; got {getattr(self, name)!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodSettings(Settings):
+    """Base of the settings of every method: its loss and the layers that are its own, nothing about networks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSettings(Settings):
+    """Base of the settings of every family of networks; a family without settings uses it as it is."""
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def settings_from(kind: type[Kind], values: Mapping[str, Any], owner: str) -> Kind:
+    """Settings from values by name.
+
+    Args:
+        kind: Class of the settings.
+        values: Values by name; a setting that is not named has its default.
+        owner: What the settings belong to, for messages: "gmc", "the networks 'mhd'".
+
+    Raises:
+        ValueError: A name that is no setting, or a value out of range.
+        TypeError: A value of the wrong type.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in values:
+        if name not in names:
+            if not names:
+                raise ValueError(f"{owner} has no settings; got {name!r}. Leave it out.")
+            raise ValueError(unknown_name(f"setting of {owner}", name, names))
+    return kind(**values)
 
 
 def _converted(name: str, value: Any, hint: Any) -> Any:

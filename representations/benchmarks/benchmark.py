@@ -1,20 +1,21 @@
-"""What a benchmark is: a data set with its reader, its modalities, its networks and the methods compared on it."""
+"""What a benchmark is: a data set with its reader, its modalities, its presets and the methods compared on it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from anysense.common.progress import Progress
+from anysense.representations.benchmarks.presets import Presets
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.modality import Modality
-from anysense.representations.training.settings import PretrainSettings
 
 __all__ = ["Benchmark", "DataRequest", "Progress", "PublishedTable", "Task", "random_part"]
 
 Task = Literal["classification", "sentiment"]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,11 @@ class Benchmark:
         name: Name on the command line.
         title: Name in tables; says so where data are synthetic.
         task: ``classification`` (a classifier on frozen latents) or ``sentiment`` (supervised regression).
-        settings_name: Key of the methods' settings: `make_settings(method, preset, benchmark=settings_name)`.
+        presets: Settings of methods, networks and training.
         modalities: What each modality looks like, in the order of the tables.
         load: Reads or builds the three splits; takes the request and a progress callback (done, total).
         methods: Methods compared, by name on the command line; the value is the name in the registry, or that and a
             preset of its settings after a colon, whatever preset the comparison has.
-        training: How representations are trained, by preset.
         data: Which data are taken, by preset.
         label: The modality that is the answer itself, if one is; left out of summaries of what the others can do.
         published: Values of papers.
@@ -78,11 +78,10 @@ class Benchmark:
     name: str
     title: str
     task: Task
-    settings_name: str
+    presets: Presets
     modalities: Mapping[str, Modality]
     load: Callable[[DataRequest, Progress | None], Splits]
     methods: Mapping[str, str]
-    training: Mapping[str, PretrainSettings]
     data: Mapping[str, DataRequest] = field(default_factory=dict)
     label: str | None = None
     published: PublishedTable | None = None
@@ -90,8 +89,7 @@ class Benchmark:
     def subsets(self) -> list[tuple[str, ...]]:
         """Every non-empty subset of the modalities: the complete one first, then by size and order."""
         names = tuple(self.modalities)
-        numbers = sorted(range(1, 2 ** len(names)), key=lambda bits: (-bits.bit_count(), _places(bits, len(names))))
-        return [tuple(names[place] for place in _places(bits, len(names))) for bits in numbers]
+        return [subset for size in range(len(names), 0, -1) for subset in combinations(names, size)]
 
 
 def random_part(samples: Samples, count: int | None, seed: int, part: str) -> Samples:
@@ -105,7 +103,3 @@ def random_part(samples: Samples, count: int | None, seed: int, part: str) -> Sa
     if count > len(samples):
         raise ValueError(f"`{part}` must be at most {len(samples)}, what the files hold; got {count}.")
     return samples.select(torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))[:count])
-
-
-def _places(bits: int, count: int) -> tuple[int, ...]:
-    return tuple(place for place in range(count) if bits >> place & 1)

@@ -1,44 +1,59 @@
-"""Benchmarks by name. A benchmark is one line in the table, and is imported when it is first asked for."""
+"""Benchmarks by name: data sets, and presets of data that is no data set. Imported when first asked for."""
 
-import importlib
+from typing import Any
 
 from anysense.common.errors import unknown_name
+from anysense.common.registry import Registry
 from anysense.representations.benchmarks.benchmark import Benchmark
+from anysense.representations.benchmarks.presets import Presets
 
-__all__ = ["benchmark", "benchmark_names", "register_benchmark"]
+__all__ = ["BENCHMARKS", "benchmark", "benchmark_names", "presets"]
 
-_BUILT_IN = {
+DATA_SETS = {
     "mhd": "anysense.representations.benchmarks.mhd:MHD",
     "mhd-offline": "anysense.representations.benchmarks.mhd:MHD_OFFLINE",
     "mosei": "anysense.representations.benchmarks.sentiment:MOSEI",
     "mosi": "anysense.representations.benchmarks.sentiment:MOSI",
     "mosei-offline": "anysense.representations.benchmarks.sentiment:MOSEI_OFFLINE",
 }
-_registered: dict[str, Benchmark] = {}
+OTHERS = {
+    "generic": "anysense.representations.benchmarks.generic:GENERIC",
+    "pendulum": "anysense.representations.benchmarks.pendulum:PENDULUM",
+}
+
+
+def _check_benchmark(found: Any) -> None:
+    if not isinstance(found, Benchmark | Presets):
+        raise TypeError(f"a benchmark must be an instance of Benchmark or Presets; got {found!r}.")
+
+
+BENCHMARKS: Registry[Benchmark | Presets] = Registry(
+    "benchmark", "anysense.benchmarks", DATA_SETS | OTHERS, _check_benchmark
+)
+"""Data sets (`Benchmark`), and presets of worlds and of any data (`Presets`), by name."""
+
+
+def presets(name: str) -> Presets:
+    """The presets of a benchmark; an unknown one raises ValueError."""
+    found = BENCHMARKS.get(name)
+    return found.presets if isinstance(found, Benchmark) else found
 
 
 def benchmark_names() -> tuple[str, ...]:
-    """Names of all benchmarks."""
-    return (*_BUILT_IN, *_registered)
+    """Names of all data sets; a benchmark of another package that cannot be imported counts as one."""
+    return tuple(name for name in BENCHMARKS.names() if name in DATA_SETS or (name not in OTHERS and _is_data(name)))
 
 
 def benchmark(name: str) -> Benchmark:
-    """The benchmark called ``name``; an unknown one raises ValueError."""
-    if name in _registered:
-        return _registered[name]
-    if name not in _BUILT_IN:
+    """The data set called ``name``; ValueError for an unknown one, or for mere presets."""
+    found = BENCHMARKS.get(name, "data") if name in BENCHMARKS else None
+    if not isinstance(found, Benchmark):
         raise ValueError(unknown_name("data", name, benchmark_names()))
-    module, attribute = _BUILT_IN[name].split(":")
-    found: Benchmark = getattr(importlib.import_module(module), attribute)
     return found
 
 
-def register_benchmark(new: Benchmark) -> None:
-    """Make a benchmark of your own known under its name.
-
-    Raises:
-        ValueError: The name belongs to a built-in benchmark.
-    """
-    if new.name in _BUILT_IN:
-        raise ValueError(f"`name` {new.name!r} is taken by a built-in benchmark; choose another name.")
-    _registered[new.name] = new
+def _is_data(name: str) -> bool:
+    try:
+        return isinstance(BENCHMARKS.get(name), Benchmark)
+    except (ImportError, ValueError):
+        return True

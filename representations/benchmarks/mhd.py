@@ -10,10 +10,10 @@ from anysense.representations.benchmarks.benchmark import (
     PublishedTable,
     random_part,
 )
+from anysense.representations.benchmarks.presets import Presets
 from anysense.representations.data.offline.build import load_mhd_offline
 from anysense.representations.data.readers.mhd import MHD_MODALITIES, load_mhd
 from anysense.representations.data.samples import Samples, Splits
-from anysense.representations.training.settings import PretrainSettings
 
 __all__ = ["MHD", "MHD_OFFLINE"]
 
@@ -45,19 +45,72 @@ def _splits(train: Samples, test: Samples, request: DataRequest) -> Splits:
     return Splits(rest, validation, test)
 
 
-_PUBLISHED_TRAINING = PretrainSettings(
-    epochs=100, batch_size=64, learning_rate=1e-3, schedule="constant", keep="last", precision="32"
+_WEIGHTS = {"reconstruction_weights": (("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0))}
+_TRAINING = {"batch_size": 64, "learning_rate": 1e-3, "keep": "last"}
+
+PRESETS = Presets(
+    name="mhd",
+    family="mhd",
+    settings={
+        "gmc": {
+            "*": {"head_widths": (512, 512), "latent_dim": 64},
+            "paper": {"centre": False, "temperature": 0.1},
+        },
+        "gram": {
+            "*": {"head_widths": (512, 512), "latent_dim": 64},
+            "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1, "cosine_temperature": 0.1},
+        },
+        "mfm": {
+            "*": {
+                **_WEIGHTS,
+                "latent_dim": 64,
+                "factor_dim": 64,
+                "supervised_modality": "label",
+                "supervised_weight": 2.0,
+            },
+            "paper": {"as_published": True},
+        },
+        "mvae": {"*": {**_WEIGHTS, "latent_dim": 64}},
+        "mmvae": {
+            "*": {
+                **_WEIGHTS,
+                "latent_dim": 64,
+                "objective": "iwae_looser",
+                "posterior": "laplace",
+                "laplace_likelihood": 0.75,
+            }
+        },
+        "muse": {
+            "*": {
+                "latent_dim": 64,
+                "reconstruction_weights": (("trajectory", 50.0), ("label", 50.0)),
+                "modality_dims": (("image", 64), ("sound", 128), ("trajectory", 32), ("label", 4)),
+                "top_widths": (128, 128),
+            },
+            "smoke": {"top_widths": (32,)},
+        },
+        "nexus": {
+            "*": {
+                "latent_dim": 64,
+                "reconstruction_weights": (("trajectory", 50.0), ("label", 50.0)),
+                "modality_dims": (("image", 64), ("sound", 128), ("trajectory", 16), ("label", 5)),
+                "latent_weights": (("trajectory", 50.0), ("label", 50.0)),
+                "default_latent_weight": 1.0,
+                "message_dim": 512,
+                "top_widths": (512, 512, 512),
+                "batch_norm": True,
+            },
+            "smoke": {"message_dim": 16, "top_widths": (32,)},
+        },
+    },
+    method_family_settings={"mmvae": {"*": {"label_encoder": "relu-64", "decoder_batch_norm": False}}},
+    training_settings={
+        "smoke": {**_TRAINING, "epochs": 1, "schedule": "constant", "precision": "32"},
+        "default": {**_TRAINING, "epochs": 10, "warmup_steps": 0},
+        "paper": {**_TRAINING, "epochs": 100, "schedule": "constant", "precision": "32"},
+    },
 )
-TRAINING = {
-    "smoke": PretrainSettings(
-        epochs=1, batch_size=64, learning_rate=1e-3, schedule="constant", keep="last", precision="32"
-    ),
-    "default": PretrainSettings(
-        epochs=10, batch_size=64, learning_rate=1e-3, schedule="cosine", warmup_steps=0, keep="last"
-    ),
-    "paper": _PUBLISHED_TRAINING,
-}
-"""Published (Poklukar et al., 2022): Adam 1e-3, batch 64, 100 epochs, last weights; the default is shorter."""
+"""``paper`` is Poklukar et al. (ICML 2022): Adam 1e-3, batch 64, 100 epochs, last weights; ``default`` is shorter."""
 
 
 def _row(*values: str) -> dict[str, dict[str, str]]:
@@ -85,11 +138,10 @@ MHD = Benchmark(
     name="mhd",
     title="MHD",
     task="classification",
-    settings_name="mhd",
+    presets=PRESETS,
     modalities=MHD_MODALITIES,
     load=_read,
     methods=METHODS,
-    training=TRAINING,
     data={
         "smoke": DataRequest(train=200, test=60),
         "default": DataRequest(),

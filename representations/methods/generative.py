@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,10 @@ from anysense.common.errors import unknown_name
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
 from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
+from anysense.representations.settings import MethodSettings
 
 __all__ = [
     "ByModality",
@@ -31,12 +32,12 @@ ByModality = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
-class GenerativeSettings(NetworkSettings):
+class GenerativeSettings(MethodSettings):
     """Settings that every generative method has."""
 
     latent_dim: int = 10
     """Size of the latent."""
-    reconstruction_weights: ByModality = (("sound", 100.0),)
+    reconstruction_weights: ByModality = ()
     """Weight of each modality's reconstruction error; 1 for modalities not named."""
 
     def __post_init__(self) -> None:
@@ -105,6 +106,9 @@ class GenerativeRepresentation(Representation):
         decoders: Decoder of each modality; their input is the latent of that level that the method decodes from.
     """
 
+    generative: ClassVar[bool] = True
+
+    networks: Networks
     decoders: nn.ModuleDict
 
     @abstractmethod

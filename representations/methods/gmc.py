@@ -4,7 +4,7 @@ Letters: B rows, d_c common size of all base encoders, d_z latent size.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
 import torch
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.batch import Batch
-from anysense.representations.contract import Representation, Settings
+from anysense.representations.contract import Representation
 from anysense.representations.maths import losses
 from anysense.representations.modality import Modality
-from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm, layers
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
+from anysense.representations.settings import MethodSettings
 
 __all__ = ["GMC", "GMCSettings"]
 
@@ -26,8 +26,8 @@ Loss = Literal["infonce", "infonce_with_joints_as_negatives"]
 
 
 @dataclass(frozen=True)
-class GMCSettings(NetworkSettings):
-    """Architecture and loss of GMC. The defaults are the preset ``default`` of the pendulum."""
+class GMCSettings(MethodSettings):
+    """Architecture and loss of GMC."""
 
     common_dim: int = 64
     """Size d_c that every base encoder ends in."""
@@ -54,35 +54,6 @@ class GMCSettings(NetworkSettings):
         self.require_positive("common_dim", "head_widths", "latent_dim", "temperature")
         if not 0.0 <= self.alignment_weight < float("inf"):
             raise ValueError(f"`alignment_weight` must be a finite number of at least 0; got {self.alignment_weight}.")
-
-
-_MHD = GMCSettings(networks="mhd", head_widths=(512, 512), latent_dim=64)
-_MHD_PUBLISHED = replace(_MHD, centre=False, temperature=0.1)
-_GENERIC = GMCSettings(networks="generic", head_widths=(256,), latent_dim=64)
-
-PRESETS = {
-    "pendulum": {
-        "smoke": GMCSettings(
-            frame_widths=(32,),
-            frame_dim=16,
-            sound_widths=(32,),
-            common_dim=16,
-            head_widths=(32,),
-            centre=False,
-            latent_dim=8,
-        ),
-        "default": GMCSettings(),
-        "paper": GMCSettings(
-            image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max", centre=False
-        ),
-    },
-    "mhd": {"smoke": _MHD, "default": _MHD, "paper": _MHD_PUBLISHED},
-    "generic": {
-        "smoke": _GENERIC,
-        "default": _GENERIC,
-        "paper": replace(_GENERIC, centre=False, temperature=0.1),
-    },
-}
 
 
 class Encoder(nn.Module):
@@ -119,23 +90,21 @@ class GMC(Representation):
     """
 
     method: ClassVar[str] = "gmc"
-    settings_class: ClassVar[type[Settings]] = GMCSettings
-    presets: ClassVar[Mapping[str, Mapping[str, GMCSettings]]] = PRESETS
+    settings_class: ClassVar[type[MethodSettings]] = GMCSettings
 
     settings: GMCSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: GMCSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: GMCSettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         self.latent_dim = settings.latent_dim
-        family = networks(settings.networks)
         self.encoders = nn.ModuleDict(
             {
-                name: Encoder({name: family.trunk(modality, settings)}, settings.common_dim, settings.centre)
+                name: Encoder({name: networks.trunk(modality)}, settings.common_dim, settings.centre)
                 for name, modality in modalities.items()
             }
         )
         self.joint = Encoder(
-            {name: family.trunk(modality, settings) for name, modality in modalities.items()},
+            {name: networks.trunk(modality) for name, modality in modalities.items()},
             settings.common_dim,
             settings.centre,
         )

@@ -6,8 +6,8 @@ here the loss alone, in the place of GMC's. The paper's data-anchor matching is 
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from anysense.representations.maths import gram_losses
 from anysense.representations.methods import gmc
 from anysense.representations.methods.gmc import GMC, GMCSettings
 from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import Networks
 
 __all__ = ["GRAM", "GRAMSettings"]
 
@@ -26,7 +27,7 @@ LEARNED_TEMPERATURES = (0.01, 1.0)
 
 @dataclass(frozen=True)
 class GRAMSettings(GMCSettings):
-    """Architecture of GMC and loss of GRAM. The defaults are the preset ``default`` of the pendulum.
+    """Architecture of GMC and loss of GRAM.
 
     ``loss`` is the cosine part of the variant ``hybrid`` and has no meaning for the others.
     """
@@ -69,20 +70,6 @@ class GRAMSettings(GMCSettings):
             )
 
 
-def _from_gmc(settings: GMCSettings, **changes: Any) -> GRAMSettings:
-    """The same architecture; what GMC uses as temperature becomes that of the cosine part."""
-    given = asdict(settings) | {"temperature": 0.1, "cosine_temperature": settings.temperature} | changes
-    return GRAMSettings(**given)
-
-
-_PUBLISHED = {"paper": {"temperature": 0.07, "label_smoothing": 0.1}}
-
-PRESETS = {
-    benchmark: {name: _from_gmc(settings, **_PUBLISHED.get(name, {})) for name, settings in table.items()}
-    for benchmark, table in gmc.PRESETS.items()
-}
-
-
 def contrast_terms(
     variant: Variant,
     joint: Tensor,
@@ -118,12 +105,11 @@ class GRAM(GMC):
 
     method: ClassVar[str] = "gram"
     settings_class: ClassVar[type[GRAMSettings]] = GRAMSettings
-    presets: ClassVar[Mapping[str, Mapping[str, GRAMSettings]]] = PRESETS
 
     settings: GRAMSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: GRAMSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: GRAMSettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         if settings.anchor is not None and settings.anchor not in modalities:
             raise ValueError(unknown_name("anchor", settings.anchor, modalities))
         vectors = self._vectors()

@@ -9,7 +9,7 @@ Letters: M modalities, B rows, C code size, D latent size.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from anysense.common.errors import unknown_name
 from anysense.representations.batch import Batch
-from anysense.representations.contract import Settings
 from anysense.representations.maths.reconstruction import reconstruction_errors
 from anysense.representations.methods.generative import GenerativeRepresentation, GenerativeSettings, of_modality
 from anysense.representations.modality import Modality
-from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.trunk import Trunk
+from anysense.representations.settings import MethodSettings
 
 __all__ = ["MFM", "MFMSettings"]
 
@@ -33,10 +33,7 @@ MOMENTUM = 0.01
 
 @dataclass(frozen=True)
 class MFMSettings(GenerativeSettings):
-    """Architecture and loss of MFM. The defaults are the preset ``default`` of the pendulum.
-
-    The GMC paper has no MFM of the pendulum: sizes there are ours, and nothing is supervised.
-    """
+    """Architecture and loss of MFM."""
 
     code_dim: int = 64
     """Size of each modality's code."""
@@ -73,36 +70,6 @@ class MFMSettings(GenerativeSettings):
             raise ValueError(f"`modality_dropout` must lie in [0, 1); got {self.modality_dropout}.")
 
 
-_PENDULUM = MFMSettings()
-_MHD = MFMSettings(
-    networks="mhd",
-    latent_dim=64,
-    factor_dim=64,
-    reconstruction_weights=(("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0)),
-    supervised_modality="label",
-    supervised_weight=2.0,
-)
-_GENERIC = MFMSettings(networks="generic", latent_dim=64, factor_dim=64, reconstruction_weights=())
-
-PRESETS = {
-    "pendulum": {
-        "smoke": replace(
-            _PENDULUM,
-            frame_widths=(32,),
-            frame_dim=16,
-            sound_widths=(32,),
-            code_dim=16,
-            intermediate_widths=(16,),
-            fusion_widths=(32,),
-        ),
-        "default": _PENDULUM,
-        "paper": replace(_PENDULUM, image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
-    },
-    "mhd": {"smoke": _MHD, "default": _MHD, "paper": replace(_MHD, as_published=True)},
-    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
-}
-
-
 class CodeEncoder(nn.Module):
     """A trunk and one linear layer: raw modality (B, *shape) to its code (B, C)."""
 
@@ -129,30 +96,26 @@ class MFM(GenerativeRepresentation):
     """
 
     method: ClassVar[str] = "mfm"
-    settings_class: ClassVar[type[Settings]] = MFMSettings
-    presets: ClassVar[Mapping[str, Mapping[str, MFMSettings]]] = PRESETS
+    settings_class: ClassVar[type[MethodSettings]] = MFMSettings
 
     settings: MFMSettings
     latent_mean: Tensor
     latent_second_moment: Tensor
     latent_batches: Tensor
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: MFMSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: MFMSettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         self.latent_dim = size = settings.latent_dim
-        family, code = networks(settings.networks), settings.code_dim
+        code = settings.code_dim
         self.encoders = nn.ModuleDict(
-            {
-                name: CodeEncoder(family.generative_trunk(modality, settings), code)
-                for name, modality in modalities.items()
-            }
+            {name: CodeEncoder(networks.generative_trunk(modality), code) for name, modality in modalities.items()}
         )
         self.intermediates = nn.ModuleDict(
             {name: layers(code, (*settings.intermediate_widths, settings.factor_dim), nn.ReLU) for name in modalities}
         )
         self.fusion = layers(len(modalities) * code, (*settings.fusion_widths, size), nn.ReLU)
         self.decoders = nn.ModuleDict(
-            {name: family.decoder(each, settings.factor_dim + size, settings) for name, each in modalities.items()}
+            {name: networks.decoder(each, settings.factor_dim + size) for name, each in modalities.items()}
         )
         self.head = None if settings.supervised_modality is None else self._new_head(settings.supervised_modality)
         self.register_buffer("latent_mean", torch.zeros(size))

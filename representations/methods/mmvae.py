@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations.batch import Batch
-from anysense.representations.contract import Settings
 from anysense.representations.maths import importance
 from anysense.representations.maths.gaussian import Gaussian, kl_to_standard
 from anysense.representations.maths.likelihood import MMVAELikelihood
@@ -34,7 +33,8 @@ from anysense.representations.methods.generative import (
     warmed_up,
 )
 from anysense.representations.modality import Modality
-from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.catalogue import Networks
+from anysense.representations.settings import MethodSettings
 
 __all__ = ["MMVAE", "MMVAESettings"]
 
@@ -44,7 +44,7 @@ Posterior = Literal["gaussian", "laplace"]
 
 @dataclass(frozen=True)
 class MMVAESettings(GenerativeSettings):
-    """Architecture and loss of MMVAE. The defaults are the preset ``default`` of the pendulum."""
+    """Architecture and loss of MMVAE."""
 
     objective: Objective = "elbo_simple"
     """``elbo_simple``: mean over sources of error and divergence from N(0, I), an upper bound on the mixture's own.
@@ -88,39 +88,8 @@ class MMVAESettings(GenerativeSettings):
             )
 
 
-_MHD = MMVAESettings(
-    networks="mhd",
-    latent_dim=64,
-    reconstruction_weights=(("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0)),
-    objective="iwae_looser",
-    posterior="laplace",
-    laplace_likelihood=0.75,
-    label_encoder="relu-64",
-    decoder_batch_norm=False,
-)
-_GENERIC = MMVAESettings(networks="generic", latent_dim=64, reconstruction_weights=())
-
-PRESETS = {
-    "pendulum": {
-        "smoke": MMVAESettings(frame_widths=(32,), frame_dim=16, sound_widths=(32,), latent_dim=8),
-        "default": MMVAESettings(),
-        "paper": MMVAESettings(
-            image_encoder="convolution",
-            sound_widths=(50, 50),
-            sound_normalisation="min_max",
-            objective="iwae_looser",
-            posterior="laplace",
-            laplace_likelihood=0.75,
-        ),
-    },
-    "mhd": {"smoke": _MHD, "default": _MHD, "paper": _MHD},
-    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
-}
-"""The pendulum is not in the paper: its ``paper`` applies the published loss to the published networks."""
-
-
 class Samples(NamedTuple):
-    """What the experts drew, and what it is worth.
+    """Samples of all experts and their reconstruction errors.
 
     Attributes:
         latents: (M, K, B, D).
@@ -145,24 +114,22 @@ class MMVAE(GenerativeRepresentation):
     """
 
     method: ClassVar[str] = "mmvae"
-    settings_class: ClassVar[type[Settings]] = MMVAESettings
-    presets: ClassVar[Mapping[str, Mapping[str, MMVAESettings]]] = PRESETS
+    settings_class: ClassVar[type[MethodSettings]] = MMVAESettings
 
     settings: MMVAESettings
     raw_prior_scale: nn.Parameter | None
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: MMVAESettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: MMVAESettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         self.latent_dim = settings.latent_dim
-        family = networks(settings.networks)
         self.encoders = nn.ModuleDict(
             {
-                name: GaussianEncoder(family.generative_trunk(modality, settings), settings.latent_dim)
+                name: GaussianEncoder(networks.generative_trunk(modality), settings.latent_dim)
                 for name, modality in modalities.items()
             }
         )
         self.decoders = nn.ModuleDict(
-            {name: family.decoder(modality, settings.latent_dim, settings) for name, modality in modalities.items()}
+            {name: networks.decoder(modality, settings.latent_dim) for name, modality in modalities.items()}
         )
         mixture = settings.objective != "elbo_simple"
         self.raw_prior_scale = nn.Parameter(torch.zeros(len(modalities), settings.latent_dim)) if mixture else None

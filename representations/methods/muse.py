@@ -6,19 +6,20 @@ Letters: B rows, M modalities, D size of the upper latent, S subsets.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from anysense.representations.contract import Settings
 from anysense.representations.maths.gaussian import Gaussian, product_of_experts, symmetric_kl
 from anysense.representations.methods.generative import GaussianEncoder
 from anysense.representations.methods.two_level import LatentTrunk, Noise, TwoLevel, TwoLevelSettings
 from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
+from anysense.representations.settings import MethodSettings
 
 __all__ = ["MUSE", "MUSESettings", "Subsets", "alma", "subset_table"]
 
@@ -27,7 +28,7 @@ Subsets = Literal["singletons", "proper"]
 
 @dataclass(frozen=True)
 class MUSESettings(TwoLevelSettings):
-    """Architecture and loss of MUSE. The defaults are the preset ``default`` of the pendulum."""
+    """Architecture and loss of MUSE."""
 
     top_widths: tuple[int, ...] = (256, 256, 256)
     """Widths of the hidden layers of the upper encoders and decoders."""
@@ -44,50 +45,17 @@ class MUSESettings(TwoLevelSettings):
         self.require_non_negative("alma_weight")
 
 
-_MHD = MUSESettings(
-    networks="mhd",
-    latent_dim=64,
-    reconstruction_weights=(("trajectory", 50.0), ("label", 50.0)),
-    modality_dims=(("image", 64), ("sound", 128), ("trajectory", 32), ("label", 4)),
-    top_widths=(128, 128),
-)
-_GENERIC = MUSESettings(
-    networks="generic", latent_dim=64, reconstruction_weights=(), modality_dims=(), top_widths=(256, 256)
-)
-_GENERIC_SMOKE = replace(_GENERIC, latent_dim=8, default_modality_dim=4, default_latent_weight=1.0, top_widths=(32,))
-
-PRESETS = {
-    "pendulum": {
-        "smoke": MUSESettings(
-            frame_widths=(32,),
-            frame_dim=16,
-            sound_widths=(32,),
-            modality_dims=(("image", 8), ("sound", 8)),
-            top_widths=(32,),
-            latent_dim=8,
-        ),
-        "default": MUSESettings(),
-        "paper": MUSESettings(
-            image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max", top_warmup_epochs=200
-        ),
-    },
-    "mhd": {"smoke": replace(_MHD, top_widths=(32,)), "default": _MHD, "paper": _MHD},
-    "generic": {"smoke": _GENERIC_SMOKE, "default": _GENERIC, "paper": _GENERIC},
-}
-
-
 class MUSE(TwoLevel):
     """Product of N(0, I) and one expert per modality, each an encoder of that modality's lower latent."""
 
     method: ClassVar[str] = "muse"
-    settings_class: ClassVar[type[Settings]] = MUSESettings
-    presets: ClassVar[Mapping[str, Mapping[str, MUSESettings]]] = PRESETS
+    settings_class: ClassVar[type[MethodSettings]] = MUSESettings
 
     settings: MUSESettings
     table: Tensor
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: MUSESettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: MUSESettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         self.experts = nn.ModuleDict({name: self._new_expert(settings.modality_dim(name)) for name in modalities})
         self.register_buffer("table", subset_table(len(modalities), settings.subsets), persistent=False)
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations.batch import Batch
-from anysense.representations.contract import Settings
 from anysense.representations.maths.gaussian import (
     LOG_VARIANCE_LIMIT,
     Gaussian,
@@ -30,14 +29,15 @@ from anysense.representations.methods.generative import (
     warmed_up,
 )
 from anysense.representations.modality import Modality
-from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.catalogue import Networks
+from anysense.representations.settings import MethodSettings
 
 __all__ = ["MVAE", "MVAESettings"]
 
 
 @dataclass(frozen=True)
 class MVAESettings(GenerativeSettings):
-    """Architecture and loss of MVAE. The defaults are the preset ``default`` of the pendulum."""
+    """Architecture and loss of MVAE."""
 
     beta: float = 1.0
     """Weight of the divergence from the prior."""
@@ -56,30 +56,6 @@ class MVAESettings(GenerativeSettings):
         self.require_non_negative("beta", "warmup_epochs", "random_subsets")
 
 
-_MHD = MVAESettings(
-    networks="mhd",
-    latent_dim=64,
-    reconstruction_weights=(("image", 1.0), ("sound", 1.0), ("trajectory", 50.0), ("label", 50.0)),
-)
-# The warm-up keeps experts from collapsing onto the prior, where their gradient vanishes.
-_GENERIC = MVAESettings(networks="generic", latent_dim=64, reconstruction_weights=(), warmup_epochs=10)
-
-PRESETS = {
-    "pendulum": {
-        "smoke": MVAESettings(frame_widths=(32,), frame_dim=16, sound_widths=(32,), latent_dim=8),
-        "default": MVAESettings(),
-        "paper": MVAESettings(
-            image_encoder="convolution",
-            sound_widths=(50, 50),
-            sound_normalisation="min_max",
-            reconstruction_weights=(("image", 1.0), ("sound", 1.0)),
-        ),
-    },
-    "mhd": {"smoke": _MHD, "default": _MHD, "paper": _MHD},
-    "generic": {"smoke": _GENERIC, "default": _GENERIC, "paper": _GENERIC},
-}
-
-
 class MVAE(GenerativeRepresentation):
     """One encoder and one decoder per modality; the posterior of any subset is the product of its experts and N(0, I).
 
@@ -87,23 +63,21 @@ class MVAE(GenerativeRepresentation):
     """
 
     method: ClassVar[str] = "mvae"
-    settings_class: ClassVar[type[Settings]] = MVAESettings
-    presets: ClassVar[Mapping[str, Mapping[str, MVAESettings]]] = PRESETS
+    settings_class: ClassVar[type[MethodSettings]] = MVAESettings
 
     settings: MVAESettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: MVAESettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: MVAESettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         self.latent_dim = settings.latent_dim
-        family = networks(settings.networks)
         self.encoders = nn.ModuleDict(
             {
-                name: GaussianEncoder(family.generative_trunk(modality, settings), settings.latent_dim)
+                name: GaussianEncoder(networks.generative_trunk(modality), settings.latent_dim)
                 for name, modality in modalities.items()
             }
         )
         self.decoders = nn.ModuleDict(
-            {name: family.decoder(modality, settings.latent_dim, settings) for name, modality in modalities.items()}
+            {name: networks.decoder(modality, settings.latent_dim) for name, modality in modalities.items()}
         )
         self._kl_weight = settings.beta
 

@@ -7,19 +7,20 @@ Letters: B rows, M modalities, C size of a message, D size of the upper latent.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anysense.representations.contract import Settings
 from anysense.representations.maths.gaussian import Gaussian
 from anysense.representations.methods.generative import GaussianEncoder
 from anysense.representations.methods.two_level import LatentTrunk, Noise, TwoLevel, TwoLevelSettings
 from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm
+from anysense.representations.settings import MethodSettings
 
 __all__ = ["Nexus", "NexusSettings", "mean_message", "optimal_variance_error", "perceptual_dropout"]
 
@@ -31,7 +32,7 @@ LEAST_LOG_DEVIATION = -6.0
 
 @dataclass(frozen=True)
 class NexusSettings(TwoLevelSettings):
-    """Architecture and loss of Nexus. The defaults are the preset ``default`` of the pendulum."""
+    """Architecture and loss of Nexus."""
 
     message_dim: int = 64
     """Size C of a message."""
@@ -50,54 +51,16 @@ class NexusSettings(TwoLevelSettings):
             raise ValueError(f"`drop_rate` must lie in [0, 1]; got {self.drop_rate}.")
 
 
-_MHD = NexusSettings(
-    networks="mhd",
-    latent_dim=64,
-    reconstruction_weights=(("trajectory", 50.0), ("label", 50.0)),
-    modality_dims=(("image", 64), ("sound", 128), ("trajectory", 16), ("label", 5)),
-    latent_weights=(("trajectory", 50.0), ("label", 50.0)),
-    default_latent_weight=1.0,
-    message_dim=512,
-    top_widths=(512, 512, 512),
-    batch_norm=True,
-)
-_GENERIC = NexusSettings(
-    networks="generic", latent_dim=64, reconstruction_weights=(), modality_dims=(), message_dim=256
-)
-_GENERIC_SMOKE = replace(
-    _GENERIC, latent_dim=8, default_modality_dim=4, default_latent_weight=1.0, message_dim=16, top_widths=(32,)
-)
-
-PRESETS = {
-    "pendulum": {
-        "smoke": NexusSettings(
-            frame_widths=(32,),
-            frame_dim=16,
-            sound_widths=(32,),
-            modality_dims=(("image", 8), ("sound", 8)),
-            message_dim=16,
-            top_widths=(32,),
-            latent_dim=8,
-        ),
-        "default": NexusSettings(),
-        "paper": NexusSettings(image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max"),
-    },
-    "mhd": {"smoke": replace(_MHD, message_dim=16, top_widths=(32,)), "default": _MHD, "paper": _MHD},
-    "generic": {"smoke": _GENERIC_SMOKE, "default": _GENERIC, "paper": _GENERIC},
-}
-
-
 class Nexus(TwoLevel):
     """Mean of linear messages from the lower latents, then one encoder to the upper latent."""
 
     method: ClassVar[str] = "nexus"
-    settings_class: ClassVar[type[Settings]] = NexusSettings
-    presets: ClassVar[Mapping[str, Mapping[str, NexusSettings]]] = PRESETS
+    settings_class: ClassVar[type[MethodSettings]] = NexusSettings
 
     settings: NexusSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: NexusSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: NexusSettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         if settings.optimal_variance and SOUND not in modalities:
             raise ValueError(
                 f"`optimal_variance` is about the modality {SOUND!r}; got {list(modalities)}. Leave it False."

@@ -5,8 +5,8 @@ et al., "Gramian Multimodal Representation Learning and Alignment", ICLR 2025. L
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,16 +14,17 @@ from torch.nn import functional
 
 from anysense.common.errors import unknown_name
 from anysense.representations.batch import Batch
-from anysense.representations.contract import Settings, SupervisedRepresentation
+from anysense.representations.contract import SupervisedRepresentation
 from anysense.representations.maths import gram_losses, losses
 from anysense.representations.methods.gram import Variant, contrast_terms
 from anysense.representations.methods.transformer import PredictionHead, SupervisedSettings, absolute_error
 from anysense.representations.modality import Modality
-from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm
 from anysense.representations.networks.mult import MulT
-from anysense.representations.networks.sentiment_family import features_of
+from anysense.representations.networks.sentiment import features_of
 from anysense.representations.networks.trunk import Trunk
+from anysense.representations.settings import MethodSettings
 
 __all__ = ["SupervisedGMC", "SupervisedGMCSettings", "SupervisedGRAM", "SupervisedGRAMSettings"]
 
@@ -86,11 +87,6 @@ class SupervisedGRAMSettings(SupervisedGMCSettings):
             raise ValueError(f"`power` must be 1 for the variant 'pairwise_signed'; got {self.power}.")
 
 
-_SOONER: dict[str, Any] = {"layers": 2, "centre": True, "contrast_weight": 0.1, "supervise_modalities": True}
-"""What the presets ``default`` change: smaller transformers, and good predictions from every modality after hundreds
-of steps instead of tens of thousands."""
-
-
 class SingleEncoder(nn.Module):
     """Encoder of one modality: a trunk and one linear layer, centred if asked for."""
 
@@ -110,24 +106,16 @@ class SupervisedGMC(SupervisedRepresentation):
     """
 
     method: ClassVar[str] = "gmc-supervised"
-    settings_class: ClassVar[type[Settings]] = SupervisedGMCSettings
-    presets: ClassVar[Mapping[str, Mapping[str, SupervisedGMCSettings]]] = {
-        "sentiment": {
-            "smoke": SupervisedGMCSettings(layers=1),
-            "default": replace(SupervisedGMCSettings(), **_SOONER),
-            "paper": SupervisedGMCSettings(),
-        }
-    }
+    settings_class: ClassVar[type[MethodSettings]] = SupervisedGMCSettings
 
     settings: SupervisedGMCSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: SupervisedGMCSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: SupervisedGMCSettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         self.latent_dim = settings.latent_dim
-        family = networks(settings.networks)
         self.encoders = nn.ModuleDict(
             {
-                name: SingleEncoder(family.trunk(modality, settings), settings.latent_dim, settings.centre)
+                name: SingleEncoder(networks.trunk(modality), settings.latent_dim, settings.centre)
                 for name, modality in modalities.items()
             }
         )
@@ -231,19 +219,14 @@ class SupervisedGRAM(SupervisedGMC):
     """Supervised GMC with one of the contrasts of GRAM in the place of its own."""
 
     method: ClassVar[str] = "gram-supervised"
-    settings_class: ClassVar[type[Settings]] = SupervisedGRAMSettings
-    presets: ClassVar[Mapping[str, Mapping[str, SupervisedGRAMSettings]]] = {
-        "sentiment": {
-            "smoke": SupervisedGRAMSettings(layers=1),
-            "default": replace(SupervisedGRAMSettings(), **_SOONER),
-            "paper": replace(SupervisedGRAMSettings(), temperature=0.07, label_smoothing=0.1),
-        }
-    }
+    settings_class: ClassVar[type[MethodSettings]] = SupervisedGRAMSettings
 
     settings: SupervisedGRAMSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: SupervisedGRAMSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(
+        self, modalities: Mapping[str, Modality], settings: SupervisedGRAMSettings, networks: Networks
+    ) -> None:
+        super().__init__(modalities, settings, networks)
         if settings.anchor is not None and settings.anchor not in modalities:
             raise ValueError(unknown_name("anchor", settings.anchor, modalities))
         if settings.latent_dim < len(modalities) + 1:

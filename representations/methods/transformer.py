@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.batch import Batch
-from anysense.representations.contract import Settings, SupervisedRepresentation
+from anysense.representations.contract import SupervisedRepresentation
 from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.mult import MulT
-from anysense.representations.networks.settings import NetworkSettings
+from anysense.representations.settings import MethodSettings
 
 __all__ = [
     "PredictionHead",
@@ -29,11 +30,9 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class SupervisedSettings(NetworkSettings):
+class SupervisedSettings(MethodSettings):
     """Architecture of the supervised methods. The defaults are the published ones."""
 
-    networks: str = "sentiment"
-    """Family of the single-modality encoders."""
     latent_dim: int = 60
     """Size of the latent."""
     channels: int = 30
@@ -96,19 +95,15 @@ class TransformerBaseline(SupervisedRepresentation):
     """
 
     method: ClassVar[str] = "transformer"
-    settings_class: ClassVar[type[Settings]] = SupervisedSettings
-    presets: ClassVar[Mapping[str, Mapping[str, SupervisedSettings]]] = {
-        "sentiment": {
-            "smoke": SupervisedSettings(layers=1),
-            "default": SupervisedSettings(layers=2),
-            "paper": SupervisedSettings(),
-        }
-    }
+    settings_class: ClassVar[type[MethodSettings]] = SupervisedSettings
+    uses_networks: ClassVar[bool] = False
 
     settings: SupervisedSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: SupervisedSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(
+        self, modalities: Mapping[str, Modality], settings: SupervisedSettings, networks: Networks | None
+    ) -> None:
+        super().__init__(modalities, settings, networks)
         self.latent_dim = settings.latent_dim
         self.joint = MulT(modalities, settings.latent_dim, settings.channels, settings.heads, settings.layers)
         self.answer = PredictionHead(settings.latent_dim)
@@ -149,14 +144,7 @@ class TransformerDropout(TransformerBaseline):
     """
 
     method: ClassVar[str] = "transformer-dropout"
-    settings_class: ClassVar[type[Settings]] = TransformerDropoutSettings
-    presets: ClassVar[Mapping[str, Mapping[str, TransformerDropoutSettings]]] = {
-        "sentiment": {
-            "smoke": TransformerDropoutSettings(layers=1),
-            "default": TransformerDropoutSettings(layers=2),
-            "paper": TransformerDropoutSettings(),
-        }
-    }
+    settings_class: ClassVar[type[MethodSettings]] = TransformerDropoutSettings
 
     settings: TransformerDropoutSettings
 

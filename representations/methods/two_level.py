@@ -25,7 +25,7 @@ from anysense.representations.methods.generative import (
     warmed_up,
 )
 from anysense.representations.modality import Modality
-from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.trunk import Trunk
 
 __all__ = ["LatentTrunk", "Noise", "TwoLevel", "TwoLevelSettings"]
@@ -35,7 +35,7 @@ __all__ = ["LatentTrunk", "Noise", "TwoLevel", "TwoLevelSettings"]
 class TwoLevelSettings(GenerativeSettings):
     """Settings of both levels. ``latent_dim`` is the size of the upper latent."""
 
-    modality_dims: tuple[tuple[str, int], ...] = (("image", 16), ("sound", 8))
+    modality_dims: tuple[tuple[str, int], ...] = ()
     """Size of each modality's own latent."""
     default_modality_dim: int = 16
     """Size of the latents of modalities not named in ``modality_dims``."""
@@ -128,19 +128,19 @@ class TwoLevel(GenerativeRepresentation):
 
     settings: TwoLevelSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: TwoLevelSettings) -> None:
-        super().__init__(modalities, settings)
+    def __init__(self, modalities: Mapping[str, Modality], settings: TwoLevelSettings, networks: Networks) -> None:
+        super().__init__(modalities, settings, networks)
         self.latent_dim = settings.latent_dim
         self._epoch: int | None = None
-        family, dims = networks(settings.networks), {name: settings.modality_dim(name) for name in modalities}
+        dims = {name: settings.modality_dim(name) for name in modalities}
         self.bottom = nn.ModuleDict(
             {
-                name: GaussianEncoder(family.generative_trunk(modality, settings), dims[name])
+                name: GaussianEncoder(networks.generative_trunk(modality), dims[name])
                 for name, modality in modalities.items()
             }
         )
         self.decoders = nn.ModuleDict(
-            {name: family.decoder(modality, dims[name], settings) for name, modality in modalities.items()}
+            {name: networks.decoder(modality, dims[name]) for name, modality in modalities.items()}
         )
         self.top_decoders = nn.ModuleDict({name: self.top_decoder(size) for name, size in dims.items()})
 

@@ -1,130 +1,156 @@
 """Families of networks by name: which encoder and which decoder a modality gets."""
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from anysense.common.errors import unknown_name
+from anysense.common.registry import Registry
 from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
+from anysense.representations.settings import NetworkSettings, settings_from
 
-__all__ = ["Networks", "PerModality", "network_names", "networks", "no_network", "register_networks"]
+__all__ = ["NETWORKS", "Networks", "PerModality", "networks", "no_network"]
 
 
 class Networks(ABC):
     """Encoders and decoders of one kind of data.
 
     Every method raises ValueError for a modality that the family has no network for; the message names the modality
-    and what the family knows.
-    """
+    and what the family knows. A new network draws its initial weights from torch's default generator.
 
-    @abstractmethod
-    def trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
-        """Encoder of contrastive methods, which follow it with one linear layer."""
+    Attributes:
+        name: Name in the registry `NETWORKS`.
+        settings_class: Class of ``settings``.
+        generative_only: Settings that only `generative_trunk` and `decoder` read.
 
-    def generative_trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
-        """Encoder of generative methods, which follow it with linear heads; by default the same."""
-        return self.trunk(modality, settings)
-
-    @abstractmethod
-    def decoder(self, modality: Modality, latent_dim: int, settings: NetworkSettings) -> Decoder:
-        """Decoder from latents of size ``latent_dim``."""
-
-
-_BUILT_IN = {
-    "pendulum": "anysense.representations.networks.pendulum_family:PendulumNetworks",
-    "mhd": "anysense.representations.networks.mhd:MHDNetworks",
-    "generic": "anysense.representations.networks.generic:GenericNetworks",
-    "sentiment": "anysense.representations.networks.sentiment_family:SentimentNetworks",
-}
-_registered: dict[str, Networks] = {}
-
-
-def network_names() -> tuple[str, ...]:
-    """Names of all families."""
-    return (*_BUILT_IN, *_registered)
-
-
-def networks(name: str) -> Networks:
-    """The family called ``name``; an unknown one raises ValueError."""
-    if name in _registered:
-        return _registered[name]
-    if name not in _BUILT_IN:
-        raise ValueError(unknown_name("networks", name, network_names()))
-    module, attribute = _BUILT_IN[name].split(":")
-    family: Networks = getattr(importlib.import_module(module), attribute)()
-    return family
-
-
-def register_networks(name: str, family: Networks) -> None:
-    """Make a family known under a name, for ``settings.networks`` and for loading what was built with it.
+    Args:
+        settings: Settings of the family; their defaults if None.
 
     Raises:
-        TypeError: ``family`` is not an instance of `Networks`.
-        ValueError: The name belongs to a built-in family.
+        TypeError: Settings of another family.
     """
-    if not isinstance(family, Networks):
-        raise TypeError(f"`family` must be an instance of a subclass of Networks; got {family!r}.")
-    if name in _BUILT_IN:
-        raise ValueError(f"`name` {name!r} is taken by a built-in family of networks; choose another name.")
-    _registered[name] = family
+
+    name: ClassVar[str]
+    settings_class: ClassVar[type[NetworkSettings]] = NetworkSettings
+    generative_only: ClassVar[tuple[str, ...]] = ()
+
+    settings: Any
+
+    def __init__(self, settings: NetworkSettings | None = None) -> None:
+        self.settings = self.settings_class() if settings is None else settings
+        if type(self.settings) is not self.settings_class:
+            raise TypeError(
+                f"`settings` must be {self.settings_class.__name__} for the networks {self.name!r}; "
+                f"got {type(settings).__name__}."
+            )
+
+    @abstractmethod
+    def trunk(self, modality: Modality) -> Trunk:
+        """A new encoder for contrastive methods, which follow it with one linear layer."""
+
+    def generative_trunk(self, modality: Modality) -> Trunk:
+        """A new encoder for generative methods, which follow it with linear heads; by default the same."""
+        return self.trunk(modality)
+
+    @abstractmethod
+    def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
+        """A new decoder from latents of size ``latent_dim``."""
+
+
+def _check_family(found: Any) -> None:
+    if not (isinstance(found, type) and issubclass(found, Networks)):
+        raise TypeError(f"a family of networks must be a subclass of Networks; got {found!r}.")
+    if not isinstance(getattr(found, "name", None), str):
+        raise TypeError(f"{found.__name__} must have a `name`, the one it is registered under.")
+
+
+NETWORKS: Registry[type[Networks]] = Registry(
+    "networks",
+    "anysense.networks",
+    {
+        "pendulum": "anysense.representations.networks.pendulum:PendulumNetworks",
+        "mhd": "anysense.representations.networks.mhd:MHDNetworks",
+        "generic": "anysense.representations.networks.generic:GenericNetworks",
+        "sentiment": "anysense.representations.networks.sentiment:SentimentNetworks",
+    },
+    _check_family,
+)
+"""Families by name; files store the name, so a family must be known under it when they are loaded."""
+
+
+def networks(name: str, **settings: Any) -> Networks:
+    """The family called ``name`` with the given settings, and defaults for the others.
+
+    Raises:
+        ValueError: Unknown family, a setting that the family does not have, or a value out of range.
+        TypeError: A value of the wrong type.
+    """
+    family = NETWORKS.get(name)
+    if family.name != name:
+        raise ValueError(
+            f"{family.__name__} is registered as {name!r} but its `name` is {family.name!r}; use one name."
+        )
+    return family(settings_from(family.settings_class, settings, f"the networks {name!r}"))
 
 
 def no_network(modality: Modality, part: str, family: str, known: str) -> str:
     """Message of the ValueError that a family raises for a modality it has no encoder or decoder for."""
     return (
         f"modality {modality.name!r} ({modality.dtype} {modality.shape}) has no {part} in the networks {family!r}, "
-        f"which know {known}; use the networks 'generic' or register your own with register_networks."
+        f"which know {known}; use the networks 'generic' or register your own in NETWORKS."
     )
 
 
 class PerModality(Networks):
-    """A family put together by hand: your own encoder or decoder for some modalities, a known family for the others.
+    """A family put together by hand: own encoders or decoders for some modalities, a known family for the others.
 
-    Register it under a name, before building and before loading what was built with it::
+    Register it before building and before loading what was built with it::
 
-        register_networks("mine", PerModality(trunks={"touch": lambda modality: TouchTrunk(modality)}))
-        build("gmc", modalities, make_settings("gmc", benchmark="generic", networks="mine"))
+        class HandNetworks(PerModality):
+            name = "hand"
+            trunks = {"touch": TouchTrunk}
 
-    Args:
+        NETWORKS.register("hand", HandNetworks)
+        build("gmc", modalities, networks=networks("hand"))
+
+    Attributes:
         trunks: Function modality -> new `Trunk`, by modality name; for contrastive and generative methods alike.
         decoders: Function (modality, latent size) -> new `Decoder`, by modality name.
-        otherwise: Name of the family for everything else.
+        otherwise: Name of the family for everything else; its settings are those of this one.
 
     Raises:
-        ValueError: ``otherwise`` is unknown.
+        ValueError: ``otherwise`` is unknown; when the class is made.
     """
 
-    def __init__(
-        self,
-        trunks: Mapping[str, Callable[[Modality], Trunk]] | None = None,
-        decoders: Mapping[str, Callable[[Modality, int], Decoder]] | None = None,
-        otherwise: str = "generic",
-    ) -> None:
-        self.trunks = dict(trunks or {})
-        self.decoders = dict(decoders or {})
-        self.otherwise = networks(otherwise)
+    trunks: ClassVar[Mapping[str, Callable[[Modality], Trunk]]] = {}
+    decoders: ClassVar[Mapping[str, Callable[[Modality, int], Decoder]]] = {}
+    otherwise: ClassVar[str] = "generic"
 
-    def trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
+    def __init_subclass__(cls) -> None:
+        """Take the settings of the other family."""
+        other = NETWORKS.get(cls.otherwise, "otherwise")
+        cls.settings_class, cls.generative_only = other.settings_class, other.generative_only
+
+    def __init__(self, settings: NetworkSettings | None = None) -> None:
+        super().__init__(settings)
+        self.other = NETWORKS.get(self.otherwise)(self.settings)
+
+    def trunk(self, modality: Modality) -> Trunk:
         """The given encoder, or that of the other family; TypeError if the function returns no `Trunk`."""
         if modality.name not in self.trunks:
-            return self.otherwise.trunk(modality, settings)
+            return self.other.trunk(modality)
         trunk = self.trunks[modality.name](modality)
         return _made("trunks", modality, Trunk, trunk)  # type: ignore[type-abstract]
 
-    def generative_trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
+    def generative_trunk(self, modality: Modality) -> Trunk:
         """The given encoder, or the generative one of the other family."""
-        if modality.name not in self.trunks:
-            return self.otherwise.generative_trunk(modality, settings)
-        return self.trunk(modality, settings)
+        return self.trunk(modality) if modality.name in self.trunks else self.other.generative_trunk(modality)
 
-    def decoder(self, modality: Modality, latent_dim: int, settings: NetworkSettings) -> Decoder:
+    def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """The given decoder, or that of the other family; TypeError if the function returns no `Decoder`."""
         if modality.name not in self.decoders:
-            return self.otherwise.decoder(modality, latent_dim, settings)
+            return self.other.decoder(modality, latent_dim)
         decoder = self.decoders[modality.name](modality, latent_dim)
         return _made("decoders", modality, Decoder, decoder)  # type: ignore[type-abstract]
 

@@ -1,11 +1,12 @@
 """Networks for any data: small encoders and decoders chosen by dtype and shape alone."""
 
+from typing import ClassVar
+
 from anysense.representations.modality import Modality
 from anysense.representations.networks import generic_decoders as decoders
 from anysense.representations.networks import generic_encoders as encoders
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
 
 __all__ = ["GenericNetworks"]
@@ -33,12 +34,14 @@ class GenericNetworks(Networks):
     encoder or decoder of some modalities see `networks.catalogue.PerModality`.
     """
 
-    def trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
+    name: ClassVar[str] = "generic"
+
+    def trunk(self, modality: Modality) -> Trunk:
         """Encoder, of 256 features."""
         _check(modality, "encoder")
         return TRUNKS[len(modality.shape)](modality)
 
-    def decoder(self, modality: Modality, latent_dim: int, settings: NetworkSettings) -> Decoder:
+    def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """Decoder from latents of size ``latent_dim``; ValueError for a float32 modality without bounds."""
         _check(modality, "decoder")
         kind = decoders.GridDecoder if len(modality.shape) == 3 else decoders.DenseDecoder
@@ -52,5 +55,5 @@ def _check(modality: Modality, part: str) -> None:
         raise ValueError(
             f"modality {modality.name!r} ({modality.dtype} {modality.shape}) has no {part} in the networks 'generic', "
             "which know uint8 images (channels, height, width) and float32 arrays of one to three axes; change its "
-            "shape, or register your own with register_networks."
+            "shape, or register your own in NETWORKS."
         )

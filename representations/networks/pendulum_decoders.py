@@ -9,8 +9,8 @@ from torch.nn import functional
 from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import Decoder, Likelihood
 from anysense.representations.networks.dense import layers
+from anysense.representations.networks.pendulum_sound import SoundNormalisation, sound_normalisation
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.normalisation import SoundNormalisation, sound_normalisation
 
 __all__ = ["ConvolutionDecoder", "FramesDecoder", "SoundDecoder"]
 
@@ -78,7 +78,7 @@ class ConvolutionDecoder(ImageDecoder):
 class FramesDecoder(ImageDecoder):
     """Latent through fully connected layers to all frames at half resolution, then enlarged bilinearly.
 
-    Not in the paper; the counterpart of `networks.frames`.
+    Not in the paper; the counterpart of `FramesTrunk`.
 
     Args:
         modality: See `ImageDecoder`.
@@ -115,7 +115,7 @@ class SoundDecoder(Decoder):
     Args:
         modality: Sound (stack, receivers, 2) with bounds.
         latent_dim: Size of the latent.
-        normalisation: ``min_max`` or ``physical``, see `representations.normalisation`.
+        normalisation: ``min_max`` or ``physical``, see `networks.pendulum_sound`.
         widths: Widths of the hidden layers.
 
     Raises:

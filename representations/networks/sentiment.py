@@ -4,6 +4,7 @@ Letters: B rows, T time steps, F features, H hidden units.
 """
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,6 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
 from anysense.representations.networks.recurrence import gated_recurrence
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
 
 __all__ = ["GRUTrunk", "SentimentNetworks", "features_of"]
@@ -72,11 +72,13 @@ def _together(trunks: Mapping[str, GRUTrunk], inputs: Mapping[str, Tensor]) -> d
 class SentimentNetworks(Networks):
     """A GRU for every modality of shape (T, F)."""
 
-    def trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
+    name: ClassVar[str] = "sentiment"
+
+    def trunk(self, modality: Modality) -> Trunk:
         """Encoder of contrastive methods."""
         return GRUTrunk(modality)
 
-    def decoder(self, modality: Modality, latent_dim: int, settings: NetworkSettings) -> Decoder:
+    def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """Sequences of features are not decoded."""
         raise ValueError(
             f"`networks` 'sentiment' has no decoder for modality {modality.name!r}: it serves methods that encode only."

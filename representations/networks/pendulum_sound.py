@@ -28,7 +28,7 @@ class MinMaxSound(nn.Module):
 
     def __init__(self, modality: Modality) -> None:
         super().__init__()
-        low, high = sound_bounds(modality)
+        low, high = _bounds(modality)
         least, most = low.min(axis=(0, 1)), high.max(axis=(0, 1))
         self.register_buffer("low", torch.tensor(least, dtype=torch.float32), persistent=False)
         self.register_buffer("span", torch.tensor(most - least, dtype=torch.float32), persistent=False)
@@ -57,7 +57,7 @@ class PhysicalSound(nn.Module):
 
     def __init__(self, modality: Modality) -> None:
         super().__init__()
-        low, high = sound_bounds(modality)
+        low, high = _bounds(modality)
         if low.min() <= 0.0:
             raise ValueError(
                 f"`low` of modality {modality.name!r} must be positive for 'physical' normalisation; got {low.min():g}."
@@ -93,7 +93,7 @@ def _warped(sound: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([-FREQUENCY_UNIT / sound[..., 0], np.log(sound[..., 1])], axis=-1)
 
 
-def sound_bounds(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bounds(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Bounds of a sound modality, shape (stack, receivers, 2); any other shape raises ValueError."""
     if len(modality.shape) != 3 or modality.shape[-1] != 2:
         raise ValueError(f"modality {modality.name!r} must have shape (stack, receivers, 2); got {modality.shape}.")

@@ -1,0 +1,86 @@
+"""Settings of methods, networks, training and collection that go together on one kind of data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from anysense.common.errors import unknown_name
+from anysense.representations.methods.catalogue import BUILT_IN, METHODS
+from anysense.representations.networks.catalogue import Networks, networks
+from anysense.representations.settings import MethodSettings, settings_from
+
+if TYPE_CHECKING:
+    from anysense.representations.data.collect import CollectSettings
+    from anysense.representations.training.settings import PretrainSettings
+
+__all__ = ["PRESET_NAMES", "Presets"]
+
+PRESET_NAMES = ("smoke", "default", "paper")
+"""Quick trials, our own values, and published ones."""
+
+Table = Mapping[str, Mapping[str, Any]]
+"""Values by setting, by preset; those under ``*`` hold for every preset. What is not named has its own default."""
+
+
+@dataclass(frozen=True)
+class Presets:
+    """Presets of one kind of data: a world, a data set, or any data.
+
+    A method that has no table, such as one of another package, has its own defaults.
+
+    Attributes:
+        name: Name in the registry of benchmarks.
+        family: Name of the family of networks.
+        settings: Settings of each method.
+        family_settings: Settings of the family.
+        method_family_settings: Settings of the family that one method has besides.
+        training_settings: Settings of pretraining.
+        collection_settings: Settings of collection; worlds only.
+    """
+
+    name: str
+    family: str
+    settings: Mapping[str, Table]
+    family_settings: Table = field(default_factory=dict)
+    method_family_settings: Mapping[str, Table] = field(default_factory=dict)
+    training_settings: Table = field(default_factory=dict)
+    collection_settings: Table = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods that have a table here, and of those that do not come with anysense."""
+        return (*self.settings, *(name for name in METHODS.names() if name not in BUILT_IN))
+
+    def method_settings(self, method: str, preset: str = "default", **overrides: Any) -> MethodSettings:
+        """Settings of a method, some of them replaced; see `anysense.representations.registry.make_settings`."""
+        kind = METHODS.get(method)
+        values = _values(self.settings.get(method, {}), preset) | overrides
+        return settings_from(kind.settings_class, values, method)
+
+    def networks(self, method: str, preset: str = "default", **overrides: Any) -> Networks | None:
+        """The family of networks of a method; see `anysense.representations.registry.make_networks`."""
+        tables = (self.family_settings, self.method_family_settings.get(method, {}))
+        values = {name: value for table in tables for name, value in _values(table, preset).items()}
+        if METHODS.get(method).uses_networks:
+            return networks(self.family, **values | overrides)
+        if overrides:
+            raise ValueError(f"the method {method!r} uses no family of networks; leave out {', '.join(overrides)}.")
+        return None
+
+    def training(self, preset: str = "default", **overrides: Any) -> "PretrainSettings":
+        """Settings of pretraining; ValueError for an unknown preset."""
+        from anysense.representations.training.settings import PretrainSettings
+
+        return PretrainSettings(**_values(self.training_settings, preset) | overrides)
+
+    def collection(self, preset: str = "default", **overrides: Any) -> "CollectSettings":
+        """Settings of collection; ValueError for an unknown preset."""
+        from anysense.representations.data.collect import CollectSettings
+
+        return CollectSettings(**_values(self.collection_settings, preset) | overrides)
+
+
+def _values(table: Table, preset: str) -> dict[str, Any]:
+    if preset not in PRESET_NAMES:
+        raise ValueError(unknown_name("preset", preset, PRESET_NAMES))
+    return {**table.get("*", {}), **table.get(preset, {})}

@@ -1,0 +1,41 @@
+"""Methods by name. A method is imported when it is first asked for."""
+
+from typing import Any
+
+from anysense.common.registry import Registry
+from anysense.representations.contract import Representation
+from anysense.representations.settings import MethodSettings
+
+__all__ = ["BUILT_IN", "METHODS"]
+
+
+def _check_method(found: Any) -> None:
+    if not (isinstance(found, type) and issubclass(found, Representation)):
+        raise TypeError(f"a method must be a subclass of Representation; got {found!r}.")
+    if not isinstance(getattr(found, "method", None), str):
+        raise TypeError(f"{found.__name__} must have a `method`, the name it is registered under.")
+    kind = getattr(found, "settings_class", None)
+    if not (isinstance(kind, type) and issubclass(kind, MethodSettings)):
+        raise TypeError(f"{found.__name__} must have a `settings_class` derived from MethodSettings; got {kind!r}.")
+
+
+BUILT_IN = {
+    "gmc": "gmc:GMC",
+    "gram": "gram:GRAM",
+    "mfm": "mfm:MFM",
+    "mvae": "mvae:MVAE",
+    "mmvae": "mmvae:MMVAE",
+    "muse": "muse:MUSE",
+    "nexus": "nexus:Nexus",
+    "transformer": "transformer:TransformerBaseline",
+    "transformer-dropout": "transformer:TransformerDropout",
+    "gmc-supervised": "supervised_gmc:SupervisedGMC",
+    "gram-supervised": "supervised_gmc:SupervisedGRAM",
+}
+METHODS: Registry[type[Representation]] = Registry(
+    "method",
+    "anysense.methods",
+    {name: f"anysense.representations.methods.{place}" for name, place in BUILT_IN.items()},
+    _check_method,
+)
+"""Methods by name; files store the name, so a method must be known under it when they are loaded."""
