@@ -85,10 +85,12 @@ class ProgressBar(pl.Callback):
             self._display.update(trainer.global_step, facts=self._facts)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the validation loss."""
+        """Show the validation loss."""
         if MONITORED in trainer.callback_metrics:
             value = float(trainer.callback_metrics[MONITORED])
             self._facts = f"epoch {trainer.current_epoch}: validation loss {value:.3f}"
+            if self._display is not None:
+                self._display.update(trainer.global_step, facts=self._facts)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the terminal tidy."""

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from anysense.representations.data.readers import sentiment
@@ -283,7 +283,7 @@ def test_damaged_neutral_files_are_refused(tmp_path):
 def test_an_unwritable_folder_is_named(tmp_path, monkeypatch):
     def fail(tensors, path, metadata):
         path.write_bytes(b"x")
-        raise OSError("disk full")
+        raise SafetensorError("disk full")
 
     monkeypatch.setattr(sentiment, "save_file", fail)
     write_pickle(tmp_path, arrays())

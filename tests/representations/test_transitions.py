@@ -168,15 +168,13 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez_compressed", full)
-    with pytest.raises(OSError, match=r"Cannot write the data to `.*data.npz` \(No space left on device\); free space"):
+    with pytest.raises(OSError, match=r"Cannot write `.*data.npz` \(No space left on device\); free space"):
         make_transitions(seed=2).save(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.npz"]
 
 
-def test_missing_folder_and_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Cannot write the data to `.*No such file or directory"):
-        make_transitions().save(tmp_path / "nowhere" / "data.npz")
+def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"`.*data.npz` does not exist.*collect the data first"):
         Transitions.load(tmp_path / "data.npz")
 
