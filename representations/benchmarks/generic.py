@@ -16,7 +16,7 @@ GENERIC = Presets(
         },
         "gram": {
             "*": {"head_widths": (256,), "latent_dim": 64},
-            "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1, "cosine_temperature": 0.1},
+            "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1},
         },
         "mfm": {"*": {"latent_dim": 64, "factor_dim": 64}},
         # The warm-up keeps experts from collapsing onto the prior, where their gradient vanishes.

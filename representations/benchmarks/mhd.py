@@ -58,7 +58,7 @@ PRESETS = Presets(
         },
         "gram": {
             "*": {"head_widths": (512, 512), "latent_dim": 64},
-            "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1, "cosine_temperature": 0.1},
+            "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1},
         },
         "mfm": {
             "*": {

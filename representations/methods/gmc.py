@@ -1,11 +1,14 @@
 """GMC: Geometric Multimodal Contrastive representation learning (Poklukar et al., ICML 2022, arXiv 2202.03390).
 
-Letters: B rows, d_c common size of all base encoders, d_z latent size.
+`GMCCore` is what all methods of this kind share, whatever their contrast and with or without supervision.
+
+Letters: B rows, M modalities, d_c common size of all base encoders, d_z latent size.
 """
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,52 +17,155 @@ from torch.nn import functional
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
 from anysense.representations.maths import losses
+from anysense.representations.maths.contrast import ContrastSettings, CosineSettings, make_contrast
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm, layers
 from anysense.representations.networks.trunk import Trunk
 from anysense.representations.settings import MethodSettings
 
-__all__ = ["GMC", "GMCSettings"]
-
-Loss = Literal["infonce", "infonce_with_joints_as_negatives"]
+__all__ = ["GMC", "GMCCore", "GMCCoreSettings", "GMCSettings", "UnsupervisedSettings"]
 
 
 @dataclass(frozen=True)
-class GMCSettings(MethodSettings):
-    """Architecture and loss of GMC."""
+class GMCCoreSettings(ContrastSettings):
+    """Settings of `GMCCore`; a method adds those of its contrast."""
 
-    common_dim: int = 64
-    """Size d_c that every base encoder ends in."""
-    head_widths: tuple[int, ...] = (128,)
-    """Widths of the hidden layers of the shared projection head."""
+    latent_dim: int = 10
+    """Size d_z of the latent."""
     centre: bool = True
     """Batch normalisation (without scale or shift) of what every base encoder gives to the head. Not in the paper: the
     latents of an untrained network nearly coincide, and training spends hundreds of steps on telling them apart."""
-    latent_dim: int = 10
-    """Size d_z of the latent."""
-    temperature: float = 0.3
-    """Temperature of the contrastive loss."""
-    loss: Loss = "infonce"
-    """``infonce``, or the ablation of the paper with only joint latents as negatives."""
-    alignment_weight: float = 0.0
-    """Weight of the mean squared distance between each modality's latent and the joint one (not in the paper; 0
-    switches it off)."""
     normalise_mean: bool = False
     """Return the mean of several single-modality latents to the unit sphere (the paper does not)."""
 
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("common_dim", "head_widths", "latent_dim", "temperature")
-        if not 0.0 <= self.alignment_weight < float("inf"):
-            raise ValueError(f"`alignment_weight` must be a finite number of at least 0; got {self.alignment_weight}.")
+        self.require_positive("latent_dim")
+
+
+@dataclass(frozen=True)
+class UnsupervisedSettings(GMCCoreSettings):
+    """Architecture of the unsupervised methods."""
+
+    common_dim: int = 64
+    """Size d_c that every base encoder ends in."""
+    head_widths: tuple[int, ...] = (128,)
+    """Widths of the hidden layers of the shared projection head."""
+    alignment_weight: float = 0.0
+    """Weight of the mean squared distance between each modality's latent and the joint one (not in the paper; 0
+    switches it off)."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("common_dim", "head_widths")
+        self.require_non_negative("alignment_weight")
+
+
+@dataclass(frozen=True)
+class GMCSettings(UnsupervisedSettings, CosineSettings):
+    """Architecture and loss of GMC. The defaults are the preset ``default`` of the pendulum."""
+
+
+class GMCCore(Representation):
+    """One encoder per modality, one joint encoder with its own weights, and a shared head onto the unit sphere.
+
+    A row with all modalities is encoded by the joint encoder, any other row by the mean of the latents of what it has.
+    The latents of complete rows are contrasted; which contrast, say the settings.
+
+    Attributes:
+        joint_of_all_rows: Whether `encode` gives the joint encoder incomplete rows too and drops what it makes of them,
+            which is faster than picking rows if it is small.
+        contrast: Loss on joint and single latents.
+        encoders: Encoder of each modality by name.
+        joint: Maps the inputs of all modalities to what the head takes.
+        head: Maps what encoders give to (B, d_z), before the sphere.
+
+    Raises:
+        ValueError: The contrast needs larger latents, or other modalities.
+    """
+
+    joint_of_all_rows: ClassVar[bool] = True
+
+    settings: Any
+    encoders: nn.ModuleDict
+    joint: nn.Module
+    head: nn.Module
+
+    def __init__(
+        self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks | None = None
+    ) -> None:
+        super().__init__(modalities, settings, networks)
+        self.latent_dim = self.settings.latent_dim
+        self.contrast = make_contrast(self.settings, tuple(modalities))
+        least = self.contrast.least_dim
+        if self.latent_dim < least:
+            raise ValueError(
+                f"`latent_dim` must be at least {least} for {self.method!r} with the modalities {list(modalities)}: in "
+                f"fewer dimensions its contrast is always 0; got {self.latent_dim}."
+            )
+
+    @abstractmethod
+    def single_latents(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Latents (B, d_z) of unit norm of each modality that is given."""
+
+    def joint_latents(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Joint latents (B, d_z) of unit norm; needs all modalities."""
+        return self.on_sphere(self.joint(inputs))
+
+    def on_sphere(self, common: Tensor) -> Tensor:
+        """What encoders give, (B, d_c), to latents (B, d_z) of unit norm."""
+        return functional.normalize(self.head(common), dim=-1)
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """Joint latents (B, d_z) for complete rows, else the mean of the latents of what is present."""
+        with torch.autocast(self.device.type, enabled=False):
+            if batch.complete:
+                return self.joint_latents(batch.inputs)
+            latents = self._mean(self.single_latents(batch.inputs), batch)
+            rows = batch.complete_rows()
+            if rows is None:
+                return latents
+            if self.joint_of_all_rows:
+                return torch.where(rows[:, None], self.joint_latents(batch.inputs), latents)
+            chosen = rows.nonzero().flatten()
+            return latents.index_copy(0, chosen, self.joint_latents(taken(batch.inputs, chosen)))
+
+    def no_contrast(self, *others: str) -> dict[str, Tensor]:
+        """The other names and the terms of the contrast, all 0 with a gradient of 0 for every weight."""
+        zero = 0.0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
+        with torch.no_grad():
+            rows = torch.zeros(2, self.latent_dim, device=self.device)
+            names = tuple(self.contrast.terms(rows, dict.fromkeys(self.modalities, rows)))
+        return dict.fromkeys((*others, *names), zero)
+
+    def _mean(self, single: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Mean (B, d_z) over the modalities that each row has, on the sphere again only if the settings say so."""
+        present = batch.present(single)[..., None]
+        latents = torch.where(present, torch.stack(list(single.values())), 0.0)
+        mean = latents.sum(dim=0) / present.sum(dim=0)
+        return functional.normalize(mean, dim=-1) if self.settings.normalise_mean else mean
+
+
+def complete_inputs(batch: Batch) -> dict[str, Tensor] | None:
+    """Inputs of the rows that have every modality; None when no row has."""
+    if batch.complete:
+        return batch.inputs
+    rows = batch.complete_rows()
+    return None if rows is None else taken(batch.inputs, rows)
+
+
+def taken(values: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """Some rows of every tensor."""
+    return {name: value[rows] for name, value in values.items()}
 
 
 class Encoder(nn.Module):
     """Base encoder of some modalities: own trunks, features joined, one linear layer to d_c, centred if asked for."""
 
-    def __init__(self, trunks: Mapping[str, Trunk], common_dim: int, centre: bool = False) -> None:
+    def __init__(self, trunks: Mapping[str, Trunk], common_dim: int, centre: bool) -> None:
         super().__init__()
         self.trunks = nn.ModuleDict(trunks)
         self.project = nn.Linear(sum(trunk.feature_dim for trunk in trunks.values()), common_dim)
@@ -83,121 +189,53 @@ class Encoder(nn.Module):
         return centred
 
 
-class GMC(Representation):
-    """One encoder per modality, one joint encoder with its own weights, and a shared head onto the unit sphere.
-
-    A row with all modalities is encoded by the joint encoder, any other row by the mean of the latents of what it has.
-    """
+class GMC(GMCCore):
+    """The published method: the joint encoder has trunks of all modalities, and the contrast is the only loss."""
 
     method: ClassVar[str] = "gmc"
     settings_class: ClassVar[type[MethodSettings]] = GMCSettings
 
-    settings: GMCSettings
+    settings: UnsupervisedSettings
+    joint: Encoder
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: GMCSettings, networks: Networks) -> None:
+    def __init__(self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
-        self.latent_dim = settings.latent_dim
-        self.encoders = nn.ModuleDict(
-            {
-                name: Encoder({name: networks.trunk(modality)}, settings.common_dim, settings.centre)
-                for name, modality in modalities.items()
-            }
-        )
-        self.joint = Encoder(
-            {name: networks.trunk(modality) for name, modality in modalities.items()},
-            settings.common_dim,
-            settings.centre,
-        )
-        self.head = projection_head(settings.common_dim, settings.head_widths, settings.latent_dim)
+        own = self.settings
 
-    def encode_batch(self, batch: Batch) -> Tensor:
-        """Joint latents (B, d_z) for complete rows, else the mean of the latents of what is present."""
-        with torch.autocast(self.device.type, enabled=False):
-            if batch.complete:
-                return self._on_sphere(self.joint(batch.inputs))
-            latents = self._mean_latents(batch)
-            rows = batch.complete_rows()
-            if rows is None:
-                return latents
-            return torch.where(rows[:, None], self._on_sphere(self.joint(batch.inputs)), latents)
+        def encoder(*names: str) -> Encoder:
+            trunks = {name: networks.trunk(modalities[name]) for name in names}
+            return Encoder(trunks, own.common_dim, own.centre)
+
+        self.encoders = nn.ModuleDict({name: encoder(name) for name in modalities})
+        self.joint = encoder(*modalities)
+        last = [own.common_dim, *own.head_widths][-1]
+        self.head = nn.Sequential(*layers(own.common_dim, own.head_widths), nn.Linear(last, own.latent_dim))
+
+    def single_latents(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Latents (B, d_z) of unit norm of each modality that is given."""
+        return {name: self.on_sphere(self.encoders[name](inputs)) for name in inputs}
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
-        """Contrast of each modality with the joint latent, and their sum as ``"total"``.
-
-        Rows that lack a modality have no joint latent and are left out. Fewer than two complete rows leave nothing to
-        contrast: then every term is 0, without influence on the weights.
-        """
-        inputs = _complete_inputs(batch)
+        """Contrast of the latents of complete rows, and the sum of its terms as ``"total"``; 0 below two such rows."""
+        inputs = complete_inputs(batch)
         if inputs is None or len(next(iter(inputs.values()))) < 2:
-            zero = 0.0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
-            return {"total": zero, **dict.fromkeys(self._contrast_names(), zero)}
+            return self.no_contrast("total")
         joint, single = self._training_latents(inputs)
-        terms = self.contrast(joint, single)
+        terms = self.contrast.terms(joint, single)
         total = torch.stack(list(terms.values())).sum()
         if self.settings.alignment_weight > 0.0:
             terms["alignment"] = torch.stack([losses.alignment(joint, latents) for latents in single.values()]).sum()
             total = total + self.settings.alignment_weight * terms["alignment"]
         return {"total": total, **terms}
 
-    def contrast(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Terms of the contrastive loss, whose sum is minimised.
-
-        Args:
-            joint: Joint latents (B, d_z) of unit norm, B at least 2.
-            single: Latents (B, d_z) of unit norm by modality, row by row of the same samples.
-        """
-        return cosine_terms(joint, single, self.settings.loss, self.settings.temperature)
-
-    def _contrast_names(self) -> tuple[str, ...]:
-        """Names of the terms of `contrast`, from two rows that mean nothing."""
-        with torch.no_grad():
-            rows = torch.zeros(2, self.latent_dim, device=self.device)
-            return tuple(self.contrast(rows, dict.fromkeys(self.modalities, rows)))
-
     def _training_latents(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Joint latents and those of each modality, sharing what the two trunks of a modality have in common."""
+        encoders = {name: cast(Encoder, self.encoders[name]) for name in inputs}
         shared, own = {}, {}
         for name, value in inputs.items():
-            shared[name], own[name] = self.joint.trunk(name).forward_pair(self._encoder(name).trunk(name), value)
+            shared[name], own[name] = self.joint.trunk(name).forward_pair(encoders[name].trunk(name), value)
         with torch.autocast(self.device.type, enabled=False):
-            common = [self._encoder(name).join({name: features}) for name, features in own.items()]
+            common = [encoders[name].join({name: features}) for name, features in own.items()]
             # The head sees all rows at once, which is faster than one call per encoder.
-            *single, joint = self._on_sphere(torch.cat([*common, self.joint.join(shared)])).chunk(len(common) + 1)
+            *single, joint = self.on_sphere(torch.cat([*common, self.joint.join(shared)])).chunk(len(common) + 1)
             return joint, dict(zip(own, single, strict=True))
-
-    def _encoder(self, name: str) -> Encoder:
-        return cast(Encoder, self.encoders[name])
-
-    def _on_sphere(self, common: Tensor) -> Tensor:
-        return functional.normalize(self.head(common), dim=-1)
-
-    def _mean_latents(self, batch: Batch) -> Tensor:
-        """Mean over the modalities that each row has, on the sphere again only if the settings say so."""
-        total, count = torch.zeros((), device=self.device), torch.zeros((batch.size, 1), device=self.device)
-        for name in batch.inputs:
-            latents = self._on_sphere(self.encoders[name](batch.inputs))
-            mask = batch.masks.get(name)
-            present = torch.ones_like(count, dtype=torch.bool) if mask is None else mask[:, None]
-            total = total + torch.where(present, latents, 0.0)
-            count = count + present
-        mean = total / count
-        return functional.normalize(mean, dim=-1) if self.settings.normalise_mean else mean
-
-
-def cosine_terms(joint: Tensor, single: Mapping[str, Tensor], loss: Loss, temperature: float) -> dict[str, Tensor]:
-    """Contrast of each modality's latents (B, d_z) with the joint ones, by modality."""
-    contrast = losses.infonce if loss == "infonce" else losses.joints_as_negatives
-    return {name: contrast(joint, latents, temperature) for name, latents in single.items()}
-
-
-def projection_head(inputs: int, widths: Sequence[int], outputs: int) -> nn.Sequential:
-    """Linear layers with SiLU between them."""
-    return nn.Sequential(*layers(inputs, widths), nn.Linear([inputs, *widths][-1], outputs))
-
-
-def _complete_inputs(batch: Batch) -> dict[str, Tensor] | None:
-    """Inputs of the complete rows, or None when there is none."""
-    if batch.complete:
-        return batch.inputs
-    rows = batch.complete_rows()
-    return None if rows is None else {name: value[rows] for name, value in batch.inputs.items()}

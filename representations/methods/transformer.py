@@ -1,7 +1,7 @@
-"""Supervised methods on sequences: the multimodal transformer as baselines, and GMC with a supervised loss.
+"""The multimodal transformer as a supervised baseline, trained as it is or with modalities dropped at random.
 
-Sources: Tsai et al., "Multimodal Transformer for Unaligned Multimodal Language Sequences", ACL 2019; Poklukar et al.,
-"Geometric Multimodal Contrastive Representation Learning", ICML 2022, section 5.2. Letters: B rows, D latent size.
+Source: Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, ACL 2019, arXiv 1906.00295.
+Letters: B rows, M modalities, D latent size, T time steps, F features.
 """
 
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ from anysense.representations.settings import MethodSettings
 
 __all__ = [
     "PredictionHead",
-    "SupervisedSettings",
     "TransformerBaseline",
     "TransformerDropout",
     "TransformerDropoutSettings",
+    "TransformerSettings",
     "absolute_error",
 ]
 
 
 @dataclass(frozen=True)
-class SupervisedSettings(MethodSettings):
-    """Architecture of the supervised methods. The defaults are the published ones."""
+class TransformerSettings(MethodSettings):
+    """Size of the multimodal transformer. The defaults are the published ones."""
 
     latent_dim: int = 60
     """Size of the latent."""
@@ -49,7 +49,7 @@ class SupervisedSettings(MethodSettings):
 
 
 @dataclass(frozen=True)
-class TransformerDropoutSettings(SupervisedSettings):
+class TransformerDropoutSettings(TransformerSettings):
     """Architecture, and how often modalities are dropped in training."""
 
     dropout: float = 0.5
@@ -95,13 +95,13 @@ class TransformerBaseline(SupervisedRepresentation):
     """
 
     method: ClassVar[str] = "transformer"
-    settings_class: ClassVar[type[MethodSettings]] = SupervisedSettings
+    settings_class: ClassVar[type[MethodSettings]] = TransformerSettings
     uses_networks: ClassVar[bool] = False
 
-    settings: SupervisedSettings
+    settings: TransformerSettings
 
     def __init__(
-        self, modalities: Mapping[str, Modality], settings: SupervisedSettings, networks: Networks | None
+        self, modalities: Mapping[str, Modality], settings: TransformerSettings, networks: Networks | None
     ) -> None:
         super().__init__(modalities, settings, networks)
         self.latent_dim = settings.latent_dim

@@ -1,0 +1,285 @@
+"""Contrasts: losses that bring the latents of one sample together and keep those of different samples apart.
+
+A contrast is a class with its settings and one line in `CONTRASTS`; `GMCCore` uses whichever its settings belong to.
+
+Letters: B rows of a batch, D latent dimensions, k vectors that span a volume.
+"""
+
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anysense.common.errors import unknown_name
+from anysense.representations.maths import losses
+from anysense.representations.maths.volume import cross_determinants, cross_volumes, signed_sines
+from anysense.representations.settings import MethodSettings
+
+__all__ = [
+    "CONTRASTS",
+    "Contrast",
+    "ContrastSettings",
+    "CosineContrast",
+    "CosineSettings",
+    "VolumeContrast",
+    "VolumeSettings",
+    "make_contrast",
+    "two_way_entropy",
+]
+
+CosineLoss = Literal["infonce", "infonce_with_joints_as_negatives"]
+Variant = Literal["joint_anchor", "pairwise", "modality_anchor", "pairwise_signed", "all_pairs", "hybrid"]
+LEARNED_TEMPERATURES = (0.01, 1.0)
+
+
+@dataclass(frozen=True)
+class ContrastSettings(MethodSettings):
+    """Base of the settings of a contrast; ``contrast`` is its name in `CONTRASTS`."""
+
+    contrast: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class CosineSettings(ContrastSettings):
+    """Settings of `CosineContrast`."""
+
+    contrast: ClassVar[str] = "cosine"
+
+    temperature: float = 0.3
+    """Temperature of the contrastive loss."""
+    loss: CosineLoss = "infonce"
+    """``infonce``, or the ablation of the paper with only joint latents as negatives."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("temperature")
+
+
+@dataclass(frozen=True)
+class VolumeSettings(ContrastSettings):
+    """Settings of `VolumeContrast`. A setting that the variant does not use must keep its default."""
+
+    contrast: ClassVar[str] = "volume"
+    used_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "power": ("joint_anchor", "pairwise", "modality_anchor", "all_pairs", "hybrid"),
+        "anchor": ("modality_anchor",),
+        "hybrid_weight": ("hybrid",),
+        "loss": ("hybrid",),
+        "cosine_temperature": ("hybrid",),
+    }
+
+    temperature: float = 0.1
+    """Temperature of the contrast of volumes."""
+    variant: Variant = "joint_anchor"
+    """What spans the volumes, see `VolumeContrast`; only ``joint_anchor`` is GRAM."""
+    power: Literal[1, 2] = 1
+    """1 to contrast volumes, 2 to contrast their squares, which are smooth at 0; not for ``pairwise_signed``."""
+    label_smoothing: float = 0.0
+    """Share of the target probability that mismatched samples get (0.1 in the paper). Above 0 the best matched volume
+    is no longer the smallest: only its gap to mismatched ones counts, temperature * log(B / label_smoothing - B + 1)."""
+    learn_temperature: bool = False
+    """Train the temperature too, between 0.01 and 1."""
+    anchor: str | None = None
+    """``modality_anchor``: the modality that is exchanged between samples; all of them in turn if None."""
+    hybrid_weight: float = 0.5
+    """``hybrid``: weight of the cosine part; the volumes get the rest."""
+    loss: CosineLoss = "infonce"
+    """``hybrid``: loss of the cosine part, as in GMC."""
+    cosine_temperature: float = 0.3
+    """``hybrid``: temperature of the cosine part."""
+
+    def __post_init__(self) -> None:
+        """Checks types, ranges, and that no setting lacks a meaning."""
+        super().__post_init__()
+        self.require_positive("temperature", "cosine_temperature")
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ValueError(f"`label_smoothing` must lie in [0, 1); got {self.label_smoothing}.")
+        if not 0.0 <= self.hybrid_weight <= 1.0:
+            raise ValueError(f"`hybrid_weight` must lie in [0, 1]; got {self.hybrid_weight}.")
+        least, most = LEARNED_TEMPERATURES
+        if self.learn_temperature and not least <= self.temperature <= most:
+            raise ValueError(f"`temperature` must lie in [{least}, {most}] to be learned; got {self.temperature}.")
+        defaults = {field.name: field.default for field in fields(self)}
+        for name, variants in self.used_by.items():
+            value = getattr(self, name)
+            if self.variant not in variants and value != defaults[name]:
+                raise ValueError(
+                    f"`{name}` has no effect with the variant {self.variant!r}, only with "
+                    f"{', '.join(map(repr, variants))}; got {value!r}. Leave it at {defaults[name]!r}."
+                )
+
+
+class Contrast(nn.Module, ABC):
+    """A loss on the latents of complete samples.
+
+    Args:
+        settings: Settings of the class that belongs to this contrast.
+        modalities: Names of the modalities, in order.
+
+    Attributes:
+        least_dim: Smallest size D of a latent with which the loss has a meaning.
+    """
+
+    least_dim: int = 1
+
+    def __init__(self, settings: Any, modalities: Sequence[str]) -> None:
+        super().__init__()
+        self.settings = settings
+
+    @abstractmethod
+    def terms(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars by name, in at least float32; what is minimised is their sum.
+
+        Args:
+            joint: Joint latents (B, D) of unit norm, B at least 2.
+            single: Latents (B, D) of unit norm of every modality, row by row of the same samples.
+
+        Raises:
+            ValueError: Shapes do not fit.
+        """
+
+
+class CosineContrast(Contrast):
+    """Contrast of each modality's latents with the joint ones by their cosines: a term for each modality.
+
+    Source: Poklukar et al., Geometric Multimodal Contrastive Representation Learning, ICML 2022, equations 2 and 3.
+    """
+
+    settings: CosineSettings
+
+    def terms(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`infonce` or `joints_as_negatives` of `anysense.representations.maths.losses`, by modality."""
+        loss = losses.infonce if self.settings.loss == "infonce" else losses.joints_as_negatives
+        return {name: loss(joint, latents, self.settings.temperature) for name, latents in single.items()}
+
+
+class VolumeContrast(Contrast):
+    """Contrast of Gramian volumes: vectors of one sample should span less than mixtures of two samples.
+
+    Source: Cicchetti et al., Gramian Multimodal Representation Learning and Alignment (GRAM), ICLR 2025, arXiv
+    2412.11959: the symmetric loss L = (D2A + A2D) / 2 on volumes of an anchor with a tuple of other vectors, see
+    `two_way_entropy`. The paper's second term, data-anchor matching, is left out: it classifies pairs with a
+    cross-encoder over token sequences, which latents of whole observations do not have.
+
+    ================== ============================================ ========================================
+    variant            anchor and tuple                             terms
+    ================== ============================================ ========================================
+    joint_anchor       joint latent; all single latents             ``joint-anchor``
+    pairwise           joint latent; one modality's latent          each modality
+    pairwise_signed    as pairwise, with `signed_sines`             each modality
+    all_pairs          as pairwise, and every pair of modalities    each modality, and ``first-second``
+    modality_anchor    one modality's latent; those of all others   ``modality-anchor``, the mean over anchors
+    hybrid             as joint_anchor, and a `CosineContrast`      weighted terms of both
+    ================== ============================================ ========================================
+
+    ``joint_anchor`` is GRAM with the joint latent in the place of the paper's text, ``modality_anchor`` is its literal
+    form; the others are not from the paper. Small volumes do not make latents interchangeable: with ``joint_anchor`` it
+    is enough that the joint latent lies in the space that the single ones span, with any sign. ``pairwise_signed`` and
+    the cosines of ``hybrid`` tell a latent from its negative. With a single modality ``modality_anchor`` has nothing to
+    contrast and becomes ``joint_anchor``.
+
+    Raises:
+        ValueError: ``anchor`` is no modality.
+    """
+
+    settings: VolumeSettings
+
+    def __init__(self, settings: VolumeSettings, modalities: Sequence[str]) -> None:
+        super().__init__(settings, modalities)
+        self.spans = _spans(settings, modalities)
+        self.least_dim = max(len(vectors) for vectors in self.spans.values())
+        if settings.learn_temperature:
+            self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)))
+        cosine = CosineSettings(temperature=settings.cosine_temperature, loss=settings.loss)
+        self.cosine = CosineContrast(cosine, modalities) if settings.variant == "hybrid" else None
+
+    def terms(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Terms of the variant, see the class."""
+        temperature, latents = self.temperature(), {_JOINT: joint, **single}
+        terms = {
+            name: two_way_entropy(
+                self._distances(*(latents[vector] for vector in vectors)), temperature, self.settings.label_smoothing
+            )
+            for name, vectors in self.spans.items()
+        }
+        if self.settings.variant == "modality_anchor" and _JOINT_ANCHOR not in terms:
+            return {"modality-anchor": torch.stack(list(terms.values())).mean()}
+        if self.cosine is None:
+            return terms
+        weight = self.settings.hybrid_weight
+        cosine = {name: weight * term for name, term in self.cosine.terms(joint, single).items()}
+        return cosine | {name: (1.0 - weight) * term for name, term in terms.items()}
+
+    def temperature(self) -> float | Tensor:
+        """Temperature of the contrast of volumes; a learned one is first brought back into its range."""
+        if not self.settings.learn_temperature:
+            return self.settings.temperature
+        least, most = LEARNED_TEMPERATURES
+        with torch.no_grad():  # A clamp inside the graph would have no gradient that leads back.
+            self.log_temperature.clamp_(math.log(least), math.log(most))
+        return self.log_temperature.exp()
+
+    def _distances(self, anchors: Tensor, *others: Tensor) -> Tensor:
+        """Distances (B, B) of anchors (B, D) and tuples of the others, (B, D) each."""
+        if self.settings.variant == "pairwise_signed":
+            return signed_sines(anchors, *others)
+        tuples = torch.stack(others, dim=1)
+        return (cross_volumes if self.settings.power == 1 else cross_determinants)(anchors, tuples)
+
+
+def two_way_entropy(distances: Tensor, temperature: float | Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean of two cross-entropies: which tuple an anchor belongs to, and which anchor a tuple (D2A and A2D of GRAM).
+
+    Log B when all distances are equal, exactly 0 when B = 1.
+
+    Args:
+        distances: Float (B, B), anchors by tuples; the diagonal holds the matched ones.
+        temperature: What distances are divided by, positive.
+        label_smoothing: Share of the target probability that is spread over all B, in [0, 1).
+
+    Raises:
+        ValueError: Not a square matrix.
+    """
+    if distances.ndim != 2 or len(distances) != distances.shape[1] or len(distances) == 0:
+        raise ValueError(f"`distances` must be a square matrix (B, B); got shape {tuple(distances.shape)}.")
+    logits, own = -distances / temperature, torch.arange(len(distances), device=distances.device)
+    tuples, anchors = (
+        functional.cross_entropy(rows, own, label_smoothing=label_smoothing) for rows in (logits, logits.T)
+    )
+    return 0.5 * (tuples + anchors)
+
+
+_JOINT, _JOINT_ANCHOR = "", "joint-anchor"
+
+
+def _spans(settings: VolumeSettings, modalities: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Names of the vectors that span a volume, the anchor first, by term; `_JOINT` is the joint latent."""
+    if settings.anchor is not None and settings.anchor not in modalities:
+        raise ValueError(unknown_name("anchor", settings.anchor, modalities))
+    pairs = {name: (_JOINT, name) for name in modalities}
+    match settings.variant:
+        case "pairwise" | "pairwise_signed":
+            return pairs
+        case "all_pairs":
+            return {f"{one}-{two}": (one, two) for one, two in itertools.combinations(modalities, 2)} | pairs
+        case "modality_anchor" if len(modalities) > 1:
+            anchors = modalities if settings.anchor is None else [settings.anchor]
+            return {anchor: (anchor, *(name for name in modalities if name != anchor)) for anchor in anchors}
+        case _:
+            return {_JOINT_ANCHOR: (_JOINT, *modalities)}
+
+
+CONTRASTS: Mapping[str, type[Contrast]] = {"cosine": CosineContrast, "volume": VolumeContrast}
+"""Contrasts by the name that their settings give."""
+
+
+def make_contrast(settings: ContrastSettings, modalities: Sequence[str]) -> Contrast:
+    """The contrast that the settings belong to, for these modalities."""
+    return CONTRASTS[settings.contrast](settings, modalities)
