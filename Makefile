@@ -45,7 +45,7 @@ bench: $(STAMP) ## measure speed: environment, encoding, pretraining, training, 
 	for part in env encode pretrain train mhd mosei dca; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
 
 picture: $(STAMP) ## draw the picture of the README
-	$(BIN)/python -m anysense.runs.picture docs/img/episode.png
+	$(BIN)/python -m bench.picture docs/img/episode.png
 
 clean: ## remove the environment and all caches, but never out/
 	rm -rf $(VENV) .types .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

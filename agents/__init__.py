@@ -1,7 +1,6 @@
-"""Agents: frozen features, encode-once training, exported agents, evaluation, and the optimal controller.
+"""Agents: frozen features, encode-once training, exported agents, evaluation.
 
-Names are imported from their modules when they are first used, so that the optimal controller, say, does not wait for
-Stable-Baselines3.
+Names are imported from their modules when they are first used, so that one of them does not wait for the others.
 """
 
 import importlib
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from anysense.agents.algorithms.catalogue import ALGORITHMS, build_model, make_agent_settings
     from anysense.agents.algorithms.fast_sac import FastSAC
     from anysense.agents.algorithms.published import PublishedDDPG
-    from anysense.agents.evaluation import MissingLevel, evaluate, every_subset, start_states
+    from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, evaluate, reference_results
     from anysense.agents.exported import Agent
     from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
     from anysense.agents.latent import EncodeObservation, LatentVecEnv
@@ -23,6 +22,7 @@ __all__ = [
     "Agent",
     "EncodeObservation",
     "EpisodeResults",
+    "EvaluationEpisodes",
     "FastSAC",
     "FrozenEncoder",
     "FrozenExtractor",
@@ -33,17 +33,16 @@ __all__ = [
     "TrainSettings",
     "build_model",
     "evaluate",
-    "every_subset",
     "load_results",
     "make_agent_settings",
+    "reference_results",
     "save_results",
-    "start_states",
     "train",
 ]
 
 _MODULES = {
     "algorithms.catalogue": ("ALGORITHMS", "build_model", "make_agent_settings"),
-    "evaluation": ("MissingLevel", "evaluate", "every_subset", "start_states"),
+    "evaluation": ("EvaluationEpisodes", "MissingLevel", "evaluate", "reference_results"),
     "exported": ("Agent",),
     "algorithms.fast_sac": ("FastSAC",),
     "frozen": ("FrozenEncoder", "FrozenExtractor"),

@@ -1,4 +1,4 @@
-"""Training environments: the native vector pendulum as Stable-Baselines3 wants it, timed, and encoded once."""
+"""Training environments: the vector form of a world as Stable-Baselines3 wants it, timed, and encoded once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
@@ -14,14 +13,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from anysense.agents.algorithms.published import TerminalTimeLimit
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.latent import LatentVecEnv
-from anysense.envs import MultimodalPendulumVectorEnv
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 from anysense.envs.sensors.missing import VectorMissingModalities
+from anysense.envs.world import World
 
 __all__ = ["ScaledReward", "StepTimer", "TrainingEnvironment", "environment_seed"]
-
-EPISODE_STEPS = 300
 
 
 class StepTimer(VecEnvWrapper):
@@ -92,38 +89,32 @@ class TrainingEnvironment:
     @classmethod
     def make(
         cls,
+        world: World,
         n_envs: int,
         modalities: tuple[str, ...],
-        options: Mapping[str, Any],
         *,
         encoder: FrozenEncoder | None,
         missing: float | Mapping[str, float] = 0.0,
         terminal_time_limit: bool = False,
         reward_scale: float = 1.0,
-        episode_steps: int = EPISODE_STEPS,
+        episode_steps: int | None = None,
     ) -> "TrainingEnvironment":
         """Build all layers.
 
         Args:
+            world: Where the agent acts.
             n_envs: Environments that are stepped together.
             modalities: Modalities that they offer.
-            options: Further options of the environment, such as ``physics`` and ``receivers``.
             encoder: Encodes once per step; None leaves raw observations to the policy.
             missing: Probability of each modality to be missing for an episode.
             terminal_time_limit: Whether the agent takes the time limit for a real end, as published.
             reward_scale: Factor on the rewards.
-            episode_steps: Time limit of an episode.
+            episode_steps: Time limit of an episode; that of the world if None.
 
         Raises:
             TypeError, ValueError: An option is unknown or out of range, or the modalities do not fit the encoder.
         """
-        env: VectorEnvironment = MultimodalPendulumVectorEnv(
-            n_envs,
-            modalities=modalities,
-            max_episode_steps=episode_steps,
-            autoreset_mode=AutoresetMode.SAME_STEP,
-            **options,
-        )
+        env: VectorEnvironment = world.make_vec(n_envs, modalities, episode_steps=episode_steps or world.episode_steps)
         if missing:
             env = VectorMissingModalities(env, missing)
         adapter = GymnasiumVecEnv(env)

@@ -1,46 +1,45 @@
-"""Evaluation of an agent with given modalities, corrupted or dropped at will, over fixed start states."""
+"""Evaluation of an agent in a world, with given modalities, corrupted or dropped at will, over fixed episodes.
 
+Letters: N episodes, K numbers of a state, A numbers of an action.
+"""
+
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, Literal, Protocol
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode
 
 from anysense.agents.results import EpisodeResults
-from anysense.envs import MultimodalPendulumVectorEnv
+from anysense.common.validation import check_names, check_positive_integer
 from anysense.envs.autoreset import VectorEnvironment
-from anysense.envs.pendulum import physics
-from anysense.envs.pendulum.optimal import split_states
-from anysense.envs.pendulum.physics import FloatArray
-from anysense.envs.pendulum.simulation import MODALITIES
-from anysense.envs.sensors.corruption import Corruption, corrupt_vector, parse_corruption
+from anysense.envs.sensors.corruption import Corruption, VectorCorrupt, parse_corruption
 from anysense.envs.sensors.missing import VectorMissingModalities
-from anysense.envs.validation import check_choice, check_names, check_positive_integer
+from anysense.envs.world import Progress, World
 
-__all__ = ["ActingAgent", "EpisodeResults", "MissingLevel", "evaluate", "every_subset", "start_states"]
+__all__ = ["ActingAgent", "EvaluationEpisodes", "MissingLevel", "RandomAgent", "evaluate", "reference_results"]
 
 BATCH_ENVS = 500
-"""Episodes that run side by side; bounds the memory (7.2 kB of image and sound per episode)."""
-_OWN_ARGUMENTS = ("modalities", "num_envs", "max_episode_steps", "autoreset_mode")
+"""Episodes that run side by side; bounds the memory."""
+LONGEST_EPISODE = 10_000
+"""Steps after which an episode is cut where neither the world nor the caller says how long it may be."""
 
-Progress = Callable[[int, int], None]
-"""Called with the steps done and their total number, each counted for a whole batch of episodes."""
+FloatArray = npt.NDArray[np.float64]
 
 
 class ActingAgent(Protocol):
     """Acts on batches of raw observations, without a memory of earlier ones."""
 
     def act(self, observation: Mapping[str, npt.NDArray[Any]], /) -> npt.NDArray[Any]:
-        """Return torques in N m, shape (N, 1), for arrays of shape (N, ...) by modality and, with dropout, ``present``."""
+        """Actions, (N, A) or (N,) for ``Discrete``, from arrays (N, ...) by modality and, with dropout, ``present``."""
         ...
 
 
 @dataclass(frozen=True)
 class MissingLevel:
-    """How often modalities drop out, see ``anysense.envs.sensors.missing.VectorMissingModalities``.
+    """How often modalities drop out, see ``anysense.envs.VectorMissingModalities``.
 
     Attributes:
         probability: Chance in [0, 1] that a modality is missing: one number for all, or by modality.
@@ -51,67 +50,89 @@ class MissingLevel:
     per: Literal["step", "episode"] = "step"
 
     def __str__(self) -> str:
-        """Return the level in words, for instance ``0.3 per step``."""
+        """The level in words, for instance ``0.3 per step``."""
         if isinstance(self.probability, Mapping):
-            return (
-                f"{', '.join(f'{modality} {value:g}' for modality, value in self.probability.items())} per {self.per}"
-            )
+            return f"{', '.join(f'{name} {value:g}' for name, value in self.probability.items())} per {self.per}"
         return f"{self.probability:g} per {self.per}"
 
 
-def start_states(count: int, seed: int) -> FloatArray:
-    """Draw fixed start states: theta ~ U(-pi, pi) rad, omega ~ U(-1, 1) rad/s.
+@dataclass(frozen=True, eq=False)
+class EvaluationEpisodes:
+    """The episodes of an evaluation.
 
-    The first states of a larger draw with the same seed are the same.
-
-    Returns:
-        float64 of shape (count, 2).
-
-    Raises:
-        ValueError: ``count`` is below 1.
+    Attributes:
+        count: N.
+        steps: Most steps of an episode.
+        seed: Seed of what is random: episode i gets the stream ``seed + i``.
+        starts: Start states (N, K), or None where the world cannot be put into states: then episode i is that of
+            ``reset(seed=seed + i)``.
     """
-    return physics.sample_start_states(np.random.default_rng(seed), check_positive_integer("count", count))
+
+    count: int
+    steps: int
+    seed: int
+    starts: FloatArray | None
+
+    @classmethod
+    def of(cls, world: World, count: int, steps: int | None, seed: int) -> "EvaluationEpisodes":
+        """The usual episodes of a world; the first ones of a larger count with the same seed are the same.
+
+        Args:
+            world: The world.
+            count: How many.
+            steps: Most steps of each; the time limit of the world if None.
+            seed: Seed of start states and of what is random.
+
+        Raises:
+            ValueError: ``count`` or ``steps`` is below 1.
+        """
+        check_positive_integer("episodes", count)
+        length = check_positive_integer("steps", steps or world.episode_steps or LONGEST_EPISODE)
+        return cls(count, length, seed, world.start_states(count, seed))
 
 
-def every_subset(modalities: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return all non-empty subsets of modalities, the complete one first, then ever smaller ones in the given order.
+class RandomAgent:
+    """Draws actions uniformly from an action space, independently of the observation.
 
-    Raises:
-        ValueError: There is none, or one twice.
-        TypeError: ``modalities`` is no sequence of names.
+    Args:
+        space: Space of one action.
+        seed: Seed of the draws.
     """
-    names = check_names("modalities", modalities, tuple(modalities))
-    return [subset for size in range(len(names), 0, -1) for subset in combinations(names, size)]
+
+    def __init__(self, space: gym.Space[Any], seed: int) -> None:
+        self.space = copy.deepcopy(space)
+        self.space.seed(seed)
+
+    def act(self, observation: Mapping[str, npt.NDArray[Any]], /) -> npt.NDArray[Any]:
+        """One action per row."""
+        count = len(next(iter(observation.values())))
+        return np.stack([np.asarray(self.space.sample()) for _ in range(count)])
 
 
 def evaluate(
     agent: ActingAgent,
+    world: World,
     modalities: Sequence[str],
-    starts: npt.ArrayLike,
-    steps: int = 300,
-    env_kwargs: Mapping[str, Any] | None = None,
+    episodes: EvaluationEpisodes,
     corruption: Sequence[Corruption | str] = (),
     missing: MissingLevel | None = None,
     *,
-    seed: int = 0,
     batch_envs: int = BATCH_ENVS,
     name: str = "agent",
     progress: Progress | None = None,
 ) -> EpisodeResults:
-    """Let an agent act with given modalities from given start states.
+    """Let an agent act with given modalities.
 
-    The environment makes only what these modalities need, so sound alone renders no frame. Results do not depend on
+    The world makes only the named modalities where it can, so sound alone renders no frame. Results do not depend on
     ``batch_envs``, as far as the agent acts on each row of a batch by itself.
 
     Args:
         agent: Who acts.
-        modalities: The modalities that it gets, a non-empty subset of those of the environment.
-        starts: Start states [theta, omega], shape (N, 2).
-        steps: Steps of each episode.
-        env_kwargs: Settings of the environment (``receivers``, ``physics`` and so on).
-        corruption: Corruptions of these modalities in the order to apply, or their written form ``modality:name:level``.
-        missing: Dropout of these modalities; it acts after corruption and adds the entry ``present`` to the observation.
-        seed: Seed of corruption and dropout; episode i gets the stream ``seed + i``.
+        world: Where.
+        modalities: The modalities that it gets, a non-empty subset of those of the world.
+        episodes: Which episodes.
+        corruption: Corruptions of these modalities in the order to apply, or their text ``modality:name:level``.
+        missing: Dropout of these modalities; it acts after corruption and adds the entry ``present``.
         batch_envs: Episodes that run side by side.
         name: Name of the agent in the results.
         progress: Told about each step.
@@ -120,72 +141,115 @@ def evaluate(
         ValueError: A name is unknown, a shape or a level is wrong, or an action is NaN or of another shape.
         TypeError: ``modalities`` is no sequence of names.
     """
-    names = check_names("modalities", modalities, MODALITIES)
-    settings = _env_settings(env_kwargs)
-    check_positive_integer("steps", steps)
+    names = check_names("modalities", modalities, world.modalities)
     check_positive_integer("batch_envs", batch_envs)
     corruptions = [parse_corruption(entry) if isinstance(entry, str) else entry for entry in corruption]
-    states = np.stack(split_states(starts), axis=1)
-    firsts = range(0, len(states), batch_envs)
-    returns = np.empty(len(states))
+    firsts = range(0, episodes.count, batch_envs)
+    returns, lengths = np.empty(episodes.count), np.empty(episodes.count, dtype=np.int64)
     for batch, first in enumerate(firsts):
-        rows = slice(first, first + batch_envs)
-        venv = _build(names, len(states[rows]), settings, corruptions, missing)
-        report = None if progress is None else _part(progress, batch * steps, len(firsts) * steps)
-        returns[rows] = _run(agent, venv, states[rows], steps, seed + first, report)
+        rows = slice(first, min(first + batch_envs, episodes.count))
+        venv = _build(world, names, rows.stop - rows.start, episodes, corruptions, missing)
+        report = None
+        if progress is not None:
+            report = _part(progress, batch * episodes.steps, len(firsts) * episodes.steps)
+        returns[rows], lengths[rows] = _run(agent, venv, world, episodes, rows, report)
     return EpisodeResults(
         name=name,
         modalities=names,
         corruption=tuple(str(entry) for entry in corruptions),
         missing="" if missing is None else str(missing),
-        seed=seed,
-        steps=steps,
-        starts=states,
+        seed=episodes.seed,
+        steps=episodes.steps,
+        starts=episodes.starts,
         returns=returns,
+        lengths=lengths,
     )
 
 
-def _env_settings(env_kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
-    settings = dict(env_kwargs or {})
-    for own in _OWN_ARGUMENTS:
-        if own in settings:
-            raise ValueError(
-                f"`env_kwargs` must not hold {own!r}, which `evaluate` sets itself; got {settings[own]!r}."
-            )
-    allowed = ("receivers", "frame_stack", "physics", "antialias", "initial_steps")
-    for key in settings:
-        check_choice("env_kwargs", key, allowed)
-    return settings
+def reference_results(
+    world: World,
+    episodes: EvaluationEpisodes,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, EpisodeResults]:
+    """Results of the reference controllers of a world by name; of random actions where it has none of its own.
+
+    Args:
+        world: The world.
+        episodes: The same as those of the agent.
+        options: Options of the references.
+        progress: Told about each step.
+    """
+    if episodes.starts is not None:
+        found = world.references(episodes.starts, episodes.steps, episodes.seed, options or {}, progress)
+        if found:
+            return {name: _reference(name, returns, episodes) for name, returns in found.items()}
+    elif options:
+        raise ValueError(f"`reference_option` has no meaning for {world.id}; got {dict(options)}.")
+    agent = RandomAgent(world.action_space, episodes.seed)
+    random = evaluate(agent, world, world.modalities, episodes, name="random", progress=progress)
+    return {"random": _reference("random", random.returns, episodes, random.lengths)}
+
+
+def _reference(
+    name: str, returns: FloatArray, episodes: EvaluationEpisodes, lengths: npt.NDArray[np.int64] | None = None
+) -> EpisodeResults:
+    whole = np.full(episodes.count, episodes.steps, dtype=np.int64)
+    return EpisodeResults(
+        name=name,
+        modalities=(),
+        corruption=(),
+        missing="",
+        seed=episodes.seed,
+        steps=episodes.steps,
+        starts=episodes.starts,
+        returns=returns,
+        lengths=whole if lengths is None else lengths,
+    )
 
 
 def _build(
+    world: World,
     modalities: tuple[str, ...],
     count: int,
-    settings: Mapping[str, Any],
+    episodes: EvaluationEpisodes,
     corruptions: Sequence[Corruption],
     missing: MissingLevel | None,
 ) -> VectorEnvironment:
-    """Make a vector environment without time limit and without resets of its own."""
-    venv: VectorEnvironment = MultimodalPendulumVectorEnv(
-        count, modalities=modalities, max_episode_steps=None, autoreset_mode=AutoresetMode.DISABLED, **settings
-    )
+    """Environments that start over by themselves; what follows the first episode of each does not count."""
+    limit = None if episodes.starts is not None else episodes.steps
+    venv = world.make_vec(count, modalities, episode_steps=limit)
     for entry in corruptions:
-        venv = corrupt_vector(venv, entry.modality, entry.name, entry.level)
+        venv = VectorCorrupt(venv, entry)
     return venv if missing is None else VectorMissingModalities(venv, missing.probability, missing.per)
 
 
 def _run(
-    agent: ActingAgent, venv: VectorEnvironment, states: FloatArray, steps: int, seed: int, report: Progress | None
-) -> FloatArray:
-    observation, _ = venv.reset(seed=seed, options={"state": states})
-    returns = np.zeros(len(states))
-    for step in range(steps):
-        observation, rewards, _, _, _ = venv.step(agent.act(observation))
-        returns += rewards
-        if report is not None:
-            report(step + 1, steps)
-    venv.close()
-    return returns
+    agent: ActingAgent,
+    venv: VectorEnvironment,
+    world: World,
+    episodes: EvaluationEpisodes,
+    rows: slice,
+    report: Callable[[int, int], None] | None,
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Returns and lengths of the first episode of each environment."""
+    options = None if episodes.starts is None else world.start_options(episodes.starts[rows])
+    observation, _ = venv.reset(seed=episodes.seed + rows.start, options=options)
+    returns, lengths = np.zeros(venv.num_envs), np.zeros(venv.num_envs, dtype=np.int64)
+    running = np.ones(venv.num_envs, dtype=np.bool_)
+    try:
+        for step in range(episodes.steps):
+            observation, rewards, terminated, truncated, _ = venv.step(agent.act(observation))
+            returns += np.where(running, rewards, 0.0)
+            lengths += running
+            running &= ~(terminated | truncated)
+            if report is not None:
+                report(step + 1, episodes.steps)
+            if not running.any():
+                break
+    finally:
+        venv.close()
+    return returns, lengths
 
 
 def _part(progress: Progress, done_before: int, total: int) -> Progress:

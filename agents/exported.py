@@ -17,17 +17,18 @@ from anysense.agents.actor import Actor, ActorSpec
 from anysense.agents.frozen import PRESENT, FrozenEncoder
 from anysense.common.errors import unknown_name
 from anysense.common.files import read_description, recover_folder, replace_folder, sha256_of, write_json
+from anysense.envs.world import World, stored_world
 from anysense.representations.contract import Modality
 from anysense.representations.files import save_representation
 
 __all__ = ["AGENT_FORMAT_VERSION", "Agent"]
 
 AGENT_FORMAT = "anysense-agent"
-AGENT_FORMAT_VERSION = 1
+AGENT_FORMAT_VERSION = 2
 DESCRIPTION_FILE = "agent.json"
 POLICY_FILE = "policy.safetensors"
 REPRESENTATION_FOLDER = "representation"
-ENTRIES = ("algorithm", "modalities", "actor", "environment", "facts", "policy_sha256", "representation_sha256")
+ENTRIES = ("algorithm", "modalities", "actor", "world", "facts", "policy_sha256", "representation_sha256")
 
 
 class Agent:
@@ -40,7 +41,7 @@ class Agent:
         encoder: Frozen representation.
         algorithm: Name of the algorithm that trained it.
         trained_with: Modalities that it was trained with.
-        environment: Options of the environment that it was trained in.
+        world: Where it was trained.
         facts: What is worth knowing about its training, as plain values.
     """
 
@@ -49,8 +50,8 @@ class Agent:
         actor: Actor,
         encoder: FrozenEncoder,
         algorithm: str,
+        world: World,
         modalities: Iterable[str],
-        environment: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         if actor.spec.latent_dim != encoder.latent_dim:
@@ -61,24 +62,34 @@ class Agent:
         self.encoder = encoder
         self.algorithm = algorithm
         self.trained_with = tuple(modalities)
-        self.environment = dict(environment or {})
+        self.world = world
         self.facts = dict(facts or {})
 
     @classmethod
-    def from_model(cls, model: BaseAlgorithm, encoder: FrozenEncoder, algorithm: str, **facts: Any) -> "Agent":
+    def from_model(
+        cls,
+        model: BaseAlgorithm,
+        encoder: FrozenEncoder,
+        algorithm: str,
+        world: World,
+        modalities: Iterable[str] | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> "Agent":
         """Export a model of Stable-Baselines3 that was trained on the latents of `encoder`.
 
         Args:
             model: The model.
             encoder: The encoder.
             algorithm: Name of the algorithm.
-            **facts: ``modalities`` (all of the encoder by default), ``environment`` and ``facts``.
+            world: Where it was trained.
+            modalities: Modalities that it was trained with; all of the encoder by default.
+            facts: What is worth knowing about its training, as plain values.
 
         Raises:
             TypeError: The policy is of another form than those of PPO, A2C, SAC, TQC, TD3 and DDPG.
         """
-        modalities = facts.pop("modalities", None) or encoder.modalities or tuple(encoder.representation.modalities)
-        return cls(Actor.from_model(model), encoder, algorithm, modalities, **facts)
+        trained_with = modalities or encoder.modalities or tuple(encoder.representation.modalities)
+        return cls(Actor.from_model(model), encoder, algorithm, world, trained_with, facts)
 
     @property
     def modalities(self) -> dict[str, Modality]:
@@ -103,8 +114,8 @@ class Agent:
 
         Args:
             observation: Arrays by modality, of one observation or of a batch of B: image uint8 0 to 255 (or float in
-                [0, 1]), sound float in physical units. Modalities may be left out; an entry ``present`` (one 0/1 per given
-                modality, in sorted order) marks them as absent row by row.
+                [0, 1]), sound float in physical units. Modalities may be left out; an entry ``present`` (one 0/1
+                per given modality, in sorted order) marks them as absent row by row.
             deterministic: Take the mode; otherwise a random action as in training (TD3 and DDPG have none).
             generator: Source of randomness on the device of the agent.
 
@@ -156,7 +167,7 @@ class Agent:
                 "algorithm": self.algorithm,
                 "modalities": list(self.trained_with),
                 "actor": self.actor.spec.to_json(),
-                "environment": self.environment,
+                "world": self.world.to_json(),
                 "facts": self.facts,
                 "policy_sha256": sha256_of(new / POLICY_FILE),
                 "representation_sha256": sha256_of(new / REPRESENTATION_FOLDER / "representation.safetensors"),
@@ -185,8 +196,8 @@ class Agent:
             folder / REPRESENTATION_FOLDER / "representation.safetensors", description["representation_sha256"]
         )
         actor = _restored_actor(folder, description["actor"])
-        names = ("algorithm", "modalities", "environment", "facts")
-        return cls(actor, encoder, **{name: description[name] for name in names}).to(device)
+        facts = {name: description[name] for name in ("algorithm", "modalities", "facts")}
+        return cls(actor, encoder, world=stored_world(description["world"]), **facts).to(device)
 
 
 def _check_digest(path: Path, expected: str) -> None:

@@ -19,7 +19,7 @@ from anysense.representations.files import load_representation
 __all__ = ["PRESENT", "FrozenEncoder", "FrozenExtractor"]
 
 PRESENT = "present"
-"""Entry of an observation that says which modalities are there: one 0/1 per modality, in sorted order of their names."""
+"""Entry of an observation that says which modalities are there: one 0/1 per modality, in sorted order of names."""
 
 
 class FrozenEncoder:
@@ -66,7 +66,7 @@ class FrozenEncoder:
         """
         if not isinstance(space, spaces.Dict):
             raise TypeError(
-                f"`observation_space` must be a gymnasium.spaces.Dict, one Box per modality; got {type(space).__name__}."
+                f"`observation_space` must be a gymnasium.spaces.Dict of Box entries; got {type(space).__name__}."
             )
         used = [
             name for name in space.spaces if name != PRESENT and (self.modalities is None or name in self.modalities)
@@ -75,8 +75,8 @@ class FrozenEncoder:
             self._check_entry(name, space.spaces[name])
         if not used:
             raise ValueError(
-                f"`observation_space` holds none of the modalities {list(self.modalities or self.representation.modalities)}; "
-                f"got {list(space.spaces)}."
+                "`observation_space` holds none of the modalities "
+                f"{list(self.modalities or self.representation.modalities)}; got {list(space.spaces)}."
             )
         _check_present_space(space)
 
@@ -127,8 +127,8 @@ class FrozenExtractor(BaseFeaturesExtractor):
     representation object that was given), not the weights.
 
     Args:
-        observation_space: Any non-empty subset of the modalities, plus optionally ``present`` (`MultiBinary`, one entry per
-            modality in sorted order).
+        observation_space: Any non-empty subset of the modalities, plus optionally ``present`` (`MultiBinary`, one entry
+            per modality in sorted order).
         representation: Folder of a saved representation, or a representation in memory.
         modalities: Modalities to use; all in the space when None.
 
@@ -206,7 +206,7 @@ def _split_present(observation: Mapping[str, Tensor]) -> tuple[dict[str, Tensor]
         return modalities, {}
     if flags.ndim != 2 or flags.shape[1] != len(modalities):
         raise ValueError(
-            f"`observation[{PRESENT!r}]` must have shape (B, {len(modalities)}), one column per modality {sorted(modalities)}; "
-            f"got {tuple(flags.shape)}."
+            f"`observation[{PRESENT!r}]` must have shape (B, {len(modalities)}), one column per modality "
+            f"{sorted(modalities)}; got {tuple(flags.shape)}."
         )
     return modalities, {name: flags[:, column] > 0.5 for column, name in enumerate(sorted(modalities))}

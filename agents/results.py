@@ -1,7 +1,8 @@
 """Results of evaluations: what every episode yielded, and the files that keep it.
 
-A folder holds ``results.json`` (settings, summary, and what was evaluated how) and ``episodes.csv`` (one row per
-episode, numbers in full precision). The JSON file is written last and names the SHA-256 of the CSV file.
+A folder holds ``results.json`` (records, and what was evaluated how) and ``episodes.csv`` (one row per episode, numbers
+in full precision). The JSON file is written last and names the SHA-256 of the CSV file. Letters: N episodes, K numbers
+of a start state.
 """
 
 import csv
@@ -14,28 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from anysense.common.files import write_bytes
-from anysense.envs.pendulum.physics import FloatArray
+from anysense.common.files import read_description, write_bytes
+from anysense.representations.evaluation.records import Record
 
 __all__ = ["EpisodeResults", "SavedResults", "load_results", "save_results"]
 
 FORMAT = "anysense results"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RESULTS_FILE = "results.json"
 EPISODES_FILE = "episodes.csv"
-_COLUMNS = (
-    "evaluation",
-    "name",
-    "modalities",
-    "corruption",
-    "missing",
-    "episode",
-    "theta",
-    "omega",
-    "average_reward",
-    "return",
-)
+_COLUMNS = ("evaluation", "name", "modalities", "corruption", "missing", "episode", "length", "return")
+
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +37,17 @@ class EpisodeResults:
 
     Attributes:
         name: Who acted, for instance ``"agent"`` or ``"optimal"``.
-        modalities: The modalities that it had; none for controllers that read the true state.
+        modalities: The modalities that it had; none for references.
         corruption: Corruptions of the modalities, written ``modality:name:level``, in the order applied.
         missing: Dropout of modalities in words, ``""`` for none.
-        seed: Seed of whatever was random: corruption, dropout, random actions.
-        steps: Steps of each episode.
-        starts: Start states [theta, omega], float64 of shape (N, 2).
-        returns: Undiscounted sums of rewards, float64 of shape (N,).
+        seed: Seed of whatever was random.
+        steps: Most steps of an episode.
+        starts: Start states, float64 (N, K); None where the world has none.
+        returns: Undiscounted sums of rewards, float64 (N,).
+        lengths: Steps of each episode, int64 (N,).
 
     Raises:
-        ValueError: Shapes do not fit, there is no episode, a return is not finite, or ``steps`` is below 1.
+        ValueError: Shapes do not fit, there is no episode, a return is not finite, or a length is below 1.
     """
 
     name: str
@@ -62,31 +56,38 @@ class EpisodeResults:
     missing: str
     seed: int
     steps: int
-    starts: FloatArray
+    starts: FloatArray | None
     returns: FloatArray
+    lengths: npt.NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if self.starts.ndim != 2 or self.starts.shape != (len(self.returns), 2) or self.returns.ndim != 1:
+        if self.returns.ndim != 1 or self.lengths.shape != self.returns.shape:
             raise ValueError(
-                "`starts` and `returns` must have the shapes (N, 2) and (N,), "
-                f"got {self.starts.shape} and {self.returns.shape}."
+                "`returns` and `lengths` must both have the shape (N,); "
+                f"got {self.returns.shape} and {self.lengths.shape}."
             )
+        if self.starts is not None and (self.starts.ndim != 2 or len(self.starts) != len(self.returns)):
+            raise ValueError(f"`starts` must have the shape ({len(self.returns)}, K); got {self.starts.shape}.")
         if self.returns.size == 0:
-            raise ValueError("`returns` must hold at least one episode, got none; pass at least one start state.")
+            raise ValueError("`returns` must hold at least one episode, got none; evaluate at least one.")
         if not np.isfinite(self.returns).all():
-            raise ValueError(
-                f"`returns` must be finite, got {np.count_nonzero(~np.isfinite(self.returns))} that are not."
-            )
-        if self.steps < 1:
-            raise ValueError(f"`steps` must be at least 1, got {self.steps}.")
+            raise ValueError(f"`returns` must be finite; {np.count_nonzero(~np.isfinite(self.returns))} are not.")
+        if self.lengths.min() < 1:
+            raise ValueError(f"`lengths` must be at least 1, got {self.lengths.min()}.")
 
     @property
     def average_reward(self) -> FloatArray:
-        """Average reward per step of each episode, float64 of shape (N,)."""
-        return self.returns / self.steps
+        """Average reward per step of each episode, float64 (N,)."""
+        average: FloatArray = self.returns / self.lengths
+        return average
+
+    @property
+    def condition(self) -> str:
+        """Corruption and dropout in words, as in `Record.condition`."""
+        return ", ".join([*self.corruption, *([f"dropout {self.missing}"] if self.missing else [])])
 
     def description(self) -> dict[str, Any]:
-        """Return all but the arrays, as JSON can hold it."""
+        """All but the arrays, as JSON can hold it."""
         return {
             "name": self.name,
             "modalities": list(self.modalities),
@@ -100,17 +101,17 @@ class EpisodeResults:
 
 @dataclass(frozen=True, eq=False)
 class SavedResults:
-    """What a results folder holds: the evaluations, the summary rows as JSON values, and further details."""
+    """What a results folder holds: the evaluations, their records, and further details as plain values."""
 
     results: list[EpisodeResults]
-    summary: list[dict[str, Any]]
+    records: list[Record]
     details: dict[str, Any]
 
 
 def save_results(
     folder: str | Path,
     results: Sequence[EpisodeResults],
-    summary: Sequence[Mapping[str, Any]] = (),
+    records: Sequence[Record] = (),
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``episodes.csv`` and ``results.json``, each completely or not at all.
@@ -118,7 +119,7 @@ def save_results(
     Args:
         folder: Where to write; made if absent.
         results: The evaluations.
-        summary: Rows of the summary as JSON values, see ``anysense.agents.summary.Row.to_json``.
+        records: Their summary, see ``anysense.agents.summary.summarise``.
         details: Anything else that JSON can hold, for instance the settings of the command.
 
     Raises:
@@ -131,12 +132,11 @@ def save_results(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "details": dict(details or {}),
-        "summary": [dict(row) for row in summary],
+        "records": [record.to_json() for record in records],
         "evaluations": [result.description() for result in results],
         "episodes_sha256": hashlib.sha256(episodes).hexdigest(),
     }
     description = json.dumps(content, indent=2, allow_nan=False).encode() + b"\n"
-    folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / EPISODES_FILE, episodes)
     write_bytes(folder / RESULTS_FILE, description)
 
@@ -149,42 +149,46 @@ def load_results(folder: str | Path) -> SavedResults:
         ValueError: A file is damaged or altered, or of another version.
     """
     folder = Path(folder)
-    for name in (RESULTS_FILE, EPISODES_FILE):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"{folder / name} is missing; expected a folder with {RESULTS_FILE} and {EPISODES_FILE}."
-            )
-    content = _read_json(folder / RESULTS_FILE)
+    content = read_description(folder / RESULTS_FILE, FORMAT, FORMAT_VERSION, "the results of an evaluation")
+    if not (folder / EPISODES_FILE).is_file():
+        raise FileNotFoundError(f"`{folder / EPISODES_FILE}` is missing; it belongs beside {RESULTS_FILE}.")
     episodes = (folder / EPISODES_FILE).read_bytes()
     if hashlib.sha256(episodes).hexdigest() != content.get("episodes_sha256"):
-        raise ValueError(f"{folder / EPISODES_FILE} does not belong to {RESULTS_FILE} or was altered; evaluate again.")
+        raise ValueError(
+            f"`{folder / EPISODES_FILE}` does not belong to {RESULTS_FILE} or was altered; evaluate again."
+        )
     try:
         results = _parse_episodes(content["evaluations"], episodes.decode())
-        return SavedResults(results, list(content["summary"]), dict(content["details"]))
-    except (KeyError, TypeError) as error:
+        records = [Record.from_json(record) for record in content["records"]]
+        return SavedResults(results, records, dict(content["details"]))
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ValueError(
-            f"{folder / RESULTS_FILE} lacks an entry or was altered ({error!r}); evaluate again."
+            f"`{folder / RESULTS_FILE}` lacks an entry or was altered ({error!r}); evaluate again."
         ) from error
 
 
 def _episodes_csv(results: Iterable[EpisodeResults]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    numbers = max((result.starts.shape[1] for result in results if result.starts is not None), default=0)
+    writer.writerow((*_COLUMNS, *(f"start_{place}" for place in range(numbers))))
     for number, result in enumerate(results):
         labels = (number, result.name, "+".join(result.modalities), " ".join(result.corruption), result.missing)
-        table = zip(result.starts.tolist(), result.average_reward.tolist(), result.returns.tolist(), strict=True)
-        writer.writerows((*labels, row, *start, average, total) for row, (start, average, total) in enumerate(table))
+        starts = [()] * len(result.returns) if result.starts is None else result.starts.tolist()
+        table = zip(result.lengths.tolist(), result.returns.tolist(), starts, strict=True)
+        writer.writerows((*labels, row, length, total, *start) for row, (length, total, start) in enumerate(table))
     return text.getvalue().encode()
 
 
 def _parse_episodes(descriptions: list[dict[str, Any]], text: str) -> list[EpisodeResults]:
-    rows: list[list[tuple[float, float, float]]] = [[] for _ in descriptions]
-    for row in csv.DictReader(io.StringIO(text)):
-        rows[int(row["evaluation"])].append((float(row["theta"]), float(row["omega"]), float(row["return"])))
+    reader = csv.reader(io.StringIO(text))
+    next(reader)
+    rows: list[list[list[float]]] = [[] for _ in descriptions]
+    for row in reader:
+        rows[int(row[0])].append([float(value) for value in row[6:]])
     results = []
     for description, episodes in zip(descriptions, rows, strict=True):
-        table = np.array(episodes, dtype=np.float64).reshape(-1, 3)
+        table = np.array(episodes, dtype=np.float64)
         results.append(
             EpisodeResults(
                 name=description["name"],
@@ -193,23 +197,9 @@ def _parse_episodes(descriptions: list[dict[str, Any]], text: str) -> list[Episo
                 missing=description["missing"],
                 seed=description["seed"],
                 steps=description["steps"],
-                starts=table[:, :2],
-                returns=table[:, 2],
+                starts=table[:, 2:] if table.shape[1] > 2 else None,
+                returns=table[:, 1],
+                lengths=table[:, 0].astype(np.int64),
             )
         )
     return results
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: not valid JSON ({error}). Evaluate again.") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is no file of results; expected `format` {FORMAT!r}.")
-    if content.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {content.get('format_version')!r}, this program reads {FORMAT_VERSION}; "
-            "evaluate again or use the version that wrote it."
-        )
-    return content

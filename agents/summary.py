@@ -1,125 +1,107 @@
-"""The table of an evaluation: averages, intervals, the gap to the optimal controller, the share of the way to it."""
+"""The summary of an evaluation: means with intervals, the gap to the best known control, the share of the way to it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from anysense.agents.results import EpisodeResults
 from anysense.common.statistics import RESAMPLES, Estimate, bootstrap_mean, paired_gap, share_of_optimal
-from anysense.envs.pendulum.references import OPTIMAL, RANDOM
+from anysense.envs.world import World
+from anysense.representations.evaluation.records import Column, Record, subset_name
 
-__all__ = ["Row", "summarise"]
+__all__ = ["COLUMNS", "columns_of", "summarise"]
+
+RANDOM = "random"
+COLUMNS = {
+    "average_reward": Column("average_reward", "average reward per step"),
+    "return": Column("return", "return", digits=1),
+    "length": Column("length", "steps", digits=0),
+    "gap": Column("gap", "gap to the optimum", better="lower"),
+    "share": Column("share", "random to optimum", percent=True),
+}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One evaluation in numbers; intervals are 95% bootstrap intervals over episodes.
-
-    Attributes:
-        name: Who acted.
-        modalities: The modalities that it had; none for controllers that read the true state.
-        corruption: Corruptions, written ``modality:name:level``.
-        missing: Dropout of modalities in words, ``""`` for none.
-        episodes: Number of episodes.
-        steps: Steps of each.
-        average_reward: Mean over episodes of the average reward per step.
-        deviation: Population standard deviation of the average reward over episodes.
-        episode_return: Mean of the undiscounted return.
-        gap: Mean of the optimal controller's average reward minus this one's over the same starts; 0 is optimal.
-        share: Share of the way from random to optimal, 1 is optimal.
-    """
-
-    name: str
-    modalities: tuple[str, ...]
-    corruption: tuple[str, ...]
-    missing: str
-    episodes: int
-    steps: int
-    average_reward: Estimate
-    deviation: float
-    episode_return: Estimate
-    gap: Estimate
-    share: Estimate
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as JSON can hold it."""
-        return asdict(self) | {"modalities": list(self.modalities), "corruption": list(self.corruption)}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Row":
-        """Return the row of ``to_json``.
-
-        Raises:
-            ValueError: An entry is missing or unknown.
-        """
-        try:
-            estimates = {
-                name: Estimate(**content[name]) for name in ("average_reward", "episode_return", "gap", "share")
-            }
-            names = {name: tuple(content[name]) for name in ("modalities", "corruption")}
-            return cls(**{**content, **names, **estimates})
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"`content` is no row of a summary ({error!r}); expected the result of `to_json`."
-            ) from error
+def columns_of(world: World) -> tuple[Column, ...]:
+    """What an evaluation in this world reports; the score first."""
+    keys = ["average_reward", "return"] if world.score == "average_reward" else ["return", "average_reward", "length"]
+    return tuple(COLUMNS[key] for key in (*keys, *(("gap", "share") if world.optimum is not None else ())))
 
 
 def summarise(
     results: Sequence[EpisodeResults],
     references: Mapping[str, EpisodeResults],
+    world: World,
     *,
+    method: str = "agent",
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> list[Row]:
-    """Summarise evaluations and then the reference rows.
+) -> list[Record]:
+    """Records of evaluations and then of the references; intervals are 95% bootstrap intervals over episodes.
+
+    ``gap`` is the mean of the optimum's score minus this one's, episode by episode; ``share`` is the share of the way
+    from random to the optimum, and left out where the optimum is not better than random.
 
     Args:
-        results: Evaluations.
-        references: ``reference_returns`` of the same start states and number of steps.
+        results: Evaluations of one agent.
+        references: ``reference_results`` of the same episodes.
+        world: The world.
+        method: What the records call the agent.
         resamples: Bootstrap resamples of each interval.
         seed: Seed of the bootstrap.
 
     Raises:
-        ValueError: A reference is missing, or start states or numbers of steps differ.
+        ValueError: Results and references are not of the same episodes.
     """
-    for name in (OPTIMAL, RANDOM):
-        if name not in references:
-            raise ValueError(f"`references` must hold {name!r}, got {sorted(references)}; use `reference_returns`.")
-    rows = [*results, *references.values()]
-    for result in rows:
-        _check_same_episodes(result, references[OPTIMAL])
-    return [_summarise_one(result, references[OPTIMAL], references[RANDOM], resamples, seed) for result in rows]
+    optimum = references.get(world.optimum) if world.optimum is not None else None
+    records: list[Record] = []
+    for result in (*results, *references.values()):
+        if optimum is not None:
+            _check_same_episodes(result, optimum)
+        values = _estimates(result, optimum, references.get(RANDOM), world, resamples, seed)
+        name = method if result in results else result.name
+        subset = subset_name(result.modalities, len(world.modalities)) if result.modalities else ""
+        records += [
+            Record(subset, metric, one.value, result.condition, one.low, one.high, name) for metric, one in values
+        ]
+    return records
+
+
+def _estimates(
+    result: EpisodeResults,
+    optimum: EpisodeResults | None,
+    random: EpisodeResults | None,
+    world: World,
+    resamples: int,
+    seed: int,
+) -> Iterable[tuple[str, Estimate]]:
+    average = bootstrap_mean(result.average_reward, resamples=resamples, seed=seed)
+    yield "average_reward", average
+    same_length = bool((result.lengths == result.lengths[0]).all())
+    if same_length:
+        yield "return", average.scaled(int(result.lengths[0]))
+    else:
+        yield "return", bootstrap_mean(result.returns, resamples=resamples, seed=seed)
+    if world.score == "return":
+        yield "length", bootstrap_mean(result.lengths, resamples=resamples, seed=seed)
+    if optimum is None:
+        return
+    own, best = _score(result, world), _score(optimum, world)
+    yield "gap", paired_gap(own, best, resamples=resamples, seed=seed)
+    if random is not None and _score(random, world).mean() < best.mean():
+        yield "share", share_of_optimal(own, _score(random, world), best, resamples=resamples, seed=seed)
+
+
+def _score(result: EpisodeResults, world: World) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return result.average_reward if world.score == "average_reward" else result.returns  # type: ignore[return-value]
 
 
 def _check_same_episodes(result: EpisodeResults, reference: EpisodeResults) -> None:
-    if result.steps != reference.steps or not np.array_equal(result.starts, reference.starts):
+    same = result.steps == reference.steps and len(result.returns) == len(reference.returns)
+    if same and result.starts is not None and reference.starts is not None:
+        same = np.array_equal(result.starts, reference.starts)
+    if not same:
         raise ValueError(
-            f"`results` of {result.name!r} ({len(result.starts)} episodes of {result.steps} steps) and `references` "
-            f"({len(reference.starts)} of {reference.steps}) must have the same start states in the same order and the "
-            "same number of steps; run `reference_returns` on the start states of the evaluation."
+            f"`results` of {result.name!r} ({len(result.returns)} episodes of {result.steps} steps) and `references` "
+            f"({len(reference.returns)} of {reference.steps}) must be of the same episodes; use `reference_results` "
+            "with the episodes of the evaluation."
         )
-
-
-def _summarise_one(
-    result: EpisodeResults, optimal: EpisodeResults, random: EpisodeResults, resamples: int, seed: int
-) -> Row:
-    average = bootstrap_mean(result.average_reward, resamples=resamples, seed=seed)
-    gap = paired_gap(result.average_reward, optimal.average_reward, resamples=resamples, seed=seed)
-    share = share_of_optimal(
-        result.average_reward, random.average_reward, optimal.average_reward, resamples=resamples, seed=seed
-    )
-    return Row(
-        name=result.name,
-        modalities=result.modalities,
-        corruption=result.corruption,
-        missing=result.missing,
-        episodes=len(result.returns),
-        steps=result.steps,
-        average_reward=average,
-        deviation=float(result.average_reward.std()),
-        episode_return=average.scaled(result.steps),
-        gap=gap,
-        share=share,
-    )

@@ -16,16 +16,13 @@ __all__ = ["COMMANDS", "guarded", "main"]
 
 # name: (module, one line of help); modules are imported when their command is called, so that help is quick
 COMMANDS = {
-    "demo": ("demo", "collect, pretrain, train and evaluate: an agent that acts on sound alone"),
-    "pretrain": ("pretrain", "collect observations and pretrain a representation of image and sound"),
+    "demo": ("demo", "collect, pretrain, train and evaluate: an agent that acts on one modality alone"),
+    "pretrain": ("pretrain", "collect observations of an environment and pretrain a representation of them"),
     "train": ("train", "train an agent on a frozen representation, with any of its modalities"),
-    "evaluate": (
-        "evaluate",
-        "evaluate a trained agent on every subset of modalities, corrupted modalities and dropouts",
-    ),
-    "compare": ("compare", "compare representations as modalities of the pendulum agent"),
+    "evaluate": ("evaluate", "evaluate an agent on every subset of modalities, with corruptions and dropouts"),
+    "compare": ("compare", "compare representations as what an agent perceives"),
     "data": ("data", "fetch, make, check and look at data sets: data mhd | mhd-offline | show | ..."),
-    "classify": ("classify", "compare representations on a benchmark with modalities missing"),
+    "classify": ("classify", "compare representations on a data set with modalities missing"),
     "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
     "report": ("report", "gather the evaluations of several seeds into tables and learning curves"),
 }

@@ -6,14 +6,20 @@ import csv
 from pathlib import Path
 
 from anysense.common.files import write_csv
+from anysense.envs.world import World
 
-__all__ = ["CURVE_LABEL", "LearningCurve", "curve_of_agent", "read_curve", "write_curve"]
+__all__ = ["LearningCurve", "curve_label", "curve_of_agent", "read_curve", "write_curve"]
 
 LearningCurve = tuple[list[float], list[float]]
-"""Environment steps, and the average reward per step at each of them."""
+"""Environment steps, and the score at each of them."""
 
-STEPS, VALUE = "steps", "average_reward"
-CURVE_LABEL = "average reward per step on evaluation starts"
+STEPS, VALUE = "steps", "score"
+
+
+def curve_label(world: World) -> str:
+    """What the values of a learning curve are."""
+    score = "average reward per step" if world.score == "average_reward" else "return"
+    return f"{score} on evaluation episodes"
 
 
 def curve_of_agent(agent: Path) -> LearningCurve | None:

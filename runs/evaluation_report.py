@@ -1,93 +1,113 @@
-"""The rows of an evaluation as a table, a chart and plain words."""
+"""The records of an evaluation as a table, a chart and plain words."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Protocol
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysense.agents.summary import Row
-from anysense.envs.pendulum.references import OPTIMAL, RANDOM, ZERO
+from anysense.agents.summary import columns_of
+from anysense.common.statistics import Estimate
+from anysense.envs.world import World
+from anysense.representations.evaluation.records import COMPLETE, Column, Record
+from anysense.runs.comparisons.cells import estimate
 from anysense.runs.figures import Bar, draw_bars
-from anysense.runs.tables import print_table, with_interval
+from anysense.runs.tables import Table, with_interval
 
-__all__ = ["COLUMNS", "cells", "draw_rows", "label", "print_rows", "sentence"]
+__all__ = ["draw_evaluation", "evaluation_table", "input_label", "inputs_of", "references_of", "sentence"]
 
-COLUMNS = ("modalities", "average reward per step", "return", "gap to optimal", "random to optimal")
-REFERENCES = (OPTIMAL, ZERO, RANDOM)
-_REFERENCE_LABELS = {OPTIMAL: "optimal (true state)", ZERO: "no torque", RANDOM: "random torque"}
+AGENT = "agent"
 
 
-class Labelled(Protocol):
-    """What decides about the label of a row."""
-
-    @property
-    def name(self) -> str:
-        """Who acted."""
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """The modalities it had."""
-
-    @property
-    def corruption(self) -> tuple[str, ...]:
-        """Corruptions of these modalities."""
-
-    @property
-    def missing(self) -> str:
-        """Dropout in words."""
+def input_label(subset: str, condition: str) -> str:
+    """For example ``sound`` or ``complete, image:gaussian_noise:0.1``."""
+    return f"{subset}, {condition}" if condition else subset
 
 
-def label(row: Labelled) -> str:
-    """For example `image and sound, image:gaussian_noise:0.1`."""
-    if row.name in _REFERENCE_LABELS:
-        return _REFERENCE_LABELS[row.name]
-    parts = [" and ".join(row.modalities), *row.corruption]
-    return ", ".join([*parts, f"dropout {row.missing}"] if row.missing else parts)
+def inputs_of(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """(subset, condition) of the rows of agents, in order."""
+    return list(dict.fromkeys((record.subset, record.condition) for record in records if record.subset))
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """The texts of one line of the table, in the order of `COLUMNS`; intervals are 95%."""
-    average, gap = row.average_reward, row.gap
-    return (
-        label(row),
-        with_interval(average.value, average.low, average.high),
-        f"{row.episode_return.value:.1f}",
-        with_interval(gap.value, gap.low, gap.high),
-        f"{row.share.value:.1%}",
-    )
+def references_of(records: Sequence[Record]) -> list[str]:
+    """Names of the references, in order."""
+    return list(dict.fromkeys(record.method for record in records if not record.subset))
 
 
-def print_rows(title: str, rows: Sequence[Row]) -> None:
-    """Print the table, the reference controllers below a rule."""
-    last = sum(row.name not in REFERENCES for row in rows) - 1
-    print_table(title, COLUMNS, [cells(row) for row in rows], rules=[last])
-    print("In brackets: 95% bootstrap intervals over episodes; the gap is taken start by start.")
+def evaluation_table(
+    records: Sequence[Record], world: World, modalities: Sequence[str], columns: Sequence[Column] | None = None
+) -> Table:
+    """One row per input of the agent and per reference; over seeds where the records have several."""
+    chosen = tuple(columns or columns_of(world))
+    rows, labels = [], world.reference_labels()
+    for subset, condition in inputs_of(records):
+        name = input_label(subset, condition)
+        name = f"{name} ({' and '.join(modalities)})" if name == COMPLETE else name
+        rows.append((name, *(_text(records, _agent_in(records), subset, condition, column) for column in chosen)))
+    rule = len(rows) - 1
+    for name in references_of(records):
+        rows.append((labels.get(name, name), *(_text(records, name, "", "", column) for column in chosen)))
+    return Table(("input", *(column.title for column in chosen)), rows, rules=[rule])
 
 
-def draw_rows(rows: Sequence[Row], ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Bar chart of the average reward per step."""
-    bars = [
-        Bar(label(row), row.average_reward.value, row.average_reward.low, row.average_reward.high)
-        for row in rows
-        if row.name not in REFERENCES
-    ]
-    references = {row.name: row.average_reward.value for row in rows if row.name in REFERENCES}
-    return draw_bars(bars, references, "average reward per step", ax)
+def _agent_in(records: Sequence[Record]) -> str:
+    return next((record.method for record in records if record.subset), AGENT)
 
 
-def sentence(rows: Sequence[Row], trained_with: Sequence[str]) -> str:
+def _text(records: Sequence[Record], method: str, subset: str, condition: str, column: Column) -> str:
+    found = estimate(_distinct(records), method, subset, column.key, condition)
+    if math.isnan(found.value):
+        return "-"
+    factor, digits = (100.0, 1) if column.percent else (1.0, column.digits)
+    scaled = Estimate(factor * found.value, factor * found.low, factor * found.high)
+    if column.percent:
+        return f"{scaled.value:.{digits}f}%"
+    return with_interval(scaled.value, scaled.low, scaled.high, digits)
+
+
+def _distinct(records: Sequence[Record]) -> list[Record]:
+    """References are the same for every seed: one record of each, with its interval over episodes."""
+    agents = [record for record in records if record.subset]
+    references = {(record.method, record.metric, record.condition): record for record in records if not record.subset}
+    return [*agents, *references.values()]
+
+
+def draw_evaluation(records: Sequence[Record], world: World, modalities: Sequence[str]) -> Figure:
+    """Bar chart of the score of the world: a bar per input, a dashed line per reference."""
+    column, method = columns_of(world)[0], _agent_in(records)
+    bars = []
+    for subset, condition in inputs_of(records):
+        found = estimate(_distinct(records), method, subset, column.key, condition)
+        bars.append(Bar(input_label(subset, condition), found.value, found.low, found.high))
+    labels = world.reference_labels()
+    references = {
+        labels.get(name, name): estimate(_distinct(records), name, "", column.key).value
+        for name in references_of(records)
+    }
+    figure, _ = draw_bars(bars, references, f"{column.title}, {column.better} is better", digits=column.digits)
+    return figure
+
+
+def sentence(records: Sequence[Record], world: World, trained_with: Sequence[str], modalities: Sequence[str]) -> str:
     """What happened, in one sentence."""
-    plain = [row for row in rows if row.name not in REFERENCES and not row.corruption and not row.missing]
-    text = f"Trained with {' and '.join(trained_with)}, the agent reaches an average reward per step of "
-    for row in plain:
-        reached = f"{row.average_reward.value:.2f} ({row.share.value:.1%} of the way from random to optimal)"
-        if set(row.modalities) == set(trained_with):
+    column, method = columns_of(world)[0], _agent_in(records)
+    own = COMPLETE if len(trained_with) == len(modalities) else " + ".join(trained_with)
+    text = f"Trained with {' and '.join(trained_with)}, the agent reaches an {column.title} of "
+    text = text.replace("an return", "a return")
+    others = ""
+    for subset, condition in inputs_of(records):
+        if condition:
+            continue
+        found = estimate(records, method, subset, column.key)
+        share = estimate(records, method, subset, "share").value
+        reached = f"{found.value:.{min(column.digits, 2)}f}"
+        reached += f" ({share:.1%} of the way from random to optimal)" if not math.isnan(share) else ""
+        if subset == own:
             text += reached
         else:
-            alone = f"{row.modalities[0]} alone" if len(row.modalities) == 1 else " and ".join(row.modalities)
-            text += f", on {alone} without further training {reached}"
-    optimal = next(row for row in rows if row.name == OPTIMAL)
-    return f"{text}; optimal control reaches {optimal.average_reward.value:.2f}."
+            others += f", on {subset}{' alone' if '+' not in subset else ''} without further training {reached}"
+    if world.optimum is None:
+        return f"{text}{others}."
+    optimum = estimate(_distinct(records), world.optimum, "", column.key).value
+    return f"{text}{others}; optimal control reaches {optimum:.2f}."

@@ -7,18 +7,40 @@ from pathlib import Path
 from typing import Any
 
 from anysense.common.progress import say
+from anysense.envs.world import World, stored_world
+from anysense.representations.files import read_representation_description
 from anysense.runs.run_folder import RunFolder, newest_run
 
-__all__ = ["find_agent", "find_representation", "lineage_of"]
+__all__ = ["find_agent", "find_representation", "lineage_of", "world_of"]
 
 
-def find_representation(path: Path | None, out: Path) -> Path:
+def find_representation(path: Path | None, out: Path, announced: bool = True) -> Path:
     """Folder of a saved representation: `path`, or what the run folder `path` made, or else the newest one under `out`.
+
+    Args:
+        path: What was given.
+        out: Folder of all runs.
+        announced: Whether to say which one was taken if none was given.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    return _find(path, out, "representation", ("pretrain", "demo"), "anysense pretrain")
+    return _find(path, out, "representation", ("pretrain", "demo"), "anysense pretrain", announced)
+
+
+def world_of(representation: Path) -> World:
+    """The world that a saved representation was trained in.
+
+    Raises:
+        ValueError: The file is damaged, or the representation was not trained in a world.
+    """
+    stored = read_representation_description(representation)["world"]
+    if stored is None:
+        raise ValueError(
+            f"`{representation}` was not trained on observations of an environment; name one with `--env`, or take a "
+            "representation of `anysense pretrain`."
+        )
+    return stored_world(stored)
 
 
 def find_agent(path: Path | None, out: Path) -> Path:
@@ -27,14 +49,15 @@ def find_agent(path: Path | None, out: Path) -> Path:
     Raises:
         FileNotFoundError: there is none.
     """
-    return _find(path, out, "agent", ("train", "demo"), "anysense train")
+    return _find(path, out, "agent", ("train", "demo"), "anysense train", True)
 
 
 def lineage_of(agent: Path) -> list[dict[str, Any]]:
     """Records of the runs that an agent comes from, the first one first, as far as they are still there."""
     records: list[dict[str, Any]] = []
-    run = _run_around(agent)
-    while run is not None:
+    run, visited = _run_around(agent), set()
+    while run is not None and run.path.resolve() not in visited:
+        visited.add(run.path.resolve())
         records.insert(0, run.record)
         representation = run.record["settings"].get("representation")
         run = _run_around(Path(representation)) if isinstance(representation, str) else None
@@ -49,7 +72,7 @@ def _run_around(path: Path) -> RunFolder | None:
     return None
 
 
-def _find(path: Path | None, out: Path, kind: str, commands: Sequence[str], maker: str) -> Path:
+def _find(path: Path | None, out: Path, kind: str, commands: Sequence[str], maker: str, announced: bool) -> Path:
     if path is None:
         run = newest_run(out, commands)
         if run is None:
@@ -60,7 +83,8 @@ def _find(path: Path | None, out: Path, kind: str, commands: Sequence[str], make
         found = _inside(run.path, kind)
         if found is None:
             raise FileNotFoundError(f"`{run.path}` is finished but holds no {kind}. Give the path of another one.")
-        say(f"Taking the newest {kind}: {found}")
+        if announced:
+            say(f"Taking the newest {kind}: {found}")
         return found
     found = _inside(path, kind)
     if found is None:

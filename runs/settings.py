@@ -24,6 +24,7 @@ __all__ = [
     "peek",
     "resumed",
     "use_machine",
+    "value_of",
     "widened",
 ]
 
@@ -79,25 +80,43 @@ def as_preset(name: str) -> Preset:
     return next(preset for preset in PRESETS if preset == name)
 
 
+RENAMED = {"--senses": "--modalities", "--max-torque": "--reference-option max_torque=..."}
+"""Options of earlier versions: their names now."""
+
+
+def value_of(arguments: Sequence[str], option: str) -> str | None:
+    """The value of one option as it was typed, the last one if there are several; None where it was not given."""
+    value = None
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        elif argument.startswith(f"{option}="):
+            value = argument.partition("=")[2]
+    return value
+
+
 def peek(arguments: Sequence[str], option: str, default: str, valid: Sequence[str]) -> str:
     """The value of one option, read before all others because it decides about their defaults.
 
     Raises:
         ValueError: the value is not one of `valid`; the message names them and the nearest spelling.
     """
-    value = default
-    for index, argument in enumerate(arguments):
-        if argument == option and index + 1 < len(arguments):
-            value = arguments[index + 1]
-        elif argument.startswith(f"{option}="):
-            value = argument.partition("=")[2]
+    value = value_of(arguments, option) or default
     if value not in valid:
         raise ValueError(unknown_name(option.lstrip("-"), value, valid))
     return value
 
 
 def parse(default: DataT, arguments: Sequence[str], command: str) -> DataT:
-    """Read `arguments` over the values of `default`; prints help or a parse error and leaves with `SystemExit`."""
+    """Read `arguments` over the values of `default`; prints help or a parse error and leaves with `SystemExit`.
+
+    Raises:
+        ValueError: an option has another name since an earlier version; the message names it.
+    """
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        if option in RENAMED:
+            raise ValueError(f"`{option}` is called `{RENAMED[option]}` now.")
     return tyro.cli(
         type(default),
         default=default,

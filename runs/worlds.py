@@ -1,67 +1,66 @@
-"""The world of a run: settings of the environment that stay the same from pretraining to evaluation."""
+"""The world of a run on the command line: which environment, and options that stay the same from pretraining on."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any, Literal
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS
-from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import Preset
+from anysense.envs.world import DEFAULT_WORLD, World, world
+from anysense.runs.settings import value_of
 
-__all__ = ["World", "WorldChanges", "world_of"]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class World:
-    """Settings of the pendulum."""
-
-    receivers: tuple[str, ...] = DEFAULT_RECEIVERS
-    """Where the microphones stand: {left,middle,right}_{bottom,middle,top}, except the middle of the middle."""
-    frame_stack: int = 2
-    """How many recent frames an observation holds."""
-    physics: Literal["gymnasium", "gym-0.19"] = "gymnasium"
-    """Order in which speed and angle are integrated; gym-0.19 is the published one."""
-    antialias: bool = True
-    """Smooth edges of the rod; without, the published binary mask."""
-    initial_steps: int = 0
-    """Steps without torque after each reset; published: 1."""
-
-    @classmethod
-    def of(cls, preset: Preset) -> World:
-        """The published world for `paper`, ours for all other presets."""
-        return cls(physics="gym-0.19", antialias=False, initial_steps=1) if preset == "paper" else cls()
-
-    def env_kwargs(self) -> dict[str, Any]:
-        """Keyword arguments of the environment."""
-        return dataclasses.asdict(self)
+__all__ = ["NoOptions", "chosen_world", "options_of", "world_from"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WorldChanges:
-    """What shall differ from the world that a representation was pretrained in."""
-
-    receivers: tuple[str, ...] | None = None
-    """Where the microphones stand; as in pretraining if not given."""
-    physics: Literal["gymnasium", "gym-0.19"] | None = None
-    """Order of integration; as in pretraining if not given."""
-    antialias: bool | None = None
-    """Smooth edges of the rod; as in pretraining if not given."""
-    initial_steps: int | None = None
-    """Steps without torque after each reset; as in pretraining if not given."""
-
-    def apply(self, world: World) -> World:
-        """`world` with the changes."""
-        given = {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
-        return dataclasses.replace(world, **given)
+class NoOptions:
+    """No typed options: those of the environment are given with --env-option."""
 
 
-def world_of(representation: Path, preset: Preset) -> World:
-    """The world of the run that made a representation; that of `preset` if the run is not there any more."""
-    for folder in (representation.parent, representation.parent.parent):
-        if (folder / "run.json").is_file():
-            stored = RunFolder.open(folder).record["settings"].get("world")
-            if stored is not None:
-                return World(**{**stored, "receivers": tuple(stored["receivers"])})
-    return World.of(preset)
+def chosen_world(arguments: Sequence[str]) -> World:
+    """The world that --env names, without options: known before the other settings, whose defaults depend on it."""
+    return world(value_of(arguments, "--env") or DEFAULT_WORLD)
+
+
+def options_of(known: World, preset: str) -> Any:
+    """Typed options of a world with the values of a preset, for the command line."""
+    if known.options_class is None:
+        return NoOptions()
+    return known.options_class(**known.option_presets.get(preset, {}))
+
+
+def world_from(env: str, options: Any, given: Mapping[str, str] | Sequence[str]) -> World:
+    """The world with its typed options and those that were given as key=value.
+
+    Raises:
+        ValueError: An option is not of the form key=value, or is given twice.
+    """
+    typed = {} if isinstance(options, NoOptions) else dataclasses.asdict(options)
+    return world(env, {**_plain(typed), **parsed(given)})
+
+
+def parsed(given: Mapping[str, str] | Sequence[str], option: str = "env-option") -> dict[str, Any]:
+    """Values of key=value pairs: as JSON where they are JSON (numbers, true, lists), else as text.
+
+    Raises:
+        ValueError: A pair has another form, or a key comes twice.
+    """
+    found: dict[str, Any] = {}
+    for pair in given:
+        key, separator, text = pair.partition("=")
+        if not separator or not key.isidentifier():
+            raise ValueError(f"`{option}` must be written key=value, for example sound_obs=true; got {pair!r}.")
+        if key in found:
+            raise ValueError(f"`{option}` names {key!r} twice.")
+        try:
+            found[key] = json.loads(text)
+        except ValueError:
+            found[key] = text
+    return found
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives them back, so that a stored world equals the one it was made of."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(options)))
+    return plain

@@ -1,7 +1,8 @@
-"""The algorithms by name, with tuned settings in named presets. A class is imported when it is first asked for."""
+"""The algorithms by name, and how a model is built from settings. Classes are imported when first asked for."""
 
 import dataclasses
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,29 +12,26 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from anysense.agents.algorithms.noise import GaussianNoise, OrnsteinUhlenbeckNoise, StatefulNoise
-from anysense.agents.algorithms.settings import (
-    AgentSettings,
-    DeterministicSettings,
-    OffPolicySettings,
-    OnPolicySettings,
-    PPOSettings,
-    SoftSettings,
-    TQCSettings,
-)
+from anysense.agents.algorithms.settings import AgentSettings, DeterministicSettings
 from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
 from anysense.common.errors import unknown_name
+from anysense.common.registry import Registry
+from anysense.envs.world import World
 
-__all__ = ["ALGORITHMS", "PRESETS", "Algorithm", "algorithm", "build_model", "make_agent_settings"]
-
-PRESETS = ("smoke", "default", "paper")
+__all__ = ["ALGORITHMS", "Algorithm", "agent_presets", "build_model", "make_agent_settings"]
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One algorithm: where its class is, and its settings by preset."""
+    """One algorithm of Stable-Baselines3 or with its interface.
+
+    Attributes:
+        path: ``module:class``.
+        presets: Settings by preset that suit any world; a world adds to them, see `World.agent_presets`.
+    """
 
     path: str
-    presets: dict[str, AgentSettings]
+    presets: Mapping[str, AgentSettings]
 
     def load(self) -> type[BaseAlgorithm]:
         """The class."""
@@ -42,146 +40,41 @@ class Algorithm:
         return found
 
 
-_SMOKE_REPLAY: dict[str, Any] = {
-    "total_steps": 1_200,
-    "n_envs": 8,
-    "learning_starts": 200,
-    "gradient_steps": 2,
-    "batch_size": 64,
-    "buffer_size": 2_000,
-    "net_arch": (32, 32),
-}
-_DEFAULT_REPLAY: dict[str, Any] = {
-    "total_steps": 80_000,
-    "n_envs": 16,
-    "learning_starts": 2_000,
-    "gradient_steps": 8,
-    "batch_size": 256,
-    "buffer_size": 80_000,
-    "net_arch": (128, 128),
-    "gamma": 0.98,
-    "tau": 0.01,
-    "learning_rate": 1e-3,
-    "final_learning_rate": 1e-4,
-}
-_DEFAULT_SOFT: dict[str, Any] = {
-    **_DEFAULT_REPLAY,
-    "total_steps": 100_000,
-    "n_envs": 32,
-    "gradient_steps": 16,
-    "buffer_size": 100_000,
-    "gamma": 0.99,
-    "final_learning_rate": 0.0,
-    "reward_scale": 0.05,
-    "target_entropy": -3.0,
-    "episode_steps": 100,
-}
-_PAPER_REPLAY: dict[str, Any] = {
-    "total_steps": 150_000,
-    "n_envs": 1,
-    "learning_starts": 25_000,
-    "gradient_steps": 1,
-    "batch_size": 128,
-    "buffer_size": 25_000,
-    "net_arch": (256, 256),
-    "gamma": 0.99,
-    "tau": 0.001,
-    "learning_rate": 1e-4,
-}
-_SMOKE_ROLLOUT: dict[str, Any] = {"total_steps": 1_200, "n_envs": 8, "n_steps": 32, "net_arch": (32, 32)}
-_PAPER_ROLLOUT: dict[str, Any] = {"total_steps": 150_000, "gamma": 0.99, "net_arch": (256, 256), "activation": "tanh"}
-
-ALGORITHMS: dict[str, Algorithm] = {
-    "ppo": Algorithm(
-        "stable_baselines3:PPO",
-        {
-            "smoke": PPOSettings(**_SMOKE_ROLLOUT, batch_size=64, n_epochs=2),
-            "default": PPOSettings(
-                total_steps=300_000,
-                n_envs=32,
-                n_steps=64,
-                batch_size=256,
-                n_epochs=20,
-                gamma=0.97,
-                gae_lambda=0.95,
-                learning_rate=1e-3,
-                final_learning_rate=1e-4,
-                reward_scale=0.05,
-            ),
-            "paper": PPOSettings(**_PAPER_ROLLOUT, n_envs=8, n_steps=256, batch_size=128),
-        },
-    ),
-    "a2c": Algorithm(
-        "stable_baselines3:A2C",
-        {
-            "smoke": OnPolicySettings(**_SMOKE_ROLLOUT),
-            "default": OnPolicySettings(
-                total_steps=600_000,
-                n_envs=8,
-                n_steps=8,
-                gamma=0.97,
-                gae_lambda=0.95,
-                learning_rate=1e-3,
-                final_learning_rate=1e-5,
-                reward_scale=0.05,
-            ),
-            "paper": OnPolicySettings(**_PAPER_ROLLOUT, n_envs=8, learning_rate=7e-4),
-        },
-    ),
-    "sac": Algorithm(
-        "anysense.agents.algorithms.fast_sac:FastSAC",
-        {
-            "smoke": SoftSettings(**_SMOKE_REPLAY),
-            "default": SoftSettings(**_DEFAULT_SOFT),
-            "paper": SoftSettings(**_PAPER_REPLAY),
-        },
-    ),
-    "td3": Algorithm(
-        "stable_baselines3:TD3",
-        {
-            "smoke": DeterministicSettings(**_SMOKE_REPLAY),
-            "default": DeterministicSettings(**_DEFAULT_REPLAY),
-            "paper": DeterministicSettings(**_PAPER_REPLAY),
-        },
-    ),
-    "ddpg": Algorithm(
-        "stable_baselines3:DDPG",
-        {
-            "smoke": DeterministicSettings(**_SMOKE_REPLAY),
-            "default": DeterministicSettings(**_DEFAULT_REPLAY),
-            "paper": DeterministicSettings(
-                **_PAPER_REPLAY, noise="ornstein-uhlenbeck", noise_scale=0.2, published=True, critic_learning_rate=1e-3
-            ),
-        },
-    ),
-    "tqc": Algorithm(
-        "sb3_contrib:TQC",
-        {
-            "smoke": TQCSettings(**_SMOKE_REPLAY),
-            "default": TQCSettings(**{**_DEFAULT_SOFT, "total_steps": 40_000, "buffer_size": 40_000}),
-            "paper": TQCSettings(**_PAPER_REPLAY),
-        },
-    ),
-}
-"""All algorithms. Preset ``paper`` of ``ddpg`` is the published controller; the others share its budget and sizes."""
+def _check_algorithm(found: Any) -> None:
+    if not isinstance(found, Algorithm):
+        raise TypeError(f"an algorithm must be an instance of anysense's Algorithm; got {found!r}.")
 
 
-def algorithm(name: str) -> Algorithm:
-    """Algorithm of a name; an unknown name raises ValueError."""
-    if name not in ALGORITHMS:
-        raise ValueError(unknown_name("algorithm", name, ALGORITHMS))
-    return ALGORITHMS[name]
+ALGORITHMS: Registry[Algorithm] = Registry(
+    "algorithm",
+    "anysense.algorithms",
+    {name: f"anysense.agents.algorithms.usual:{name.upper()}" for name in ("ppo", "a2c", "sac", "td3", "ddpg", "tqc")},
+    _check_algorithm,
+)
+"""All algorithms."""
 
 
-def make_agent_settings(name: str, preset: str = "default", **overrides: Any) -> AgentSettings:
-    """Settings of an algorithm and preset, with some fields replaced.
+def agent_presets(name: str, world: World) -> dict[str, AgentSettings]:
+    """Settings of an algorithm by preset: its own, with what the world says of them.
+
+    Raises:
+        ValueError: Unknown algorithm.
+    """
+    presets = dict(ALGORITHMS.get(name).presets)
+    for preset, values in world.agent_presets.get(name, {}).items():
+        presets[preset] = dataclasses.replace(presets.get(preset, presets["default"]), **values)
+    return presets
+
+
+def make_agent_settings(name: str, preset: str, world: World, **overrides: Any) -> AgentSettings:
+    """Settings of an algorithm and preset in a world, with some fields replaced.
 
     Raises:
         ValueError: Unknown algorithm, preset or setting, or a value out of range.
     """
-    presets = algorithm(name).presets
+    presets = agent_presets(name, world)
     if preset not in presets:
-        raise ValueError(unknown_name("preset", preset, presets))
+        raise ValueError(f"{unknown_name('preset', preset, presets)} Nothing is published of {name} in {world.id}.")
     fields = [field.name for field in dataclasses.fields(presets[preset])]
     for key in overrides:
         if key not in fields:
@@ -201,7 +94,6 @@ def build_model(
     seed: int,
     device: str | torch.device = "cpu",
     encoder: FrozenEncoder | None = None,
-    **switches: bool,
 ) -> BaseAlgorithm:
     """Make a new agent.
 
@@ -215,11 +107,8 @@ def build_model(
         seed: Seed of everything that the agent draws.
         device: Device of the networks.
         encoder: Encodes raw observations inside the policy.
-        **switches: ``action_scaling`` and ``action_doubling`` of the published form of DDPG.
     """
     keywords: dict[str, Any] = {**settings.keywords(), "policy_kwargs": settings.policy_keywords()}
-    if isinstance(settings, DeterministicSettings):
-        keywords["action_noise"] = _noise(settings, venv, seed)
     policy = "MlpPolicy"
     if encoder is not None:
         policy = "MultiInputPolicy"
@@ -227,12 +116,14 @@ def build_model(
             "features_extractor_class": FrozenExtractor,
             "features_extractor_kwargs": {"representation": encoder.representation, "modalities": encoder.modalities},
         }
-    cls = algorithm(name).load()
-    if isinstance(settings, DeterministicSettings) and settings.published:
-        from anysense.agents.algorithms.published import PublishedDDPG
+    cls = ALGORITHMS.get(name).load()
+    if isinstance(settings, DeterministicSettings):
+        keywords["action_noise"] = _noise(settings, venv, seed)
+        if settings.published:
+            from anysense.agents.algorithms.published import PublishedDDPG
 
-        cls, policy = PublishedDDPG, "MlpPolicy"
-        keywords |= {"critic_learning_rate": settings.critic_learning_rate or settings.learning_rate, **switches}
+            cls, policy = PublishedDDPG, "MlpPolicy"
+            keywords |= settings.published_keywords()
     return cls(policy, venv, seed=seed, device=device, verbose=0, **keywords)
 
 
@@ -242,8 +133,3 @@ def _noise(settings: DeterministicSettings, venv: VecEnv, seed: int) -> Stateful
     if settings.noise == "gaussian":
         return GaussianNoise(shape, settings.noise_scale, generator)
     return OrnsteinUhlenbeckNoise(shape, settings.noise_scale, settings.noise_frames, generator)
-
-
-def is_off_policy(settings: AgentSettings) -> bool:
-    """Whether the algorithm keeps a replay buffer."""
-    return isinstance(settings, OffPolicySettings)

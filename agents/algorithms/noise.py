@@ -57,12 +57,13 @@ class GaussianNoise(StatefulNoise):
 class OrnsteinUhlenbeckNoise(StatefulNoise):
     """Discrete Ornstein-Uhlenbeck noise ``n <- n - reversion * n + scale * N(0, 1)`` whose scale fades to zero.
 
-    As published for the pendulum controller of GMC: no time step in the update, never reset between episodes, and
-    ``scale = start * (1 - min(1, frame / fade_frames))``.
+    As published for the pendulum controller of GMC (Poklukar et al., ICML 2022): the process starts at 0, has no time
+    step in the update and is never reset between episodes. The scale is ``start * (1 - min(1, frame / fade_frames))``
+    and is set after each draw, so each draw has the scale of the frame before, and the first one ``start``.
 
     Args:
         shape: (n_envs, action_dim).
-        scale: Scale at frame 0, also the first value of the process.
+        scale: Scale at the start.
         fade_frames: Frames after which the scale is zero.
         generator: Source of randomness.
         reversion: Share of the value that each step takes away.
@@ -80,24 +81,26 @@ class OrnsteinUhlenbeckNoise(StatefulNoise):
         reversion: float = 0.15,
     ) -> None:
         super().__init__(shape, generator)
+        self.start = scale
         self.scale = scale
         self.fade_frames = fade_frames
         self.reversion = reversion
         self.frame = 0
-        self.value: NDArray[np.float64] = np.full(shape, scale)
+        self.value: NDArray[np.float64] = np.zeros(shape)
 
     def __call__(self) -> NDArray[np.float32]:
         """Next noise, float32 of `shape`."""
-        scale = self.scale * (1.0 - min(1.0, self.frame / self.fade_frames))
-        self.value = (1.0 - self.reversion) * self.value + scale * self.generator.standard_normal(self.shape)
+        self.value = (1.0 - self.reversion) * self.value + self.scale * self.generator.standard_normal(self.shape)
+        self.scale = self.start * (1.0 - min(1.0, self.frame / self.fade_frames))
         return self.value.astype(np.float32)
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next values depend on."""
-        return {**super().state_dict(), "frame": self.frame, "value": self.value.copy()}
+        return {**super().state_dict(), "frame": self.frame, "scale": self.scale, "value": self.value.copy()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` returned."""
         super().load_state_dict(state)
         self.frame = int(state["frame"])
+        self.scale = float(state["scale"])
         self.value = np.array(state["value"], np.float64)

@@ -176,8 +176,8 @@ class DeterministicSettings(OffPolicySettings):
         for name, value in usual.items():
             if getattr(self, name) != value and not self.published:
                 raise ValueError(
-                    f"`{name}={getattr(self, name)}` has a meaning only in the published form of ddpg; leave it out, or "
-                    "set `published=True`."
+                    f"`{name}={getattr(self, name)}` has a meaning only in the published form of ddpg; leave it out "
+                    "or set `published=True`."
                 )
 
     def published_keywords(self) -> dict[str, Any]:

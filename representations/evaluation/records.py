@@ -1,5 +1,6 @@
 """The one record of results, and what a column of a table is."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -36,7 +37,7 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Plain values; NaN, which JSON does not have, becomes None. ``Record.from_json`` restores it."""
         values = asdict(self)
-        return {name: None if value != value else value for name, value in values.items()}
+        return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Record":

@@ -12,10 +12,13 @@ import tyro
 from anysense.common.progress import say
 from anysense.representations.benchmarks import DataRequest, benchmark
 from anysense.runs.comparisons.align_job import AlignJob, align_one
-from anysense.runs.comparisons.align_report import Aligned, print_alignment, write_alignment
-from anysense.runs.comparisons.jobs import Job, run_jobs, usual_jobs
+from anysense.runs.comparisons.align_report import align_report
+from anysense.runs.comparisons.grid import Done, side_by_side
+from anysense.runs.comparisons.jobs import Job, run_jobs
+from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, newest_run
-from anysense.runs.settings import PRESETS, Preset, ResumableSettings, as_preset, parse, peek, resumed, use_machine
+from anysense.runs.settings import PRESETS, Preset, ResumableSettings, as_preset, parse, peek
 
 __all__ = ["AlignCommand", "main"]
 
@@ -24,7 +27,8 @@ __all__ = ["AlignCommand", "main"]
 class AlignCommand(ResumableSettings):
     """Compare the geometry of complete and single-modality latents: Delaunay Component Analysis, and UMAP pictures.
 
-    Takes the representations that a finished `anysense classify` trained; without RUN those of the newest one.
+    Takes the representations that a finished `anysense classify` trained; without RUN those of the newest one. Needs
+    the extras `dca` and `umap`.
     """
 
     run: tyro.conf.Positional[Path | None] = None
@@ -42,7 +46,7 @@ class AlignCommand(ResumableSettings):
     umap: bool = True
     """Draw UMAP pictures of the first seed."""
     docs: Path | None = None
-    """Write the report to this file name (without ending) as well, for example docs/results/mhd-offline-alignment."""
+    """Write the report to this file name (without ending) as well."""
 
     @classmethod
     def of(cls, preset: Preset) -> AlignCommand:
@@ -53,37 +57,33 @@ class AlignCommand(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("points", "rays", "jobs"):
+        for name in ("points", "rays", "jobs", "min_cluster_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be at least 1; got {value}.")
 
+    def job(self, compared: RunFolder, trained: Done, device: str) -> AlignJob:
+        """What the job of one representation needs to know."""
+        stored = compared.record["settings"]
+        folder = stored["request"]["folder"]
+        request = DataRequest(**{**stored["request"], "folder": None if folder is None else Path(folder)})
+        return AlignJob(
+            data=stored["data"],
+            request=request,
+            representation=trained.folder / "representation",
+            points=self.points,
+            points_seed=self.points_seed,
+            rays=self.rays,
+            min_cluster_size=self.min_cluster_size,
+            draw=self.umap and trained.seed == stored["seed"],
+            device=device,
+            threads=self.threads or 1,
+        )
+
 
 def main(arguments: Sequence[str]) -> None:
     """Analyse every representation in a new run folder, or go on with one; then write the report."""
-    settings = read(arguments)
-    if settings.resume:
-        settings, run = resumed(settings, arguments, "align", read)
-    device = use_machine(settings)
-    compared = _compared(settings)
-    if not settings.resume:
-        chosen = [] if settings.run else [str(compared.path)]
-        record = dataclasses.replace(settings, run=compared.path)
-        run = RunFolder.create(settings.out, "align", settings.name, record, settings.seed, arguments, chosen)
-    found = benchmark(compared.record["settings"]["data"])
-    with run.working():
-        trained = _trained(compared)
-        jobs = [_job(settings, compared, run.path, entry, device) for entry in trained]
-        side_by_side = min(settings.jobs or usual_jobs(), len(jobs))
-        say(f"{found.title}: {len(jobs)} representations, {side_by_side} at a time")
-        results = run_jobs(jobs, side_by_side, "align")
-        aligned = [
-            Aligned(entry["method"], entry["seed"], job.folder, result)
-            for entry, job, result in zip(trained, jobs, results, strict=True)
-        ]
-        write_alignment(found, aligned, run, compared, settings.docs)
-    print_alignment(found, aligned)
-    print(f"Report: {run.results('report.md')}")
+    execute("align", arguments, read, _work, _found)
 
 
 def read(arguments: Sequence[str]) -> AlignCommand:
@@ -92,47 +92,57 @@ def read(arguments: Sequence[str]) -> AlignCommand:
     return parse(AlignCommand.of(preset), arguments, "align")
 
 
-def _compared(settings: AlignCommand) -> RunFolder:
-    """The run of `anysense classify` to look at."""
+def _found(settings: AlignCommand) -> tuple[AlignCommand, Sequence[str]]:
+    """Find the run of `anysense classify` to look at."""
     if settings.run is not None:
         run = RunFolder.open(settings.run, "classify")
         if run.status != "finished":
             raise ValueError(f"`{settings.run}` is {run.status}; finish it with `anysense classify --resume` first.")
-        return run
+        _trained(run)
+        return settings, ()
     newest = newest_run(settings.out, ("classify",))
     if newest is None:
         raise FileNotFoundError(f"`{settings.out}` holds no finished run of `anysense classify`; run it first.")
     say(f"Taking the newest comparison: {newest.path}")
-    return newest
+    _trained(newest)
+    return dataclasses.replace(settings, run=newest.path), (str(newest.path),)
 
 
-def _trained(compared: RunFolder) -> list[dict[str, Any]]:
-    """Method, seed and folder of every representation."""
+def _trained(compared: RunFolder) -> list[Done]:
+    """Every representation of a comparison, by seed and then as its methods were given."""
     folders = sorted(path for path in (compared.path / "jobs").iterdir() if (path / "representation").is_dir())
-    entries = [(path, *path.name.rpartition("-")[::2]) for path in folders]
+    names: list[tuple[str, str, Path]] = []
+    for path in folders:
+        method, _, seed = path.name.rpartition("-")
+        if method and seed.isdigit():
+            names.append((method, seed, path))
+    if not names:
+        raise FileNotFoundError(f"`{compared.path}` holds no trained representation in `jobs`.")
     order = list(benchmark(compared.record["settings"]["data"]).methods)
-    found = [{"method": method, "seed": int(seed), "folder": path} for path, method, seed in entries]
-    return sorted(found, key=lambda entry: (entry["seed"], order.index(entry["method"])))
+    found = [Done(method, int(seed), path, {}) for method, seed, path in names]
+    return sorted(found, key=lambda one: (one.seed, order.index(one.method) if one.method in order else len(order)))
 
 
-def _job(settings: AlignCommand, compared: RunFolder, folder: Path, entry: dict[str, Any], device: str) -> Job:
-    stored = compared.record["settings"]
-    request = DataRequest(**{**stored["request"], "folder": _path(stored["request"]["folder"])})
-    job = AlignJob(
-        data=stored["data"],
-        request=request,
-        representation=entry["folder"] / "representation",
-        points=settings.points,
-        points_seed=settings.points_seed,
-        rays=settings.rays,
-        min_cluster_size=settings.min_cluster_size,
-        draw=settings.umap and entry["seed"] == stored["seed"],
-        device=device,
-        threads=settings.threads or 1,
-    )
-    name = f"{entry['method']}-{entry['seed']}"
-    return Job(f"{entry['method']}, seed {entry['seed']}", folder / "jobs" / name, align_one, job)
-
-
-def _path(value: str | None) -> Path | None:
-    return None if value is None else Path(value)
+def _work(settings: AlignCommand, run: RunFolder, device: str) -> list[str]:
+    assert settings.run is not None
+    compared = RunFolder.open(settings.run, "classify")
+    found, trained = benchmark(compared.record["settings"]["data"]), _trained(compared)
+    jobs = [
+        Job(
+            f"{one.method}, seed {one.seed}",
+            run.path / "jobs" / f"{one.method}-{one.seed}",
+            align_one,
+            settings.job(compared, one, device),
+        )
+        for one in trained
+    ]
+    at_a_time = side_by_side(settings.jobs, len(jobs))
+    say(f"{found.title}: {len(jobs)} representations, {at_a_time} at a time")
+    results: list[dict[str, Any]] = run_jobs(jobs, at_a_time, "align")
+    done = [
+        Done(one.method, one.seed, job.folder, result) for one, job, result in zip(trained, jobs, results, strict=True)
+    ]
+    report = align_report(found, done, run, compared)
+    write_run_report(report, run, settings.docs)
+    print_report(report)
+    return [f"Report: {run.results('report.md')}"]

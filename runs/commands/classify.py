@@ -1,113 +1,109 @@
-"""`anysense classify`: methods x seeds on a benchmark with modalities missing, ending in the table of the paper."""
+"""`anysense classify`: methods x seeds on a data set with modalities missing, ending in the table of the paper."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import statistics
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from anysense.common.errors import unknown_name
+from anysense.common.machine import peak_memory
 from anysense.common.progress import counter, say, stage
 from anysense.representations.benchmarks import Benchmark, DataRequest, benchmark, benchmark_names
-from anysense.representations.evaluation.classification import ClassificationSettings
-from anysense.representations.registry import make_settings
-from anysense.representations.training import PretrainSettings
+from anysense.representations.evaluation.tasks import TaskSettings
+from anysense.representations.methods.catalogue import BUILT_IN
+from anysense.representations.registry import build
+from anysense.representations.training import PretrainSettings, pretrain
 from anysense.runs.commands.pretrain import Training
-from anysense.runs.comparisons.classify_job import ClassifyJob, classify_one
-from anysense.runs.comparisons.classify_report import print_report, write_report
-from anysense.runs.comparisons.classify_scores import Cell
-from anysense.runs.comparisons.jobs import Job, run_jobs, usual_jobs
+from anysense.runs.comparisons.classify_report import classify_report
+from anysense.runs.comparisons.grid import GridSettings, chosen_methods, run_grid
+from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import (
-    PRESETS,
-    Flat,
-    Preset,
-    ResumableSettings,
-    as_preset,
-    parse,
-    peek,
-    resumed,
-    use_machine,
-    widened,
-)
+from anysense.runs.settings import PRESETS, Flat, Preset, as_preset, parse, peek, widened
 
-__all__ = ["ClassifyCommand", "main", "methods_of"]
-
-EVALUATION = {
-    "smoke": ClassificationSettings(classifier_epochs=3, missing_rates=(0.0, 0.5)),
-    "default": ClassificationSettings(),
-    "paper": ClassificationSettings(classifier_epochs=100),
-}
+__all__ = ["ClassifyCommand", "ClassifyJob", "classify_one", "main", "methods_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassifyCommand(ResumableSettings):
-    """Compare representations on a benchmark with modalities missing: every method, several seeds, every subset.
+class ClassifyCommand(GridSettings):
+    """Compare representations on a data set with modalities missing: every method, several seeds, every subset.
 
     Each method is trained with the same data and the same number of epochs, frozen, and tested with every subset of
-    the modalities. Ends with a table, figures and all values as Markdown, CSV and JSON. A killed run goes on with
-    --resume: what was finished stays, a training goes on after its last epoch.
+    the modalities. Ends with a table, figures and all values as Markdown, CSV, JSON and LaTeX. A killed run goes on
+    with --resume: what was finished stays, a training goes on after its last epoch. A method with `published` in its
+    name has its published settings, and is not among those compared if --methods is not given.
     """
 
     data: str = "mhd-offline"
-    """Benchmark: mhd, mhd-offline, mosei, mosi, mosei-offline, or a registered one."""
-    methods: str = "all"
-    """Methods to compare, separated by commas, or all; gmc-published (mhd) is GMC with its published settings."""
-    seeds: int = 5
-    """How many seeds; the first one is --seed."""
-    jobs: int | None = None
-    """Trainings side by side, each with one thread; one per processor if not given."""
-    docs: Path | None = None
-    """Write the report to this file name (without ending) as well, for example docs/results/mhd-offline."""
+    """Data set; `anysense data` makes and checks them."""
     request: Annotated[DataRequest, Flat]
     training: Annotated[Training, Flat]
-    evaluation: Annotated[ClassificationSettings, Flat]
+    evaluation: Annotated[TaskSettings, Flat]
 
     @classmethod
     def of(cls, preset: Preset, data: str) -> ClassifyCommand:
         """The values of a preset."""
         found = benchmark(data)
-        if preset not in found.training:
-            raise ValueError(unknown_name("preset", preset, found.training))
         return cls(
             preset=preset,
             data=data,
-            seeds=1 if preset == "smoke" else 5,
+            seeds=1 if preset == "smoke" else 3,
             request=found.data.get(preset, DataRequest()),
-            training=widened(Training, found.training[preset]),
-            evaluation=EVALUATION[preset],
+            training=widened(Training, found.presets.training(preset)),
+            evaluation=found.task.settings(preset),
         )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seeds < 1:
-            raise ValueError(f"`seeds` must be at least 1; got {self.seeds}.")
-        if self.jobs is not None and self.jobs < 1:
-            raise ValueError(f"`jobs` must be at least 1; got {self.jobs}.")
-        methods_of(benchmark(self.data), self.methods)
+        self.chosen()
+
+    def chosen(self) -> list[str]:
+        """Names of the methods; ValueError for an unknown one."""
+        known = methods_of(benchmark(self.data))
+        return chosen_methods(self.methods, list(known), [name for name, method in known.items() if ":" not in method])
+
+    def job(self, method: str, seed: int, device: str) -> ClassifyJob:
+        """All settings of one method with one seed."""
+        name, _, preset = methods_of(benchmark(self.data))[method].partition(":")
+        training = dataclasses.replace(self.training, device=device, threads=self.threads or 1, seed=seed)
+        return ClassifyJob(
+            data=self.data,
+            request=self.request,
+            method=name,
+            preset=preset or self.preset,
+            training=_plain_settings(training),
+            evaluation=self.evaluation,
+            seed=seed,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifyJob:
+    """What one job needs to know; sent to another process."""
+
+    data: str
+    request: DataRequest
+    method: str
+    """Name in the registry."""
+    preset: str
+    """Preset of method and networks."""
+    training: PretrainSettings
+    evaluation: TaskSettings
+    seed: int
+
+
+def methods_of(found: Benchmark) -> Mapping[str, str]:
+    """Methods of a benchmark, and those of other packages: name, and ``method`` or ``method:preset``."""
+    others = {name: name for name in found.presets.methods if name not in BUILT_IN and name not in found.methods}
+    return {**found.methods, **others}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    settings = read(arguments)
-    if settings.resume:
-        settings, run = resumed(settings, arguments, "classify", read)
-    device = use_machine(settings)
-    if not settings.resume:
-        run = RunFolder.create(settings.out, "classify", settings.name, settings, settings.seed, arguments)
-    found = benchmark(settings.data)
-    with run.working():
-        _prepare_data(found, settings.request)
-        jobs, cells = _jobs(found, settings, run.path, device)
-        side_by_side = min(settings.jobs or usual_jobs(), len(jobs))
-        say(f"{found.title}: {len(jobs)} jobs, {side_by_side} at a time, {settings.training.epochs} epochs each")
-        results = run_jobs(jobs, side_by_side, "classify")
-        filled = [dataclasses.replace(cell, result=result) for cell, result in zip(cells, results, strict=True)]
-        write_report(found, filled, run, settings.docs)
-    print_report(found, filled)
-    print(f"Report: {run.results('report.md')}")
-    print(f"Figures: {run.path / 'figures'}")
+    execute("classify", arguments, read, _work)
 
 
 def read(arguments: Sequence[str]) -> ClassifyCommand:
@@ -117,20 +113,21 @@ def read(arguments: Sequence[str]) -> ClassifyCommand:
     return parse(ClassifyCommand.of(preset, data), arguments, "classify")
 
 
-def methods_of(found: Benchmark, methods: str) -> list[str]:
-    """Names from a list separated by commas; `all` stands for every method that has no preset of its own.
-
-    Raises:
-        ValueError: a name is unknown, or given twice.
-    """
-    usual = [name for name, method in found.methods.items() if ":" not in method]
-    names = usual if methods == "all" else [name.strip() for name in methods.split(",")]
-    for name in names:
-        if name not in found.methods:
-            raise ValueError(unknown_name("methods", name, [*found.methods, "all"]))
-    if len(set(names)) < len(names):
-        raise ValueError(f"`methods` names a method twice: {methods}.")
-    return names
+def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
+    found = benchmark(settings.data)
+    _prepare_data(found, settings.request)
+    done = run_grid(
+        settings,
+        settings.chosen(),
+        run,
+        lambda method, seed: settings.job(method, seed, device),
+        classify_one,
+        spare=("checkpoints",),
+    )
+    report = classify_report(found, methods_of(found), done, run)
+    write_run_report(report, run, settings.docs)
+    print_report(report)
+    return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]
 
 
 def _prepare_data(found: Benchmark, request: DataRequest) -> None:
@@ -141,31 +138,34 @@ def _prepare_data(found: Benchmark, request: DataRequest) -> None:
     say(", ".join(f"{size} samples for {name}" for name, size in sizes.items()))
 
 
-def _jobs(found: Benchmark, settings: ClassifyCommand, folder: Path, device: str) -> tuple[list[Job], list[Cell]]:
-    jobs, cells = [], []
-    for seed in range(settings.seed, settings.seed + settings.seeds):
-        for name in methods_of(found, settings.methods):
-            threads = settings.threads or 1
-            training = dataclasses.replace(settings.training, device=device, threads=threads, seed=seed)
-            method, _, preset = found.methods[name].partition(":")
-            job = ClassifyJob(
-                data=settings.data,
-                request=settings.request,
-                method=method,
-                settings=make_settings(method, preset or settings.preset, benchmark=found.settings_name),
-                training=_plain_settings(training),
-                evaluation=settings.evaluation,
-                subsets=tuple(found.subsets()),
-                seed=seed,
-            )
-            path = folder / "jobs" / f"{name}-{seed}"
-            jobs.append(Job(f"{name}, seed {seed}", path, classify_one, job, spare=("checkpoints",)))
-            cells.append(Cell(name, seed, path, {}))
-    return jobs, cells
+def classify_one(job: ClassifyJob, folder: Path) -> dict[str, Any]:
+    """Train, or go on training, in ``folder``; then evaluate. Gives plain values: records, times, sizes."""
+    import torch
+
+    torch.set_num_threads(job.training.threads or 1)
+    found = benchmark(job.data)
+    splits = found.load(job.request, None)
+    settings = found.presets.method_settings(job.method, job.preset)
+    networks = found.presets.networks(job.method, job.preset)
+    representation = build(job.method, found.modalities, settings, networks, job.seed)
+    begun = (folder / "checkpoints").is_dir()
+    result = pretrain(representation, splits.train, splits.validation, job.training, folder, resume=begun)
+    start = time.perf_counter()
+    trained = result.representation.to(job.training.device)
+    records = found.task.evaluate(trained, splits, job.evaluation, job.seed)
+    return {
+        "records": [record.to_json() for record in records],
+        "latent_dim": representation.latent_dim,
+        "parameters": sum(parameter.numel() for parameter in representation.parameters()),
+        "epochs": len(result.history),
+        "samples_per_second": statistics.median(row["samples_per_second"] for row in result.history),
+        "training_minutes": sum(row["train_seconds"] for row in result.history) / 60,
+        "evaluation_seconds": time.perf_counter() - start,
+        "peak_memory": peak_memory(),
+    }
 
 
 def _plain_settings(training: Training) -> PretrainSettings:
-    values: dict[str, Any] = {
-        field.name: getattr(training, field.name) for field in dataclasses.fields(PretrainSettings)
-    }
-    return PretrainSettings(**values)
+    return PretrainSettings(
+        **{field.name: getattr(training, field.name) for field in dataclasses.fields(PretrainSettings)}
+    )

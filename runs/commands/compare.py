@@ -1,41 +1,48 @@
-"""`anysense compare`: representations x seeds as modalities of the pendulum agent, in one table and one chart."""
+"""`anysense compare`: representations x seeds as what an agent perceives, in one table and one chart."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anysense.common.errors import unknown_name
-from anysense.common.progress import say
-from anysense.representations.registry import method_names
-from anysense.runs.commands.evaluate import EvaluationSettings
-from anysense.runs.commands.pretrain import PretrainCommand
-from anysense.runs.commands.train import TrainCommand
-from anysense.runs.comparisons.compare_job import CompareJob, compare_one
-from anysense.runs.comparisons.compare_report import Compared, print_comparison, write_comparison
-from anysense.runs.comparisons.jobs import Job, run_jobs, usual_jobs
+from anysense.agents.exported import Agent
+from anysense.agents.summary import columns_of
+from anysense.common.machine import peak_memory
+from anysense.envs.world import DEFAULT_WORLD, World, world
+from anysense.representations.benchmarks import presets
+from anysense.representations.evaluation.records import Column, Record
+from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
+from anysense.runs.commands.pretrain import PretrainCommand, pretrain_run
+from anysense.runs.commands.train import TrainCommand, train_run
+from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
+from anysense.runs.comparisons.figures import draw_inputs
+from anysense.runs.comparisons.grid import Done, GridSettings, chosen_methods, costs, records_of, run_grid
+from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_run_report
+from anysense.runs.curves import curve_of_agent
+from anysense.runs.evaluation_report import input_label, inputs_of, references_of
+from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import PRESETS, Preset, ResumableSettings, as_preset, parse, peek, resumed, use_machine
+from anysense.runs.settings import PRESETS, Preset, as_preset, parse, peek
+from anysense.runs.tables import Table, counted
 
-__all__ = ["CompareCommand", "main"]
+__all__ = ["CompareCommand", "CompareJob", "compare_one", "main"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CompareCommand(ResumableSettings):
-    """Compare representations as the modalities of the pendulum agent: pretrain, train and evaluate each, several seeds.
+class CompareCommand(GridSettings):
+    """Compare representations as what an agent perceives: pretrain, train and evaluate each, several seeds.
 
-    Every method gets the same samples, epochs and environment steps; agents are trained with all modalities and meet image
-    and sound alone only in the evaluation. A killed run goes on with --resume.
+    Every method gets the same samples, epochs and environment steps; agents are trained with all modalities and meet
+    the subsets only in the evaluation. A killed run goes on with --resume.
     """
 
-    methods: str = "all"
-    """Methods to compare, separated by commas, or all."""
-    seeds: int = 2
-    """How many seeds; the first one is --seed."""
-    jobs: int | None = None
-    """Agents side by side, each with one thread; one per processor if not given."""
+    env: str = DEFAULT_WORLD
+    """Gymnasium id of the environment; `module:Name-v0` imports the module first."""
+    env_option: tuple[str, ...] = ()
+    """Options of the environment as key=value."""
     samples: int = 10_000
     """Transitions to collect for pretraining."""
     epochs: int = 8
@@ -45,9 +52,7 @@ class CompareCommand(ResumableSettings):
     steps: int = 25_000
     """Environment steps of the training of each agent."""
     episodes: int = 250
-    """Episodes per row of the table, from the same start states for all."""
-    docs: Path | None = None
-    """Write the report to this file name (without ending) as well, for example docs/results/pendulum-methods."""
+    """Episodes per row of the table, the same for all."""
 
     @classmethod
     def of(cls, preset: Preset) -> CompareCommand:
@@ -60,76 +65,163 @@ class CompareCommand(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("seeds", "jobs", "samples", "epochs", "batch_size", "steps", "episodes"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1; got {value}.")
-        self.method_list()
+        for name in ("samples", "epochs", "batch_size", "steps", "episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1; got {getattr(self, name)}.")
+        self.chosen()
 
-    def method_list(self) -> list[str]:
-        """Names of the methods.
-
-        Raises:
-            ValueError: a name is unknown, or given twice.
-        """
-        known = list(method_names("pendulum"))
-        names = known if self.methods == "all" else [name.strip() for name in self.methods.split(",")]
-        for name in names:
-            if name not in known:
-                raise ValueError(unknown_name("methods", name, [*known, "all"]))
-        if len(set(names)) < len(names):
-            raise ValueError(f"`methods` names a method twice: {self.methods}.")
-        return names
+    def chosen(self) -> list[str]:
+        """Names of the methods; ValueError for an unknown one."""
+        return chosen_methods(self.methods, presets(world(self.env).benchmark).methods)
 
     def job(self, method: str, seed: int, device: str) -> CompareJob:
         """All settings of one method with one seed."""
-        pretraining = PretrainCommand.of(self.preset, method)
-        training = TrainCommand.of(self.preset, "ddpg" if self.preset == "paper" else "sac")
+        pretraining = PretrainCommand.of(self.preset, method, world(self.env))
         common: dict[str, Any] = {"seed": seed, "device": device, "threads": self.threads or 1}
+        pretraining = dataclasses.replace(
+            pretraining,
+            env_option=self.env_option,
+            collection=dataclasses.replace(pretraining.collection, samples=self.samples),
+            training=dataclasses.replace(pretraining.training, epochs=self.epochs, batch_size=self.batch_size),
+            resume=True,
+            **common,
+        )
+        algorithm = "ddpg" if self.preset == "paper" else "sac"
+        training = TrainCommand.of(self.preset, algorithm, pretraining.made_world())
+        agent = dataclasses.replace(training.agent, total_steps=self.steps)
         return CompareJob(
-            pretraining=dataclasses.replace(
-                pretraining,
-                collection=dataclasses.replace(pretraining.collection, samples=self.samples),
-                training=dataclasses.replace(pretraining.training, epochs=self.epochs, batch_size=self.batch_size),
-                resume=True,
-                **common,
-            ),
-            training=dataclasses.replace(
-                training, agent=dataclasses.replace(training.agent, total_steps=self.steps), **common
-            ),
+            pretraining=pretraining,
+            training=dataclasses.replace(training, agent=agent, **common),
             evaluation=dataclasses.replace(EvaluationSettings.of(self.preset), episodes=self.episodes),
-            starts_seed=self.seed,
+            episodes_seed=self.seed,
             device=device,
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class CompareJob:
+    """What one job needs to know; sent to another process."""
+
+    pretraining: PretrainCommand
+    training: TrainCommand
+    evaluation: EvaluationSettings
+    episodes_seed: int
+    device: str
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    settings = read(arguments)
-    if settings.resume:
-        settings, run = resumed(settings, arguments, "compare", read)
-    device = use_machine(settings)
-    if not settings.resume:
-        run = RunFolder.create(settings.out, "compare", settings.name, settings, settings.seed, arguments)
-    with run.working():
-        jobs, cells = [], []
-        for seed in range(settings.seed, settings.seed + settings.seeds):
-            for method in settings.method_list():
-                folder = run.path / "jobs" / f"{method}-{seed}"
-                job, spare = settings.job(method, seed, device), ("pretrain/checkpoints",)
-                jobs.append(Job(f"{method}, seed {seed}", folder, compare_one, job, spare))
-                cells.append((method, seed))
-        side_by_side = min(settings.jobs or usual_jobs(), len(jobs))
-        say(f"{len(jobs)} agents, {side_by_side} at a time")
-        results = run_jobs(jobs, side_by_side, "compare")
-        compared = [Compared.of(*cell, result) for cell, result in zip(cells, results, strict=True)]
-        write_comparison(compared, run, settings.docs)
-    print_comparison(compared)
-    print(f"Report: {run.results('report.md')}")
-    print(f"Chart: {run.figure('average_reward.png')}")
+    execute("compare", arguments, read, _work, _checked)
 
 
 def read(arguments: Sequence[str]) -> CompareCommand:
     """Settings from the command line."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
     return parse(CompareCommand.of(preset), arguments, "compare")
+
+
+def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
+    """Make the environment before anything is written."""
+    known = settings.job(settings.chosen()[0], settings.seed, "cpu").pretraining.made_world()
+    assert known.observation_space is not None
+    return settings, ()
+
+
+def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
+    done = run_grid(
+        settings,
+        settings.chosen(),
+        run,
+        lambda method, seed: settings.job(method, seed, device),
+        compare_one,
+        spare=("pretrain/checkpoints",),
+    )
+    known = settings.job(done[0].method, settings.seed, device).pretraining.made_world()
+    report = _report(done, settings, known, run)
+    write_run_report(report, run, settings.docs)
+    print_report(report)
+    return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}"]
+
+
+def compare_one(job: CompareJob, folder: Path) -> dict[str, Any]:
+    """Do the three stages in ``folder``, each from where it was cut off. Gives plain values: records, times, sizes."""
+    import torch
+
+    torch.set_num_threads(job.training.threads or 1)
+    for stage in ("pretrain", "train"):
+        (folder / stage).mkdir(exist_ok=True)
+    result = pretrain_run(job.pretraining, folder / "pretrain", job.device)
+    settings = job.training.resolved(folder / "pretrain" / "representation", job.pretraining.made_world())
+    trained = train_run(settings, folder / "train", resume=any((folder / "train").iterdir()))
+    agent = Agent.load(trained.agent, job.device)
+    curve = curve_of_agent(trained.agent)
+    records = evaluate_agent(agent, job.evaluation, job.episodes_seed, RunFolder(folder, {}), curve, [])
+    return {
+        "records": [record.to_json() for record in records],
+        "latent_dim": result.representation.latent_dim,
+        "parameters": sum(parameter.numel() for parameter in result.representation.parameters()),
+        "pretraining_minutes": _total(folder / "pretrain" / "metrics.csv", "train_seconds") / 60,
+        "probes": {name: value for name, value in result.metrics.items() if name.startswith("kernel_probe/")},
+        "peak_memory": peak_memory(),
+    }
+
+
+def _total(path: Path, column: str) -> float:
+    with path.open(newline="", encoding="utf-8") as file:
+        return sum(float(row[column]) for row in csv.DictReader(file))
+
+
+def _report(done: Sequence[Done], settings: CompareCommand, known: World, run: RunFolder) -> Report:
+    records = records_of(done)
+    columns = columns_of(known)
+    protocol = (
+        f"Every representation was pretrained on the same {settings.samples} samples of {known.id} for "
+        f"{counted(settings.epochs, 'epoch')} and frozen; every agent was trained on it with all modalities for "
+        f"{settings.steps} environment steps, and meets subsets of them only here (missing modalities are left out). "
+        f"{columns[0].heading}, {columns[0].better} is better; {counted(settings.episodes, 'episode')} per value, the "
+        f"same for all. {seeds_in_words(one.seed for one in done)}"
+    )
+    sections = [Section(figure="score")]
+    sections += [
+        Section(f"{column.heading}, {column.better} is better", table=_table(records, column, known))
+        for column in columns[1:]
+        if column.key in ("gap", "return", "length")
+    ]
+    keys = (
+        ("latent size", "latent_dim", ".0f"),
+        ("parameters", "parameters", ",.0f"),
+        ("pretraining (min)", "pretraining_minutes", ".2f"),
+    )
+    sections.append(Section("Cost", table=Table(*costs(done, keys))))
+    drawn = [record for record in records if record.subset]
+    inputs = inputs_of(records)
+    figure = draw_inputs(drawn, columns[0], inputs, lambda one: input_label(*one), "Score by input (dots: seeds)")
+    return Report(
+        title=f"Representations of an agent in {known.id}",
+        protocol=protocol,
+        main=_table(records, columns[0], known),
+        sections=sections,
+        figures={"score": figure},
+        records=records,
+        runs=[record_of(run)],
+        details={"jobs": [_details(one) for one in done]},
+    )
+
+
+def _details(one: Done) -> dict[str, Any]:
+    rest = {name: value for name, value in one.result.items() if name != "records"}
+    return {"method": one.method, "seed": one.seed, **rest}
+
+
+def _table(records: Sequence[Record], column: Column, known: World) -> Table:
+    """Methods as rows, inputs as columns; references below."""
+    inputs = inputs_of(records)
+    rows: list[Sequence[str]] = []
+    for method in dict.fromkeys(record.method for record in records if record.subset):
+        found = [estimate(records, method, subset, column.key, condition) for subset, condition in inputs]
+        rows.append((method, *(text(column, one) for one in found)))
+    for name in references_of(records):
+        value = estimate(records, name, "", column.key).value
+        shown = f"{value:.{column.digits}f}"
+        rows.append((known.reference_labels().get(name, name), *(shown for _ in inputs)))
+    return Table(("method", *(input_label(*one) for one in inputs)), rows)

@@ -15,7 +15,7 @@ from anysense.representations.data.readers.sentiment import download_sentiment, 
 from anysense.representations.data.samples import Samples, Splits
 from anysense.runs.commands.data import Part
 from anysense.runs.settings import parse
-from anysense.runs.tables import print_table
+from anysense.runs.tables import Table, print_table
 
 __all__ = ["PARTS", "MoseiOfflineData", "SentimentData"]
 
@@ -85,7 +85,7 @@ def _make(arguments: Sequence[str]) -> None:
 def _show(title: str, splits: Splits) -> None:
     columns = ("split", "samples", *(f"{label:+d}" if label else "0" for label in range(-3, 4)), "mean", "std")
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    print_table(f"{title}: share of rounded labels", columns, [_row(name, part) for name, part in parts.items()])
+    print_table(f"{title}: share of rounded labels", Table(columns, [_row(*part) for part in parts.items()]))
     features = ", ".join(f"{modality.name} {modality.shape}" for modality in splits.train.modalities.values())
     print(f"Each sample: {features}, and a sentiment in [-3, 3]")
 

@@ -6,32 +6,24 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import lightning.pytorch as pl
 import tyro
 
 from anysense.common.progress import counter, say, stage
-from anysense.envs.pendulum.env import MultimodalPendulumEnv
-from anysense.representations.contract import Settings, modalities_from_space
-from anysense.representations.data import COLLECT_PRESETS, CollectSettings, Transitions, collect
-from anysense.representations.registry import build, make_settings, method_names
-from anysense.representations.training import PRESETS as TRAINING_PRESETS
+from anysense.envs.world import DEFAULT_WORLD, World
+from anysense.representations.benchmarks import presets
+from anysense.representations.contract import modalities_from_space
+from anysense.representations.data import CollectSettings, Transitions, collect
+from anysense.representations.networks.catalogue import NETWORKS, Networks
+from anysense.representations.registry import build
+from anysense.representations.settings import MethodSettings, NetworkSettings
 from anysense.representations.training import PretrainResult, PretrainSettings, pretrain
-from anysense.runs.run_folder import RunFolder, plain
-from anysense.runs.settings import (
-    PRESETS,
-    Flat,
-    Preset,
-    ResumableSettings,
-    as_preset,
-    parse,
-    peek,
-    resumed,
-    use_machine,
-    widened,
-)
-from anysense.runs.worlds import World
+from anysense.runs.execute import execute
+from anysense.runs.run_folder import RunFolder
+from anysense.runs.settings import PRESETS, Flat, Preset, ResumableSettings, as_preset, parse, peek, value_of, widened
+from anysense.runs.worlds import chosen_world, options_of, world_from
 
 __all__ = ["PretrainCommand", "Training", "main", "pretrain_run"]
 
@@ -45,67 +37,117 @@ class Training(PretrainSettings):
     seed: tyro.conf.Suppress[tyro.conf.Fixed[int]] = 0
 
 
+@dataclasses.dataclass(frozen=True)
+class NoNetworks(NetworkSettings):
+    """The method has an architecture of its own."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainCommand(ResumableSettings):
-    """Collect observations of the pendulum and pretrain a representation of image and sound on them.
+    """Collect observations of an environment and pretrain a representation of its modalities on them.
 
-    The result is the folder `representation/` in the run folder, which `anysense train` takes.
+    The result is the folder `representation/` in the run folder, which `anysense train` takes. The options of method,
+    networks and environment change with --method, --networks and --env.
     """
 
+    env: str = DEFAULT_WORLD
+    """Gymnasium id of the environment; `module:Name-v0` imports the module first."""
+    env_option: tuple[str, ...] = ()
+    """Options of the environment as key=value."""
     method: str = "gmc"
     """Method of the representation."""
+    networks: str | None = None
+    """Family of networks; the one that suits the environment if not given."""
     data: Path | None = None
     """Transitions to train on (.npz), instead of collecting them."""
     save_data: bool = False
     """Keep the collected transitions in the run folder, as `transitions.npz`."""
-    world: Annotated[World, Flat]
+    world: Annotated[Any, Flat]
     collection: Annotated[CollectSettings, Flat]
-    representation: Annotated[Settings, Flat]
+    representation: Annotated[MethodSettings, Flat]
+    architecture: Annotated[NetworkSettings, Flat]
     training: Annotated[Training, Flat]
 
     @classmethod
-    def of(cls, preset: Preset, method: str = "gmc") -> PretrainCommand:
-        """The values of a preset."""
+    def of(cls, preset: Preset, method: str, world: World, family: str | None = None) -> PretrainCommand:
+        """The values of a preset.
+
+        Raises:
+            ValueError: The method is not for this environment, or uses no family of networks.
+        """
+        suited = presets(world.benchmark)
+        usual = suited.networks(method, preset)
+        chosen = usual if family is None else _family(method, usual, family)
+        collection = suited.collection(preset)
+        if collection.policy not in world.policies:
+            collection = dataclasses.replace(collection, policy=world.policies[0])
         return cls(
             preset=preset,
+            env=world.id,
             method=method,
-            world=World.of(preset),
-            collection=COLLECT_PRESETS[preset],
-            representation=make_settings(method, preset),
-            training=widened(Training, TRAINING_PRESETS[preset]),
+            networks=family,
+            world=options_of(world, preset),
+            collection=collection,
+            representation=suited.method_settings(method, preset),
+            architecture=NoNetworks() if chosen is None else chosen.settings,
+            training=widened(Training, suited.training(preset)),
         )
+
+    def made_world(self) -> World:
+        """The world with all options."""
+        return world_from(self.env, self.world, self.env_option)
+
+    def made_networks(self) -> Networks | None:
+        """The family of networks with its settings."""
+        if isinstance(self.architecture, NoNetworks):
+            return None
+        family = self.networks or presets(self.made_world().benchmark).family
+        return NETWORKS.get(family, "networks")(self.architecture)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Pretrain a representation in a new run folder, or go on with one."""
-    settings = read(arguments)
-    if settings.resume:
-        settings, run = resumed(settings, arguments, "pretrain", read)
-    device = use_machine(settings)
-    if not settings.resume:
-        run = RunFolder.create(settings.out, "pretrain", settings.name, settings, settings.seed, arguments)
-    with run.working():
-        result = pretrain_run(settings, run.path, device)
-    path = run.path / "representation"
-    print(_summary(result))
-    print(f"Representation: {path}")
-    print(f"Train an agent on it: anysense train --representation {path}")
+    execute("pretrain", arguments, read, _work, _checked)
 
 
 def read(arguments: Sequence[str]) -> PretrainCommand:
     """Settings from the command line."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
-    method = peek(arguments, "--method", "gmc", method_names("pendulum"))
-    return parse(PretrainCommand.of(preset, method), arguments, "pretrain")
+    world = chosen_world(arguments)
+    method = peek(arguments, "--method", "gmc", presets(world.benchmark).methods)
+    return parse(PretrainCommand.of(preset, method, world, value_of(arguments, "--networks")), arguments, "pretrain")
+
+
+def _checked(settings: PretrainCommand) -> tuple[PretrainCommand, Sequence[str]]:
+    """Find out before anything is written whether the environment can be made and the networks fit it."""
+    if settings.data is not None and not settings.data.is_file():
+        raise FileNotFoundError(f"`data` {settings.data} is not a file; expected transitions (.npz) of --save-data.")
+    world, networks = settings.made_world(), settings.made_networks()
+    build(settings.method, modalities_from_space(world.observation_space), settings.representation, networks)
+    return settings, ()
+
+
+def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
+    result = pretrain_run(settings, run.path, device)
+    path = run.path / "representation"
+    return [
+        _summary(result),
+        f"Representation: {path}",
+        f"Train an agent on it: anysense train --representation {path}",
+    ]
 
 
 def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> PretrainResult:
-    """Do the work of the command in `folder`; used by the demo as well."""
-    transitions = _transitions(settings, folder)
+    """Do the work of the command in `folder`; used by the demo and comparisons as well."""
+    world = settings.made_world()
+    transitions = _transitions(settings, world, folder)
     train, validation = transitions.split(settings.collection.validation_fraction, settings.seed)
     say(f"{len(train)} samples to train on, {len(validation)} to validate on")
-    space = MultimodalPendulumEnv(**settings.world.env_kwargs()).observation_space
-    representation = build(settings.method, modalities_from_space(space), settings.representation, settings.seed)
+    modalities = modalities_from_space(world.observation_space)
+    representation = build(
+        settings.method, modalities, settings.representation, settings.made_networks(), settings.seed
+    )
+    representation.world = world.to_json()
     training = dataclasses.replace(settings.training, device=device, threads=settings.threads, seed=settings.seed)
     with stage(f"Pretraining {settings.method} for {training.epochs} epochs on {device}"):
         return pretrain(
@@ -136,22 +178,30 @@ def _summary(result: PretrainResult) -> str:
     )
 
 
-def _transitions(settings: PretrainCommand, folder: Path) -> Transitions:
+def _family(method: str, usual: Networks | None, family: str) -> Networks:
+    """Another family of networks with its own default settings."""
+    if usual is None:
+        raise ValueError(f"the method {method!r} uses no family of networks; leave out `--networks {family}`.")
+    kind = NETWORKS.get(family, "networks")
+    return kind(kind.settings_class())
+
+
+def _transitions(settings: PretrainCommand, world: World, folder: Path) -> Transitions:
     if settings.data is not None:
-        return _of_this_world(Transitions.load(settings.data), settings)
+        return _of_this_world(Transitions.load(settings.data), world, settings.data)
     wanted = settings.collection
     with stage(f"Collecting {wanted.samples} samples ({wanted.policy})"), counter("collecting") as progress:
-        transitions = collect(wanted.samples, wanted.policy, settings.seed, settings.world.env_kwargs(), progress)
+        transitions = collect(world, wanted.samples, wanted.policy, settings.seed, progress)
     if settings.save_data:
         transitions.save(folder / "transitions.npz")
     return transitions
 
 
-def _of_this_world(transitions: Transitions, settings: PretrainCommand) -> Transitions:
+def _of_this_world(transitions: Transitions, world: World, path: Path) -> Transitions:
     """The given transitions, if they come from the world that the settings describe."""
-    wanted, found = plain(settings.world.env_kwargs()), plain(dict(transitions.env))
-    different = [name for name, value in wanted.items() if found.get(name, value) != value]
-    if different:
-        listed = ", ".join(f"{name} {found[name]!r} (asked for {wanted[name]!r})" for name in different)
-        raise ValueError(f"`data` {settings.data} was collected with {listed}. Give the same options, or other data.")
+    if transitions.world != world.to_json():
+        raise ValueError(
+            f"`data` {path} was collected in {transitions.world}, asked for was {world.to_json()}. Give the same "
+            "`--env` and options, or other data."
+        )
     return transitions

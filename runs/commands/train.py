@@ -8,27 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from anysense.agents.algorithms.catalogue import ALGORITHMS, make_agent_settings
+from anysense.agents.algorithms.catalogue import ALGORITHMS, agent_presets, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
 from anysense.agents.callbacks import CurvePoint
 from anysense.agents.training import TrainResult, TrainSettings, train
 from anysense.common.progress import say, stage
-from anysense.runs.curves import CURVE_LABEL
+from anysense.envs.world import World, world
+from anysense.runs.curves import curve_label
+from anysense.runs.execute import execute
 from anysense.runs.figures import draw_learning_curves, save_figure
-from anysense.runs.locate import find_representation
+from anysense.runs.locate import find_representation, world_of
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import (
-    PRESETS,
-    Flat,
-    Preset,
-    ResumableSettings,
-    as_preset,
-    parse,
-    peek,
-    resumed,
-    use_machine,
-)
-from anysense.runs.worlds import World, WorldChanges, world_of
+from anysense.runs.settings import PRESETS, Flat, Preset, ResumableSettings, as_preset, parse, peek, value_of
+from anysense.runs.worlds import parsed
 
 __all__ = ["TrainCommand", "main", "train_run"]
 
@@ -38,113 +30,132 @@ class TrainCommand(ResumableSettings):
     """Train an agent on a frozen representation, with any of its modalities.
 
     The result is the folder `agent/` in the run folder, which `anysense evaluate` takes. Observations are encoded once,
-    and latents are what the agent and its replay memory see. The options of the algorithm change with --algorithm.
+    and latents are what the agent and its replay memory see. The options of the algorithm change with --algorithm; the
+    preset paper of ddpg is the published controller.
     """
 
+    env: str | None = None
+    """Gymnasium id of the environment; that of the representation if not given."""
+    env_option: tuple[str, ...] = ()
+    """Options of the environment as key=value that differ from those of the representation."""
     representation: Path | None = None
     """Folder of a representation or of the run that made it; the newest one if not given."""
     algorithm: str = "sac"
-    """ppo, a2c, sac, td3, ddpg or tqc; ddpg with the preset paper is the published controller."""
+    """Algorithm of Stable-Baselines3 or sb3-contrib."""
     modalities: tuple[str, ...] = ()
     """Modalities to train with, for example --modalities sound; all of the representation if not given."""
     missing: float = 0.0
     """Chance that a modality is missing for a whole episode of training; at least one is always left."""
     encode: Literal["once", "in-policy"] = "once"
     """Encode each observation once, or in the policy whenever it is used (slow, the same agent)."""
-    time_limit: Literal["truncated", "terminal"] = "truncated"
-    """Whether the agent looks beyond the time limit; published: terminal."""
-    action_scaling: bool = True
-    """Whether ddpg scales its output to the torque limits; published: not."""
-    action_doubling: bool = False
-    """Whether ddpg explores with its output counted twice; as published."""
     eval_every: int = 5_000
     """Environment steps between evaluations; each also writes a checkpoint."""
     eval_episodes: int = 200
-    """Episodes of each of these evaluations, from starts of their own."""
+    """Episodes of each of these evaluations, apart from those of `anysense evaluate`."""
     agent: Annotated[AgentSettings, Flat]
-    world: Annotated[WorldChanges, Flat] = dataclasses.field(default_factory=WorldChanges)
 
     @classmethod
-    def of(cls, preset: Preset, algorithm: str) -> TrainCommand:
-        """The values of a preset."""
-        values: dict[str, Any] = {}
-        if preset == "smoke":
-            values = {"eval_every": 600, "eval_episodes": 4}
-        if preset == "paper" and algorithm == "ddpg":
-            values = {"time_limit": "terminal", "action_scaling": False, "action_doubling": True}
-        return cls(preset=preset, algorithm=algorithm, agent=make_agent_settings(algorithm, preset), **values)
+    def of(cls, preset: Preset, algorithm: str, known: World) -> TrainCommand:
+        """The values of a preset in a world."""
+        values: dict[str, Any] = {"eval_every": 600, "eval_episodes": 4} if preset == "smoke" else {}
+        return cls(preset=preset, algorithm=algorithm, agent=make_agent_settings(algorithm, preset, known), **values)
 
-    def resolved(self, representation: Path, world: World) -> TrainSettings:
+    def in_world(self, stored: World) -> World:
+        """The world of the representation with what shall differ.
+
+        Raises:
+            ValueError: An option is not written key=value.
+        """
+        changes = parsed(self.env_option)
+        if self.env is not None and self.env != stored.id:
+            return world(self.env, changes)
+        return world(stored.id, {**stored.options, **changes})
+
+    def resolved(self, representation: Path, known: World) -> TrainSettings:
         """Settings of the training itself."""
-        options = world.env_kwargs()
         return TrainSettings(
             representation=representation,
+            world=known,
             algorithm=self.algorithm,
             preset=self.preset,
-            overrides=self._overrides(),
+            overrides=self._overrides(known),
             modalities=self.modalities or None,
             missing=self.missing,
             seed=self.seed,
             encode=self.encode,
-            physics=options.pop("physics"),
-            environment=options,
-            action_scaling=self.action_scaling,
-            action_doubling=self.action_doubling,
-            time_limit=self.time_limit,
             eval_every=self.eval_every,
             eval_episodes=self.eval_episodes,
             device=self.device,
             threads=self.threads or 1,
         )
 
-    def _overrides(self) -> dict[str, Any]:
-        preset = make_agent_settings(self.algorithm, self.preset)
+    def _overrides(self, known: World) -> dict[str, Any]:
+        preset = make_agent_settings(self.algorithm, self.preset, known)
         values = {field.name: getattr(self.agent, field.name) for field in dataclasses.fields(self.agent)}
         return {name: value for name, value in values.items() if value != getattr(preset, name)}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Train an agent in a new run folder, or go on with one."""
-    settings = read(arguments)
-    if settings.resume:
-        settings, run = resumed(settings, arguments, "train", read)
-    use_machine(settings)
-    representation = find_representation(settings.representation, settings.out)
-    world = settings.world.apply(world_of(representation, settings.preset))
-    training = settings.resolved(representation, world)
-    if not settings.resume:
-        chosen = [] if settings.representation else ["--representation", str(representation)]
-        record = dataclasses.replace(settings, representation=representation)
-        run = RunFolder.create(settings.out, "train", settings.name, record, settings.seed, arguments, chosen)
-    with run.working():
-        result = train_run(training, run.path, settings.resume)
-    best = result.best
-    print(f"Best evaluation: average reward per step {best.average_reward:.3f} after {best.steps} steps.")
-    print(f"Agent: {result.agent}")
-    print(f"Learning curve: {run.figure('learning_curve.png')}")
-    print(f"Evaluate it: anysense evaluate {run.path}")
+    execute("train", arguments, read, _work, _found)
 
 
 def read(arguments: Sequence[str]) -> TrainCommand:
-    """Settings from the command line."""
+    """Settings from the command line; those of the algorithm depend on the world of the representation."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
-    usual = "ddpg" if preset == "paper" else "sac"
-    algorithm = peek(arguments, "--algorithm", usual, list(ALGORITHMS))
-    return parse(TrainCommand.of(preset, algorithm), arguments, "train")
+    known = _known_world(arguments)
+    offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
+    usual = "ddpg" if preset == "paper" and "ddpg" in offered else "sac"
+    algorithm = peek(arguments, "--algorithm", usual, offered)
+    return parse(TrainCommand.of(preset, algorithm, known), arguments, "train")
 
 
-def _say_point(point: CurvePoint) -> None:
-    """One line per evaluation where there is no terminal to draw a bar on."""
-    if not sys.stderr.isatty():
-        say(f"  {point.steps} steps: average reward per step {point.average_reward:.3f}")
+def _known_world(arguments: Sequence[str]) -> World:
+    """The world whose settings are the defaults: named, or that of the representation, or the usual one."""
+    named = value_of(arguments, "--env")
+    if named is not None:
+        return world(named)
+    given = value_of(arguments, "--representation")
+    try:
+        found = find_representation(Path(given) if given else None, Path(value_of(arguments, "--out") or "out"), False)
+        return world_of(found)
+    except (FileNotFoundError, ValueError):
+        return world()  # Reported later, where it can be told apart from a call for help.
+
+
+def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
+    """Find the representation, and check everything before anything is written."""
+    representation = find_representation(settings.representation, settings.out)
+    settings.resolved(representation, settings.in_world(world_of(representation)))
+    chosen = () if settings.representation else ("--representation", str(representation))
+    return dataclasses.replace(settings, representation=representation), chosen
+
+
+def _work(settings: TrainCommand, run: RunFolder, device: str) -> list[str]:
+    assert settings.representation is not None
+    known = settings.in_world(world_of(settings.representation))
+    result = train_run(settings.resolved(settings.representation, known), run.path, settings.resume)
+    best = result.best
+    return [
+        f"Best evaluation: {known.score.replace('_', ' ')} {best.score:.3f} after {best.steps} steps.",
+        f"Agent: {result.agent}",
+        f"Learning curve: {run.figure('learning_curve.png')}",
+        f"Evaluate it: anysense evaluate {run.path}",
+    ]
 
 
 def train_run(settings: TrainSettings, folder: Path, resume: bool) -> TrainResult:
-    """Train in `folder` and draw the learning curve; used by the demo as well."""
-    steps = settings.agent_settings().total_steps
-    with stage(f"Training {settings.algorithm} for {steps} steps"):
-        result = train(settings, folder, resume, on_evaluation=_say_point)
-    curve = ([float(point.steps) for point in result.curve], [point.average_reward for point in result.curve])
-    figure, _ = draw_learning_curves({settings.algorithm: curve}, CURVE_LABEL)
+    """Train in `folder` and draw the learning curve; used by the demo and comparisons as well."""
+    label = curve_label(settings.world)
+
+    def say_point(point: CurvePoint) -> None:
+        """One line per evaluation where there is no terminal to draw a bar on."""
+        if not sys.stderr.isatty():
+            say(f"  {point.steps} steps: {label} {point.score:.3f}")
+
+    with stage(f"Training {settings.algorithm} for {settings.agent_settings().total_steps} steps"):
+        result = train(settings, folder, resume, on_evaluation=say_point)
+    curve = ([float(point.steps) for point in result.curve], [point.score for point in result.curve])
+    figure, _ = draw_learning_curves({settings.algorithm: curve}, label)
     save_figure(figure, folder / "figures" / "learning_curve.png")
     return result

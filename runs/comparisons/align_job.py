@@ -18,13 +18,13 @@ from anysense.representations.benchmarks import DataRequest, benchmark
 from anysense.representations.contract import Representation
 from anysense.representations.data.samples import Samples
 from anysense.representations.evaluation.dca import DCAResult, dca, dca_score
-from anysense.representations.evaluation.latents import encode_samples
+from anysense.representations.evaluation.encode import encode_subsets
+from anysense.representations.evaluation.records import COMPLETE, Record, subset_name
 from anysense.representations.evaluation.umap import umap_embedding
 from anysense.representations.files import load_representation
 
-__all__ = ["COMPLETE", "POINTS_FILE", "AlignJob", "align_one"]
+__all__ = ["POINTS_FILE", "AlignJob", "against", "align_one"]
 
-COMPLETE = "complete"
 POINTS_FILE = "embedding.npz"
 
 
@@ -46,18 +46,24 @@ class AlignJob:
 
 
 def align_one(job: AlignJob, folder: Path) -> dict[str, Any]:
-    """Analyse one representation. Gives plain values: one row of scores per pair of sets."""
+    """Analyse one representation. Gives plain values: records of each pair of sets."""
     torch.set_num_threads(job.threads)
     representation = load_representation(job.representation, job.device)
     chosen = _chosen(benchmark(job.data).load(job.request, None).test, job)
     latents = _latents(representation, chosen)
-    rows = []
+    records = []
     for reference, evaluation, first, second in _pairs(latents, benchmark(job.data).label):
         found = dca(first.numpy(), second.numpy(), n_rays=job.rays, min_cluster_size=job.min_cluster_size)
-        rows.append({"reference": reference, "evaluation": evaluation, **_scores(found)})
+        scores = _scores(found).items()
+        records += [Record(evaluation, metric, value, against(reference)) for metric, value in scores]
     if job.draw:
         _embed(latents, chosen, folder)
-    return {"pairs": rows, "peak_memory": peak_memory()}
+    return {"records": [record.to_json() for record in records], "peak_memory": peak_memory()}
+
+
+def against(reference: str) -> str:
+    """Condition of a record whose evaluation set is compared with the set ``reference``."""
+    return f"against {reference}"
 
 
 def _chosen(test: Samples, job: AlignJob) -> Samples:
@@ -69,9 +75,10 @@ def _chosen(test: Samples, job: AlignJob) -> Samples:
 
 
 def _latents(representation: Representation, samples: Samples) -> dict[str, Tensor]:
-    """Latents of the complete samples and of each modality alone."""
-    single = {name: encode_samples(representation, samples, (name,)) for name in representation.modalities}
-    return {COMPLETE: encode_samples(representation, samples), **single}
+    """Latents of the complete samples and of each modality alone, by name."""
+    names = tuple(representation.modalities)
+    found = encode_subsets(representation, samples, [names, *((name,) for name in names)])
+    return {subset_name(subset, len(names)): latents for subset, latents in found.items()}
 
 
 def _pairs(latents: dict[str, Tensor], label: str | None) -> Iterator[tuple[str, str, Tensor, Tensor]]:

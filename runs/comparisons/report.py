@@ -1,0 +1,134 @@
+"""The one writer of reports: Markdown, CSV, JSON, LaTeX and figures from records."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from anysense.common.files import write_csv, write_json, write_text
+from anysense.common.machine import machine_line
+from anysense.representations.evaluation.records import Record
+from anysense.runs.figures import save_figure
+from anysense.runs.run_folder import RunFolder
+from anysense.runs.tables import Table, latex_table, markdown_table, print_table
+
+__all__ = ["Report", "Section", "print_report", "record_of", "write_report", "write_run_report"]
+
+RUN_KEYS = ("command", "command_line", "settings", "seed", "started", "seconds", "versions", "machine", "peak_memory")
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of a report.
+
+    Attributes:
+        heading: Heading; None continues the part before.
+        text: Paragraphs.
+        table: Table below the text.
+        figure: Name of one of the figures of the report.
+    """
+
+    heading: str | None = None
+    text: str = ""
+    table: Table | None = None
+    figure: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a comparison found.
+
+    Attributes:
+        title: Heading of the document.
+        protocol: How the numbers were measured: what was missing when, how it was filled, data, seeds.
+        main: The table that is printed, and stands first.
+        sections: What follows.
+        figures: Figures by name.
+        records: All values.
+        runs: Records of the runs that made them, first to last.
+        details: More plain values for the JSON file, such as costs.
+    """
+
+    title: str
+    protocol: str
+    main: Table
+    sections: Sequence[Section]
+    figures: Mapping[str, Figure]
+    records: Sequence[Record]
+    runs: Sequence[Mapping[str, Any]]
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def print_report(report: Report) -> None:
+    """The main table on the terminal."""
+    print_table(report.title, report.main)
+
+
+def write_run_report(report: Report, run: RunFolder, docs: Path | None = None) -> None:
+    """Write `results/report.*` and `figures/` of a run and, if asked for, a copy to the file name `docs`."""
+    write_report(report, run.results("report"), run.figure)
+    if docs is not None:
+        write_report(report, docs)
+
+
+def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | None = None) -> None:
+    """Write STEM.md, STEM.csv (one row per value), STEM.json (values, runs, details), STEM.tex and the figures.
+
+    Args:
+        report: What to write.
+        stem: Path without ending.
+        figure: Path of a figure from its file name; STEM-NAME.png by default.
+    """
+    paths = {}
+    for name, drawn in report.figures.items():
+        path = figure(f"{name}.png") if figure is not None else stem.with_name(f"{stem.name}-{name}.png")
+        paths[name] = os.path.relpath(save_figure(drawn, path), stem.parent)
+    rows = [record.to_json() for record in report.records]
+    write_text(stem.with_name(f"{stem.name}.md"), _document(report, stem.name, paths))
+    write_csv(stem.with_name(f"{stem.name}.csv"), list(rows[0]), rows)
+    write_json(
+        stem.with_name(f"{stem.name}.json"),
+        {"title": report.title, "runs": list(report.runs), "records": rows, "details": dict(report.details)},
+    )
+    write_text(stem.with_name(f"{stem.name}.tex"), _latex(report))
+
+
+def record_of(run: RunFolder) -> dict[str, Any]:
+    """What a report keeps of a run."""
+    return {key: run.record[key] for key in RUN_KEYS if key in run.record}
+
+
+def _document(report: Report, name: str, figures: Mapping[str, str]) -> str:
+    parts = [f"# {report.title}", report.protocol, markdown_table(report.main), _commands(report.runs)]
+    for section in report.sections:
+        parts += [f"## {section.heading}"] if section.heading else []
+        parts += [section.text] if section.text else []
+        parts += [markdown_table(section.table)] if section.table is not None else []
+        if section.figure is not None and section.figure in figures:
+            parts.append(f"![{section.heading or section.figure}]({figures[section.figure]})")
+    parts.append(
+        f"All values: [{name}.csv]({name}.csv). Settings, versions, machines: [{name}.json]({name}.json). "
+        f"Tables for LaTeX: [{name}.tex]({name}.tex)."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(runs: Sequence[Mapping[str, Any]]) -> str:
+    lines = []
+    for run in runs:
+        facts = [f"{run['seconds'] / 60:.1f} min"] if "seconds" in run else []
+        facts += [f"peak memory {run['peak_memory'] / 1e6:.0f} MB"] if "peak_memory" in run else []
+        lines.append(f"{run['command_line']}{'  # ' + ', '.join(facts) if facts else ''}")
+    block = "```sh\n" + "\n".join(lines) + "\n```"
+    return f"{block}\n\nMachine: {machine_line(runs[-1]['machine'])}."
+
+
+def _latex(report: Report) -> str:
+    tables = [(report.title, report.main)]
+    tables += [(part.heading or report.title, part.table) for part in report.sections if part.table is not None]
+    return "\n\n".join(latex_table(table, caption) for caption, table in tables) + "\n"

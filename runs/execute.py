@@ -1,0 +1,47 @@
+"""What the main function of every command does: read settings, make or enter a run folder, work, say what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from anysense.runs.run_folder import RunFolder
+from anysense.runs.settings import CommonSettings, ResumableSettings, resumed, use_machine
+
+__all__ = ["execute"]
+
+SettingsT = TypeVar("SettingsT", bound=CommonSettings)
+
+Read = Callable[[Sequence[str]], SettingsT]
+Resolve = Callable[[SettingsT], tuple[SettingsT, Sequence[str]]]
+Work = Callable[[SettingsT, RunFolder, str], Iterable[str]]
+
+
+def _as_given(settings: SettingsT) -> tuple[SettingsT, Sequence[str]]:
+    return settings, ()
+
+
+def execute(
+    command: str, arguments: Sequence[str], read: Read[Any], work: Work[Any], resolve: Resolve[Any] = _as_given
+) -> None:
+    """Run one command.
+
+    Args:
+        command: Its name, also that of its folder below ``out/``.
+        arguments: What was typed after the name.
+        read: Settings from the arguments.
+        work: Does the work in the run folder, on the named device; gives the lines to print at the end.
+        resolve: Finds inputs that were not typed, such as the newest representation, and checks all input before
+            anything is written. Gives the settings with what it found, and the arguments that stand for it.
+    """
+    settings = read(arguments)
+    run = None
+    if isinstance(settings, ResumableSettings) and settings.resume:
+        settings, run = resumed(settings, arguments, command, read)
+    device = use_machine(settings)
+    settings, chosen = resolve(settings)
+    if run is None:
+        run = RunFolder.create(settings.out, command, settings.name, settings, settings.seed, arguments, chosen)
+    with run.working():
+        lines = list(work(settings, run, device))
+    print("\n".join(lines))

@@ -1,0 +1,88 @@
+"""A world: a robot on a square floor that seeks a round post, with a camera above, a lidar and an inertial sensor."""
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from anysense.envs import World
+
+BEAMS, STEP, RADIUS, LIMIT = 20, 0.1, 0.2, 1.0
+ANGLES = np.arange(BEAMS) * (2 * np.pi / BEAMS)
+DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+PIXELS = np.stack(np.meshgrid(np.linspace(LIMIT, -LIMIT, 64), np.linspace(-LIMIT, LIMIT, 64), indexing="ij"), axis=-1)
+
+
+class SeekerEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
+    """The robot accelerates; the reward is minus its distance to the post.
+
+    The post stands anywhere; the lidar measures, along 20 fixed directions, how far the post or a wall is. One scan
+    tells where the robot is, and where the post is if a beam hits it; the speed is in the inertial sensor alone.
+
+    Observation: ``camera`` uint8 (3, 64, 64), ``lidar`` float32 (20,) in metres, ``imu`` float32 (6,): velocity (m/s),
+    acceleration (m/s^2), and the last action. Action: acceleration in [-1, 1]^2, times 2 m/s^2.
+    """
+
+    def __init__(self, post: float = 0.6) -> None:
+        self.post_limit = post
+        self.observation_space = gym.spaces.Dict(
+            {
+                "camera": gym.spaces.Box(0, 255, (3, 64, 64), np.uint8),
+                "lidar": gym.spaces.Box(0.0, 3.0, (BEAMS,), np.float32),
+                "imu": gym.spaces.Box(-3.0, 3.0, (6,), np.float32),
+            }
+        )
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        self.place = self.np_random.uniform(-0.9, 0.9, 2)
+        self.post = self.np_random.uniform(-self.post_limit, self.post_limit, 2)
+        self.velocity = np.zeros(2)
+        self.action = np.zeros(2)
+        return self._observation(), self._info()
+
+    def step(self, action: np.ndarray):
+        self.action = np.clip(np.asarray(action, np.float64), -1.0, 1.0)
+        reward = -float(np.linalg.norm(self.place - self.post))
+        self.velocity = np.clip(0.8 * self.velocity + 2.0 * STEP * self.action, -1.0, 1.0)
+        self.place = np.clip(self.place + STEP * self.velocity, -LIMIT, LIMIT)
+        return self._observation(), reward, False, False, self._info()
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        imu = np.concatenate([self.velocity, 2.0 * self.action, self.action]).astype(np.float32)
+        return {"camera": self._camera(), "lidar": self._lidar(), "imu": imu}
+
+    def _camera(self) -> np.ndarray:
+        image = np.zeros((3, 64, 64), np.uint8)
+        for channel, (center, radius) in enumerate([(self.post, RADIUS), (self.place, 0.1)]):
+            image[channel][((PIXELS[..., ::-1] - center) ** 2).sum(axis=-1) < radius**2] = 255
+        return image
+
+    def _lidar(self) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            walls = np.where(DIRECTIONS > 0, LIMIT - self.place, -LIMIT - self.place) / DIRECTIONS
+        reach = np.where(np.abs(DIRECTIONS) > 1e-9, walls, np.inf).min(axis=1)
+        along = DIRECTIONS @ (self.post - self.place)
+        aside = ((self.post - self.place) ** 2).sum() - along**2
+        hit = (aside < RADIUS**2) & (along > 0)
+        reach[hit] = np.minimum(reach[hit], np.maximum(along[hit] - np.sqrt(RADIUS**2 - aside[hit]), 0.0))
+        return np.clip(reach, 0.0, 3.0).astype(np.float32)
+
+    def _info(self) -> dict[str, Any]:
+        return {"state": np.concatenate([self.place, self.post, self.velocity])}
+
+
+class SeekerWorld(World):
+    """The robot as a world: its state can be probed."""
+
+    probes: ClassVar[tuple[str, ...]] = ("to_post_x", "to_post_y")
+    evaluation_episodes: ClassVar[int] = 20
+
+    def probe_targets(self, states: np.ndarray) -> np.ndarray:
+        return states[:, 2:4] - states[:, 0:2]
+
+
+def register() -> None:
+    """Called by Gymnasium, under the namespace ``robots``."""
+    gym.register(id="Seeker-v0", entry_point=SeekerEnv, max_episode_steps=50)
