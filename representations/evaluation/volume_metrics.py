@@ -115,7 +115,7 @@ def nearest_class(classes: Tensor, latents: Tensor, present: Tensor | None = Non
         ValueError: Wrong shapes or dtypes.
     """
     rows, queries = _normalised(classes), _normalised(latents)
-    return cross_volumes(rows, queries, tuple_present=present, epsilon=_EPSILON, floor=0.0).argmin(dim=0)
+    return cross_volumes(rows, queries, present, epsilon=_EPSILON, floor=0.0).argmin(dim=0)
 
 
 def _normalised(latents: Tensor) -> Tensor:

@@ -18,20 +18,10 @@ from torch.nn import functional
 
 from anysense.common.errors import unknown_name
 from anysense.representations.maths import losses
-from anysense.representations.maths.volume import cross_determinants, cross_volumes, signed_sines
+from anysense.representations.maths.volume import cross_volumes, signed_sines
 from anysense.representations.settings import MethodSettings
 
-__all__ = [
-    "CONTRASTS",
-    "Contrast",
-    "ContrastSettings",
-    "CosineContrast",
-    "CosineSettings",
-    "VolumeContrast",
-    "VolumeSettings",
-    "make_contrast",
-    "two_way_entropy",
-]
+__all__ = ["CONTRASTS", "Contrast", "ContrastSettings", "CosineSettings", "VolumeContrast", "VolumeSettings"]
 
 CosineLoss = Literal["infonce", "infonce_with_joints_as_negatives"]
 Variant = Literal["joint_anchor", "pairwise", "modality_anchor", "pairwise_signed", "all_pairs", "hybrid"]
@@ -79,11 +69,11 @@ class VolumeSettings(ContrastSettings):
     """Temperature of the contrast of volumes."""
     variant: Variant = "joint_anchor"
     """What spans the volumes, see `VolumeContrast`; only ``joint_anchor`` is GRAM."""
-    power: Literal[1, 2] = 1
+    power: int = 1
     """1 to contrast volumes, 2 to contrast their squares, which are smooth at 0; not for ``pairwise_signed``."""
     label_smoothing: float = 0.0
     """Share of the target probability that mismatched samples get (0.1 in the paper). Above 0 the best matched volume
-    is no longer the smallest: only its gap to mismatched ones counts, temperature * log(B / label_smoothing - B + 1)."""
+    is no longer the smallest: the best gap to mismatched ones is temperature * log(B / label_smoothing - B + 1)."""
     learn_temperature: bool = False
     """Train the temperature too, between 0.01 and 1."""
     anchor: str | None = None
@@ -99,6 +89,8 @@ class VolumeSettings(ContrastSettings):
         """Checks types, ranges, and that no setting lacks a meaning."""
         super().__post_init__()
         self.require_positive("temperature", "cosine_temperature")
+        if self.power not in (1, 2):
+            raise ValueError(f"`power` must be 1 or 2; got {self.power}.")
         if not 0.0 <= self.label_smoothing < 1.0:
             raise ValueError(f"`label_smoothing` must lie in [0, 1); got {self.label_smoothing}.")
         if not 0.0 <= self.hybrid_weight <= 1.0:
@@ -106,13 +98,12 @@ class VolumeSettings(ContrastSettings):
         least, most = LEARNED_TEMPERATURES
         if self.learn_temperature and not least <= self.temperature <= most:
             raise ValueError(f"`temperature` must lie in [{least}, {most}] to be learned; got {self.temperature}.")
-        defaults = {field.name: field.default for field in fields(self)}
-        for name, variants in self.used_by.items():
-            value = getattr(self, name)
-            if self.variant not in variants and value != defaults[name]:
+        for field in fields(self):
+            value, variants = getattr(self, field.name), self.used_by.get(field.name, (self.variant,))
+            if self.variant not in variants and value != field.default:
                 raise ValueError(
-                    f"`{name}` has no effect with the variant {self.variant!r}, only with "
-                    f"{', '.join(map(repr, variants))}; got {value!r}. Leave it at {defaults[name]!r}."
+                    f"`{field.name}` has no effect with the variant {self.variant!r}, only with "
+                    f"{', '.join(map(repr, variants))}; got {value!r}. Leave it at {field.default!r}."
                 )
 
 
@@ -193,8 +184,10 @@ class VolumeContrast(Contrast):
 
     def __init__(self, settings: VolumeSettings, modalities: Sequence[str]) -> None:
         super().__init__(settings, modalities)
-        self.spans = _spans(settings, modalities)
-        self.least_dim = max(len(vectors) for vectors in self.spans.values())
+        if settings.anchor is not None and settings.anchor not in modalities:
+            raise ValueError(unknown_name("anchor", settings.anchor, modalities))
+        self.spans = _spans(settings.variant, settings.anchor, modalities)
+        self.least_dim = max(len(vectors) for several in self.spans.values() for vectors in several)
         if settings.learn_temperature:
             self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)))
         cosine = CosineSettings(temperature=settings.cosine_temperature, loss=settings.loss)
@@ -202,15 +195,12 @@ class VolumeContrast(Contrast):
 
     def terms(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Terms of the variant, see the class."""
-        temperature, latents = self.temperature(), {_JOINT: joint, **single}
-        terms = {
-            name: two_way_entropy(
-                self._distances(*(latents[vector] for vector in vectors)), temperature, self.settings.label_smoothing
-            )
-            for name, vectors in self.spans.items()
-        }
-        if self.settings.variant == "modality_anchor" and _JOINT_ANCHOR not in terms:
-            return {"modality-anchor": torch.stack(list(terms.values())).mean()}
+        latents, temperature = {_JOINT: joint, **single}, self.temperature()
+        terms = {}
+        for name, several in self.spans.items():
+            distances = [self._distances(*(latents[vector] for vector in vectors)) for vectors in several]
+            smoothing = self.settings.label_smoothing
+            terms[name] = torch.stack([two_way_entropy(each, temperature, smoothing) for each in distances]).mean()
         if self.cosine is None:
             return terms
         weight = self.settings.hybrid_weight
@@ -230,8 +220,7 @@ class VolumeContrast(Contrast):
         """Distances (B, B) of anchors (B, D) and tuples of the others, (B, D) each."""
         if self.settings.variant == "pairwise_signed":
             return signed_sines(anchors, *others)
-        tuples = torch.stack(others, dim=1)
-        return (cross_volumes if self.settings.power == 1 else cross_determinants)(anchors, tuples)
+        return cross_volumes(anchors, torch.stack(others, dim=1), power=self.settings.power)
 
 
 def two_way_entropy(distances: Tensor, temperature: float | Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -256,30 +245,25 @@ def two_way_entropy(distances: Tensor, temperature: float | Tensor, label_smooth
     return 0.5 * (tuples + anchors)
 
 
-_JOINT, _JOINT_ANCHOR = "", "joint-anchor"
+_JOINT = ""
+"""Stands for the joint latent among the names of modalities."""
 
 
-def _spans(settings: VolumeSettings, modalities: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Names of the vectors that span a volume, the anchor first, by term; `_JOINT` is the joint latent."""
-    if settings.anchor is not None and settings.anchor not in modalities:
-        raise ValueError(unknown_name("anchor", settings.anchor, modalities))
-    pairs = {name: (_JOINT, name) for name in modalities}
-    match settings.variant:
+def _spans(variant: Variant, anchor: str | None, modalities: Sequence[str]) -> dict[str, list[tuple[str, ...]]]:
+    """The volumes whose losses a term is the mean of, each by the names of what spans it, the anchor first."""
+    pairs: dict[str, list[tuple[str, ...]]] = {name: [(_JOINT, name)] for name in modalities}
+    match variant:
         case "pairwise" | "pairwise_signed":
             return pairs
         case "all_pairs":
-            return {f"{one}-{two}": (one, two) for one, two in itertools.combinations(modalities, 2)} | pairs
+            between = itertools.combinations(modalities, 2)
+            return {**{"-".join(two): [two] for two in between}, **pairs}
         case "modality_anchor" if len(modalities) > 1:
-            anchors = modalities if settings.anchor is None else [settings.anchor]
-            return {anchor: (anchor, *(name for name in modalities if name != anchor)) for anchor in anchors}
+            anchors = modalities if anchor is None else [anchor]
+            return {"modality-anchor": [(one, *(name for name in modalities if name != one)) for one in anchors]}
         case _:
-            return {_JOINT_ANCHOR: (_JOINT, *modalities)}
+            return {"joint-anchor": [(_JOINT, *modalities)]}
 
 
 CONTRASTS: Mapping[str, type[Contrast]] = {"cosine": CosineContrast, "volume": VolumeContrast}
 """Contrasts by the name that their settings give."""
-
-
-def make_contrast(settings: ContrastSettings, modalities: Sequence[str]) -> Contrast:
-    """The contrast that the settings belong to, for these modalities."""
-    return CONTRASTS[settings.contrast](settings, modalities)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from anysense.representations.maths.volume import at_least_float32
+
 __all__ = ["alignment", "infonce", "joints_as_negatives"]
 
 
@@ -31,9 +33,8 @@ def infonce(joint: Tensor, modality: Tensor, temperature: float) -> Tensor:
     Raises:
         ValueError: Shapes differ, are not (B, D) with B >= 1, or the temperature is not positive.
     """
-    _check(joint, modality, temperature, fewest=1)
+    rows = torch.cat(_checked(joint, modality, temperature, fewest=1))
     with torch.autocast(joint.device.type, enabled=False):
-        rows = torch.cat([_precise(joint), _precise(modality)])
         logits = rows @ rows.T / temperature
         logits = logits.masked_fill(torch.eye(len(rows), dtype=torch.bool, device=rows.device), -torch.inf)
         positives = torch.arange(len(rows), device=rows.device).roll(len(joint))
@@ -47,9 +48,8 @@ def joints_as_negatives(joint: Tensor, modality: Tensor, temperature: float) -> 
 
     Args, returns and errors as in `infonce`, except that B must be at least 2: a single row has no negatives.
     """
-    _check(joint, modality, temperature, fewest=2)
+    joint, modality = _checked(joint, modality, temperature, fewest=2)
     with torch.autocast(joint.device.type, enabled=False):
-        joint, modality = _precise(joint), _precise(modality)
         positives = (joint * modality).sum(dim=1) / temperature
         logits = joint @ joint.T / temperature
         logits = logits.masked_fill(torch.eye(len(joint), dtype=torch.bool, device=joint.device), -torch.inf)
@@ -58,17 +58,12 @@ def joints_as_negatives(joint: Tensor, modality: Tensor, temperature: float) -> 
 
 def alignment(joint: Tensor, modality: Tensor) -> Tensor:
     """Mean squared distance between the joint latent and one modality's latent of the same sample; both (B, D)."""
-    _check(joint, modality, temperature=1.0, fewest=1)
-    with torch.autocast(joint.device.type, enabled=False):
-        return (_precise(joint) - _precise(modality)).square().sum(dim=1).mean()
+    joint, modality = _checked(joint, modality, temperature=1.0, fewest=1)
+    return (joint - modality).square().sum(dim=1).mean()
 
 
-def _precise(latents: Tensor) -> Tensor:
-    """Half precision becomes float32; float32 and float64 stay."""
-    return latents if latents.dtype in (torch.float32, torch.float64) else latents.float()
-
-
-def _check(joint: Tensor, modality: Tensor, temperature: float, fewest: int) -> None:
+def _checked(joint: Tensor, modality: Tensor, temperature: float, fewest: int) -> tuple[Tensor, Tensor]:
+    """Both latents in at least float32."""
     if joint.ndim != 2 or joint.shape != modality.shape:
         raise ValueError(
             f"`joint` and `modality` must share one shape (B, D); got {tuple(joint.shape)} and {tuple(modality.shape)}."
@@ -77,3 +72,4 @@ def _check(joint: Tensor, modality: Tensor, temperature: float, fewest: int) -> 
         raise ValueError(f"`joint` must have at least {fewest} row{'s' if fewest > 1 else ''}; got {len(joint)}.")
     if not temperature > 0.0:
         raise ValueError(f"`temperature` must be positive; got {temperature}.")
+    return joint.to(at_least_float32(joint)), modality.to(at_least_float32(modality))

@@ -14,7 +14,7 @@ Letters: k vectors, D dimensions, N anchors, B tuples of k - 1 vectors.
 import torch
 from torch import Tensor
 
-__all__ = ["EPSILON", "FLOOR", "cross_determinants", "cross_volumes", "gram_matrix", "signed_sines", "volume"]
+__all__ = ["at_least_float32", "cross_volumes", "gram_matrix", "signed_sines", "volume"]
 
 EPSILON = 1e-6
 """Added to the diagonal of Gram matrices that gradients flow through."""
@@ -34,8 +34,8 @@ def gram_matrix(vectors: Tensor, present: Tensor | None = None) -> Tensor:
         ValueError: Wrong shape or dtype.
     """
     _check_vectors(vectors)
-    rows = _blanked(vectors, present)
-    return torch.diag_embed(_absent(rows, present)) + rows @ rows.transpose(-2, -1)
+    rows, absent = _blanked(vectors, present)
+    return torch.diag_embed(absent) + rows @ rows.transpose(-2, -1)
 
 
 def volume(vectors: Tensor, present: Tensor | None = None) -> Tensor:
@@ -46,31 +46,34 @@ def volume(vectors: Tensor, present: Tensor | None = None) -> Tensor:
     float32.
     """
     _check_vectors(vectors)
-    rows = _blanked(vectors, present)
-    own_axes = torch.diag_embed(_absent(rows, present))
-    singular: Tensor = torch.linalg.svdvals(torch.cat([rows, own_axes], dim=-1))
-    return singular.prod(dim=-1).to(_precise(vectors))
+    rows, absent = _blanked(vectors, present)
+    singular: Tensor = torch.linalg.svdvals(torch.cat([rows, torch.diag_embed(absent)], dim=-1))
+    return singular.prod(dim=-1).to(at_least_float32(vectors))
 
 
-def cross_determinants(
+def cross_volumes(
     anchors: Tensor,
     tuples: Tensor,
-    anchor_present: Tensor | None = None,
-    tuple_present: Tensor | None = None,
+    present: Tensor | None = None,
     *,
+    power: int = 1,
     epsilon: float = EPSILON,
+    floor: float = FLOOR,
 ) -> Tensor:
-    """Squared volumes of every anchor with every tuple: det(G + epsilon I), (N, B).
+    """Volumes of every anchor with every tuple, or their squares: (N, B).
 
-    With K = T T' + epsilon I of a tuple T and its Cholesky factor L, the determinant of the Gram matrix of an anchor a
-    and T is det(K) (a'a + epsilon - |L^-1 T a|^2): one factorisation per tuple, no loop over pairs. Float64 inside.
+    The square is det(G + epsilon I) with the Gram matrix G of an anchor a and a tuple T. With K = T T' + epsilon I and
+    its Cholesky factor L it is det(K) (a'a + epsilon - |L^-1 T a|^2), Schur's formula: one factorisation per tuple, no
+    loop over pairs. Float64 inside. Gradients are finite for any input, also where vectors are equal, as long as
+    ``epsilon`` and ``floor`` are positive.
 
     Args:
         anchors: Floating point, (N, D); of unit norm, or at least not far above.
         tuples: Floating point, (B, k - 1, D); likewise.
-        anchor_present: Boolean (N,); the determinant of an absent anchor is that of the tuple alone.
-        tuple_present: Boolean (B, k - 1); absent vectors are left out of the determinant, whatever they hold.
+        present: Boolean (B, k - 1); absent vectors of a tuple are left out, whatever they hold.
+        power: 1 for volumes, 2 for their squares.
         epsilon: Added to the squared length of every present vector. 0 only where no tuple is linearly dependent.
+        floor: Added to the square before its root is taken; unused for ``power`` 2.
 
     Returns:
         At least 0, of the dtype of the anchors, at least float32.
@@ -79,25 +82,14 @@ def cross_determinants(
         ValueError: Wrong shapes or dtypes.
     """
     _check_cross(anchors, tuples)
-    return _determinants(anchors, tuples, anchor_present, tuple_present, epsilon).to(_precise(anchors))
-
-
-def cross_volumes(
-    anchors: Tensor,
-    tuples: Tensor,
-    anchor_present: Tensor | None = None,
-    tuple_present: Tensor | None = None,
-    *,
-    epsilon: float = EPSILON,
-    floor: float = FLOOR,
-) -> Tensor:
-    """Volumes of every anchor with every tuple, (N, B): the root of `cross_determinants` plus ``floor``.
-
-    Gradients are finite for any input as long as ``epsilon`` and ``floor`` are positive, also where vectors are equal.
-    """
-    _check_cross(anchors, tuples)
-    squared = _determinants(anchors, tuples, anchor_present, tuple_present, epsilon)
-    return (squared + floor).sqrt().to(_precise(anchors))
+    rows, absent = _blanked(tuples, present)
+    anchor = anchors.double()
+    gram = torch.diag_embed(absent + epsilon * (1.0 - absent)) + rows @ rows.transpose(-2, -1)
+    factor: Tensor = torch.linalg.cholesky_ex(gram).L  # Without its check, which would make a GPU wait; NaN stays NaN.
+    explained: Tensor = torch.linalg.solve_triangular(factor, rows @ anchor.T, upper=False).square().sum(dim=-2)
+    outside = (anchor.square().sum(dim=-1) + epsilon - explained).clamp(min=0.0)
+    squared = factor.diagonal(dim1=-2, dim2=-1).square().prod(dim=-1) * outside.T
+    return (squared if power == 2 else (squared + floor).sqrt()).to(at_least_float32(anchors))
 
 
 def signed_sines(anchors: Tensor, others: Tensor, *, floor: float = FLOOR) -> Tensor:
@@ -117,43 +109,27 @@ def signed_sines(anchors: Tensor, others: Tensor, *, floor: float = FLOOR) -> Te
     _check_cross(anchors, others[:, None])
     cosine = anchors.double() @ others.double().T
     sine = ((1.0 - cosine.square()).clamp(min=0.0) + floor).sqrt()
-    return torch.where(cosine >= 0.0, sine, 2.0 - sine).to(_precise(anchors))
+    return torch.where(cosine >= 0.0, sine, 2.0 - sine).to(at_least_float32(anchors))
 
 
-def _determinants(
-    anchors: Tensor, tuples: Tensor, anchor_present: Tensor | None, tuple_present: Tensor | None, epsilon: float
-) -> Tensor:
-    rows, anchor = _blanked(tuples, tuple_present), _blanked(anchors, anchor_present)
-    absent = _absent(rows, tuple_present)
-    gram = torch.diag_embed(absent + epsilon * (1.0 - absent)) + rows @ rows.transpose(-2, -1)
-    factor: Tensor = torch.linalg.cholesky_ex(gram).L  # Without its check, which would make a GPU wait; NaN stays NaN.
-    explained: Tensor = torch.linalg.solve_triangular(factor, rows @ anchor.T, upper=False).square().sum(dim=-2)
-    outside = (anchor.square().sum(dim=-1) + epsilon - explained).clamp(min=0.0)
-    if anchor_present is not None:
-        outside = torch.where(anchor_present, outside, 1.0)
-    return factor.diagonal(dim1=-2, dim2=-1).square().prod(dim=-1) * outside.T
-
-
-def _precise(vectors: Tensor) -> torch.dtype:
-    """Half precision becomes float32; float32 and float64 stay."""
+def at_least_float32(vectors: Tensor) -> torch.dtype:
+    """The dtype of results: half precision becomes float32; float32 and float64 stay."""
     return torch.float64 if vectors.dtype == torch.float64 else torch.float32
 
 
-def _blanked(vectors: Tensor, present: Tensor | None) -> Tensor:
-    """Float64 vectors (..., D), zeros where absent: near dependence determinants lose all digits of float32."""
+def _blanked(vectors: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Vectors (..., k, D) with zeros where absent, and 1 where absent, else 0 (..., k); both float64.
+
+    Near dependence determinants lose all digits of float32.
+    """
     if present is None:
-        return vectors.double()
+        return vectors.double(), vectors.new_zeros(vectors.shape[:-1], dtype=torch.float64)
     if present.dtype != torch.bool or present.shape != vectors.shape[:-1]:
         raise ValueError(
             f"`present` must be boolean of shape {tuple(vectors.shape[:-1])}, one entry per vector; "
             f"got {present.dtype} of shape {tuple(present.shape)}."
         )
-    return torch.where(present[..., None], vectors.double(), 0.0)
-
-
-def _absent(rows: Tensor, present: Tensor | None) -> Tensor:
-    """1 where a vector is absent, else 0: (..., k)."""
-    return rows.new_zeros(rows.shape[:-1]) if present is None else (~present).to(rows.dtype)
+    return torch.where(present[..., None], vectors.double(), 0.0), (~present).double()
 
 
 def _check_vectors(vectors: Tensor) -> None:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
 from anysense.representations.maths import losses
-from anysense.representations.maths.contrast import ContrastSettings, CosineSettings, make_contrast
+from anysense.representations.maths.contrast import CONTRASTS, ContrastSettings, CosineSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm, layers
@@ -94,12 +94,10 @@ class GMCCore(Representation):
     joint: nn.Module
     head: nn.Module
 
-    def __init__(
-        self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks | None = None
-    ) -> None:
+    def __init__(self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
         self.latent_dim = self.settings.latent_dim
-        self.contrast = make_contrast(self.settings, tuple(modalities))
+        self.contrast = CONTRASTS[self.settings.contrast](self.settings, tuple(modalities))
         least = self.contrast.least_dim
         if self.latent_dim < least:
             raise ValueError(
@@ -143,7 +141,7 @@ class GMCCore(Representation):
 
     def _mean(self, single: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Mean (B, d_z) over the modalities that each row has, on the sphere again only if the settings say so."""
-        present = batch.present(single)[..., None]
+        present = batch.present_of(single)[..., None]
         latents = torch.where(present, torch.stack(list(single.values())), 0.0)
         mean = latents.sum(dim=0) / present.sum(dim=0)
         return functional.normalize(mean, dim=-1) if self.settings.normalise_mean else mean

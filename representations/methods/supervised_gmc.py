@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from anysense.representations.batch import Batch
 from anysense.representations.contract import SupervisedRepresentation
 from anysense.representations.maths.contrast import CosineSettings, VolumeSettings
-from anysense.representations.methods.gmc import GMCCore, GMCCoreSettings, taken
+from anysense.representations.methods.gmc import Encoder, GMCCore, GMCCoreSettings, taken
 from anysense.representations.methods.transformer import PredictionHead, TransformerSettings, absolute_error
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm
 from anysense.representations.networks.mult import MulT
 from anysense.representations.networks.sentiment import features_of
-from anysense.representations.networks.trunk import Trunk
 from anysense.representations.settings import MethodSettings
 
 __all__ = ["SupervisedGMC", "SupervisedGMCSettings", "SupervisedGRAM", "SupervisedGRAMSettings"]
@@ -57,15 +56,6 @@ class SupervisedGRAMSettings(SupervisedCoreSettings, VolumeSettings):
     """Settings of supervised GMC with a contrast of volumes."""
 
 
-class SingleEncoder(nn.Module):
-    """Encoder of one modality: a trunk and one linear layer, centred if asked for."""
-
-    def __init__(self, trunk: Trunk, latent_dim: int, centre: bool) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.project = nn.Sequential(nn.Linear(trunk.feature_dim, latent_dim), _centre(latent_dim, centre))
-
-
 class SupervisedGMC(GMCCore, SupervisedRepresentation):
     """GMC whose joint encoder is the multimodal transformer, with a prediction from the latent.
 
@@ -84,18 +74,19 @@ class SupervisedGMC(GMCCore, SupervisedRepresentation):
         super().__init__(modalities, settings, networks)
         own, size = self.settings, self.settings.latent_dim
         self.encoders = nn.ModuleDict(
-            {name: SingleEncoder(networks.trunk(modality), size, own.centre) for name, modality in modalities.items()}
+            {name: Encoder({name: networks.trunk(modality)}, size, own.centre) for name, modality in modalities.items()}
         )
-        transformer = MulT(modalities, size, own.channels, own.heads, own.layers)
-        self.joint = nn.Sequential(transformer, _centre(size, own.centre))
+        centre = [RowBatchNorm(size, affine=False)] if own.centre else []
+        self.joint = nn.Sequential(MulT(modalities, size, own.channels, own.heads, own.layers), *centre)
         self.head = nn.Linear(size, size)
         self.answer = PredictionHead(size)
 
     def single_latents(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Latents (B, D) of unit norm of each modality that is given."""
-        encoders = {name: cast(SingleEncoder, self.encoders[name]) for name in inputs}
-        features = features_of({name: encoder.trunk for name, encoder in encoders.items()}, inputs)
-        return {name: self.on_sphere(encoder.project(features[name])) for name, encoder in encoders.items()}
+        encoders = {name: cast(Encoder, self.encoders[name]) for name in inputs}
+        features = features_of({name: encoder.trunk(name) for name, encoder in encoders.items()}, inputs)
+        common = {name: encoder.project(features[name]) for name, encoder in encoders.items()}
+        return {name: self.on_sphere(encoder.centre(common[name])) for name, encoder in encoders.items()}
 
     def predict_batch(self, batch: Batch) -> Tensor:
         """Predictions (B,) from the latents of `encode_batch`."""
@@ -137,15 +128,11 @@ class SupervisedGMC(GMCCore, SupervisedRepresentation):
         """Mean absolute error of the predictions from single latents, over all modalities that each row has."""
         assert batch.target is not None
         errors, counts = [], 0
-        for latents, mask in zip(single.values(), batch.present(single), strict=True):
+        for latents, mask in zip(single.values(), batch.present_of(single), strict=True):
             kept = latents[mask]
             errors.append(absolute_error(self.answer(kept), batch.target[mask]) * len(kept))
             counts += len(kept)
         return torch.stack(errors).sum() / counts
-
-
-def _centre(size: int, wanted: bool) -> nn.Module:
-    return RowBatchNorm(size, affine=False) if wanted else nn.Identity()
 
 
 class SupervisedGRAM(SupervisedGMC):

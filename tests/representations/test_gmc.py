@@ -8,20 +8,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.representations import Modality, build, make_settings
+from anysense.representations import Modality, build, make_networks, make_settings
 from anysense.representations.maths.losses import alignment, infonce, joints_as_negatives
 from anysense.representations.methods.gmc import GMC, GMCSettings
 
 MakeBatch = Callable[..., dict[str, Tensor]]
-SMOKE = make_settings("gmc", "smoke")
 
 
 @pytest.fixture
 def make(pendulum_modalities: dict[str, Modality]) -> Callable[..., GMC]:
-    """Function (preset or overrides) -> GMC."""
+    """Function (preset, modalities, overrides) -> GMC with the networks of the pendulum."""
 
-    def make(preset: str = "smoke", **overrides: object) -> GMC:
-        built = build("gmc", pendulum_modalities, make_settings("gmc", preset, **overrides), seed=3)
+    def make(preset: str = "smoke", modalities: dict[str, Modality] = pendulum_modalities, **overrides: object) -> GMC:
+        settings = make_settings("gmc", preset, benchmark="pendulum", **overrides)
+        built = build("gmc", modalities, settings, make_networks("gmc", preset, benchmark="pendulum"), seed=3)
         assert isinstance(built, GMC)
         return built
 
@@ -42,10 +42,10 @@ def test_published_parameter_counts(make: Callable[..., GMC]) -> None:
 
 
 def test_published_settings() -> None:
-    paper = make_settings("gmc", "paper")
+    paper = make_settings("gmc", "paper", benchmark="pendulum")
     assert isinstance(paper, GMCSettings)
     assert (paper.common_dim, paper.latent_dim, paper.temperature, paper.loss) == (64, 10, 0.3, "infonce")
-    assert (paper.alignment_weight, paper.normalise_mean, paper.sound_normalisation) == (0.0, False, "min_max")
+    assert (paper.alignment_weight, paper.normalise_mean, paper.centre) == (0.0, False, False)
 
 
 def test_joint_encoder_shares_nothing(make: Callable[..., GMC]) -> None:
@@ -84,10 +84,9 @@ def three_sounds(rows: int) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("normalise_mean", [False, True])
 def test_several_but_not_all_modalities_give_the_mean(
-    three_modalities: dict[str, Modality], normalise_mean: bool
+    make: Callable[..., GMC], three_modalities: dict[str, Modality], normalise_mean: bool
 ) -> None:
-    settings = make_settings("gmc", "smoke", normalise_mean=normalise_mean)
-    gmc, batch = build("gmc", three_modalities, settings), three_sounds(4)
+    gmc, batch = make(modalities=three_modalities, normalise_mean=normalise_mean), three_sounds(4)
     single = [gmc.encode({name: batch[name]}) for name in ("left", "right")]
     mean = (single[0] + single[1]) / 2
     if normalise_mean:
@@ -96,8 +95,10 @@ def test_several_but_not_all_modalities_give_the_mean(
     assert (mean.norm(dim=1) < 0.999).all() is not normalise_mean or normalise_mean
 
 
-def test_all_masks_of_three_modalities_in_one_batch(three_modalities: dict[str, Modality]) -> None:
-    gmc, batch = build("gmc", three_modalities, SMOKE), three_sounds(7)
+def test_all_masks_of_three_modalities_in_one_batch(
+    make: Callable[..., GMC], three_modalities: dict[str, Modality]
+) -> None:
+    gmc, batch = make(modalities=three_modalities), three_sounds(7)
     bits = torch.arange(1, 8)
     present = {name: (bits >> place & 1).bool() for place, name in enumerate(batch)}
     mixed = gmc.encode(batch, present)
@@ -189,12 +190,10 @@ def test_zero_amplitude_of_a_dead_receiver_is_harmless(make: Callable[..., GMC],
         ({"temperature": -0.1}, ValueError, r"`temperature` must be positive; got -0\.1"),
         ({"temperature": math.nan}, ValueError, r"`temperature` must be positive; got nan"),
         ({"alignment_weight": -1.0}, ValueError, r"`alignment_weight` must be a finite number of at least 0; got -1"),
-        ({"sound_widths": ()}, ValueError, r"`sound_widths` is empty"),
-        ({"sound_widths": 256}, TypeError, r"`sound_widths` must be tuple\[int, \.\.\.\]; got 256"),
-        ({"sound_widths": (64, -1)}, ValueError, r"`sound_widths` must be positive; got \(64, -1\)"),
-        ({"image_channels": (32,)}, ValueError, r"`image_channels` must have 2 entries; got \(32,\)"),
+        ({"head_widths": 256}, TypeError, r"`head_widths` must be tuple\[int, \.\.\.\]; got 256"),
+        ({"head_widths": (64, -1)}, ValueError, r"`head_widths` must be positive; got \(64, -1\)"),
+        ({"common_dim": 0}, ValueError, r"`common_dim` must be positive; got 0"),
         ({"loss": "infonse"}, ValueError, r"`loss` must be one of 'infonce', .* Did you mean 'infonce'\?"),
-        ({"sound_normalisation": "none"}, ValueError, r"`sound_normalisation` must be one of 'min_max', 'physical'"),
         ({"normalise_mean": 1}, TypeError, r"`normalise_mean` must be bool; got 1"),
     ],
 )
@@ -204,7 +203,7 @@ def test_wrong_settings(overrides: dict[str, object], error: type[Exception], me
 
 
 def test_settings_take_integers_for_floats_and_lists_for_tuples() -> None:
-    settings = GMCSettings(temperature=1, sound_widths=[8, 8])  # type: ignore[arg-type]
+    settings = GMCSettings(temperature=1, head_widths=[8, 8])  # type: ignore[arg-type]
     assert settings.temperature == 1.0
     assert type(settings.temperature) is float
-    assert settings.sound_widths == (8, 8)
+    assert settings.head_widths == (8, 8)

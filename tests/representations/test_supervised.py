@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.representations import Modality, build, make_settings
+from anysense.representations import Modality, build, make_networks, make_settings
 from anysense.representations.contract import SupervisedRepresentation
 from anysense.representations.maths.losses import infonce
 from anysense.representations.methods.transformer import TransformerDropout
+from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.sentiment import GRUTrunk
 
 METHODS = ("transformer", "transformer-dropout", "gmc-supervised", "gram-supervised")
 MOSEI = {"text": 300, "audio": 74, "vision": 35}
@@ -27,8 +29,9 @@ def sequences(features: dict[str, int], steps: int) -> dict[str, Modality]:
 
 
 def made(method: str, **changes: Any) -> SupervisedRepresentation:
-    settings = make_settings(method, "smoke", benchmark="sentiment", **changes)
-    representation = build(method, sequences(SMALL, 6), settings, seed=1)
+    settings = make_settings(method, "smoke", benchmark="mosei", **changes)
+    family = make_networks(method, "smoke", benchmark="mosei")
+    representation = build(method, sequences(SMALL, 6), settings, family, seed=1)
     assert isinstance(representation, SupervisedRepresentation)
     return representation
 
@@ -67,8 +70,8 @@ def present() -> dict[str, Tensor]:
     ],
 )
 def test_published_sizes(method: str, features: dict[str, int], count: int) -> None:
-    settings = make_settings(method, "paper", benchmark="sentiment")
-    built = build(method, sequences(features, 50), settings)
+    settings, family = (make(method, "paper", benchmark="mosei") for make in (make_settings, make_networks))
+    built = build(method, sequences(features, 50), settings, family)
     assert sum(parameter.numel() for parameter in built.parameters()) == count
     assert built.latent_dim == 60
 
@@ -252,20 +255,43 @@ def test_refused_targets(batch: dict[str, Tensor], target: Tensor) -> None:
         ("transformer-dropout", {"dropout": 1.5}, r"`dropout` must lie in \[0, 1\]; got 1.5"),
         ("gmc-supervised", {"contrast_weight": -1.0}, "`contrast_weight` must be a finite number of at least 0"),
         ("gmc-supervised", {"temperature": 0.0}, "`temperature` must be positive"),
-        ("gram-supervised", {"hybrid_weight": 2.0}, r"`hybrid_weight` must lie in \[0, 1\]; got 2.0"),
-        ("gram-supervised", {"variant": "pairwise_signed", "power": 2}, "`power` must be 1 for the variant"),
     ],
 )
 def test_refused_settings(method: str, changes: dict[str, Any], message: str) -> None:
-    refused(lambda: make_settings(method, "smoke", benchmark="sentiment", **changes), ValueError, message)
+    refused(lambda: make_settings(method, "smoke", benchmark="mosei", **changes), ValueError, message)
 
 
-def test_refused_anchors_and_sizes() -> None:
-    refused(lambda: made("gram-supervised", anchor="smell"), ValueError, "`anchor` must be one of 'text'.*got 'smell'")
-    refused(lambda: made("gram-supervised", latent_dim=3), ValueError, "`latent_dim` must be at least 4: 4 vectors")
+@pytest.mark.parametrize("method", ["transformer", "transformer-dropout"])
+def test_the_transformer_takes_no_networks(method: str) -> None:
+    settings = make_settings(method, "smoke", benchmark="mosei")
+    assert make_networks(method, "smoke", benchmark="mosei") is None
+    message = f"the method '{method}' uses no family of networks; leave out"
+    refused(lambda: build(method, sequences(SMALL, 6), settings, networks("sentiment")), ValueError, message)
+    refused(lambda: make_networks(method, benchmark="mosei", frame_widths=(8,)), ValueError, message)
+
+
+def test_recurrent_encoders_come_from_the_family() -> None:
+    for method in ("gmc-supervised", "gram-supervised"):
+        encoders = [encoder.trunks[name] for name, encoder in made(method).encoders.items()]  # type: ignore[operator,union-attr]
+        assert all(isinstance(trunk, GRUTrunk) for trunk in encoders)
+        generic = build(method, sequences(SMALL, 6), make_settings(method, "smoke", benchmark="mosei"))
+        assert not any(isinstance(module, GRUTrunk) for module in generic.modules())
+
+
+@pytest.mark.parametrize("complete", [0, 1, 2])
+@pytest.mark.parametrize("loss", ["infonce", "infonce_with_joints_as_negatives"])
+def test_contrast_needs_two_complete_rows_and_the_prediction_one(
+    batch: dict[str, Tensor], target: Tensor, complete: int, loss: str
+) -> None:
+    model = made("gmc-supervised", loss=loss).eval()
+    terms = model.loss(batch, {"audio": torch.arange(7) < complete}, target)
+    terms["total"].backward()
+    assert [terms[name].item() != 0.0 for name in SMALL] == [complete == 2] * 3
+    assert (terms["prediction"].item() != 0.0) == (complete > 0)
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
 def test_settings_survive_json() -> None:
     for method in METHODS:
-        settings = make_settings(method, "paper", benchmark="sentiment")
+        settings = make_settings(method, "paper", benchmark="mosei")
         assert type(settings)(**dataclasses.asdict(settings)) == settings
