@@ -1,58 +1,42 @@
-"""A pendulum that is seen and heard, for Gymnasium: ``gymnasium.make("anysense/MultimodalPendulum-v0")``."""
+"""Environments whose observations are modalities, among them a pendulum that is seen and heard.
+
+``gymnasium.make("anysense/MultimodalPendulum-v0")`` makes it once this module is imported;
+``gymnasium.make("anysense.envs:anysense/MultimodalPendulum-v0")`` imports it by itself.
+"""
 
 import gymnasium as gym
 
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
-from anysense.envs.sensors.corruption import (
-    CORRUPTIONS,
-    Corruption,
-    DeadSensor,
-    Delay,
-    FrozenSensor,
-    GaussianNoise,
-    SaltAndPepper,
-    VectorDeadSensor,
-    VectorDelay,
-    VectorFrozenSensor,
-    VectorGaussianNoise,
-    VectorSaltAndPepper,
-    corrupt,
-    corrupt_vector,
-    parse_corruption,
-)
-from anysense.envs.sensors.missing import PRESENT, MissingModalities, VectorMissingModalities, present_modalities
+from anysense.envs.sensors.corruption import CORRUPTIONS, Corrupt, Corruption, VectorCorrupt, parse_corruption
+from anysense.envs.sensors.missing import MissingModalities, VectorMissingModalities
+from anysense.envs.sensors.model import PRESENT, present_modalities
+from anysense.envs.sensors.models import CorruptionModel
+from anysense.envs.world import DEFAULT_WORLD, WORLDS, Episodes, World, stored_world, world
 
 __all__ = [
     "CORRUPTIONS",
-    "ENV_ID",
+    "DEFAULT_WORLD",
     "PRESENT",
+    "WORLDS",
+    "Corrupt",
     "Corruption",
-    "DeadSensor",
-    "Delay",
-    "FrozenSensor",
-    "GaussianNoise",
+    "CorruptionModel",
+    "Episodes",
     "MissingModalities",
     "MultimodalPendulumEnv",
     "MultimodalPendulumVectorEnv",
-    "SaltAndPepper",
-    "VectorDeadSensor",
-    "VectorDelay",
-    "VectorFrozenSensor",
-    "VectorGaussianNoise",
+    "VectorCorrupt",
     "VectorMissingModalities",
-    "VectorSaltAndPepper",
-    "corrupt",
-    "corrupt_vector",
+    "World",
     "parse_corruption",
     "present_modalities",
+    "stored_world",
+    "world",
 ]
 
-ENV_ID = "anysense/MultimodalPendulum-v0"
-"""Name of the environment in Gymnasium's registry."""
-
 gym.register(
-    id=ENV_ID,
+    id=DEFAULT_WORLD,
     entry_point="anysense.envs.pendulum.env:MultimodalPendulumEnv",
     vector_entry_point="anysense.envs.pendulum.vector:MultimodalPendulumVectorEnv",
     max_episode_steps=300,

@@ -1,6 +1,6 @@
-"""The conventions of ``gymnasium.vector`` environments about ends of episodes: autoreset modes, masks of resets."""
+"""The conventions of ``gymnasium.vector`` environments about ends of episodes and about exact states."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,3 +64,15 @@ def check_reset_mask(mask: Any, count: int) -> NDArray[np.bool_]:
     if not mask.any():
         raise ValueError("`options['reset_mask']` must mark at least one environment, got all False.")
     return mask.copy()
+
+
+def inner_state_method(env: Any, name: str) -> Callable[..., Any]:
+    """Returns the method ``state_dict`` or ``load_state_dict`` of a wrapped environment.
+
+    Raises:
+        TypeError: If the environment has no such method.
+    """
+    method = getattr(env, name, None)
+    if not callable(method):
+        raise TypeError(f"{env} has no `{name}()`, so its exact state cannot be saved or restored.")
+    return method  # type: ignore[no-any-return]

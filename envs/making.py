@@ -1,3 +1,172 @@
 """Making environments of any Gymnasium id: single or vectorised, with chosen modalities, errors that name the cause."""
 
-__all__ = ["make_single", "make_vector"]
+import difflib
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.vector import AutoresetMode
+
+from anysense.common.errors import unknown_name
+from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.selection import SelectModalities, VectorSelectModalities, check_observation_space
+
+__all__ = ["RESERVED_OPTIONS", "find_spec", "imported", "make_single", "make_vector"]
+
+Made = TypeVar("Made", gym.Env[Any, Any], VectorEnvironment)
+
+RESERVED_OPTIONS = {
+    "senses": "it is called `modalities` now; choose them where the environment is made",
+    "modalities": "choose modalities where the environment is made",
+    "render_mode": "it is set where the environment is made",
+    "num_envs": "it is set where the environment is made",
+    "max_episode_steps": "the length of episodes is set where the environment is made",
+    "autoreset_mode": "it is set where the environment is made",
+    **dict.fromkeys(
+        ("id", "vectorization_mode", "vector_kwargs", "wrappers", "disable_env_checker"), "it is Gymnasium's"
+    ),
+}
+"""Keyword arguments that are no options of an environment, and why."""
+
+
+def make_single(
+    env_id: str, options: Mapping[str, Any], modalities: Sequence[str] | None, render_mode: str | None = None
+) -> gym.Env[Any, Any]:
+    """One environment.
+
+    Args:
+        env_id: Gymnasium id, with or without ``module:``.
+        options: Keyword arguments of the environment.
+        modalities: Which entries its observations keep; all if None.
+        render_mode: As in `gymnasium.make`.
+
+    Raises:
+        ValueError: Unknown id or option, a module or package that cannot be imported, an unknown modality.
+        TypeError: The observation is no ``Dict`` of ``Box`` entries.
+    """
+    spec = find_spec(env_id)
+    env = _made(env_id, spec.entry_point, lambda: gym.make(spec, render_mode=render_mode, **options))
+    with _closed_on_error(env):
+        check_observation_space(env_id, env.observation_space)
+        return env if modalities is None else SelectModalities(env, tuple(modalities))
+
+
+def make_vector(
+    env_id: str,
+    options: Mapping[str, Any],
+    num_envs: int,
+    modalities: Sequence[str] | None,
+    episode_steps: int | None,
+    autoreset_mode: AutoresetMode,
+) -> VectorEnvironment:
+    """``num_envs`` environments as one: the registered vector form where it can do what is asked for, else Gymnasium's.
+
+    Args:
+        env_id: Gymnasium id, with or without ``module:``.
+        options: Keyword arguments of the environment.
+        num_envs: How many.
+        modalities: Which entries the observations keep; all if None.
+        episode_steps: Time limit (truncation); None for none beyond the environment's own.
+        autoreset_mode: What happens at the end of an episode.
+
+    Raises:
+        ValueError: As in `make_single`.
+        TypeError: As in `make_single`.
+    """
+    spec = find_spec(env_id)
+    arguments: dict[str, Any] = {"max_episode_steps": episode_steps, "autoreset_mode": autoreset_mode}
+    if spec.vector_entry_point is not None and arguments.keys() <= _parameters(spec.vector_entry_point).keys():
+        make = lambda: gym.make_vec(spec, num_envs, **arguments, **options)  # noqa: E731
+        venv = _made(env_id, spec.vector_entry_point, make)
+    else:
+        limit = -1 if episode_steps is None else episode_steps  # -1: without the limit of the registration
+        make = lambda: gym.make_vec(  # noqa: E731
+            spec,
+            num_envs,
+            vectorization_mode="sync",
+            vector_kwargs={"autoreset_mode": autoreset_mode},
+            max_episode_steps=limit,
+            **options,
+        )
+        venv = _made(env_id, spec.entry_point, make)
+    with _closed_on_error(venv):
+        check_observation_space(env_id, venv.single_observation_space)
+        return venv if modalities is None else VectorSelectModalities(venv, tuple(modalities))
+
+
+def find_spec(env_id: str) -> EnvSpec:
+    """The registration of an id; ``module:Name-v0`` imports the module first.
+
+    Raises:
+        ValueError: There is none, or the module cannot be imported.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        imported(module)
+    spec: EnvSpec | None = gym.registry.get(name)
+    if spec is None:
+        near = difflib.get_close_matches(name, gym.registry, n=1)
+        raise ValueError(
+            f"`env` {env_id!r} is not registered with Gymnasium.{f' Did you mean {near[0]!r}?' if near else ''} "
+            "Write module:Name-v0 if a module registers it when it is imported, with the version of the environment."
+        )
+    return spec
+
+
+def imported(module: str) -> None:
+    """Import the module of an id.
+
+    Raises:
+        ValueError: It cannot be imported; the message says what is missing.
+    """
+    if module in sys.modules:
+        return
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        cause = f"{type(error).__name__}: {error}"
+        if missing and f"{module}.".startswith(f"{missing}."):
+            cause = f"there is no module {missing!r}; install its package, or correct the id"
+        raise ValueError(f"`env`: the module {module!r} cannot be imported: {cause}.") from error
+
+
+def _made(env_id: str, entry_point: Any, make: Callable[[], Made]) -> Made:
+    try:
+        return make()
+    except TypeError as error:
+        unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unexpected is None:
+            raise
+        options = [name for name in _parameters(entry_point) if name not in RESERVED_OPTIONS]
+        raise ValueError(unknown_name(f"option of {env_id}", unexpected.group(1), options)) from error
+    except (ImportError, AttributeError, gym.error.Error) as error:
+        raise ValueError(
+            f"`env` {env_id!r} cannot be made: {error} Install what it needs, or choose another environment."
+        ) from error
+
+
+def _parameters(entry_point: Any) -> Mapping[str, inspect.Parameter]:
+    """Named parameters of what an entry point makes."""
+    try:
+        creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+        parameters = inspect.signature(creator).parameters
+    except (ImportError, AttributeError, TypeError, ValueError):  # making it says what is wrong
+        return {}
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind in named}
+
+
+@contextmanager
+def _closed_on_error(env: Any) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        env.close()
+        raise

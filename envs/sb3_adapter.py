@@ -1,25 +1,20 @@
 """Any ``gymnasium.vector.VectorEnv`` as a ``VecEnv`` of Stable-Baselines3."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
-from stable_baselines3.common.env_util import is_wrapped
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import VecEnv
 
-from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, final_observation
-from anysense.envs.sensors.wrapper import inner_state_method
-
-Indices = int | Iterable[int] | None
+from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, final_observation, inner_state_method
+from anysense.envs.sb3_attributes import AttributeAccess
 
 
-class GymnasiumVecEnv(VecEnv):
+class GymnasiumVecEnv(AttributeAccess):
     """Lets Stable-Baselines3 learn on a Gymnasium vector environment.
 
     Stable-Baselines3 wants ended environments reset within the step and the last observation of the episode in
@@ -159,102 +154,6 @@ class GymnasiumVecEnv(VecEnv):
         """Returns one rendered frame per environment; ``None`` each where nothing is rendered."""
         frames = self.venv.render()
         return [None] * self.num_envs if frames is None else list(frames)  # type: ignore[arg-type]
-
-    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """Returns an attribute of the environments.
-
-        Environments of a ``SyncVectorEnv`` are asked one by one; otherwise the vector environment and its wrappers are
-        asked first, and their one value counts for all.
-
-        Raises:
-            AttributeError: If there is no such attribute.
-        """
-        values = self._attribute_values(attr_name)
-        return [values[index] for index in self._get_indices(indices)]
-
-    def _attribute_values(self, name: str) -> Sequence[Any]:
-        base: Any = self.venv.unwrapped
-        if isinstance(base, SyncVectorEnv) and all(env.has_wrapper_attr(name) for env in base.envs):
-            return base.get_attr(name)
-        owner = self._owner(name)
-        if owner is not None:
-            return [getattr(owner, name)] * self.num_envs
-        if hasattr(base, "get_attr"):
-            return base.get_attr(name)  # type: ignore[no-any-return]
-        raise AttributeError(f"{self.venv} has no attribute {name!r}.")
-
-    def _owner(self, name: str) -> Any:
-        """Returns the outermost wrapper or the vector environment that has the attribute, ``None`` if none has."""
-        env: Any = self.venv
-        while env is not None and not hasattr(env, name):
-            env = getattr(env, "env", None)
-        return env
-
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Sets an attribute of the environments.
-
-        Raises:
-            ValueError: If only some are chosen and they are not separate environments of a ``SyncVectorEnv``.
-        """
-        base: Any = self.venv.unwrapped
-        if isinstance(base, SyncVectorEnv):
-            for index in self._get_indices(indices):
-                base.envs[index].set_wrapper_attr(attr_name, value)
-            return
-        self._refuse_some("set_attr", indices)
-        if hasattr(base, "set_attr"):
-            base.set_attr(attr_name, [value] * self.num_envs)
-        else:
-            setattr(self._owner(attr_name) or base, attr_name, value)
-
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
-    ) -> list[Any]:
-        """Calls a method of the environments.
-
-        Environments of a ``SyncVectorEnv`` are called one by one. A method of the vector environment or of its wrappers
-        is called once; an answer with ``num_envs`` elements is shared out, any other is given to all.
-
-        Raises:
-            AttributeError: If there is no such method.
-            ValueError: If only some are chosen and they are not separate environments of a ``SyncVectorEnv``.
-        """
-        base: Any = self.venv.unwrapped
-        if isinstance(base, SyncVectorEnv) and all(env.has_wrapper_attr(method_name) for env in base.envs):
-            chosen = [base.envs[index] for index in self._get_indices(indices)]
-            return [env.get_wrapper_attr(method_name)(*method_args, **method_kwargs) for env in chosen]
-        self._refuse_some("env_method", indices)
-        owner = self._owner(method_name)
-        if owner is not None:
-            answer = getattr(owner, method_name)(*method_args, **method_kwargs)
-        elif hasattr(base, "call"):
-            answer = base.call(method_name, *method_args, **method_kwargs)
-        else:
-            raise AttributeError(f"{self.venv} has no method {method_name!r}.")
-        shared_out = isinstance(answer, list | tuple | np.ndarray) and len(answer) == self.num_envs
-        return list(answer) if shared_out else [answer] * self.num_envs
-
-    def _refuse_some(self, method: str, indices: Indices) -> None:
-        if indices is not None and sorted(self._get_indices(indices)) != list(range(self.num_envs)):
-            raise ValueError(
-                f"`indices` of `{method}` must choose all {self.num_envs} environments, got {indices!r}: "
-                "they are not separate objects in this vector environment."
-            )
-
-    def env_is_wrapped(self, wrapper_class: type[gymnasium.Wrapper], indices: Indices = None) -> list[bool]:
-        """Says whether the environments are wrapped; ``True`` for ``Monitor`` while the adapter records episodes."""
-        chosen = list(self._get_indices(indices))
-        if wrapper_class is Monitor and self._record_episodes:
-            return [True] * len(chosen)
-        env: Any = self.venv
-        while env is not None:
-            if isinstance(env, wrapper_class):
-                return [True] * len(chosen)
-            env = getattr(env, "env", None)
-        base: Any = self.venv.unwrapped
-        if isinstance(base, SyncVectorEnv):
-            return [is_wrapped(base.envs[index], wrapper_class) for index in chosen]
-        return [False] * len(chosen)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the exact state of environment and adapter: nested dictionaries of arrays and plain values.

@@ -5,9 +5,13 @@ collection, quantities to read out of latents, reference controllers. It is foun
 `WORLDS` (built in, entry points of the group ``anysense.worlds``, or registered). Letters: N episodes.
 """
 
+import json
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from importlib.metadata import entry_points
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -17,16 +21,19 @@ from numpy.typing import NDArray
 
 from anysense.common.progress import Progress
 from anysense.common.registry import Registry
-from anysense.common.validation import check_names
+from anysense.common.validation import check_choice, check_names
 from anysense.envs.autoreset import VectorEnvironment
-from anysense.envs.making import make_single, make_vector
+from anysense.envs.making import RESERVED_OPTIONS, find_spec, imported, make_single, make_vector
+from anysense.envs.selection import check_observation_space
+from anysense.envs.sensors.model import PRESENT
 
-__all__ = ["DEFAULT_WORLD", "WORLDS", "Episodes", "Progress", "World", "world"]
+__all__ = ["DEFAULT_WORLD", "WORLDS", "Episodes", "Progress", "World", "stored_world", "world"]
 
 DEFAULT_WORLD = "anysense/MultimodalPendulum-v0"
 """Id of the world that commands take if none is named."""
 
 Score = Literal["average_reward", "return"]
+_ID = re.compile(r"([\w.]+:)?([\w-]+/)?[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class World:
         score: What an evaluation reports of an episode: the average reward per step, or the return.
         optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
         probes: Names of the quantities that `probe_targets` computes.
+        evaluation_episodes: Episodes of an evaluation if nobody says.
     """
 
     id: str
@@ -76,6 +84,28 @@ class World:
     score: ClassVar[Score] = "return"
     optimum: ClassVar[str | None] = None
     probes: ClassVar[tuple[str, ...]] = ()
+    evaluation_episodes: ClassVar[int] = 100
+
+    def __post_init__(self) -> None:
+        """Checks the options and turns them into what JSON gives back.
+
+        Raises:
+            ValueError: An option is unknown, or is set elsewhere.
+            TypeError: JSON cannot hold an option.
+        """
+        for name in self.options:
+            if name in RESERVED_OPTIONS:
+                raise ValueError(f"`option` {name!r} of {self.id} cannot be given: {RESERVED_OPTIONS[name]}.")
+            if self.options_class is not None:
+                check_choice("option", name, [known.name for known in fields(self.options_class)])
+        try:
+            plain = json.loads(json.dumps(dict(self.options), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"`options` of {self.id} must be numbers, texts, lists and the like that JSON can hold ({error}); got "
+                f"{dict(self.options)!r}."
+            ) from error
+        object.__setattr__(self, "options", plain)
 
     @cached_property
     def observation_space(self) -> gym.spaces.Dict:
@@ -84,13 +114,15 @@ class World:
         Raises:
             TypeError: It is no ``Dict``, or holds an entry that is neither a ``Box`` nor ``present``.
         """
+        check_observation_space(self.id, self._spaces[0])
         space: gym.spaces.Dict = self._spaces[0]
         return space
 
     @cached_property
     def action_space(self) -> gym.Space[Any]:
         """Space of one action."""
-        return self._spaces[1]
+        space: gym.Space[Any] = self._spaces[1]
+        return space
 
     @cached_property
     def _spaces(self) -> tuple[Any, Any]:
@@ -103,13 +135,12 @@ class World:
     @cached_property
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities, in the order of the observation space."""
-        boxes = self.observation_space.spaces.items()
-        return tuple(name for name, space in boxes if isinstance(space, gym.spaces.Box))
+        return tuple(name for name in self.observation_space.spaces if name != PRESENT)
 
     @property
     def episode_steps(self) -> int | None:
         """Time limit of an episode as it is registered; None for none."""
-        return gym.spec(self.id).max_episode_steps
+        return find_spec(self.id).max_episode_steps
 
     @property
     def frame_stack(self) -> int | None:
@@ -183,7 +214,7 @@ class World:
         return {}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that `world` restores it from."""
+        """Plain values that `world` and `stored_world` restore it from."""
         return {"id": self.id, "options": dict(self.options)}
 
     def _checked(self, modalities: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -201,10 +232,52 @@ WORLDS: Registry[type[World]] = Registry(
 """Worlds of which more is known than Gymnasium tells, by id."""
 
 
-def world(id: str = DEFAULT_WORLD, options: Mapping[str, Any] | None = None) -> World:  # noqa: A002
-    """The world of a Gymnasium id, with keyword arguments of the environment."""
-    known = WORLDS.get(id) if id in WORLDS else World
-    return known(id, dict(options or {}))
+def world(id: str = DEFAULT_WORLD, options: Mapping[str, Any] | None = None) -> World:
+    """The world of a Gymnasium id, with keyword arguments of the environment.
+
+    Raises:
+        ValueError: The id is not known to Gymnasium, its module cannot be imported, or an option is unknown.
+        TypeError: JSON cannot hold an option.
+    """
+    module, _, name = id.rpartition(":")
+    if module:
+        imported(module)
+    if name in WORLDS:
+        return WORLDS.get(name, "env")(id, dict(options or {}))
+    find_spec(id)
+    return World(id, dict(options or {}))
+
+
+def stored_world(values: Any) -> World:
+    """The world that a file names: as `world`, but a file does not import modules that nobody has chosen.
+
+    The module of an id must be imported already, or be that of an entry point of an installed package.
+
+    Args:
+        values: What `World.to_json` gave.
+
+    Raises:
+        ValueError: The values are damaged, or name a module that is not trusted; otherwise as `world`.
+    """
+    if not (isinstance(values, dict) and values.keys() == {"id", "options"}):
+        raise ValueError(f"`world` must hold 'id' and 'options', got {values!r}: the file is damaged.")
+    env_id, options = values["id"], values["options"]
+    if not (isinstance(env_id, str) and _ID.fullmatch(env_id)):
+        raise ValueError(f"`world`: 'id' must be a Gymnasium id such as {DEFAULT_WORLD!r}, got {env_id!r}.")
+    if not (isinstance(options, dict) and all(isinstance(name, str) and name.isidentifier() for name in options)):
+        raise ValueError(f"`world`: 'options' must be keyword arguments by name, got {options!r}.")
+    module = env_id.rpartition(":")[0]
+    if module and module not in sys.modules and module not in _modules_of_plugins():
+        raise ValueError(
+            f"the file names the environment {env_id!r}, whose module {module!r} is neither imported nor part of an "
+            f"installed plug-in; files must not run code. If you trust it, confirm with `--env {env_id}`, or import "
+            f"{module} first."
+        )
+    return world(env_id, options)
+
+
+def _modules_of_plugins() -> set[str]:
+    return {offer.module for group in ("gymnasium.envs", WORLDS.group) for offer in entry_points(group=group)}
 
 
 def batches(episodes: Episodes, size: int) -> Iterator[NDArray[np.int64]]:

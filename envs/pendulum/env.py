@@ -18,7 +18,13 @@ from anysense.envs.pendulum.simulation import (
     PendulumSettings,
     Simulation,
 )
-from anysense.envs.pendulum.validation import check_actions, check_options, check_render_mode, check_states
+from anysense.envs.pendulum.validation import (
+    check_actions,
+    check_no_more,
+    check_options,
+    check_render_mode,
+    check_states,
+)
 
 
 class MultimodalPendulumEnv(gym.Env[Observation, Action]):
@@ -42,8 +48,8 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
 
     ## Observation
 
-    A dictionary of the chosen modalities, each with the last ``frame_stack`` frames, oldest first. After a reset all frames
-    are copies of the first one. The arrays are new at each step.
+    A dictionary of the chosen modalities, each with the last ``frame_stack`` frames, oldest first. After a reset all
+    frames are copies of the first one. The arrays are new at each step.
 
     | key | type and shape | content | range |
     |---|---|---|---|
@@ -93,7 +99,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
 
     Raises:
         ValueError: An argument has a wrong value; the message names it.
-        TypeError: ``modalities`` or ``receivers`` is not a sequence of strings.
+        TypeError: ``modalities`` or ``receivers`` is not a sequence of strings, or an argument is unknown.
 
     ## Example
 
@@ -120,7 +126,9 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         antialias: bool = True,
         initial_steps: int | Sequence[int] = 0,
         render_mode: str | None = None,
+        **unknown: Any,
     ) -> None:
+        check_no_more(unknown, type(self))
         self.settings = PendulumSettings(modalities, receivers, frame_stack, physics, antialias, initial_steps)
         self.observation_space = self.settings.observation_space()
         self.action_space = self.settings.action_space()

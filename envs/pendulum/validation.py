@@ -1,15 +1,29 @@
 """Checks of what the pendulum's environments are given."""
 
+import inspect
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from anysense.common.errors import unknown_name
 from anysense.common.validation import check_choice
 from anysense.envs.pendulum.physics import MAX_SPEED, MAX_TORQUE, FloatArray
 
-__all__ = ["check_actions", "check_options", "check_render_mode", "check_states"]
+__all__ = ["check_actions", "check_no_more", "check_options", "check_render_mode", "check_states"]
+
+
+def check_no_more(unknown: Mapping[str, Any], owner: type[Any]) -> None:
+    """Refuse keyword arguments that ``owner`` does not have.
+
+    Raises:
+        TypeError: There is one.
+    """
+    for name in unknown:
+        if name == "senses":
+            raise TypeError("`senses` is called `modalities` now; write modalities=(...).")
+        raise TypeError(unknown_name("argument", name, list(inspect.signature(owner).parameters)[:-1]))
 
 
 def check_render_mode(mode: str | None, valid: Sequence[str]) -> str | None:

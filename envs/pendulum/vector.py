@@ -6,12 +6,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.autoreset import check_reset_mask
+from anysense.envs.pendulum.generators import Generators, Seeds
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
@@ -22,17 +22,22 @@ from anysense.envs.pendulum.simulation import (
     PendulumSettings,
     Simulation,
 )
-from anysense.envs.pendulum.validation import check_actions, check_options, check_render_mode, check_states
+from anysense.envs.pendulum.validation import (
+    check_actions,
+    check_no_more,
+    check_options,
+    check_render_mode,
+    check_states,
+)
 
 Flags = npt.NDArray[np.bool_]
-Seeds = int | Sequence[int | None] | None
 
 
 class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.NDArray[Any]]):
     """``num_envs`` pendulums that are seen and heard, advanced together.
 
-    Physics, modalities, reward and the arguments that they share are described in ``MultimodalPendulumEnv``. Pendulum i of
-    a vector that is reset with seed k gives exactly what the single environment gives with seed k + i, across
+    Physics, modalities, reward and the arguments that they share are described in ``MultimodalPendulumEnv``. Pendulum i
+    of a vector that is reset with seed k gives exactly what the single environment gives with seed k + i, across
     restarts too: each pendulum has a random generator of its own.
 
     ## Shapes
@@ -64,7 +69,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
 
     Raises:
         ValueError: An argument has a wrong value; the message names it.
-        TypeError: ``modalities`` or ``receivers`` is not a sequence of strings.
+        TypeError: ``modalities`` or ``receivers`` is not a sequence of strings, or an argument is unknown.
 
     ## Example
 
@@ -88,7 +93,9 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         render_mode: str | None = None,
         max_episode_steps: int | None = 300,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        **unknown: Any,
     ) -> None:
+        check_no_more(unknown, type(self))
         self.settings = PendulumSettings(modalities, receivers, frame_stack, physics, antialias, initial_steps)
         self.num_envs = check_positive_integer("num_envs", num_envs)
         self.max_episode_steps = (
@@ -103,8 +110,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._simulation = Simulation(self.settings, self.num_envs)
         self._renderer = Renderer(self.settings.receivers)
-        self._generators: list[np.random.Generator] | None = None
-        self._seeds: tuple[int, ...] = ()
+        self._generators = Generators(self.num_envs)
         self._elapsed_steps = np.zeros(self.num_envs, dtype=np.int64)
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
         self._started = False
@@ -112,13 +118,12 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The random generators, one for each pendulum."""
-        return tuple(self._random_generators())
+        return tuple(self._generators)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seeds of the random generators; -1 where the generator was restored by ``load_state_dict``."""
-        self._random_generators()
-        return self._seeds
+        return tuple(self._generators.seeds)
 
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
         """Start new episodes.
@@ -144,8 +149,9 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
             states = check_states(states, (self.num_envs, 2))
         if not (self._started or mask.all()):
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
-        self._seed(seed, mask)
-        self._restart(np.flatnonzero(mask), states)
+        rows = np.flatnonzero(mask)
+        self._generators.seed(seed, rows)
+        self._restart(rows, states)
         self._started = True
         return self._simulation.observe(), self._info(mask)
 
@@ -195,7 +201,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
             "states": self._simulation.history(),
             "elapsed_steps": self._elapsed_steps.copy(),
             "ended": self._ended.copy(),
-            "generators": [generator.bit_generator.state for generator in self._random_generators()],
+            "generators": self._generators.states(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Observation:
@@ -222,8 +228,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
                     f"`state[{name!r}]` must have shape {shape}, got {np.shape(state[name])}; load it into an "
                     "environment with the same `num_envs` and `frame_stack`."
                 )
-        self._generators = [_restored_generator(entry) for entry in state["generators"]]
-        self._seeds = (-1,) * self.num_envs
+        self._generators.restore(state["generators"])
         self._simulation.restore(np.asarray(state["states"], dtype=np.float64))
         self._elapsed_steps = np.array(state["elapsed_steps"], dtype=np.int64)
         self._ended = np.array(state["ended"], dtype=np.bool_)
@@ -246,8 +251,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
 
     def _restart(self, rows: npt.NDArray[np.intp], states: FloatArray | None) -> None:
         if states is None:
-            generators = self._random_generators()
-            drawn = [self.settings.draw_start(generators[row]) for row in rows]
+            drawn = [self.settings.draw_start(self._generators[row]) for row in rows]
             starts = np.array([start for start, _ in drawn])
             initial_steps = np.array([count for _, count in drawn])
         else:
@@ -274,34 +278,6 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
 
     def _info(self, mask: Flags) -> dict[str, Any]:
         return {"state": self._simulation.states(), "_state": mask}
-
-    def _random_generators(self) -> list[np.random.Generator]:
-        if self._generators is None:
-            self._generators, self._seeds = _new_generators([None] * self.num_envs)
-        return self._generators
-
-    def _seed(self, seed: Seeds, mask: Flags) -> None:
-        if seed is None:
-            return
-        seeds = [int(seed) + row for row in range(self.num_envs)] if isinstance(seed, int | np.integer) else list(seed)
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"`seed` must be one number or a sequence of {self.num_envs}, got {len(seeds)} entries.")
-        generators, known = self._random_generators(), list(self._seeds)
-        for row in np.flatnonzero(mask):
-            if seeds[row] is not None:
-                generators[row], known[row] = seeding.np_random(seeds[row])
-        self._seeds = tuple(known)
-
-
-def _new_generators(seeds: Sequence[int | None]) -> tuple[list[np.random.Generator], tuple[int, ...]]:
-    pairs = [seeding.np_random(seed) for seed in seeds]
-    return [generator for generator, _ in pairs], tuple(seed for _, seed in pairs)
-
-
-def _restored_generator(state: Mapping[str, Any]) -> np.random.Generator:
-    generator, _ = seeding.np_random(0)
-    generator.bit_generator.state = dict(state)
-    return generator
 
 
 def _as_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:

@@ -54,6 +54,7 @@ class PendulumWorld(World):
     agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = AGENT_PRESETS
     policies: ClassVar[tuple[str, ...]] = ("coverage", "random", "mixed")
     score: ClassVar[Score] = "average_reward"
+    evaluation_episodes: ClassVar[int] = 1000
     optimum: ClassVar[str | None] = "optimal"
     probes: ClassVar[tuple[str, ...]] = ("cos_theta", "sin_theta", "omega")
 
@@ -80,7 +81,7 @@ class PendulumWorld(World):
         )
 
     def start_states(self, count: int, seed: int) -> NDArray[np.float64]:
-        """theta ~ U(-pi, pi) rad, omega ~ U(-1, 1) rad/s, float64 (count, 2)."""
+        """Theta ~ U(-pi, pi) rad, omega ~ U(-1, 1) rad/s, float64 (count, 2)."""
         return physics.sample_start_states(np.random.default_rng(seed), count)
 
     def collection(self, policy: str, samples: int) -> list[Episodes]:
@@ -101,7 +102,7 @@ class PendulumWorld(World):
         return [everywhere, Episodes(first, max(filling, 1))]
 
     def probe_targets(self, states: NDArray[np.float64]) -> NDArray[np.float64]:
-        """cos theta, sin theta and omega in rad/s."""
+        """Cos theta, sin theta and omega in rad/s."""
         return np.stack([np.cos(states[:, 0]), np.sin(states[:, 0]), states[:, 1]], axis=1)
 
     def references(

@@ -8,21 +8,19 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from anysense.common.validation import check_choice
+from anysense.common.validation import check_choice, check_probability
 from anysense.envs.autoreset import VectorEnvironment
-from anysense.envs.sensors.random_streams import RandomStreams
-from anysense.envs.sensors.wrapper import (
+from anysense.envs.sensors.model import (
     PRESENT,
     Observation,
     Rows,
     SensorModel,
-    SensorWrapper,
-    SingleEnvironment,
-    VectorSensorWrapper,
     modality_box,
     present_modalities,
     with_zero,
 )
+from anysense.envs.sensors.random_streams import RandomStreams
+from anysense.envs.sensors.wrapper import SensorWrapper, SingleEnvironment, VectorSensorWrapper
 
 __all__ = ["PRESENT", "MissingModalities", "VectorMissingModalities", "present_modalities"]
 
@@ -34,14 +32,14 @@ class MissingModalities(SensorWrapper):
     """Drops modalities of a single environment at random and says which are present.
 
     Every modality goes missing with its own probability, independently of the others, drawn anew at each reset
-    (``per="episode"``) or at each reset and step (``per="step"``). The array of an absent modality is filled with zeros,
-    and its space is widened so far that zeros lie inside. The new entry ``present`` is ``MultiBinary(n)``, int8, 1 for
-    present, over the ``n`` modalities in sorted order (:func:`present_modalities`).
+    (``per="episode"``) or at each reset and step (``per="step"``). The array of an absent modality is filled with
+    zeros, and its space is widened so far that zeros lie inside. The new entry ``present`` is ``MultiBinary(n)``, int8,
+    1 for present, over the ``n`` modalities in sorted order (:func:`present_modalities`).
 
     With ``keep_one`` a draw in which every modality went missing gives one back, each with the same chance among the
     modalities whose probability is below 1 (among all of them where there is none such).
 
-    Corruptions belong inside: ``MissingModalities(GaussianNoise(env, ...), ...)``.
+    Corruptions belong inside: ``MissingModalities(Corrupt(env, ...), ...)``.
     """
 
     def __init__(
@@ -51,8 +49,8 @@ class MissingModalities(SensorWrapper):
 
         Args:
             env: Environment with a ``Dict`` observation space of ``Box`` modalities.
-            probability: Chance in [0, 1] that a modality is missing; one number for all modalities or a mapping by name, in
-                which modalities left out never go missing.
+            probability: Chance in [0, 1] that a modality is missing; one number for all modalities or a mapping by
+                name, in which modalities left out never go missing.
             per: How long a draw lasts: ``"episode"`` or ``"step"``.
             keep_one: Whether at least one modality always stays.
 
@@ -65,10 +63,10 @@ class MissingModalities(SensorWrapper):
 
 
 class VectorMissingModalities(VectorSensorWrapper):
-    """Drops modalities of a vector environment at random; each row like :class:`MissingModalities` with seed ``seed + index``.
+    """Drops modalities of a vector environment at random.
 
-    ``present`` is int8 ``(num_envs, n)``. In each autoreset mode, a row is drawn anew exactly when its sub-environment
-    resets.
+    Row ``i`` behaves like :class:`MissingModalities` with seed ``seed + i``. ``present`` is int8 ``(num_envs, n)``. In
+    each autoreset mode, a row is drawn anew exactly when its sub-environment resets.
     """
 
     def __init__(
@@ -138,6 +136,5 @@ def _probabilities(probability: Probability, modalities: tuple[str, ...]) -> NDA
     by_modality = probability if isinstance(probability, Mapping) else dict.fromkeys(modalities, probability)
     for modality, value in by_modality.items():
         check_choice("probability", modality, modalities)
-        if not 0 <= value <= 1:
-            raise ValueError(f"`probability` of modality {modality!r} must lie in [0, 1], got {value!r}.")
+        check_probability(f"probability of modality {modality!r}", value)
     return np.array([by_modality.get(modality, 0.0) for modality in modalities], np.float64)

@@ -1,15 +1,24 @@
-"""The maths of the sensor corruptions, for batches; the wrappers around it are in :mod:`anysense.envs.sensors.corruption`."""
+"""The five corruptions of one modality. Each takes a single number as its level, or none.
+
+| name | level | what is delivered |
+|---|---|---|
+| `gaussian_noise` | `std`, share of each element's declared range | value plus noise, clipped to the space |
+| `salt_and_pepper` | `probability` per element | the lower or the upper bound of the element, with equal chance |
+| `dead_sensor` | none | zeros |
+| `frozen_sensor` | `probability` per step | what was delivered last; fresh at the start of an episode |
+| `delay` | `steps` | the observation of so many steps ago; at first the first one of the episode |
+"""
 
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from anysense.envs.sensors.random_streams import RandomStreams
-from anysense.envs.sensors.wrapper import (
+from anysense.common.validation import check_range
+from anysense.envs.sensors.model import (
     PRESENT,
     Observation,
     Rows,
@@ -18,38 +27,68 @@ from anysense.envs.sensors.wrapper import (
     present_modalities,
     with_zero,
 )
+from anysense.envs.sensors.random_streams import RandomStreams
+
+__all__ = ["CorruptionModel", "DeadSensor", "Delay", "FrozenSensor", "GaussianNoise", "SaltAndPepper"]
 
 Array = NDArray[Any]
 
 
 class CorruptionModel(SensorModel):
-    """Corrupts one modality; where the observation has an entry ``present``, absent arrays stay zero."""
+    """Corrupts one modality; where the observation has an entry ``present``, absent arrays stay zero.
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str) -> None:
-        """Checks the modality; see :class:`SensorModel`."""
-        self._box = modality_box(observation_space, modality)
-        self._modality = modality
+    Args:
+        observation_space: ``Dict`` space of the observations.
+        streams: Random streams, one per sub-environment.
+        modality: Name of a ``Box`` entry.
+        strength: The level, checked by :meth:`check`; 0 where the corruption takes none.
+
+    Raises:
+        ValueError: If the modality is unknown, or its range is not finite and has to be.
+        TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
+    """
+
+    level: ClassVar[str | None] = None
+    """What the level is called in messages; None: the corruption takes none."""
+    largest: ClassVar[float] = math.inf
+    """The largest level; the smallest is 0."""
+    needs_bounds: ClassVar[bool] = False
+    """Whether every element of the modality must have a finite range."""
+
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
+        self.box = modality_box(observation_space, modality)
+        self.modality = modality
+        self.strength = strength
+        if self.needs_bounds and not np.all(np.isfinite(self.box.high.astype(np.float64) - self.box.low)):
+            raise ValueError(
+                f"The space of modality {modality!r} is unbounded, but this corruption needs the range of every "
+                "element; give its `Box` finite bounds."
+            )
         self._column: int | None = None
-        reads: tuple[str, ...] = (modality,)
         if PRESENT in observation_space.spaces:
             self._column = present_modalities(observation_space).index(modality)
-            reads = (modality, PRESENT)
-        super().__init__(observation_space, streams, reads)
+        super().__init__(observation_space, streams, (modality,) if self._column is None else (modality, PRESENT))
+
+    @classmethod
+    def check(cls, level: float) -> None:
+        """Raises ``ValueError`` for a level out of range."""
+        check_range(cls.level or "level", level, 0, cls.largest)
+
+    @abstractmethod
+    def deliver(self, values: Array, rows: Rows) -> Array:
+        """Returns what the sensor delivers for ``values``, ``(len(rows), *shape)``; writes to no argument."""
+
+    def deliver_first(self, values: Array, rows: Rows) -> Array:
+        """:meth:`deliver` for the first observations of episodes."""
+        return self.deliver(values, rows)
 
     def begin(self, batch: Observation, rows: Rows) -> Observation:
         """Corrupts first observations."""
-        return self._blank_absent(batch, self._begin(batch[self._modality], rows))
+        return self._blank_absent(batch, self.deliver_first(batch[self.modality], rows))
 
     def step(self, batch: Observation, rows: Rows) -> Observation:
         """Corrupts later observations."""
-        return self._blank_absent(batch, self._step(batch[self._modality], rows))
-
-    def _begin(self, values: Array, rows: Rows) -> Array:
-        return self._step(values, rows)
-
-    @abstractmethod
-    def _step(self, values: Array, rows: Rows) -> Array:
-        """Returns what the sensor delivers for ``values``, ``(len(rows), *shape)``; writes to no argument."""
+        return self._blank_absent(batch, self.deliver(batch[self.modality], rows))
 
     def _blank_absent(self, batch: Observation, values: Array) -> Observation:
         if self._column is not None:
@@ -57,95 +96,107 @@ class CorruptionModel(SensorModel):
             if absent.any():
                 values = values.copy()
                 values[absent] = 0
-        return {self._modality: values}
+        return {self.modality: values}
 
 
-class GaussianNoiseModel(CorruptionModel):
-    """``clip(x + std * (high - low) * n)`` with ``n`` from N(0, 1) for each element."""
+class GaussianNoise(CorruptionModel):
+    """``clip(x + std * (high - low) * n)`` with ``n`` from N(0, 1) for each element.
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, std: float) -> None:
-        """Checks ``std`` and that the modality has finite bounds."""
-        super().__init__(observation_space, streams, modality)
-        std = check_std(std)
-        low, high = finite_bounds(self._box, modality)
-        self._work = np.dtype(np.float32 if np.can_cast(self._box.dtype, np.float32, "safe") else np.float64)
-        self._scale = (std * (high - low)).astype(self._work)
+    The sensor saturates at its bounds. ``std`` is a share of the declared range of each element: 0.1 is 25.5 grey levels
+    in an image of 0..255.
+    """
 
-    def _step(self, values: Array, rows: Rows) -> Array:
+    level: ClassVar[str | None] = "std"
+    needs_bounds: ClassVar[bool] = True
+
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
+        super().__init__(observation_space, streams, modality, strength)
+        self._work = np.dtype(np.float32 if np.can_cast(self.box.dtype, np.float32, "safe") else np.float64)
+        self._scale = (strength * (self.box.high.astype(np.float64) - self.box.low)).astype(self._work)
+
+    def deliver(self, values: Array, rows: Rows) -> Array:
+        """Adds noise."""
         noisy = self.streams.normal(rows, values.shape[1:], self._work)
         noisy *= self._scale
         noisy += values
         if np.issubdtype(values.dtype, np.integer):
             np.rint(noisy, out=noisy)
-        return np.clip(noisy, self._box.low, self._box.high, out=noisy).astype(values.dtype)
+        return np.clip(noisy, self.box.low, self.box.high, out=noisy).astype(values.dtype)
 
 
-class SaltAndPepperModel(CorruptionModel):
+class SaltAndPepper(CorruptionModel):
     """Each element becomes its lower or upper bound, each with half the given probability."""
 
-    def __init__(
-        self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, probability: float
-    ) -> None:
-        """Checks ``probability`` and that the modality has finite bounds."""
-        super().__init__(observation_space, streams, modality)
-        finite_bounds(self._box, modality)
-        self._probability = check_probability(probability)
+    level: ClassVar[str | None] = "probability"
+    largest: ClassVar[float] = 1.0
+    needs_bounds: ClassVar[bool] = True
 
-    def _step(self, values: Array, rows: Rows) -> Array:
+    def deliver(self, values: Array, rows: Rows) -> Array:
+        """Sets elements to their bounds."""
         draws = self.streams.uniform(rows, values.shape[1:], np.float32)
-        salted = np.where(draws < self._probability, self._box.high, values)
-        return np.where(draws < self._probability / 2, self._box.low, salted)
+        salted = np.where(draws < self.strength, self.box.high, values)
+        return np.where(draws < self.strength / 2, self.box.low, salted)
 
 
-class DeadSensorModel(CorruptionModel):
-    """Zeros."""
+class DeadSensor(CorruptionModel):
+    """Zeros; the space of the modality is widened until zeros lie inside."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str) -> None:
-        """Widens the space of the modality until zeros lie inside."""
-        super().__init__(observation_space, streams, modality)
-        self.observation_space = spaces.Dict({**observation_space.spaces, modality: with_zero(self._box)})
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
+        super().__init__(observation_space, streams, modality, strength)
+        self.observation_space = spaces.Dict({**observation_space.spaces, modality: with_zero(self.box)})
 
-    def _step(self, values: Array, rows: Rows) -> Array:
+    def deliver(self, values: Array, rows: Rows) -> Array:
+        """Zeros."""
         return np.zeros_like(values)
 
 
-class FrozenSensorModel(CorruptionModel):
-    """With a given probability per step, what was delivered last once more."""
+class FrozenSensor(CorruptionModel):
+    """With a given probability per step, what was delivered last once more; resets deliver fresh values."""
 
-    def __init__(
-        self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, probability: float
-    ) -> None:
-        """Checks ``probability``; see :class:`SensorModel`."""
-        super().__init__(observation_space, streams, modality)
-        self._probability = check_probability(probability)
-        self.memory["held"] = np.zeros((len(streams), *self._box.shape), self._box.dtype)
+    level: ClassVar[str | None] = "probability"
+    largest: ClassVar[float] = 1.0
 
-    def _begin(self, values: Array, rows: Rows) -> Array:
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
+        super().__init__(observation_space, streams, modality, strength)
+        self.memory["held"] = np.zeros((len(streams), *self.box.shape), self.box.dtype)
+
+    def deliver_first(self, values: Array, rows: Rows) -> Array:
+        """The values themselves."""
         self.memory["held"][rows] = values
         return values
 
-    def _step(self, values: Array, rows: Rows) -> Array:
-        fresh = self.streams.uniform(rows, ()) >= self._probability
+    def deliver(self, values: Array, rows: Rows) -> Array:
+        """The values, or what was delivered last."""
+        fresh = self.streams.uniform(rows, ()) >= self.strength
         self.memory["held"][rows[fresh]] = values[fresh]
         return self.memory["held"][rows]
 
 
-class DelayModel(CorruptionModel):
-    """The observation of ``steps`` steps ago, at first the first one."""
+class Delay(CorruptionModel):
+    """The observation of some steps ago; until there is one, the first of the episode."""
 
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, steps: float) -> None:
-        """Checks ``steps``; see :class:`SensorModel`."""
-        super().__init__(observation_space, streams, modality)
-        self._steps = check_steps(steps)
+    level: ClassVar[str | None] = "steps"
+
+    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
+        super().__init__(observation_space, streams, modality, strength)
+        self._steps = int(strength)
         # A ring per row: the oldest value is read and replaced by the newest.
-        self.memory["ring"] = np.zeros((len(streams), self._steps, *self._box.shape), self._box.dtype)
+        self.memory["ring"] = np.zeros((len(streams), self._steps, *self.box.shape), self.box.dtype)
         self.memory["oldest"] = np.zeros(len(streams), np.intp)
 
-    def _begin(self, values: Array, rows: Rows) -> Array:
+    @classmethod
+    def check(cls, level: float) -> None:
+        """Raises ``ValueError`` for anything but whole numbers from 0 on."""
+        if not (0 <= level < math.inf and level == int(level)):
+            raise ValueError(f"`steps` must be a whole number of at least 0, got {level!r}.")
+
+    def deliver_first(self, values: Array, rows: Rows) -> Array:
+        """The values themselves."""
         self.memory["ring"][rows] = values[:, None]
         return values
 
-    def _step(self, values: Array, rows: Rows) -> Array:
+    def deliver(self, values: Array, rows: Rows) -> Array:
+        """The values of so many steps ago."""
         if self._steps == 0:
             return values
         oldest = self.memory["oldest"][rows]
@@ -153,35 +204,3 @@ class DelayModel(CorruptionModel):
         self.memory["ring"][rows, oldest] = values
         self.memory["oldest"][rows] = (oldest + 1) % self._steps
         return delayed
-
-
-def check_std(value: float) -> float:
-    """Returns a number from 0 on; raises ``ValueError`` for anything else."""
-    if not (0 <= value < math.inf):
-        raise ValueError(f"`std` must be a finite number of at least 0, got {value!r}.")
-    return float(value)
-
-
-def check_probability(value: float) -> float:
-    """Returns a number in [0, 1]; raises ``ValueError`` for anything else."""
-    if not (0 <= value <= 1):
-        raise ValueError(f"`probability` must lie in [0, 1], got {value!r}.")
-    return float(value)
-
-
-def check_steps(value: float) -> int:
-    """Returns a whole number from 0 on; raises ``ValueError`` for anything else."""
-    if not (0 <= value < math.inf) or value != int(value):
-        raise ValueError(f"`steps` must be a whole number of at least 0, got {value!r}.")
-    return int(value)
-
-
-def finite_bounds(box: spaces.Box, modality: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns both bounds as float64; raises ``ValueError`` where the range of an element is not finite."""
-    low, high = box.low.astype(np.float64), box.high.astype(np.float64)
-    if not np.all(np.isfinite(high - low)):
-        raise ValueError(
-            f"The space of modality {modality!r} is unbounded, but this corruption needs the range of every element; "
-            "give its `Box` finite bounds."
-        )
-    return low, high

@@ -1,12 +1,11 @@
-"""What a sensor delivers instead of the true observation: one batched model, driven by a single and a vector wrapper.
+"""Wrappers that apply a model of a sensor to environments.
 
-A :class:`SensorModel` holds the maths once, for arrays with a leading batch axis. :class:`SensorWrapper` drives it
-with a batch of one, :class:`VectorSensorWrapper` with a row per sub-environment, in each autoreset mode. Random
+:class:`SensorWrapper` gives a :class:`SensorModel` a batch of one, :class:`VectorSensorWrapper` a row per
+sub-environment, in each autoreset mode. Random
 numbers come from one stream per sub-environment, seeded as Gymnasium seeds sub-environments (``seed + index``), so row
 ``i`` of a vector environment reset with ``seed`` is changed exactly like a single environment reset with ``seed + i``.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,112 +15,18 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorWrapper
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
 
-from anysense.common.validation import check_choice
-from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, check_reset_mask, final_observation
+from anysense.envs.autoreset import (
+    VectorEnvironment,
+    autoreset_mode,
+    check_reset_mask,
+    final_observation,
+    inner_state_method,
+)
+from anysense.envs.sensors.model import Observation, Rows, SensorModel, present_modalities
 from anysense.envs.sensors.random_streams import RandomStreams
 
-PRESENT = "present"
-
-Observation = dict[str, NDArray[Any]]
-Rows = NDArray[np.intp]
 SingleEnvironment = gymnasium.Env[Any, Any]
-
-
-def present_modalities(observation_space: spaces.Space[Any]) -> tuple[str, ...]:
-    """Returns the modalities of a ``Dict`` space in the order of the entry ``present``: sorted, without ``present``.
-
-    Raises:
-        TypeError: If the space is no ``Dict`` space.
-    """
-    if not isinstance(observation_space, spaces.Dict):
-        raise TypeError(
-            f"`observation_space` must be a `gymnasium.spaces.Dict` of modalities, got {observation_space}."
-        )
-    return tuple(sorted(name for name in observation_space.spaces if name != PRESENT))
-
-
-def modality_box(observation_space: spaces.Space[Any], modality: str) -> spaces.Box:
-    """Returns the space of one modality.
-
-    Raises:
-        TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
-        ValueError: If there is no such modality; names those that exist.
-    """
-    modalities = present_modalities(observation_space)
-    check_choice("modality", modality, modalities)
-    box = observation_space[modality]  # type: ignore[index]
-    if not isinstance(box, spaces.Box):
-        raise TypeError(f"The space of modality {modality!r} must be a `gymnasium.spaces.Box`, got {box}.")
-    return box
-
-
-def with_zero(box: spaces.Box) -> spaces.Box:
-    """Returns the box widened so far that an array of zeros lies inside; the same box where it already does."""
-    if np.all(box.low <= 0) and np.all(box.high >= 0):
-        return box
-    zero = box.dtype.type(0)
-    return spaces.Box(np.minimum(box.low, zero), np.maximum(box.high, zero), dtype=box.dtype.type)
-
-
-class SensorModel(ABC):
-    """Changes batches of observations; remembers what it must per sub-environment.
-
-    Attributes:
-        observation_space: ``Dict`` space of one changed observation.
-        reads: Names of the observation entries that the model needs. Its answers hold the entries that it changes or
-            adds.
-        streams: The random streams, one per sub-environment.
-        memory: Arrays with a leading axis over the sub-environments, all that :meth:`step` depends on.
-    """
-
-    def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, reads: tuple[str, ...]) -> None:
-        """Sets up a model for ``len(streams)`` sub-environments that changes nothing of the space yet."""
-        self.observation_space = observation_space
-        self.reads = reads
-        self.streams = streams
-        self.memory: Observation = {}
-
-    @abstractmethod
-    def begin(self, batch: Observation, rows: Rows) -> Observation:
-        """Changes the first observations of episodes.
-
-        Args:
-            batch: The entries named in ``reads``, arrays ``(len(rows), ...)``; never written to.
-            rows: The sub-environments that the batch comes from, ascending.
-
-        Returns:
-            The changed and added entries, arrays ``(len(rows), ...)``.
-        """
-
-    @abstractmethod
-    def step(self, batch: Observation, rows: Rows) -> Observation:
-        """Changes observations that follow others in their episodes; arguments and answer as in :meth:`begin`."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns streams and memory as a dictionary of fresh arrays."""
-        memory = {name: array.copy() for name, array in self.memory.items()}
-        return {"streams": self.streams.state(), "memory": memory}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restores what :meth:`state_dict` returned.
-
-        Raises:
-            ValueError: If the state is of another kind of model or another number of sub-environments.
-        """
-        memory = state["memory"]
-        expected = {name: array.shape for name, array in self.memory.items()}
-        got = {name: np.shape(array) for name, array in memory.items()}
-        if expected != got:
-            raise ValueError(
-                f"`state` has memory of shapes {got}, expected {expected}: it was saved by another wrapper."
-            )
-        self.streams.load_state(state["streams"])
-        for name, array in self.memory.items():
-            array[...] = memory[name]
-
-
 ModelFactory = Callable[[spaces.Dict, RandomStreams], SensorModel]
 
 
@@ -275,18 +180,6 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
         if self._mode is AutoresetMode.DISABLED:  # partial resets are the rule and return rows again: keep them safe
             self._delivered = {name: array.copy() for name, array in changed.items()}
         return {**observation, **changed}
-
-
-def inner_state_method(env: Any, name: str) -> Callable[..., Any]:
-    """Returns the method ``state_dict`` or ``load_state_dict`` of a wrapped environment.
-
-    Raises:
-        TypeError: If the environment has no such method.
-    """
-    method = getattr(env, name, None)
-    if not callable(method):
-        raise TypeError(f"{env} has no `{name}()`, so its exact state cannot be saved or restored.")
-    return method  # type: ignore[no-any-return]
 
 
 _ONLY_ROW: Rows = np.zeros(1, np.intp)

@@ -9,7 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
-from anysense.envs import ENV_ID
+from anysense.envs import DEFAULT_WORLD
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 from anysense.representations import build, make_settings, modalities_from_space, save_representation
 
@@ -23,7 +23,7 @@ def _one_thread() -> None:
 def representation_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved, untrained GMC."""
     folder = tmp_path_factory.mktemp("representation")
-    space = gymnasium.make(ENV_ID).observation_space
+    space = gymnasium.make(DEFAULT_WORLD).observation_space
     save_representation(build("gmc", modalities_from_space(space), make_settings("gmc", "smoke"), seed=7), folder)
     return folder
 
@@ -34,7 +34,7 @@ def make_venv() -> Callable[..., VecEnv]:
 
     def make(n_envs: int = 2, max_episode_steps: int = 300, **options: object) -> VecEnv:
         env = gymnasium.make_vec(
-            ENV_ID,
+            DEFAULT_WORLD,
             num_envs=n_envs,
             autoreset_mode=AutoresetMode.SAME_STEP,
             max_episode_steps=max_episode_steps,

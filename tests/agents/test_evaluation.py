@@ -54,7 +54,7 @@ def test_constant_torque_earns_what_the_physics_say(order):
 @pytest.mark.parametrize("modalities", [("image", "sound"), ("image",), ("sound",)])
 def test_parallel_episodes_equal_single_environments(modalities):
     result = evaluate(Reflex(), modalities, STARTS[:3], 25)
-    env = gym.make(anysense.envs.ENV_ID, modalities=modalities)
+    env = gym.make(anysense.envs.DEFAULT_WORLD, modalities=modalities)
     for start, total in zip(STARTS, result.returns, strict=False):
         observation, _ = env.reset(options={"state": start})
         expected = 0.0

@@ -11,7 +11,7 @@ from anysense.agents.algorithms.fast_sac import FastSAC
 from anysense.agents.frozen import FrozenExtractor
 from anysense.agents.latent import EncodeObservation, LatentVecEnv
 from anysense.common.randomness import forked_generators
-from anysense.envs import ENV_ID
+from anysense.envs import DEFAULT_WORLD
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 from anysense.envs.sensors.missing import VectorMissingModalities
 from anysense.representations import load_representation
@@ -110,8 +110,8 @@ def test_present_is_understood(representation_folder, make_venv):
 
 
 def test_single_environment(representation_folder):
-    env = EncodeObservation(gymnasium.make(ENV_ID), representation_folder)
-    raw = gymnasium.make(ENV_ID)
+    env = EncodeObservation(gymnasium.make(DEFAULT_WORLD), representation_folder)
+    raw = gymnasium.make(DEFAULT_WORLD)
     representation = load_representation(representation_folder)
     latent, _ = env.reset(seed=4)
     observation, _ = raw.reset(seed=4)

@@ -109,11 +109,11 @@ def test_frequencies(
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ({"probability": 1.5}, ValueError, r"`probability` of modality 'image' must lie in \[0, 1\], got 1.5"),
+        ({"probability": 1.5}, ValueError, r"`probability of modality 'image'` must lie in \[0, 1\], got 1.5"),
         (
             {"probability": {"sound": -0.1}},
             ValueError,
-            r"`probability` of modality 'sound' must lie in \[0, 1\], got -0.1",
+            r"`probability of modality 'sound'` must lie in \[0, 1\], got -0.1",
         ),
         ({"probability": float("nan")}, ValueError, r"must lie in \[0, 1\], got nan"),
         (

@@ -44,7 +44,7 @@ def normalised(env):
 class TestCheckers:
     @pytest.mark.parametrize("modalities", MODALITY_SUBSETS)
     def test_gymnasium(self, modalities):
-        env = gym.make(anysense.envs.ENV_ID, modalities=modalities, render_mode="rgb_array").unwrapped
+        env = gym.make(anysense.envs.DEFAULT_WORLD, modalities=modalities, render_mode="rgb_array").unwrapped
         with warnings.catch_warnings():
             # torque in N m is this environment's unit of action, as in Pendulum-v1
             warnings.filterwarnings("ignore", message=".*we recommend using a symmetric and normalized space")
@@ -198,7 +198,7 @@ class TestEpisode:
         np.testing.assert_array_equal(results[0][4]["state"], results[1][4]["state"])
 
     def test_registered_environment_is_truncated_after_300_steps(self):
-        env = gym.make(anysense.envs.ENV_ID, modalities=("sound",))
+        env = gym.make(anysense.envs.DEFAULT_WORLD, modalities=("sound",))
         env.reset(seed=0)
         ends = [env.step(ZERO)[2:4] for _ in range(300)]
         assert ends[:-1] == [(False, False)] * 299
@@ -330,7 +330,7 @@ class TestErrors:
 
 class TestRendering:
     def test_rgb_array(self):
-        env = gym.make(anysense.envs.ENV_ID, render_mode="rgb_array")
+        env = gym.make(anysense.envs.DEFAULT_WORLD, render_mode="rgb_array")
         env.reset(seed=0, options={"state": [0.0, 0.0]})
         up = env.render()
         assert up.shape == (480, 480, 3)

@@ -13,7 +13,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from anysense.envs import ENV_ID, MissingModalities, VectorMissingModalities
+from anysense.envs import DEFAULT_WORLD, MissingModalities, VectorMissingModalities
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 
 both_modes = pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
@@ -76,9 +76,9 @@ def test_equals_dummy_vec_env_with_plain_observations(mode: AutoresetMode) -> No
 
 @both_modes
 def test_native_pendulum_with_missing_modalities_equals_dummy_vec_env(mode: AutoresetMode) -> None:
-    venv = gymnasium.make_vec(ENV_ID, num_envs=3, max_episode_steps=4, autoreset_mode=mode)
+    venv = gymnasium.make_vec(DEFAULT_WORLD, num_envs=3, max_episode_steps=4, autoreset_mode=mode)
     ours = GymnasiumVecEnv(VectorMissingModalities(venv, 0.5))
-    members = [lambda: Monitor(MissingModalities(gymnasium.make(ENV_ID, max_episode_steps=4), 0.5))] * 3
+    members = [lambda: Monitor(MissingModalities(gymnasium.make(DEFAULT_WORLD, max_episode_steps=4), 0.5))] * 3
     assert assert_same_steps(ours, DummyVecEnv(members), 10) == (0, 6)
 
 
@@ -148,7 +148,7 @@ def test_seeds_and_options_count_for_one_reset(toy_env: Any) -> None:
 
 
 def test_options_reach_the_vector_environment() -> None:
-    venv = gymnasium.make_vec(ENV_ID, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP)
+    venv = gymnasium.make_vec(DEFAULT_WORLD, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP)
     ours = GymnasiumVecEnv(venv, info_keys=["state"])
     state = np.array([[0.0, 0.0], [np.pi, 0.0]])
     ours.set_options({"state": state})
@@ -179,7 +179,9 @@ def test_attributes_and_methods_of_separate_environments(toy_env: Any) -> None:
 
 
 def test_attributes_and_methods_of_a_joint_environment() -> None:
-    venv = VectorMissingModalities(gymnasium.make_vec(ENV_ID, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP), 0.5)
+    venv = VectorMissingModalities(
+        gymnasium.make_vec(DEFAULT_WORLD, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP), 0.5
+    )
     ours = GymnasiumVecEnv(venv)
     assert ours.get_attr("max_episode_steps") == [300, 300]
     ours.set_attr("max_episode_steps", 20)
@@ -211,7 +213,7 @@ def test_render_tiles_the_frames(toy_env: Any) -> None:
 
 
 def test_get_images_without_rendering() -> None:
-    ours = GymnasiumVecEnv(gymnasium.make_vec(ENV_ID, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP))
+    ours = GymnasiumVecEnv(gymnasium.make_vec(DEFAULT_WORLD, num_envs=2, autoreset_mode=AutoresetMode.SAME_STEP))
     ours.venv.render = lambda: None
     assert ours.get_images() == [None, None]
 
@@ -219,7 +221,7 @@ def test_get_images_without_rendering() -> None:
 @both_modes
 def test_state_dict_resumes_exactly(mode: AutoresetMode) -> None:
     def build() -> GymnasiumVecEnv:
-        venv = gymnasium.make_vec(ENV_ID, num_envs=2, max_episode_steps=5, autoreset_mode=mode)
+        venv = gymnasium.make_vec(DEFAULT_WORLD, num_envs=2, max_episode_steps=5, autoreset_mode=mode)
         return GymnasiumVecEnv(VectorMissingModalities(venv, 0.5))
 
     original, resumed = build(), build()
@@ -254,7 +256,7 @@ def test_errors(toy_env: Any) -> None:
 
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
 def test_learning_on_image_and_sound(algorithm: Any) -> None:
-    venv = gymnasium.make_vec(ENV_ID, num_envs=4, max_episode_steps=5, autoreset_mode=AutoresetMode.SAME_STEP)
+    venv = gymnasium.make_vec(DEFAULT_WORLD, num_envs=4, max_episode_steps=5, autoreset_mode=AutoresetMode.SAME_STEP)
     ours = GymnasiumVecEnv(VectorMissingModalities(venv, 0.3))
     settings = {PPO: {"n_steps": 8, "n_epochs": 1}, SAC: {"learning_starts": 8, "buffer_size": 100, "train_freq": 4}}
     policy = {"features_extractor_kwargs": {"cnn_output_dim": 8}, "net_arch": [8]}

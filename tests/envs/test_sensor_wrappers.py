@@ -12,30 +12,38 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-from anysense.envs import CORRUPTIONS, ENV_ID, MissingModalities, VectorMissingModalities, corrupt, corrupt_vector
+from anysense.envs import (
+    CORRUPTIONS,
+    DEFAULT_WORLD,
+    Corrupt,
+    Corruption,
+    MissingModalities,
+    VectorCorrupt,
+    VectorMissingModalities,
+)
 from anysense.envs.sensors.random_streams import RandomStreams
 
-LEVELS = {"gaussian_noise": 0.2, "salt_and_pepper": 0.3, "dead_sensor": 0.0, "frozen_sensor": 0.5, "delay": 2}
+LEVELS = {"gaussian_noise": 0.2, "salt_and_pepper": 0.3, "dead_sensor": None, "frozen_sensor": 0.5, "delay": 2}
 PAIRS = {
     "missing per episode": (lambda e: MissingModalities(e, 0.5), lambda v: VectorMissingModalities(v, 0.5)),
     "missing per step": (
         lambda e: MissingModalities(e, 0.5, "step"),
         lambda v: VectorMissingModalities(v, 0.5, "step"),
     ),
-    "no delay": (lambda e: corrupt(e, "sound", "delay", 0), lambda v: corrupt_vector(v, "sound", "delay", 0)),
+    "no delay": (lambda e: Corrupt(e, "sound:delay:0"), lambda v: VectorCorrupt(v, "sound:delay:0")),
     "stacked": (
-        lambda e: MissingModalities(corrupt(e, "sound", "gaussian_noise", 0.1), {"image": 0.5}, "step"),
-        lambda v: VectorMissingModalities(corrupt_vector(v, "sound", "gaussian_noise", 0.1), {"image": 0.5}, "step"),
+        lambda e: MissingModalities(Corrupt(e, "sound:gaussian_noise:0.1"), {"image": 0.5}, "step"),
+        lambda v: VectorMissingModalities(VectorCorrupt(v, "sound:gaussian_noise:0.1"), {"image": 0.5}, "step"),
     ),
     "corrupted after missing": (
-        lambda e: corrupt(MissingModalities(e, 0.5), "sound", "gaussian_noise", 0.1),
-        lambda v: corrupt_vector(VectorMissingModalities(v, 0.5), "sound", "gaussian_noise", 0.1),
+        lambda e: Corrupt(MissingModalities(e, 0.5), "sound:gaussian_noise:0.1"),
+        lambda v: VectorCorrupt(VectorMissingModalities(v, 0.5), "sound:gaussian_noise:0.1"),
     ),
 }
-for _name, _modality in itertools.product(CORRUPTIONS, ("image", "sound")):
+for _name, _modality in itertools.product(CORRUPTIONS.names(), ("image", "sound")):
     PAIRS[f"{_name} of {_modality}"] = (
-        lambda e, name=_name, modality=_modality: corrupt(e, modality, name, LEVELS[name]),
-        lambda v, name=_name, modality=_modality: corrupt_vector(v, modality, name, LEVELS[name]),
+        lambda e, name=_name, modality=_modality: Corrupt(e, Corruption(modality, name, LEVELS[name])),
+        lambda v, name=_name, modality=_modality: VectorCorrupt(v, Corruption(modality, name, LEVELS[name])),
     )
 
 every_wrapper = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS.keys())
@@ -94,8 +102,8 @@ def test_vector_form_equals_a_vector_of_single_forms(pair: Any, mode: AutoresetM
 @every_mode
 def test_native_pendulum_equals_a_vector_of_wrapped_pendulums(mode: AutoresetMode) -> None:
     single, vector = PAIRS["stacked"]
-    ours = vector(gymnasium.make_vec(ENV_ID, num_envs=3, max_episode_steps=4, autoreset_mode=mode))
-    members = [lambda: single(gymnasium.make(ENV_ID, max_episode_steps=4))] * 3
+    ours = vector(gymnasium.make_vec(DEFAULT_WORLD, num_envs=3, max_episode_steps=4, autoreset_mode=mode))
+    members = [lambda: single(gymnasium.make(DEFAULT_WORLD, max_episode_steps=4))] * 3
     reference = SyncVectorEnv(members, autoreset_mode=mode)
     assert ours.observation_space == reference.observation_space
     for mine, theirs in zip(rollout(ours, 11, mode=mode), rollout(reference, 11, mode=mode), strict=True):
@@ -111,7 +119,7 @@ def test_native_pendulum_equals_a_vector_of_wrapped_pendulums(mode: AutoresetMod
 @every_wrapper
 def test_gymnasium_check_env_is_clean(pair: Any, toy_env: Any) -> None:
     check_env(pair[0](toy_env()), skip_render_check=True)
-    check_env(pair[0](gymnasium.make(ENV_ID, disable_env_checker=True)), skip_render_check=True)
+    check_env(pair[0](gymnasium.make(DEFAULT_WORLD, disable_env_checker=True)), skip_render_check=True)
 
 
 def sb3_checker_messages(env: gymnasium.Env) -> list[str]:
@@ -124,11 +132,13 @@ def sb3_checker_messages(env: gymnasium.Env) -> list[str]:
 @every_wrapper
 def test_sb3_check_env_says_no_more_than_about_the_pendulum_itself(pair: Any) -> None:
     # It takes the three-dimensional sound for an image and prefers actions within [-1, 1].
-    assert sb3_checker_messages(pair[0](gymnasium.make(ENV_ID))) == sb3_checker_messages(gymnasium.make(ENV_ID))
+    assert sb3_checker_messages(pair[0](gymnasium.make(DEFAULT_WORLD))) == sb3_checker_messages(
+        gymnasium.make(DEFAULT_WORLD)
+    )
 
 
 def test_spec_rebuilds_the_wrapped_environment() -> None:
-    env = corrupt(MissingModalities(gymnasium.make(ENV_ID), 0.5), "sound", "delay", 2)
+    env = Corrupt(MissingModalities(gymnasium.make(DEFAULT_WORLD), 0.5), "sound:delay:2")
     again = env.spec.make()
     assert str(again) == str(env)
     assert_same(again.reset(seed=5)[0], env.reset(seed=5)[0])
@@ -186,7 +196,7 @@ def test_seed_decides_everything_and_no_global_generator_is_used(pair: Any, toy_
 @every_wrapper
 def test_state_dict_resumes_exactly(pair: Any, mode: AutoresetMode) -> None:
     def build() -> Any:
-        return pair[1](gymnasium.make_vec(ENV_ID, num_envs=3, max_episode_steps=4, autoreset_mode=mode))
+        return pair[1](gymnasium.make_vec(DEFAULT_WORLD, num_envs=3, max_episode_steps=4, autoreset_mode=mode))
 
     original, resumed = build(), build()
     last = None
@@ -204,7 +214,7 @@ def test_state_dict_resumes_exactly(pair: Any, mode: AutoresetMode) -> None:
 
 def test_partial_reset_returns_other_rows_as_they_were(toy_env: Any) -> None:
     inner = SyncVectorEnv([toy_env] * 3, autoreset_mode=AutoresetMode.DISABLED)
-    venv = corrupt_vector(inner, "image", "gaussian_noise", 0.2)
+    venv = VectorCorrupt(inner, "image:gaussian_noise:0.2")
     first, _ = venv.reset(seed=0)
     kept = copy.deepcopy(first)
     first["image"][:] = 0  # what the user does with the array is their affair
@@ -214,8 +224,8 @@ def test_partial_reset_returns_other_rows_as_they_were(toy_env: Any) -> None:
 
 
 def test_partial_reset_seeds_only_its_rows(toy_env: Any) -> None:
-    venv = corrupt_vector(SyncVectorEnv([toy_env] * 2), "sound", "gaussian_noise", 0.2)
-    reference = [corrupt(toy_env(), "sound", "gaussian_noise", 0.2) for _ in range(2)]
+    venv = VectorCorrupt(SyncVectorEnv([toy_env] * 2), "sound:gaussian_noise:0.2")
+    reference = [Corrupt(toy_env(), "sound:gaussian_noise:0.2") for _ in range(2)]
     venv.reset(seed=[4, 8])
     observation, _ = venv.reset(seed=[15, 16], options={"reset_mask": np.array([True, False])})
     np.testing.assert_array_equal(observation["sound"][0], reference[0].reset(seed=15)[0]["sound"])
@@ -223,8 +233,8 @@ def test_partial_reset_seeds_only_its_rows(toy_env: Any) -> None:
 
 
 def test_stacked_wrappers_draw_different_numbers(toy_env: Any) -> None:
-    once = corrupt(toy_env(), "sound", "gaussian_noise", 0.01)
-    twice = corrupt(corrupt(toy_env(), "sound", "gaussian_noise", 0.01), "sound", "gaussian_noise", 0.01)
+    once = Corrupt(toy_env(), "sound:gaussian_noise:0.01")
+    twice = Corrupt(Corrupt(toy_env(), "sound:gaussian_noise:0.01"), "sound:gaussian_noise:0.01")
     truth = toy_env().reset(seed=0)[0]["sound"]
     noise = once.reset(seed=0)[0]["sound"] - truth
     added = twice.reset(seed=0)[0]["sound"] - truth - noise
@@ -252,7 +262,7 @@ def test_vector_errors(toy_env: Any) -> None:
 
 def test_state_of_another_wrapper_is_refused() -> None:
     def build(num_envs: int, steps: int) -> Any:
-        return corrupt_vector(gymnasium.make_vec(ENV_ID, num_envs=num_envs), "sound", "delay", steps)
+        return VectorCorrupt(gymnasium.make_vec(DEFAULT_WORLD, num_envs=num_envs), f"sound:delay:{steps}")
 
     venv = build(2, 1)
     venv.reset(seed=0)

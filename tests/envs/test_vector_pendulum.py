@@ -26,7 +26,7 @@ def synchronous(num_envs=COUNT, max_episode_steps=300, mode=AutoresetMode.NEXT_S
     """Return Gymnasium's vector of single environments."""
 
     def make():
-        return gym.make(anysense.envs.ENV_ID, max_episode_steps=max_episode_steps, **arguments)
+        return gym.make(anysense.envs.DEFAULT_WORLD, max_episode_steps=max_episode_steps, **arguments)
 
     return SyncVectorEnv([make] * num_envs, autoreset_mode=mode)
 
@@ -105,17 +105,17 @@ class TestEqualsSingleEnvironments:
 
 class TestInterface:
     def test_made_by_gymnasium(self):
-        envs = gym.make_vec(anysense.envs.ENV_ID, num_envs=3, modalities=("sound",))
+        envs = gym.make_vec(anysense.envs.DEFAULT_WORLD, num_envs=3, modalities=("sound",))
         assert isinstance(envs, MultimodalPendulumVectorEnv)
         assert envs.max_episode_steps == 300
         assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-        assert envs.spec.id == anysense.envs.ENV_ID
+        assert envs.spec.id == anysense.envs.DEFAULT_WORLD
         envs.close()
 
     @pytest.mark.parametrize("mode", MODES)
     def test_mode_by_name_or_member(self, mode):
         for given in (mode, mode.value):
-            envs = gym.make_vec(anysense.envs.ENV_ID, num_envs=2, autoreset_mode=given)
+            envs = gym.make_vec(anysense.envs.DEFAULT_WORLD, num_envs=2, autoreset_mode=given)
             assert envs.metadata["autoreset_mode"] is mode
 
     def test_results_are_within_the_spaces(self):
