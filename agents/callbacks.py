@@ -182,7 +182,7 @@ class TrainingCallback(BaseCallback):
         rate = (self.model.num_timesteps - self._start_steps) / wall
         stages = {stage: value for stage, value in seconds.items() if stage != "wall"}
         stages["other"] = max(seconds["wall"] - sum(stages.values()), 0.0)
-        self.display(self.model.num_timesteps, rate, stages, self.curve[-1].average_reward if self.curve else None)
+        self.display(self.model.num_timesteps, rate, stages, self.curve[-1].score if self.curve else None)
 
 
 def write_curve(path: Path, curve: list[CurvePoint]) -> None:

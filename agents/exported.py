@@ -18,7 +18,7 @@ from anysense.agents.frozen import PRESENT, FrozenEncoder
 from anysense.common.errors import unknown_name
 from anysense.common.files import read_description, recover_folder, replace_folder, sha256_of, write_json
 from anysense.envs.world import World, stored_world
-from anysense.representations.contract import Modality
+from anysense.representations.modality import Modality
 from anysense.representations.files import save_representation
 
 __all__ = ["AGENT_FORMAT_VERSION", "Agent"]

@@ -92,7 +92,7 @@ def _estimates(
 
 
 def _score(result: EpisodeResults, world: World) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return result.average_reward if world.score == "average_reward" else result.returns  # type: ignore[return-value]
+    return result.average_reward if world.score == "average_reward" else result.returns
 
 
 def _check_same_episodes(result: EpisodeResults, reference: EpisodeResults) -> None:

@@ -60,10 +60,12 @@ def agent_presets(name: str, world: World) -> dict[str, AgentSettings]:
     Raises:
         ValueError: Unknown algorithm.
     """
-    presets = dict(ALGORITHMS.get(name).presets)
-    for preset, values in world.agent_presets.get(name, {}).items():
-        presets[preset] = dataclasses.replace(presets.get(preset, presets["default"]), **values)
-    return presets
+    own = ALGORITHMS.get(name).presets
+    tuned = {
+        preset: dataclasses.replace(own.get(preset, own["default"]), **values)
+        for preset, values in world.agent_presets.get(name, {}).items()
+    }
+    return {**own, **tuned}
 
 
 def make_agent_settings(name: str, preset: str, world: World, **overrides: Any) -> AgentSettings:

@@ -52,8 +52,9 @@ class EvaluationSettings:
     @classmethod
     def of(cls, preset: Preset) -> EvaluationSettings:
         """The values of a preset."""
-        sizes: dict[str, dict[str, int]] = {"smoke": {"episodes": 8, "steps": 100}, "paper": {"episodes": 100}}
-        return cls(**sizes.get(preset, {}))
+        if preset == "smoke":
+            return cls(episodes=8, steps=100)
+        return cls(episodes=100) if preset == "paper" else cls()
 
     def __post_init__(self) -> None:
         for name in ("episodes", "steps"):

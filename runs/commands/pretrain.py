@@ -14,7 +14,7 @@ import tyro
 from anysense.common.progress import counter, say, stage
 from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.representations.benchmarks import presets
-from anysense.representations.contract import modalities_from_space
+from anysense.representations.modality import modalities_from_space
 from anysense.representations.data import CollectSettings, Transitions, collect
 from anysense.representations.networks.catalogue import NETWORKS, Networks
 from anysense.representations.registry import build
