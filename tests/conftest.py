@@ -1,6 +1,9 @@
 """Settings of every test: no window, few threads, and files in temporary folders only."""
 
 import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +19,29 @@ def solved_tables(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANYSENSE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Install a package for one test: its name, entry points by group and name, and source by module."""
+    before = set(sys.modules)
+
+    def add(name: str, points: Mapping[str, Mapping[str, str]], modules: Mapping[str, str]) -> Path:
+        folder = tmp_path / "installed" / name
+        about = folder / f"{name}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = [
+            f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())
+            for group, entries in points.items()
+        ]
+        (about / "entry_points.txt").write_text("\n".join(lines))
+        for module, source in modules.items():
+            (folder / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(str(folder))
+        return folder
+
+    yield add
+    for module in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
+            del sys.modules[module]

@@ -102,8 +102,8 @@ class CorruptionModel(SensorModel):
 class GaussianNoise(CorruptionModel):
     """``clip(x + std * (high - low) * n)`` with ``n`` from N(0, 1) for each element.
 
-    The sensor saturates at its bounds. ``std`` is a share of the declared range of each element: 0.1 is 25.5 grey levels
-    in an image of 0..255.
+    The sensor saturates at its bounds. ``std`` is a share of the declared range of each element: 0.1 is 25.5 grey
+    levels in an image of 0..255.
     """
 
     level: ClassVar[str | None] = "std"

@@ -246,5 +246,5 @@ def test_a_registered_corruption_works_like_the_others(toy_env: Any) -> None:
         assert str(parse_corruption("image:inverted")) == "image:inverted"
     finally:
         del CORRUPTIONS._registered["inverted"]
-    with pytest.raises(TypeError, match="must be a subclass of anysense.envs.CorruptionModel"):
+    with pytest.raises(TypeError, match=r"must be a subclass of anysense\.envs\.CorruptionModel"):
         CORRUPTIONS.register("inverted", dict)  # type: ignore[arg-type]
