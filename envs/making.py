@@ -29,7 +29,7 @@ RESERVED_OPTIONS = {
     "max_episode_steps": "the length of episodes is set where the environment is made",
     "autoreset_mode": "it is set where the environment is made",
     **dict.fromkeys(
-        ("id", "vectorization_mode", "vector_kwargs", "wrappers", "disable_env_checker"), "it is Gymnasium's"
+        ("id", "vectorization_mode", "vector_kwargs", "wrappers", "disable_env_checker"), "Gymnasium takes it"
     ),
 }
 """Keyword arguments that are no options of an environment, and why."""
@@ -51,7 +51,8 @@ def make_single(
         TypeError: The observation is no ``Dict`` of ``Box`` entries.
     """
     spec = find_spec(env_id)
-    env = _made(env_id, spec.entry_point, lambda: gym.make(spec, render_mode=render_mode, **options))
+    arguments = dict(options) if render_mode is None else {**options, "render_mode": render_mode}
+    env = _made(env_id, spec.entry_point, lambda: gym.make(spec, **arguments))
     with _closed_on_error(env):
         check_observation_space(env_id, env.observation_space)
         return env if modalities is None else SelectModalities(env, tuple(modalities))
@@ -146,7 +147,7 @@ def _made(env_id: str, entry_point: Any, make: Callable[[], Made]) -> Made:
             raise
         options = [name for name in _parameters(entry_point) if name not in RESERVED_OPTIONS]
         raise ValueError(unknown_name(f"option of {env_id}", unexpected.group(1), options)) from error
-    except (ImportError, AttributeError, gym.error.Error) as error:
+    except (ImportError, AttributeError, AssertionError, gym.error.Error) as error:  # assertions: Gymnasium's checks
         raise ValueError(
             f"`env` {env_id!r} cannot be made: {error} Install what it needs, or choose another environment."
         ) from error
