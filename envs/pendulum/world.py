@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.agents import AGENT_PRESETS
@@ -111,6 +112,8 @@ class PendulumWorld(World):
         """Optimal control, no torque and random torque on the true state; option ``max_torque`` in N m."""
         from anysense.envs.pendulum.references import reference_returns
 
+        for name in options:
+            check_choice("reference_option", name, ("max_torque",))
         return reference_returns(
             starts, steps, seed=seed, physics=self.options.get("physics", PendulumOptions.physics), **options
         )
