@@ -1,4 +1,7 @@
-"""The door of every representation: a raw observation becomes a checked batch in which absent input is blanked."""
+"""The door of every representation: a raw observation becomes a checked batch in which absent input is blanked.
+
+Letters: M modalities, B rows.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +12,10 @@ from torch import Tensor
 from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
 
-__all__ = ["Batch", "check_batch"]
+__all__ = ["Batch", "Present", "check_batch"]
+
+Present = Mapping[str, Tensor] | Tensor
+"""Which rows have which modality: boolean (B,) by name (all rows if not named), or boolean (M, B)."""
 
 
 @dataclass(frozen=True)
@@ -18,40 +24,46 @@ class Batch:
 
     Attributes:
         inputs: Raw tensors (B, *shape) of the modalities that at least one row has; zeros in rows that lack them.
-        masks: Boolean tensors (B,) of the modalities that only some rows have.
-        missing: Modalities that no row has.
+        modalities: Names of all M modalities of the representation, in its order.
+        present: Boolean (M, B): which of them each row has; at least one.
+        partial: Those of ``inputs`` that some rows lack.
         size: B.
         target: What a supervised method learns to predict, (B, ...); None otherwise.
     """
 
     inputs: dict[str, Tensor]
-    masks: dict[str, Tensor]
-    missing: tuple[str, ...]
+    modalities: tuple[str, ...]
+    present: Tensor
+    partial: frozenset[str]
     size: int
     target: Tensor | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether every row has every modality."""
-        return not self.missing and not self.masks
+        """Whether every row has every modality; known without waiting for the device."""
+        return not self.partial and len(self.inputs) == len(self.modalities)
 
     def complete_rows(self) -> Tensor | None:
         """Boolean (B,): which rows have every modality; None when no row has."""
-        if self.missing:
-            return None
-        rows = torch.stack(list(self.masks.values())).all(dim=0)
-        return rows if bool(rows.any()) else None
+        rows = self.present.all(dim=0)
+        return rows if len(self.inputs) == len(self.modalities) and bool(rows.any()) else None
 
-    def present(self, names: Iterable[str]) -> Tensor:
-        """Boolean (M, B): which of the named modalities each row has."""
-        device = next(iter(self.inputs.values())).device
-        whole, none = (torch.full((self.size,), value, device=device) for value in (True, False))
-        return torch.stack([self.masks.get(name, whole) if name in self.inputs else none for name in names])
+    def rows(self, name: str) -> Tensor | None:
+        """Boolean (B,): which rows have a modality of ``inputs``; None if all have it."""
+        return self.present[self.modalities.index(name)] if name in self.partial else None
+
+    def present_of(self, names: Iterable[str]) -> Tensor:
+        """Boolean (m, B): which of m named modalities each row has."""
+        return self.present[[self.modalities.index(name) for name in names]]
+
+    def restricted(self, present: Tensor) -> "Batch":
+        """The batch with fewer modalities: those that ``present``, boolean (M, B), leaves to each row, maybe none."""
+        return _blanked(self.inputs, self.modalities, self.present & present, self.size)
 
 
 def check_batch(
     observation: Mapping[str, Tensor],
-    present: Mapping[str, Tensor] | None,
+    present: Present | None,
     modalities: Mapping[str, Modality],
     device: torch.device,
     *,
@@ -65,47 +77,51 @@ def check_batch(
         raise ValueError(
             f"`observation` holds no data; expected at least one row of at least one of {list(modalities)}."
         )
-    if validate and present is not None:
-        _check_present(observation, present, modalities, size)
-    batch = _blank_absent(observation, present or {}, modalities, size)
+    given = {name: observation[name] for name in modalities if name in observation}
+    table = torch.ones((len(modalities), size), dtype=torch.bool, device=device)
+    for index in [index for index, name in enumerate(modalities) if name not in given]:
+        table[index] = False
+    if present is None:
+        batch = Batch(given, tuple(modalities), table, frozenset(), size)
+    else:
+        if validate:
+            _check_present(given, present, modalities, size)
+        table &= _table(present, modalities, table)
+        batch = _blanked(given, tuple(modalities), table, size)
+        _check_rows(batch)
     if validate:
         for name, value in batch.inputs.items():
             _check_values(name, value, modalities[name])
     return batch
 
 
-def _blank_absent(
-    observation: Mapping[str, Tensor], present: Mapping[str, Tensor], modalities: Mapping[str, Modality], size: int
-) -> Batch:
-    inputs, masks = {}, {}
-    for name in modalities:
-        value = observation.get(name)
-        if value is None:
-            continue
-        mask = present.get(name)
-        if mask is not None:
-            mask = mask.to(value.device)
-            if not bool(mask.any()):
-                continue
-            if not bool(mask.all()):
-                masks[name] = mask
-                value = torch.where(
-                    mask.view(size, *[1] * (value.ndim - 1)),
-                    value,
-                    torch.zeros((), dtype=value.dtype, device=value.device),
-                )
-        inputs[name] = value
-    _check_rows(inputs, masks)
-    return Batch(inputs, masks, tuple(name for name in modalities if name not in inputs), size)
+def _table(present: Present, names: Iterable[str], given: Tensor) -> Tensor:
+    """``present`` as boolean (M, B), on the device of ``given``; ones for modalities that are not named."""
+    if isinstance(present, Tensor):
+        return present.to(given.device)
+    every = torch.ones_like(given[0])
+    return torch.stack([present[name].to(given.device) if name in present else every for name in names])
 
 
-def _check_rows(inputs: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """A row without any modality says nothing."""
-    if not inputs:
+def _blanked(observation: Mapping[str, Tensor], names: tuple[str, ...], present: Tensor, size: int) -> Batch:
+    """A batch with zeros in the place of what is absent; modalities that no row has are left out."""
+    counts = dict(zip(names, present.sum(dim=1).tolist(), strict=True))
+    inputs = {name: value for name, value in observation.items() if counts[name] > 0}
+    partial = frozenset(name for name in inputs if counts[name] < size)
+    for name in partial:
+        value = inputs[name]
+        mask = present[names.index(name)].view(size, *[1] * (value.ndim - 1))
+        inputs[name] = torch.where(mask, value, torch.zeros((), dtype=value.dtype, device=value.device))
+    return Batch(inputs, names, present, partial, size)
+
+
+def _check_rows(batch: Batch) -> None:
+    """Every row needs a modality."""
+    if not batch.inputs:
         raise ValueError("`present` leaves every row without any modality; each row needs at least one.")
-    if len(masks) < len(inputs):
+    if len(batch.partial) < len(batch.inputs):
         return
-    empty = ~torch.stack(list(masks.values())).any(dim=0)
+    empty = ~batch.present.any(dim=0)
     if bool(empty.any()):
         rows = empty.nonzero().flatten().tolist()
         raise ValueError(f"`present` leaves rows {_shortened(rows)} without any modality; each row needs at least one.")
@@ -147,20 +163,34 @@ def _check_tensor(name: str, value: Tensor, modality: Modality, device: torch.de
 
 
 def _check_present(
-    observation: Mapping[str, Tensor], present: Mapping[str, Tensor], modalities: Mapping[str, Modality], size: int
+    given: Mapping[str, Tensor], present: Present, modalities: Mapping[str, Modality], size: int
 ) -> None:
-    if not isinstance(present, Mapping):
-        raise TypeError(f"`present` must map modality names to boolean tensors; got {type(present).__name__}.")
-    for name, mask in present.items():
-        if name not in modalities:
-            raise ValueError(unknown_name("present", name, modalities))
-        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-            got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-            raise TypeError(f"`present[{name!r}]` must be a boolean torch.Tensor; got {got}. Convert it with .bool().")
-        if tuple(mask.shape) != (size,):
-            raise ValueError(f"`present[{name!r}]` must have shape ({size},), one per row; got {tuple(mask.shape)}.")
-        if name not in observation and bool(mask.any()):
-            raise ValueError(f"`present[{name!r}]` marks rows as present, but `observation` has no {name!r}.")
+    if isinstance(present, Tensor):
+        names, label = list(modalities), "`present`"
+        _check_mask(label, present, (len(names), size), f"one row per modality of {names}, one column per sample")
+        rows = dict(zip(names, present, strict=True))
+    elif isinstance(present, Mapping):
+        for name, mask in present.items():
+            if name not in modalities:
+                raise ValueError(unknown_name("present", name, modalities))
+            _check_mask(f"`present[{name!r}]`", mask, (size,), "one per row")
+        rows = dict(present)
+    else:
+        raise TypeError(
+            f"`present` must map modality names to boolean tensors, or be one boolean tensor (M, B); "
+            f"got {type(present).__name__}."
+        )
+    for name, mask in rows.items():
+        if name not in given and bool(mask.any()):
+            raise ValueError(f"`present` marks rows of {name!r} as present, but `observation` has no {name!r}.")
+
+
+def _check_mask(label: str, mask: object, shape: tuple[int, ...], meaning: str) -> None:
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(f"{label} must be a boolean torch.Tensor; got {got}. Convert it with .bool().")
+    if tuple(mask.shape) != shape:
+        raise ValueError(f"{label} must have shape {shape}, {meaning}; got {tuple(mask.shape)}.")
 
 
 def _check_values(name: str, value: Tensor, modality: Modality) -> None:

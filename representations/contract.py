@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from anysense.representations.batch import Batch, check_batch
+from anysense.representations.batch import Batch, Present, check_batch
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.settings import MethodSettings
@@ -91,15 +91,16 @@ class Representation(nn.Module, ABC):
         return next(self.parameters()).device
 
     def encode(
-        self, observation: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None, *, validate: bool = True
+        self, observation: Mapping[str, Tensor], present: Present | None = None, *, validate: bool = True
     ) -> Tensor:
         """Latents of a batch of B observations, each with any non-empty subset of modalities.
 
         Args:
             observation: Tensors of shape (B, *modality.shape) by modality name. A modality may be left out: then it is
                 absent from every row.
-            present: Boolean tensors of shape (B,) by modality name; modalities not named are present wherever given.
-                Absent input has no influence, whatever it holds.
+            present: Which rows have which modality: boolean (B,) by modality name (a modality not named is present
+                wherever given), or boolean (M, B) in the order of ``modalities``. Absent input has no influence,
+                whatever it holds.
             validate: Check names, shapes, dtypes, devices and values. Switch off only in hot loops with known input.
 
         Returns:
@@ -116,7 +117,7 @@ class Representation(nn.Module, ABC):
     def loss(
         self,
         observation: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
+        present: Present | None = None,
         target: Tensor | None = None,
         *,
         validate: bool = True,
@@ -158,7 +159,7 @@ class SupervisedRepresentation(Representation):
     needs_target: ClassVar[bool] = True
 
     def predict(
-        self, observation: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None, *, validate: bool = True
+        self, observation: Mapping[str, Tensor], present: Present | None = None, *, validate: bool = True
     ) -> Tensor:
         """Predicted targets (B,) of a batch; takes and raises what `encode` does."""
         batch = check_batch(observation, present, self.modalities, self.device, validate=validate)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anysense.common.errors import unknown_name
-from anysense.representations.batch import Batch
+from anysense.representations.batch import Batch, Present
 from anysense.representations.contract import Representation
 from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian
 from anysense.representations.networks.catalogue import Networks
@@ -90,7 +90,7 @@ def expert_of(encoder: GaussianEncoder, batch: Batch, name: str) -> Gaussian:
     if name not in batch.inputs:
         nothing = encoder.mean.weight.new_zeros((batch.size, encoder.mean.out_features))
         return Gaussian(nothing, nothing)
-    mask = batch.masks.get(name)
+    mask = batch.rows(name)
     if mask is None:
         return cast(Gaussian, encoder(batch.inputs[name]))
     found = encoder(batch.inputs[name][mask])
@@ -163,7 +163,7 @@ class GenerativeRepresentation(Representation):
     def translate(
         self,
         observation: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
+        present: Present | None = None,
         modalities: Iterable[str] | None = None,
     ) -> dict[str, Tensor]:
         """Raw observations of all (or the named) modalities, made from those that are present; see `encode`."""

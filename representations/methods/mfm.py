@@ -134,7 +134,7 @@ class MFM(GenerativeRepresentation):
             ``"total"``, and its parts before they are weighted, averaged over all rows: the error of each modality, and
             ``"supervised"`` if there is a head.
         """
-        codes, present = self._codes(batch), batch.present(self.modalities)
+        codes, present = self._codes(batch), batch.present
         if self.training and self.settings.modality_dropout > 0.0:
             codes = codes * kept(present, self.settings.modality_dropout)[..., None]
         with torch.autocast(self.device.type, enabled=False):
@@ -187,7 +187,7 @@ class MFM(GenerativeRepresentation):
         blank = self.latent_mean.new_zeros((batch.size, self.settings.code_dim))
         if name not in batch.inputs:
             return blank
-        mask = batch.masks.get(name)
+        mask = batch.rows(name)
         if mask is None:
             return cast(Tensor, self.encoders[name](batch.inputs[name]))
         return blank.index_put((mask.nonzero().squeeze(1),), self.encoders[name](batch.inputs[name][mask]))
@@ -205,7 +205,7 @@ class MFM(GenerativeRepresentation):
             return latents.new_zeros(())
         with torch.autocast(self.device.type, enabled=False):
             factors = self._factors(name, codes, latents)
-        chosen = batch.present([name])
+        chosen = batch.present_of([name])
         return reconstruction_errors(self.decoder(name), factors[None], batch.inputs[name], chosen).mean()
 
     def _supervised_error(self, batch: Batch, latents: Tensor) -> Tensor:
@@ -216,7 +216,7 @@ class MFM(GenerativeRepresentation):
         decoder, head = self.decoder(name), cast(nn.Module, self.head)
         with torch.autocast(self.device.type, enabled=False):
             errors = decoder.error(head(latents), decoder.target(batch.inputs[name]))
-        return torch.where(batch.present([name])[0], errors, 0.0).mean()
+        return torch.where(batch.present_of([name])[0], errors, 0.0).mean()
 
     @torch.no_grad()
     def _remember(self, latents: Tensor) -> None:

@@ -143,7 +143,7 @@ class MMVAE(GenerativeRepresentation):
         """Mean (B, D) of the locations of what is present."""
         with torch.autocast(self.device.type, enabled=False):
             locations = torch.stack([self._expert(batch, name).mean for name in self.modalities])
-            present = batch.present(self.modalities)
+            present = batch.present
             total = torch.where(present[..., None], locations, 0.0).sum(dim=0)
             return total / present.sum(dim=0)[:, None]
 
@@ -157,7 +157,7 @@ class MMVAE(GenerativeRepresentation):
             each modality, and ``"kl"``, the divergence from the prior (estimated from the samples, but for
             ``elbo_simple``).
         """
-        experts, present = [self._expert(batch, name) for name in self.modalities], batch.present(self.modalities)
+        experts, present = [self._expert(batch, name) for name in self.modalities], batch.present
         densities = [self._density(name, expert) for name, expert in zip(self.modalities, experts, strict=True)]
         drawn = self._sample(batch, densities, present)
         with torch.autocast(self.device.type, enabled=False):

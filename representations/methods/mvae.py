@@ -88,7 +88,7 @@ class MVAE(GenerativeRepresentation):
     def encode_batch(self, batch: Batch) -> Tensor:
         """Mean (B, D) of the posterior given what is present."""
         with torch.autocast(self.device.type, enabled=False):
-            return product_of_experts(self._experts(batch), batch.present(self.modalities)).mean
+            return product_of_experts(self._experts(batch), batch.present).mean
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Negative evidence bounds, added over subsets: all that a row has, each modality alone, random subsets.
@@ -100,7 +100,7 @@ class MVAE(GenerativeRepresentation):
             ``"total"``, and its parts before they are weighted: the error of each modality and ``"kl"``; all are added
             over subsets and averaged over rows.
         """
-        experts, present = self._experts(batch), batch.present(self.modalities)
+        experts, present = self._experts(batch), batch.present
         with torch.autocast(self.device.type, enabled=False):
             table = self._subsets(present)
             posteriors = product_of_experts(experts, table)

@@ -128,9 +128,10 @@ class SupervisedGMC(GMCCore, SupervisedRepresentation):
         """Mean absolute error of the predictions from single latents, over all modalities that each row has."""
         assert batch.target is not None
         errors, counts = [], 0
-        for latents, mask in zip(single.values(), batch.present_of(single), strict=True):
-            kept = latents[mask]
-            errors.append(absolute_error(self.answer(kept), batch.target[mask]) * len(kept))
+        for name, latents in single.items():
+            mask = batch.rows(name)
+            kept, target = (latents, batch.target) if mask is None else (latents[mask], batch.target[mask])
+            errors.append(absolute_error(self.answer(kept), target) * len(kept))
             counts += len(kept)
         return torch.stack(errors).sum() / counts
 

@@ -5,7 +5,7 @@ Letters: B rows, M modalities, D latent size, T time steps, F features.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -19,14 +19,7 @@ from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.mult import MulT
 from anysense.representations.settings import MethodSettings
 
-__all__ = [
-    "PredictionHead",
-    "TransformerBaseline",
-    "TransformerDropout",
-    "TransformerDropoutSettings",
-    "TransformerSettings",
-    "absolute_error",
-]
+__all__ = ["PredictionHead", "TransformerBaseline", "TransformerDropout", "TransformerSettings", "absolute_error"]
 
 
 @dataclass(frozen=True)
@@ -109,30 +102,25 @@ class TransformerBaseline(SupervisedRepresentation):
         self.answer = PredictionHead(settings.latent_dim)
 
     def encode_batch(self, batch: Batch) -> Tensor:
-        """Output (B, D) of the transformer, zeros in the place of what is missing."""
-        latent: Tensor = self.joint(self._filled(batch.inputs, batch.size))
+        """Output (B, D) of the transformer, frames of zeros (T, F) in the place of what is missing."""
+        filled = {
+            name: batch.inputs[name] if name in batch.inputs else torch.zeros(batch.size, *of.shape, device=self.device)
+            for name, of in self.modalities.items()
+        }
+        latent: Tensor = self.joint(filled)
         return latent
 
     def predict_batch(self, batch: Batch) -> Tensor:
         """Predictions (B,)."""
-        return self._predicted(self.encode_batch(batch))
+        latent = self.encode_batch(batch)
+        with torch.autocast(self.device.type, enabled=False):
+            predicted: Tensor = self.answer(latent)
+            return predicted
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Mean absolute error of the predictions, the only term: ``"total"``."""
         assert batch.target is not None
         return {"total": absolute_error(self.predict_batch(batch), batch.target)}
-
-    def _predicted(self, latent: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, enabled=False):
-            predicted: Tensor = self.answer(latent)
-            return predicted
-
-    def _filled(self, inputs: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
-        """Inputs with zeros (B, T, F) for modalities that no row has."""
-        return {
-            name: inputs[name] if name in inputs else torch.zeros(size, *modality.shape, device=self.device)
-            for name, modality in self.modalities.items()
-        }
 
 
 class TransformerDropout(TransformerBaseline):
@@ -150,13 +138,9 @@ class TransformerDropout(TransformerBaseline):
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Mean absolute error of the predictions from what is left, the only term: ``"total"``."""
-        if not self.training or self.settings.dropout == 0.0:
-            return super().loss_batch(batch)
-        assert batch.target is not None
-        left = dict(zip(self.modalities, self._left(batch.present(self.modalities)), strict=True))
-        inputs = {name: torch.where(left[name][:, None, None], value, 0.0) for name, value in batch.inputs.items()}
-        latent = self.joint(self._filled(inputs, batch.size))
-        return {"total": absolute_error(self._predicted(latent), batch.target)}
+        if self.training and self.settings.dropout > 0.0:
+            batch = replace(batch.restricted(self._left(batch.present)), target=batch.target)
+        return super().loss_batch(batch)
 
     def _left(self, present: Tensor) -> Tensor:
         """Which of the modalities (M, B) that are present are left."""

@@ -169,7 +169,7 @@ class TwoLevel(GenerativeRepresentation):
         """Mean of the upper posterior, from the means of the lower ones: (B, D)."""
         means = {name: self._bottom_expert(batch, name).mean for name in batch.inputs}
         with torch.autocast(self.device.type, enabled=False):
-            return self.top_posterior(means, batch.present(self.modalities)).mean
+            return self.top_posterior(means, batch.present).mean
 
     def decode_logits(self, latent: Tensor, name: str) -> Tensor:
         """Logits (B, *shape) of one modality: upper latent, lower latent, observation; no samples between."""
@@ -201,7 +201,7 @@ class TwoLevel(GenerativeRepresentation):
         bottom = self.bottom_level(batch, noise.bottom)
         with torch.autocast(self.device.type, enabled=False):
             rows = {"reconstruction": bottom.reconstruction, "kl": bottom.kl}
-            rows |= self.top_terms(bottom.latents, batch.present(self.modalities), noise)
+            rows |= self.top_terms(bottom.latents, batch.present, noise)
             terms = {name: value.mean() for name, value in rows.items()}
             return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
@@ -211,7 +211,7 @@ class TwoLevel(GenerativeRepresentation):
         for name, value in batch.inputs.items():
             expert = self._bottom_expert(batch, name)
             sample = draw(expert, noise[name])
-            error = self._error(name, value, sample, batch.masks.get(name))
+            error = self._error(name, value, sample, batch.rows(name))
             errors.append(of_modality(self.settings.reconstruction_weights, name, 1.0) * error)
             divergences.append(self._kl_weight(name) * kl_to_standard(expert))
             latents[name] = sample.detach()

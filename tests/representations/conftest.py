@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from anysense.envs.pendulum.acoustics import hear, receiver_positions, sound_bounds
 from anysense.envs.pendulum.raster import rod_frame
 from anysense.representations import Modality, Representation, build, make_settings, modalities_from_space
-from anysense.representations.networks.catalogue import Networks, register_networks
+from anysense.representations.networks.catalogue import NETWORKS, Networks, networks
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
 
 RECEIVERS = ("left_bottom", "right_bottom", "middle_top")
@@ -95,31 +94,31 @@ class LinearDecoder(Decoder):
 class LinearNetworks(Networks):
     """Linear encoders and decoders; the noise of the observations by modality name."""
 
+    name = "linear"
     deviations: ClassVar[dict[str, float]] = {"first": 1.0, "second": 0.5, "third": 2.0}
 
-    def trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
+    def trunk(self, modality: Modality) -> Trunk:
         return FlatTrunk(modality)
 
-    def decoder(self, modality: Modality, latent_dim: int, settings: NetworkSettings) -> Decoder:
+    def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         return LinearDecoder(modality, latent_dim, self.deviations.get(modality.name, 1.0))
 
 
 @pytest.fixture(scope="session")
-def linear_networks() -> str:
-    """Name of a family of linear networks."""
-    register_networks("linear", LinearNetworks())
-    return "linear"
+def linear_networks() -> Networks:
+    """A family of linear networks."""
+    NETWORKS.register("linear", LinearNetworks)
+    return networks("linear")
 
 
 @pytest.fixture
-def linear_gaussian(linear_networks: str) -> Callable[..., Representation]:
+def linear_gaussian(linear_networks: Networks) -> Callable[..., Representation]:
     """Function (method, names, **settings) -> a model whose experts are exact: x_m = a_m z + s_m * noise."""
     slopes = {"first": 1.0, "second": 2.0, "third": -0.5}
 
     def model(method: str, names: Iterable[str] = tuple(slopes), **settings: object) -> Representation:
         modalities = {name: Modality(name, (1,), "float32") for name in names}
-        chosen = {"networks": linear_networks, "latent_dim": 1, **settings}
-        representation = build(method, modalities, make_settings(method, benchmark="generic", **chosen))
+        representation = build(method, modalities, make_settings(method, latent_dim=1, **settings), linear_networks)
         with torch.no_grad():
             for name in modalities:
                 slope, deviation = slopes[name], LinearNetworks.deviations[name]

@@ -1,7 +1,6 @@
 """Benchmarks by name: their data, subsets, methods and published values."""
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,19 +8,20 @@ import pytest
 import torch
 
 from anysense.representations.benchmarks import (
+    BENCHMARKS,
+    PRESET_NAMES,
     Benchmark,
     DataRequest,
     benchmark,
     benchmark_names,
-    catalogue,
-    register_benchmark,
+    presets,
 )
 from anysense.representations.benchmarks import mhd as mhd_module
 from anysense.representations.benchmarks import sentiment as sentiment_module
 from anysense.representations.benchmarks.benchmark import random_part
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.modality import Modality
-from anysense.representations.registry import make_settings, presets, representation_class
+from anysense.representations.registry import METHODS
 
 TINY = DataRequest(train=60, test=40)
 BUILT_IN = ("mhd", "mhd-offline", "mosei", "mosi", "mosei-offline")
@@ -36,22 +36,20 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Splits, DataReques
 
 
 @pytest.fixture
-def own() -> Iterator[Benchmark]:
+def own(monkeypatch: pytest.MonkeyPatch) -> Benchmark:
     """A benchmark of someone's own; forgotten afterwards."""
     touch = {"touch": Modality("touch", (2,), "float32")}
     samples = Samples(touch, {"touch": torch.zeros(4, 2)}, torch.arange(4) % 2)
-    new = Benchmark(
+    monkeypatch.setattr(BENCHMARKS, "_registered", {})
+    return Benchmark(
         name="own",
         title="Own",
         task="classification",
-        settings_name="generic",
+        presets=presets("generic"),
         modalities=touch,
         load=lambda request, progress: Splits(samples, samples, samples),
         methods={"gmc": "gmc"},
-        training=benchmark("mhd").training,
     )
-    yield new
-    catalogue._registered.pop("own", None)
 
 
 def same(one: Samples, other: Samples) -> bool:
@@ -74,13 +72,12 @@ def test_names() -> None:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_method_and_preset_of_a_benchmark_exists(name: str) -> None:
     found = benchmark(name)
-    assert set(found.training) == set(found.data) == {"smoke", "default", "paper"}
+    assert set(found.data) == set(PRESET_NAMES)
     for entry in found.methods.values():
         method, _, preset = entry.partition(":")
-        assert preset in ("", *presets(method, found.settings_name))
-        assert {"smoke", "default", "paper"} <= set(presets(method, found.settings_name))
-        make_settings(method, "paper", benchmark=found.settings_name)
-        assert representation_class(method).needs_target is (found.task == "sentiment")
+        assert preset in ("", *PRESET_NAMES)
+        assert method in found.presets.methods
+        assert METHODS.get(method).needs_target is (found.task == "sentiment")
 
 
 def test_titles_say_which_data_are_synthetic() -> None:
@@ -91,11 +88,11 @@ def test_titles_say_which_data_are_synthetic() -> None:
 def test_published_training() -> None:
     """Poklukar et al. (2022): Adam with 1e-3; 100 epochs of batches of 64, and 40 of 24 with the gradient clipped."""
     for name in ("mhd", "mhd-offline"):
-        paper = benchmark(name).training["paper"]
+        paper = presets(name).training("paper")
         assert (paper.epochs, paper.batch_size, paper.learning_rate, paper.schedule) == (100, 64, 1e-3, "constant")
         assert (paper.gradient_clip, paper.keep, paper.ema_decay) == (None, "last", None)
     for name in ("mosei", "mosi", "mosei-offline"):
-        paper = benchmark(name).training["paper"]
+        paper = presets(name).training("paper")
         assert (paper.epochs, paper.batch_size, paper.learning_rate, paper.schedule) == (40, 24, 1e-3, "plateau")
         assert (paper.gradient_clip, paper.keep, paper.ema_decay) == (0.8, "last", None)
 
@@ -296,16 +293,16 @@ def test_wrong_requests(changes: dict[str, int], message: str) -> None:
 
 
 def test_own_benchmark(own: Benchmark) -> None:
-    register_benchmark(own)
+    BENCHMARKS.register("own", own)
     assert benchmark("own") is own
     assert benchmark_names()[-1] == "own"
     assert own.subsets() == [("touch",)]
     assert own.published is None
     assert own.label is None
     newer = replace(own, title="Newer")
-    register_benchmark(newer)
+    BENCHMARKS.register("own", newer)
     assert benchmark("own").title == "Newer"
     with pytest.raises(ValueError, match=r"`data` must be one of .*'own'; got 'owm'. Did you mean 'own'"):
         benchmark("owm")
     with pytest.raises(ValueError, match=r"`name` 'mhd' is taken by a built-in benchmark; choose another name"):
-        register_benchmark(replace(own, name="mhd"))
+        BENCHMARKS.register("mhd", own)

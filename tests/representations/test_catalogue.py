@@ -1,32 +1,32 @@
 """Families of networks by name, and families put together by hand."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from anysense.representations.methods.gmc import GMC, GMCSettings
-from anysense.representations.modality import Modality
-from anysense.representations.networks import catalogue
-from anysense.representations.networks.catalogue import (
-    Networks,
-    PerModality,
-    network_names,
-    networks,
-    register_networks,
+from anysense.representations import (
+    RepresentationFileError,
+    build,
+    load_representation,
+    make_settings,
+    save_representation,
 )
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import NETWORKS, Networks, PerModality, networks
 from anysense.representations.networks.decoder import Decoder
 from anysense.representations.networks.generic_decoders import DenseDecoder
 from anysense.representations.networks.generic_encoders import VectorTrunk
+from anysense.representations.networks.mhd import MHDNetworkSettings
 from anysense.representations.networks.mhd_encoders import LabelTrunk
-from anysense.representations.networks.settings import NetworkSettings
+from anysense.representations.networks.pendulum import PendulumNetworkSettings
 from anysense.representations.networks.trunk import DeeperTrunk, Trunk
 
 TOUCH = Modality("touch", (3,), "float32", 0.0, 1.0)
 TASTE = Modality("taste", (5,), "float32", 0.0, 1.0)
 LABEL = Modality("label", (10,), "float32", 0.0, 1.0)
-SETTINGS = NetworkSettings(networks="generic")
 
 
 class TouchTrunk(Trunk):
@@ -41,17 +41,31 @@ class TouchTrunk(Trunk):
         return self.weight * value
 
 
+class HandNetworks(PerModality):
+    name = "hand"
+    trunks = {"touch": TouchTrunk}  # noqa: RUF012
+    decoders = {"touch": DenseDecoder}  # noqa: RUF012
+
+
 @pytest.fixture(autouse=True)
 def _own_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(catalogue, "_registered", {})
+    monkeypatch.setattr(NETWORKS, "_registered", {})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
 
 
 def test_built_in_families() -> None:
-    assert network_names()[:3] == ("pendulum", "mhd", "generic")
-    assert all(isinstance(networks(name), Networks) for name in ("pendulum", "mhd", "generic"))
+    assert NETWORKS.names()[:4] == ("pendulum", "mhd", "generic", "sentiment")
+    for name in NETWORKS.names():
+        family = networks(name)
+        assert isinstance(family, Networks)
+        assert (family.name, family.settings) == (name, family.settings_class())
+
+
+def test_settings_by_name() -> None:
+    family = networks("pendulum", sound_widths=[32], frame_dim=8)
+    assert family.settings == PendulumNetworkSettings(sound_widths=(32,), frame_dim=8)
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
@@ -62,59 +76,77 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 
 
 def test_a_registered_family_is_found_by_its_name() -> None:
-    family = PerModality()
-    register_networks("mine", family)
-    assert networks("mine") is family
-    assert network_names()[-1] == "mine"
+    NETWORKS.register("hand", HandNetworks)
+    assert type(networks("hand")) is HandNetworks
+    assert NETWORKS.names()[-1] == "hand"
+    NETWORKS.register("other", HandNetworks)
+    with pytest.raises(ValueError, match=r"HandNetworks is registered as 'other' but its `name` is 'hand'; use one"):
+        networks("other")
 
 
 def test_registering_wrong_things() -> None:
-    with pytest.raises(TypeError, match=r"`family` must be an instance of a subclass of Networks; got <class"):
-        register_networks("mine", PerModality)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"`name` 'mhd' is taken by a built-in family of networks"):
-        register_networks("mhd", PerModality())
+    with pytest.raises(TypeError, match=r"a family of networks must be a subclass of Networks; got <.*HandNetworks"):
+        NETWORKS.register("hand", HandNetworks())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"Nameless must have a `name`, the one it is registered under"):
+        NETWORKS.register("hand", type("Nameless", (PerModality,), {}))
+    with pytest.raises(ValueError, match=r"`name` 'mhd' is taken by a built-in networks"):
+        NETWORKS.register("mhd", HandNetworks)
 
 
 def test_named_modalities_get_their_own_networks_and_others_those_of_the_family() -> None:
-    family = PerModality(trunks={"touch": TouchTrunk}, decoders={"touch": DenseDecoder})
+    family = HandNetworks()
     for make in (family.trunk, family.generative_trunk):
-        assert isinstance(make(TOUCH, SETTINGS), TouchTrunk)
-        assert make(TOUCH, SETTINGS) is not make(TOUCH, SETTINGS)
-        assert isinstance(make(TASTE, SETTINGS), VectorTrunk)
-    assert family.decoder(TOUCH, 4, SETTINGS).shape == (3,)
-    assert family.decoder(TASTE, 4, SETTINGS).shape == (5,)
+        assert isinstance(make(TOUCH), TouchTrunk)
+        assert make(TOUCH) is not make(TOUCH)
+        assert isinstance(make(TASTE), VectorTrunk)
+    assert family.decoder(TOUCH, 4).shape == (3,)
+    assert family.decoder(TASTE, 4).shape == (5,)
 
 
-def test_the_other_family_may_be_any_and_keeps_its_generative_encoders() -> None:
-    family = PerModality(trunks={"touch": TouchTrunk}, otherwise="mhd")
-    assert isinstance(family.trunk(LABEL, SETTINGS), LabelTrunk)
-    assert family.generative_trunk(LABEL, SETTINGS).feature_dim == 512
-    assert family.decoder(LABEL, 4, SETTINGS).likelihood == "categorical"
+class Digits(PerModality):
+    name = "digits"
+    trunks = {"touch": TouchTrunk}  # noqa: RUF012
+    otherwise = "mhd"
+
+
+def test_the_other_family_may_be_any_and_keeps_its_settings_and_generative_encoders() -> None:
+    family = Digits()
+    assert isinstance(family.trunk(LABEL), LabelTrunk)
+    assert family.generative_trunk(LABEL).feature_dim == 512
+    assert Digits(MHDNetworkSettings(label_encoder="relu-64")).generative_trunk(LABEL).feature_dim == 64
+    assert family.decoder(LABEL, 4).likelihood == "categorical"
+    assert Digits.generative_only == ("label_encoder", "decoder_batch_norm")
     with pytest.raises(ValueError, match=r"modality 'touch' .* has no decoder in the networks 'mhd'"):
-        family.decoder(TOUCH, 4, SETTINGS)
+        family.decoder(TOUCH, 4)
+
+
+class Broken(PerModality):
+    name = "broken"
+    trunks = {"touch": lambda modality: nn.Linear(3, 4)}  # type: ignore[dict-item, return-value]  # noqa: RUF012
+    decoders = {"touch": lambda modality, size: None}  # type: ignore[dict-item, return-value]  # noqa: RUF012
 
 
 def test_functions_must_return_trunks_and_decoders() -> None:
-    family = PerModality(
-        trunks={"touch": lambda modality: nn.Linear(3, 4)},  # type: ignore[dict-item, return-value]
-        decoders={"touch": lambda modality, size: None},  # type: ignore[dict-item, return-value]
-    )
     with pytest.raises(TypeError, match=r"`trunks\['touch'\]` must return a Trunk; got Linear"):
-        family.trunk(TOUCH, SETTINGS)
+        Broken().trunk(TOUCH)
     with pytest.raises(TypeError, match=r"`decoders\['touch'\]` must return a Decoder; got NoneType"):
-        family.decoder(TOUCH, 4, SETTINGS)
-    with pytest.raises(ValueError, match=r"`networks` must be one of .*; got 'nothing'"):
-        PerModality(otherwise="nothing")
+        Broken().decoder(TOUCH, 4)
+    with pytest.raises(ValueError, match=r"`otherwise` must be one of .*; got 'nothing'"):
+        type("Lost", (PerModality,), {"otherwise": "nothing"})
 
 
-def test_a_method_is_built_from_a_registered_family() -> None:
-    register_networks("mine", PerModality(trunks={"touch": TouchTrunk}))
+def test_a_method_is_built_from_any_family_and_loaded_from_a_registered_one(tmp_path: Path) -> None:
     modalities = {"touch": TOUCH, "taste": TASTE}
-    gmc = GMC(modalities, GMCSettings(networks="mine", latent_dim=4))
+    gmc = build("gmc", modalities, make_settings("gmc", latent_dim=4), HandNetworks())
     assert sum(isinstance(module, TouchTrunk) for module in gmc.modules()) == 2
     observation = {name: torch.rand(6, *modality.shape) for name, modality in modalities.items()}
     assert gmc.encode(observation).shape == (6, 4)
     assert gmc.loss(observation)["total"].isfinite()
+    save_representation(gmc, tmp_path)
+    with pytest.raises(RepresentationFileError, match=r"`networks` must be one of .*; got 'hand'"):
+        load_representation(tmp_path)
+    NETWORKS.register("hand", HandNetworks)
+    assert torch.equal(load_representation(tmp_path).encode(observation), gmc.eval().encode(observation))
 
 
 def test_layers_on_top_of_a_trunk() -> None:

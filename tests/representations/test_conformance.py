@@ -12,20 +12,17 @@ import torch
 from torch import Tensor
 
 from anysense.representations import (
+    METHODS,
     Modality,
     Representation,
-    build,
     load_representation,
-    make_settings,
-    method_names,
     presets,
     save_representation,
 )
-from anysense.representations.contract import SupervisedRepresentation
+from anysense.representations.benchmarks import PRESET_NAMES
 from anysense.representations.data.readers.mhd import MHD_MODALITIES
 from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES
-from anysense.representations.methods.generative import GenerativeRepresentation
-from anysense.representations.registry import benchmarks
+from tests.representations.models import preset_model
 
 Observation = dict[str, Tensor]
 
@@ -35,24 +32,31 @@ GENERIC = {
     "joints": Modality("joints", (8, 3), "float32", -1.0, 1.0),
 }
 WORLDS: Mapping[str, Mapping[str, Modality]] = {
+    "pendulum": {},
     "mhd": MHD_MODALITIES,
     "generic": GENERIC,
-    "sentiment": SENTIMENT_MODALITIES("mosi"),
+    "mosi": SENTIMENT_MODALITIES("mosi"),
 }
 
 
 def cases() -> list[tuple[str, str, str]]:
-    """Method, benchmark and preset; presets with equal settings once."""
+    """Method, benchmark and preset; presets with equal settings once. Published sizes of sentiment take too long."""
     found = []
-    for method in method_names():
-        for benchmark in benchmarks(method):
-            seen: list[object] = []
-            for preset in presets(method, benchmark):
-                settings = make_settings(method, preset, benchmark=benchmark)
-                if settings not in seen and not (preset == "paper" and benchmark == "sentiment"):
-                    seen.append(settings)
-                    found.append((method, benchmark, preset))
+    for method, benchmark in SETS:
+        seen: list[object] = []
+        for preset in PRESET_NAMES if benchmark != "mosi" else PRESET_NAMES[:2]:
+            family = presets(benchmark).networks(method, preset)
+            settings = presets(benchmark).method_settings(method, preset), family and family.settings
+            if settings not in seen:
+                seen.append(settings)
+                found.append((method, benchmark, preset))
     return found
+
+
+SETS = [(method, name) for method in METHODS.names() for name in WORLDS if method in presets(name).methods]
+CASES = cases()
+GENERATIVE = [case for case in CASES if METHODS.get(case[0]).generative]
+SUPERVISED = [case for case in CASES if METHODS.get(case[0]).needs_target]
 
 
 @dataclass
@@ -91,11 +95,10 @@ def random_value(modality: Modality, rows: int, generator: torch.Generator) -> T
     return torch.rand(shape, generator=generator)
 
 
-@pytest.fixture(scope="module", params=cases(), ids="-".join)
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
 def world(request: pytest.FixtureRequest, pendulum_modalities, pendulum_batch) -> World:
     method, benchmark, preset = request.param
     modalities = pendulum_modalities if benchmark == "pendulum" else WORLDS[benchmark]
-    settings = make_settings(method, preset, benchmark=benchmark)
 
     def draw(rows: int, seed: int = 0) -> Observation:
         if benchmark == "pendulum":
@@ -103,7 +106,7 @@ def world(request: pytest.FixtureRequest, pendulum_modalities, pendulum_batch) -
         generator = torch.Generator().manual_seed(seed)
         return {name: random_value(modality, rows, generator) for name, modality in modalities.items()}
 
-    return World(build(method, modalities, settings, seed=1).eval(), draw)
+    return World(preset_model(method, modalities, preset, benchmark, seed=1).eval(), draw)
 
 
 def alternating(rows: int) -> Tensor:
@@ -132,6 +135,7 @@ def test_masks_equal_subsets(world: World) -> None:
     batch = world.draw(len(subsets))
     present = {name: torch.tensor([name in subset for subset in subsets]) for name in batch}
     mixed = world.representation.encode(batch, present)
+    assert torch.equal(world.representation.encode(batch, torch.stack(list(present.values()))), mixed)
     for row, subset in enumerate(subsets):
         single = world.representation.encode({name: batch[name][row : row + 1] for name in subset})
         torch.testing.assert_close(mixed[row : row + 1], single, rtol=1e-3, atol=1e-5)
@@ -231,16 +235,17 @@ def test_saved_and_loaded_is_the_same(world: World, tmp_path: Path) -> None:
     batch = world.draw(5)
     assert type(loaded) is type(world.representation)
     assert loaded.settings == world.representation.settings
+    assert type(loaded.networks) is type(world.representation.networks)
+    assert loaded.networks is None or loaded.networks.settings == world.representation.networks.settings
     assert loaded.modalities == world.representation.modalities
     for subset in world.subsets():
         part = {name: batch[name] for name in subset}
         assert torch.equal(loaded.encode(part), world.representation.encode(part))
 
 
+@pytest.mark.parametrize("world", GENERATIVE, indirect=True, ids="-".join)
 def test_decoded_observations_are_valid_ones(world: World) -> None:
     """Whatever a generative method decodes, it takes again as an observation."""
-    if not isinstance(world.representation, GenerativeRepresentation):
-        pytest.skip("decodes nothing")
     batch, name = world.draw(3), next(iter(world.representation.modalities))
     decoded = world.representation.translate({name: batch[name]})
     assert {key: (value.shape, value.dtype) for key, value in decoded.items()} == {
@@ -258,10 +263,9 @@ def test_decoded_observations_are_valid_ones(world: World) -> None:
         world.representation.sample(0)
 
 
+@pytest.mark.parametrize("world", SUPERVISED, indirect=True, ids="-".join)
 def test_supervised_methods_predict_and_need_targets(world: World) -> None:
     representation, batch = world.representation, world.draw(4)
-    if not isinstance(representation, SupervisedRepresentation):
-        pytest.skip("not supervised")
     for subset in world.subsets():
         predicted = representation.predict({name: batch[name] for name in subset})
         assert predicted.shape == (4,)
@@ -274,10 +278,7 @@ def test_supervised_methods_predict_and_need_targets(world: World) -> None:
         representation.loss(batch, target=torch.full((4,), math.nan))
 
 
-SMALL = [(method, name) for method in method_names() for name in benchmarks(method) if name != "mhd"]
-
-
-@pytest.mark.parametrize(("method", "benchmark"), SMALL)
+@pytest.mark.parametrize(("method", "benchmark"), [case for case in SETS if case[1] != "mhd"])
 def test_overfits_a_tiny_batch(method: str, benchmark: str, pendulum_modalities, pendulum_batch) -> None:
     modalities = pendulum_modalities if benchmark == "pendulum" else WORLDS[benchmark]
     generator = torch.Generator().manual_seed(0)
@@ -286,7 +287,7 @@ def test_overfits_a_tiny_batch(method: str, benchmark: str, pendulum_modalities,
         if benchmark == "pendulum"
         else {name: random_value(modality, 8, generator) for name, modality in modalities.items()}
     )
-    representation = build(method, modalities, make_settings(method, "smoke", benchmark=benchmark))
+    representation = preset_model(method, modalities, "smoke", benchmark)
     target = torch.linspace(-2, 2, 8) if representation.needs_target else None
     optimiser, losses = torch.optim.Adam(representation.parameters(), lr=3e-3, fused=True), []
     with seeded():

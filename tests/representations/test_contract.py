@@ -9,29 +9,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.representations import (
-    Modality,
-    Representation,
-    build,
-    make_settings,
-    method_names,
-    modalities_from_space,
-)
-from anysense.representations.registry import benchmarks
+from anysense.representations import Modality, Representation, modalities_from_space, presets
+from tests.representations.models import preset_model
 
-METHODS = [method for method in method_names() if "pendulum" in benchmarks(method)]
+METHODS = presets("pendulum").methods
 Observation = dict[str, Tensor]
 MakeBatch = Callable[..., Observation]
 
 
 @pytest.fixture(scope="module", params=METHODS)
 def representation(request: pytest.FixtureRequest, pendulum_modalities: dict[str, Modality]) -> Representation:
-    return build(request.param, pendulum_modalities, make_settings(request.param, "smoke"), seed=1)
+    return preset_model(request.param, pendulum_modalities, "smoke", seed=1)
 
 
 @pytest.fixture
 def small(pendulum_modalities: dict[str, Modality]) -> Representation:
-    return build("gmc", pendulum_modalities, make_settings("gmc", "smoke"))
+    return preset_model("gmc", pendulum_modalities, "smoke")
 
 
 def test_float_images_equal_uint8_images(representation: Representation, pendulum_batch: MakeBatch) -> None:
@@ -43,7 +36,7 @@ def test_float_images_equal_uint8_images(representation: Representation, pendulu
 @pytest.mark.parametrize("method", METHODS)
 def test_one_modality_is_enough(method: str, pendulum_space: gymnasium.spaces.Dict, pendulum_batch: MakeBatch) -> None:
     modalities = modalities_from_space(pendulum_space, modalities=["sound"])
-    representation = build(method, modalities, make_settings(method, "smoke"))
+    representation = preset_model(method, modalities, "smoke")
     sound = {"sound": pendulum_batch(4)["sound"]}
     assert representation.encode(sound).shape == (4, representation.latent_dim)
     assert torch.isfinite(representation.loss(sound)["total"])
@@ -116,15 +109,21 @@ def test_nothing_present(small: Representation, pendulum_batch: MakeBatch) -> No
 
 def test_wrong_present(small: Representation, pendulum_batch: MakeBatch) -> None:
     batch = pendulum_batch(3)
-    with pytest.raises(TypeError, match=r"`present` must map modality names to boolean tensors; got list"):
+    with pytest.raises(TypeError, match=r"`present` must map modality names to boolean tensors, or be one .*; got list"):
         small.encode(batch, ["image"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"`present` must be a boolean torch\.Tensor; got torch\.float32"):
+        small.encode(batch, torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"`present` must have shape \(2, 3\), one row per modality of \['image', 'sound"):
+        small.encode(batch, torch.ones(3, 2, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"`present` marks rows of 'sound' as present, but `observation` has no 'sound'"):
+        small.encode({"image": batch["image"]}, torch.ones(2, 3, dtype=torch.bool))
     with pytest.raises(TypeError, match=r"`present\['image'\]` must be a boolean.* got torch\.uint8.*\.bool\(\)"):
         small.encode(batch, {"image": torch.ones(3, dtype=torch.uint8)})
     with pytest.raises(TypeError, match=r"`present\['image'\]` must be a boolean torch\.Tensor; got bool"):
         small.encode(batch, {"image": True})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match=r"`present\['image'\]` must have shape \(3,\), one per row; got \(2,\)"):
         small.encode(batch, {"image": torch.ones(2, dtype=torch.bool)})
-    with pytest.raises(ValueError, match=r"`present\['sound'\]` marks rows as present, but `observation` has no"):
+    with pytest.raises(ValueError, match=r"`present` marks rows of 'sound' as present, but `observation` has no"):
         small.encode({"image": batch["image"]}, {"sound": torch.ones(3, dtype=torch.bool)})
 
 

@@ -16,18 +16,17 @@ from anysense.representations import (
     Modality,
     Representation,
     RepresentationFileError,
-    build,
     load_representation,
-    make_settings,
     save_representation,
 )
+from tests.representations.models import preset_model
 
 WEIGHTS, DESCRIPTION = "representation.safetensors", "representation.json"
 
 
 @pytest.fixture
 def representation(pendulum_modalities: dict[str, Modality]) -> Representation:
-    return build("gmc", pendulum_modalities, make_settings("gmc", "smoke"), seed=1)
+    return preset_model("gmc", pendulum_modalities, "smoke", seed=1)
 
 
 @pytest.fixture
@@ -38,10 +37,10 @@ def saved(representation: Representation, tmp_path: Path) -> Path:
 
 
 def describe(folder: Path, **changes: Any) -> None:
-    """Changes entries of the description; None removes one."""
+    """Changes entries of the description; `Ellipsis` removes one."""
     path = folder / DESCRIPTION
     description = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
+    path.write_text(json.dumps({key: value for key, value in description.items() if value is not ...}))
 
 
 def replace_weights(folder: Path, weights: dict[str, Tensor]) -> None:
@@ -54,7 +53,7 @@ def test_folder_holds_two_files_and_no_pickle(saved: Path) -> None:
     assert {path.name for path in saved.iterdir()} == {WEIGHTS, DESCRIPTION}
     description = json.loads((saved / DESCRIPTION).read_text())
     assert description["format"] == "anysense-representation"
-    assert description["format_version"] == 2
+    assert description["format_version"] == 3
     assert description["method"] == "gmc"
     assert description["weights_sha256"] == hashlib.sha256((saved / WEIGHTS).read_bytes()).hexdigest()
     assert [modality["name"] for modality in description["modalities"]] == ["image", "sound"]
@@ -76,7 +75,7 @@ def test_loads_onto_a_device(saved: Path) -> None:
 
 
 def test_saving_again_replaces(saved: Path, pendulum_modalities: dict[str, Modality]) -> None:
-    other = build("gmc", pendulum_modalities, make_settings("gmc", "smoke", latent_dim=3))
+    other = preset_model("gmc", pendulum_modalities, "smoke", latent_dim=3)
     save_representation(other, saved)
     assert load_representation(saved).latent_dim == 3
     assert {path.name for path in saved.iterdir()} == {WEIGHTS, DESCRIPTION}
@@ -90,7 +89,7 @@ def test_a_kill_while_saving_loses_nothing(
     survived: int,
 ) -> None:
     """The process dies at the renaming after ``survived`` ones; afterwards the old or the new one loads whole."""
-    other = build("gmc", pendulum_modalities, make_settings("gmc", "smoke", latent_dim=3))
+    other = preset_model("gmc", pendulum_modalities, "smoke", latent_dim=3)
     real, done = os.replace, []
 
     def replace(source: Path, target: Path) -> None:
@@ -157,10 +156,10 @@ def test_damaged_description(saved: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 3}, r"has format version 3; this release of anysense reads version 2.*written by anysense"),
+        ({"format_version": 2}, r"has format version 2; this release of anysense reads version 3.*written by anysense"),
         ({"method": "muse9"}, r"`method` must be one of 'gmc'.*; got 'muse9'.*another release"),
         ({"method": ["gmc"]}, r"is damaged: `method` must be a str; got \['gmc'\]"),
-        ({"latent_dim": None}, r"is damaged: it lacks \['latent_dim'\]"),
+        ({"latent_dim": ...}, r"is damaged: it lacks \['latent_dim'\]"),
         ({"latent_dim": 9}, r"is damaged: `latent_dim` is 9, but the settings give 8"),
         ({"settings": {"latent_dim": "8"}}, r"is damaged: `latent_dim` must be int; got '8'"),
         ({"settings": {"latentdim": 8}}, r"is damaged: .*got 'latentdim'\. Did you mean 'latent_dim'"),

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from anysense.representations.modality import Modality
-from anysense.representations.networks.frames import FramesTrunk
+from anysense.representations.networks.pendulum_encoders import FramesTrunk
 
 IMAGE = Modality("image", (3, 8, 6), "uint8", 0, 255)
 

@@ -172,10 +172,10 @@ class Identity(GenerativeRepresentation):
 
     method = "identity"
     settings_class = GenerativeSettings
-    presets = {}  # noqa: RUF012
+    uses_networks = False
 
     def __init__(self) -> None:
-        super().__init__(MODALITIES, GenerativeSettings(latent_dim=3))
+        super().__init__(MODALITIES, GenerativeSettings(latent_dim=3), None)
         self.latent_dim = 3
         self.decoders = nn.ModuleDict({"first": Ramp((3,), 0.5), "second": Ramp((3,), 1.0)})
         self.weight = nn.Parameter(torch.ones(()))

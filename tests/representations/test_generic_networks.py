@@ -13,10 +13,8 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.generic_decoders import DenseDecoder, GridDecoder
 from anysense.representations.networks.generic_encoders import GridTrunk, SequenceTrunk, VectorTrunk, grid_channels
-from anysense.representations.networks.settings import NetworkSettings
 
 FAMILY = networks("generic")
-SETTINGS = NetworkSettings(networks="generic")
 MODALITIES = [
     Modality("image", (3, 28, 28), "uint8", 0, 255),
     Modality("wide", (1, 45, 61), "uint8", 0, 255),
@@ -45,16 +43,16 @@ def values_of(modality: Modality, rows: int) -> Tensor:
 
 
 def test_shape_and_dtype_choose_the_networks() -> None:
-    trunks = [type(FAMILY.trunk(modality, SETTINGS)) for modality in MODALITIES]
+    trunks = [type(FAMILY.trunk(modality)) for modality in MODALITIES]
     assert trunks == [*(GridTrunk,) * 5, SequenceTrunk, SequenceTrunk, VectorTrunk]
-    decoders = [type(FAMILY.decoder(modality, 4, SETTINGS)) for modality in MODALITIES]
+    decoders = [type(FAMILY.decoder(modality, 4)) for modality in MODALITIES]
     assert decoders == [*(GridDecoder,) * 5, DenseDecoder, DenseDecoder, DenseDecoder]
 
 
 @EVERY
 @pytest.mark.parametrize("rows", [1, 3])
 def test_shapes_and_gradients(modality: Modality, rows: int) -> None:
-    trunk, decoder = FAMILY.generative_trunk(modality, SETTINGS), FAMILY.decoder(modality, 4, SETTINGS)
+    trunk, decoder = FAMILY.generative_trunk(modality), FAMILY.decoder(modality, 4)
     value = values_of(modality, rows)
     features = trunk(value)
     assert features.shape == (rows, trunk.feature_dim) == (rows, 256)
@@ -71,14 +69,14 @@ def test_shapes_and_gradients(modality: Modality, rows: int) -> None:
 
 @EVERY
 def test_rows_do_not_influence_each_other(modality: Modality) -> None:
-    trunk, decoder = FAMILY.trunk(modality, SETTINGS), FAMILY.decoder(modality, 4, SETTINGS)
+    trunk, decoder = FAMILY.trunk(modality), FAMILY.decoder(modality, 4)
     for module, rows in ((trunk, values_of(modality, 4)), (decoder, torch.randn(4, 4))):
         torch.testing.assert_close(module(rows)[2:3], module(rows[2:3]), rtol=1e-4, atol=1e-5)
 
 
 @EVERY
 def test_every_entry_of_the_input_counts(modality: Modality) -> None:
-    trunk, value = FAMILY.trunk(modality, SETTINGS), values_of(modality, 1).float()
+    trunk, value = FAMILY.trunk(modality), values_of(modality, 1).float()
     value = value / 255 if modality.dtype == "uint8" else value
     (gradient,) = torch.autograd.grad(trunk(value.requires_grad_()).square().sum(), value)
     assert gradient.all()
@@ -86,7 +84,7 @@ def test_every_entry_of_the_input_counts(modality: Modality) -> None:
 
 @EVERY
 def test_raw_inverts_target(modality: Modality) -> None:
-    decoder, value = FAMILY.decoder(modality, 4, SETTINGS), values_of(modality, 3)
+    decoder, value = FAMILY.decoder(modality, 4), values_of(modality, 3)
     target = decoder.target(value)
     assert ((target >= 0) & (target <= 1)).all()
     raw = decoder.raw(target)
@@ -96,7 +94,7 @@ def test_raw_inverts_target(modality: Modality) -> None:
 
 def test_error_is_the_squared_error_entry_by_entry() -> None:
     modality = MODALITIES[-1]
-    decoder, value, logits = FAMILY.decoder(modality, 4, SETTINGS), values_of(modality, 3), torch.randn(2, 3, 9)
+    decoder, value, logits = FAMILY.decoder(modality, 4), values_of(modality, 3), torch.randn(2, 3, 9)
     errors = decoder.error(logits, decoder.target(value))
     for draw in range(2):
         for row in range(3):
@@ -108,18 +106,18 @@ def test_error_is_the_squared_error_entry_by_entry() -> None:
 
 
 def test_values_outside_the_bounds_are_decoded_to_the_bounds() -> None:
-    decoder = FAMILY.decoder(Modality("vector", (2,), "float32", -1.0, 1.0), 4, SETTINGS)
+    decoder = FAMILY.decoder(Modality("vector", (2,), "float32", -1.0, 1.0), 4)
     assert decoder.raw(decoder.target(torch.tensor([[-9.0, 9.0]]))).tolist() == [[-1.0, 1.0]]
 
 
 def test_images_may_be_bytes_or_numbers_up_to_one() -> None:
-    trunk, image = FAMILY.trunk(MODALITIES[0], SETTINGS), values_of(MODALITIES[0], 3)
+    trunk, image = FAMILY.trunk(MODALITIES[0]), values_of(MODALITIES[0], 3)
     torch.testing.assert_close(trunk(image), trunk(image / 255.0))
 
 
 def test_bounds_scale_the_input() -> None:
     narrow, wide = Modality("v", (3,), "float32", -1.0, 1.0), Modality("v", (3,), "float32", 0.0, 100.0)
-    first, second = FAMILY.trunk(narrow, SETTINGS), FAMILY.trunk(wide, SETTINGS)
+    first, second = FAMILY.trunk(narrow), FAMILY.trunk(wide)
     second.load_state_dict(first.state_dict())
     value = torch.rand(4, 3) * 2 - 1
     torch.testing.assert_close(first(value), second(50 * (value + 1)))
@@ -129,22 +127,22 @@ def test_bounds_scale_the_input() -> None:
 @given(value=st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_encoders_without_bounds_take_any_finite_number(value: float) -> None:
     for shape in ((1,), (5, 1), (1, 4, 4)):
-        trunk = FAMILY.trunk(Modality("free", shape, "float32"), SETTINGS)
+        trunk = FAMILY.trunk(Modality("free", shape, "float32"))
         assert trunk(torch.full((1, *shape), value)).isfinite().all()
 
 
 def test_decoders_need_bounds() -> None:
     for modality in MODALITIES[3:]:
         with pytest.raises(ValueError, match=rf"modality '{modality.name}' has no bounds, .* give the modality `low`"):
-            FAMILY.decoder(replace(modality, low=None, high=None), 4, SETTINGS)
+            FAMILY.decoder(replace(modality, low=None, high=None), 4)
 
 
 @settings(max_examples=20, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40))
 def test_grids_of_any_size(height: int, width: int) -> None:
     modality = Modality("grid", (2, height, width), "float32", 0.0, 1.0)
-    assert FAMILY.trunk(modality, SETTINGS)(torch.rand(1, 2, height, width)).shape == (1, 256)
-    assert FAMILY.decoder(modality, 3, SETTINGS)(torch.rand(1, 3)).shape == (1, 2, height, width)
+    assert FAMILY.trunk(modality)(torch.rand(1, 2, height, width)).shape == (1, 256)
+    assert FAMILY.decoder(modality, 3)(torch.rand(1, 3)).shape == (1, 2, height, width)
 
 
 def test_layers_halve_the_grid_until_it_is_small() -> None:
@@ -158,7 +156,7 @@ def test_layers_halve_the_grid_until_it_is_small() -> None:
 def test_other_modalities_are_refused(method: str, shape: tuple[int, ...], dtype: str) -> None:
     modality = Modality("odd", shape, dtype, 0, 1)
     make: Callable[..., object] = getattr(FAMILY, method)
-    arguments = (modality, 4, SETTINGS) if method == "decoder" else (modality, SETTINGS)
+    arguments = (modality, 4) if method == "decoder" else (modality,)
     with pytest.raises(
         ValueError, match=r"modality 'odd' .* has no (en|de)coder in the networks 'generic', which know"
     ):

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from anysense.representations import Modality, build, make_settings
 from anysense.representations.methods.mfm import MFM, MFMSettings, kept
-from anysense.representations.networks.catalogue import Networks, register_networks
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder, Likelihood
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.trunk import Trunk
+from tests.representations.models import preset_model
 
 MakeMFM = Callable[..., MFM]
 SIZES = {"touch": 3, "smell": 4, "label": 5}
@@ -50,22 +50,22 @@ class TinyDecoder(Decoder):
 
 
 class TinyNetworks(Networks):
-    def trunk(self, modality: Modality, settings: NetworkSettings) -> Trunk:
+    name = "tiny-mfm"
+
+    def trunk(self, modality: Modality) -> Trunk:
         return TinyTrunk(modality.shape[0])
 
-    def decoder(self, modality: Modality, latent_dim: int, settings: NetworkSettings) -> Decoder:
+    def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         return TinyDecoder(modality.name, modality.shape[0], latent_dim)
 
 
 @pytest.fixture
 def make() -> MakeMFM:
     """Function (overrides) -> MFM of two modalities and a label, supervised, with small networks."""
-    register_networks("tiny-mfm", TinyNetworks())
     modalities = {name: Modality(name, (size,), "float32", 0.0, 1.0) for name, size in SIZES.items()}
 
     def make(**overrides: object) -> MFM:
         chosen: dict[str, object] = {
-            "networks": "tiny-mfm",
             "code_dim": 7,
             "factor_dim": 6,
             "latent_dim": 9,
@@ -73,7 +73,7 @@ def make() -> MakeMFM:
             "supervised_weight": 2.0,
             "reconstruction_weights": (("smell", 50.0),),
         }
-        built = build("mfm", modalities, make_settings("mfm", **(chosen | overrides)), seed=2)
+        built = build("mfm", modalities, make_settings("mfm", **(chosen | overrides)), TinyNetworks(), seed=2)
         assert isinstance(built, MFM)
         return built
 
@@ -162,7 +162,7 @@ def test_sizes_of_the_layers(make: MakeMFM) -> None:
 def test_published_sizes_on_mhd() -> None:
     shapes = {"image": (1, 28, 28), "sound": (1, 32, 128), "trajectory": (200,), "label": (10,)}
     modalities = {name: Modality(name, shape, "float32", 0.0, 1.0) for name, shape in shapes.items()}
-    mfm = build("mfm", modalities, make_settings("mfm", "paper", benchmark="mhd"))
+    mfm = preset_model("mfm", modalities, "paper", "mhd")
     assert isinstance(mfm, MFM)
     assert linear_layers(mfm.fusion) == [(4 * 64, 128), (128, 64)]
     assert linear_layers(mfm.decoders["trajectory"])[0][0] == 128
@@ -349,7 +349,7 @@ def test_published_settings() -> None:
     assert (paper.supervised_modality, paper.supervised_weight) == ("label", 2.0)
     assert dict(paper.reconstruction_weights) == {"image": 1.0, "sound": 1.0, "trajectory": 50.0, "label": 50.0}
     assert (paper.as_published, default.as_published) == (True, False)
-    pendulum = make_settings("mfm")
+    pendulum = make_settings("mfm", benchmark="pendulum")
     assert isinstance(pendulum, MFMSettings)
     assert (pendulum.latent_dim, pendulum.code_dim, pendulum.factor_dim) == (10, 64, 10)
     assert (pendulum.supervised_weight, dict(pendulum.reconstruction_weights)) == (0.0, {"sound": 100.0})

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anysense.representations.methods.gmc import GMC
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.dense import RowBatchNorm
@@ -16,11 +15,10 @@ from anysense.representations.networks.filled_blocks import plan_blocks
 from anysense.representations.networks.mhd import SHAPES
 from anysense.representations.networks.mhd_decoders import SoundDecoder
 from anysense.representations.networks.mhd_encoders import ImageTrunk, SoundTrunk
-from anysense.representations.networks.settings import NetworkSettings
 from anysense.representations.networks.strided import DoubleTime, HalveTime, halving_order
+from tests.representations.models import preset_model
 
 MODALITIES = {name: Modality(name, shape, "float32", 0.0, 1.0) for name, shape in SHAPES.items()}
-SETTINGS = NetworkSettings(networks="mhd")
 FAMILY = networks("mhd")
 NAMES = tuple(SHAPES)
 
@@ -42,7 +40,7 @@ def values_of(name: str, rows: int) -> Tensor:
 
 
 def test_gmc_has_the_published_number_of_weights() -> None:
-    gmc = GMC(MODALITIES, GMC.presets["mhd"]["paper"])
+    gmc = preset_model("gmc", MODALITIES, "paper", "mhd")
     singles = {name: count(encoder) for name, encoder in gmc.encoders.items()}
     assert singles == {"image": 533_568, "sound": 345_152, "trajectory": 398_400, "label": 704}
     assert (count(gmc.joint), count(gmc.head), count(gmc)) == (1_277_632, 328_768, 2_884_224)
@@ -58,12 +56,12 @@ def test_gmc_has_the_published_number_of_weights() -> None:
     ],
 )
 def test_generative_encoders_have_the_published_sizes(name: str, features: int, weights: int) -> None:
-    trunk = FAMILY.generative_trunk(MODALITIES[name], SETTINGS)
+    trunk = FAMILY.generative_trunk(MODALITIES[name])
     assert (trunk.feature_dim, count(trunk)) == (features, weights)
 
 
 def test_the_small_label_encoder_has_two_layers_of_64_with_relu() -> None:
-    trunk = FAMILY.generative_trunk(MODALITIES["label"], replace(SETTINGS, label_encoder="relu-64"))
+    trunk = networks("mhd", label_encoder="relu-64").generative_trunk(MODALITIES["label"])
     assert count(trunk) == 10 * 64 + 64 + 64 * 64 + 64
     features = trunk(values_of("label", 20))
     assert features.shape == (20, 64)
@@ -81,7 +79,7 @@ def test_the_small_label_encoder_has_two_layers_of_64_with_relu() -> None:
     ],
 )
 def test_decoders_have_the_published_sizes(name: str, weights: int) -> None:
-    decoder = FAMILY.decoder(MODALITIES[name], 64, SETTINGS)
+    decoder = FAMILY.decoder(MODALITIES[name], 64)
     assert count(decoder) == weights
     assert decoder.shape == SHAPES[name]
     assert decoder.likelihood == ("categorical" if name == "label" else "gaussian")
@@ -91,8 +89,8 @@ def test_decoders_have_the_published_sizes(name: str, weights: int) -> None:
 @pytest.mark.parametrize("rows", [1, 5])
 def test_shapes_and_gradients(name: str, rows: int) -> None:
     value = values_of(name, rows)
-    decoder = FAMILY.decoder(MODALITIES[name], 7, SETTINGS)
-    for trunk in (FAMILY.trunk(MODALITIES[name], SETTINGS), FAMILY.generative_trunk(MODALITIES[name], SETTINGS)):
+    decoder = FAMILY.decoder(MODALITIES[name], 7)
+    for trunk in (FAMILY.trunk(MODALITIES[name]), FAMILY.generative_trunk(MODALITIES[name])):
         assert trunk(value).shape == (rows, trunk.feature_dim)
         if count(trunk):
             trunk(value).square().sum().backward()
@@ -107,7 +105,7 @@ def test_shapes_and_gradients(name: str, rows: int) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_do_not_influence_each_other_in_eval_mode(name: str) -> None:
-    trunk, decoder = FAMILY.trunk(MODALITIES[name], SETTINGS), FAMILY.decoder(MODALITIES[name], 7, SETTINGS)
+    trunk, decoder = FAMILY.trunk(MODALITIES[name]), FAMILY.decoder(MODALITIES[name], 7)
     value, latent = values_of(name, 4), torch.randn(4, 7)
     trunk(value), decoder(latent)  # moves the running statistics
     trunk.eval(), decoder.eval()
@@ -117,7 +115,7 @@ def test_rows_do_not_influence_each_other_in_eval_mode(name: str) -> None:
 
 def test_error_is_the_negative_log_likelihood_row_by_row() -> None:
     for name in NAMES:
-        decoder, value = FAMILY.decoder(MODALITIES[name], 7, SETTINGS).eval(), values_of(name, 3)
+        decoder, value = FAMILY.decoder(MODALITIES[name], 7).eval(), values_of(name, 3)
         logits = decoder(torch.randn(2, 3, 7))
         errors = decoder.error(logits, decoder.target(value))
         for draw in range(2):
@@ -131,7 +129,7 @@ def test_error_is_the_negative_log_likelihood_row_by_row() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_raw_inverts_target(name: str) -> None:
-    decoder, value = FAMILY.decoder(MODALITIES[name], 7, SETTINGS), values_of(name, 3)
+    decoder, value = FAMILY.decoder(MODALITIES[name], 7), values_of(name, 3)
     assert torch.equal(decoder.raw(decoder.target(value)), value)
     mean = decoder.mean(decoder(torch.randn(3, 7)))
     assert ((mean >= 0) & (mean <= 1)).all()
@@ -141,7 +139,7 @@ def test_raw_inverts_target(name: str) -> None:
 
 def test_images_may_be_bytes() -> None:
     modality = Modality("image", (1, 28, 28), "uint8", 0, 255)
-    decoder, trunk = FAMILY.decoder(modality, 7, SETTINGS), FAMILY.trunk(modality, SETTINGS)
+    decoder, trunk = FAMILY.decoder(modality, 7), FAMILY.trunk(modality)
     image = torch.randint(0, 256, (3, 1, 28, 28), dtype=torch.uint8)
     torch.testing.assert_close(trunk(image), trunk(image / 255.0))
     assert torch.equal(decoder.raw(decoder.target(image)), image)
@@ -150,7 +148,7 @@ def test_images_may_be_bytes() -> None:
 
 def test_other_bounds_are_scaled_away() -> None:
     modality = replace(MODALITIES["trajectory"], low=-3.0, high=5.0)
-    decoder, value = FAMILY.decoder(modality, 7, SETTINGS), torch.rand(3, 200) * 8 - 3
+    decoder, value = FAMILY.decoder(modality, 7), torch.rand(3, 200) * 8 - 3
     torch.testing.assert_close(decoder.target(value), (value + 3) / 8)
     torch.testing.assert_close(decoder.raw(decoder.target(value)), value)
 
@@ -181,7 +179,7 @@ def test_half_time_follows_autocast() -> None:
 @pytest.mark.parametrize("name", ["image", "sound", "trajectory"])
 def test_a_pair_of_encoders_gives_what_each_gives_alone(name: str) -> None:
     """Also for images with empty parts, which are convolved block by block."""
-    first, second = (FAMILY.trunk(MODALITIES[name], SETTINGS).train() for _ in range(2))
+    first, second = (FAMILY.trunk(MODALITIES[name]).train() for _ in range(2))
     value = torch.rand(9, *MODALITIES[name].shape)
     if name == "image":
         value[..., 12:, :] = 0.0
@@ -192,7 +190,7 @@ def test_a_pair_of_encoders_gives_what_each_gives_alone(name: str) -> None:
 
 
 def test_the_image_encoder_is_the_published_stack_of_2d_convolutions() -> None:
-    trunk, value = FAMILY.trunk(MODALITIES["image"], SETTINGS), torch.rand(9, 1, 28, 28)
+    trunk, value = FAMILY.trunk(MODALITIES["image"]), torch.rand(9, 1, 28, 28)
     assert isinstance(trunk, ImageTrunk)
     for _ in range(2):
         hidden = functional.silu(functional.conv2d(value, trunk.first.weight, stride=2, padding=1))
@@ -281,12 +279,12 @@ def test_one_row_in_training_uses_the_running_statistics() -> None:
 
 
 def test_two_trunks_of_a_modality_differ_and_autocast_returns_float32() -> None:
-    first, second = (FAMILY.trunk(MODALITIES["sound"], SETTINGS) for _ in range(2))
+    first, second = (FAMILY.trunk(MODALITIES["sound"]) for _ in range(2))
     value = values_of("sound", 3)
     a, b = first.forward_pair(second, value)
     assert not torch.equal(a, b)
     for name in NAMES:
-        trunk = FAMILY.generative_trunk(MODALITIES[name], SETTINGS)
+        trunk = FAMILY.generative_trunk(MODALITIES[name])
         with torch.autocast("cpu", torch.bfloat16):
             assert trunk(values_of(name, 2)).dtype == torch.float32
 
@@ -303,10 +301,10 @@ def test_two_trunks_of_a_modality_differ_and_autocast_returns_float32() -> None:
 )
 def test_other_modalities_are_refused(method: str, modality: Modality) -> None:
     make: Callable[..., object] = getattr(FAMILY, method)
-    arguments = (modality, 7, SETTINGS) if method == "decoder" else (modality, SETTINGS)
+    arguments = (modality, 7) if method == "decoder" else (modality,)
     with pytest.raises(
         ValueError, match=f"modality '{modality.name}' .* has no (en|de)coder in the networks 'mhd'"
     ) as got:
         make(*arguments)
     assert "image (1, 28, 28), sound (1, 32, 128), trajectory (200,), label (10,)" in str(got.value)
-    assert "use the networks 'generic' or register your own with register_networks" in str(got.value)
+    assert "use the networks 'generic' or register your own in NETWORKS" in str(got.value)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from anysense.representations import Modality, build, make_settings
+from anysense.representations import Modality, Networks, build, make_settings
 from anysense.representations.batch import check_batch
 from anysense.representations.maths.gaussian import Gaussian, kl_to_standard, product_of_experts, symmetric_kl
 from anysense.representations.methods.muse import MUSE, alma, subset_table
@@ -19,10 +19,10 @@ from anysense.representations.methods.two_level import Noise
 SIZES = {"touch": 3, "smell": 2, "taste": 4}
 
 
-def small(family: str, **overrides: object) -> MUSE:
+def small(family: Networks, **overrides: object) -> MUSE:
     modalities = {name: Modality(name, (size,), "float32") for name, size in SIZES.items()}
-    chosen = {"networks": family, "latent_dim": 5, "top_widths": (8,), "default_modality_dim": 4, **overrides}
-    representation = build("muse", modalities, make_settings("muse", benchmark="generic", **chosen), seed=1)
+    chosen = {"latent_dim": 5, "top_widths": (8,), "default_modality_dim": 4, **overrides}
+    representation = build("muse", modalities, make_settings("muse", **chosen), family, seed=1)
     assert isinstance(representation, MUSE)
     return representation
 
@@ -133,7 +133,7 @@ def upper_terms_by_hand(muse: MUSE, batch: dict[str, Tensor], names: list[str], 
 
 
 @pytest.mark.parametrize("subsets", ["singletons", "proper"])
-def test_upper_terms_by_hand(linear_networks: str, subsets: str) -> None:
+def test_upper_terms_by_hand(linear_networks: Networks, subsets: str) -> None:
     muse, batch = small(linear_networks, subsets=subsets, alma_weight=1.5), observed(7)
     noise = muse.draw_noise(7)
     has = torch.tensor([[bool(row >> bit & 1) for bit in range(3)] for row in range(1, 8)]).T
@@ -149,21 +149,21 @@ def test_upper_terms_by_hand(linear_networks: str, subsets: str) -> None:
         torch.testing.assert_close(terms[name], torch.stack([row[name] for row in rows]).mean(), msg=name)
 
 
-def test_latents_are_products_of_all_present_experts(linear_networks: str) -> None:
+def test_latents_are_products_of_all_present_experts(linear_networks: Networks) -> None:
     muse, batch = small(linear_networks), observed(5)
     for names in (("touch",), ("smell", "taste"), tuple(SIZES)):
         experts = [muse.experts[name](muse.bottom[name](batch[name]).mean) for name in names]
         torch.testing.assert_close(muse.encode({name: batch[name] for name in names}), product_by_hand(experts).mean)
 
 
-def test_alma_trains_joint_and_subsets(linear_networks: str) -> None:
+def test_alma_trains_joint_and_subsets(linear_networks: Networks) -> None:
     muse = small(linear_networks)
     muse.loss(observed(6))["alma"].backward()
     assert all(p.grad is not None and p.grad.any() for p in muse.experts.parameters())
     assert all(p.grad is None or not p.grad.any() for p in muse.top_decoders.parameters())
 
 
-def test_published_divergence_that_never_counts(linear_networks: str) -> None:
+def test_published_divergence_that_never_counts(linear_networks: Networks) -> None:
     muse, batch = small(linear_networks, top_kl_inert=True, top_warmup_epochs=200), observed(6)
     for epoch in (0, 499):
         muse.begin_epoch(epoch)
@@ -179,12 +179,7 @@ def test_wrong_settings() -> None:
 
 
 def test_published_settings_of_the_pendulum() -> None:
-    settings = make_settings("muse", "paper")
-    assert (settings.image_encoder, settings.sound_widths, settings.sound_normalisation) == (
-        "convolution",
-        (50, 50),
-        "min_max",
-    )
+    settings = make_settings("muse", "paper", benchmark="pendulum")
     assert (dict(settings.modality_dims), settings.latent_dim) == ({"image": 16, "sound": 8}, 10)
     assert (settings.top_widths, settings.top_warmup_epochs, settings.subsets) == ((256,) * 3, 200, "singletons")
     assert (settings.alma_weight, settings.default_latent_weight) == (1.0, 10.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.representations import Modality, build, make_settings
+from anysense.representations import Modality, Networks, build, make_settings
 from anysense.representations.maths.gaussian import Gaussian, draw
 from anysense.representations.methods import mvae
 from anysense.representations.methods.mvae import MVAE
@@ -34,13 +34,13 @@ def with_noise(monkeypatch: pytest.MonkeyPatch, noise: float) -> None:
 
 
 @pytest.fixture
-def tiny(linear_networks: str) -> Make:
+def tiny(linear_networks: Networks) -> Make:
     """Function (**settings) -> a model of three small modalities, one a label."""
     modalities = {name: Modality(name, (size,), "float32") for name, size in (("touch", 3), ("smell", 2), ("label", 4))}
 
     def model(**overrides: object) -> MVAE:
-        chosen = {"networks": linear_networks, "latent_dim": 5, **overrides}
-        return build("mvae", modalities, make_settings("mvae", benchmark="generic", **chosen), seed=3)
+        settings = make_settings("mvae", **{"latent_dim": 5, **overrides})
+        return build("mvae", modalities, settings, linear_networks, seed=3)
 
     return model
 
@@ -195,8 +195,8 @@ def test_presets_hold_the_published_weights() -> None:
     published = make_settings("mvae", "paper", benchmark="mhd")
     assert (published.latent_dim, published.beta, published.warmup_epochs) == (64, 1.0, 0)
     assert dict(published.reconstruction_weights) == {"image": 1.0, "sound": 1.0, "trajectory": 50.0, "label": 50.0}
-    assert dict(make_settings("mvae", "paper").reconstruction_weights)["sound"] == 1.0
-    assert dict(make_settings("mvae").reconstruction_weights)["sound"] == 100.0
+    assert dict(make_settings("mvae", "paper", benchmark="pendulum").reconstruction_weights)["sound"] == 1.0
+    assert dict(make_settings("mvae", benchmark="pendulum").reconstruction_weights)["sound"] == 100.0
 
 
 def test_wrong_settings() -> None:

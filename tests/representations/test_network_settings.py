@@ -1,28 +1,33 @@
-"""Architecture settings that every method shares."""
+"""Settings of the families of networks, and the checks that all settings share."""
 
 import math
 
 import pytest
 
-from anysense.representations.modality import Modality
-from anysense.representations.networks.settings import NetworkSettings
-from anysense.representations.registry import build, make_settings, restore_settings
+from anysense.representations.methods.gmc import GMCSettings
+from anysense.representations.networks.mhd import MHDNetworkSettings
+from anysense.representations.networks.pendulum import PendulumNetworkSettings
+from anysense.representations.settings import NetworkSettings, Settings, settings_from
 
 
-def test_defaults_are_those_of_the_pendulum() -> None:
-    settings = NetworkSettings()
-    assert (settings.networks, settings.image_encoder, settings.sound_normalisation) == (
-        "pendulum",
-        "frames",
-        "physical",
-    )
-    assert (settings.label_encoder, settings.decoder_batch_norm) == ("swish-512", True)
+def test_defaults() -> None:
+    settings = PendulumNetworkSettings()
+    assert (settings.image_encoder, settings.sound_normalisation) == ("frames", "physical")
+    assert MHDNetworkSettings() == MHDNetworkSettings(label_encoder="swish-512", decoder_batch_norm=True)
 
 
 def test_lists_become_tuples_and_integers_stay() -> None:
-    settings = NetworkSettings(image_channels=[8, 16], sound_widths=[32])
+    settings = PendulumNetworkSettings(image_encoder="convolution", image_channels=[8, 16], sound_widths=[32])
     assert settings.image_channels == (8, 16)
-    assert settings == NetworkSettings(image_channels=(8, 16), sound_widths=(32,))
+    assert settings == PendulumNetworkSettings("convolution", image_channels=(8, 16), sound_widths=(32,))
+
+
+def test_settings_by_name() -> None:
+    assert settings_from(GMCSettings, {"latent_dim": 3}, "gmc").latent_dim == 3
+    with pytest.raises(ValueError, match=r"`setting of gmc` must be one of .*'common_dim', .*; got 'networks'"):
+        settings_from(GMCSettings, {"networks": "mhd"}, "gmc")
+    with pytest.raises(ValueError, match=r"the networks 'generic' has no settings; got 'frame_dim'. Leave it out"):
+        settings_from(NetworkSettings, {"frame_dim": 3}, "the networks 'generic'")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +38,6 @@ def test_lists_become_tuples_and_integers_stay() -> None:
             ValueError,
             r"`image_encoder` must be one of 'convolution', 'frames'; got 'frame'",
         ),
-        ({"label_encoder": "relu"}, ValueError, r"`label_encoder` must be one of 'swish-512', 'relu-64'; got 'relu'"),
         ({"sound_normalisation": "none"}, ValueError, r"`sound_normalisation` must be one of 'min_max', 'physical'"),
         ({"image_channels": (32,)}, ValueError, r"`image_channels` must have 2 entries; got \(32,\)"),
         ({"image_channels": (32, 0)}, ValueError, r"`image_channels` must be positive; got \(32, 0\)"),
@@ -43,25 +47,31 @@ def test_lists_become_tuples_and_integers_stay() -> None:
         ({"sound_widths": ()}, ValueError, r"`sound_widths` is empty; expected at least one hidden layer"),
         ({"frame_widths": ()}, ValueError, r"`frame_widths` is empty; expected at least one hidden layer"),
         ({"frame_dim": 1.5}, TypeError, r"`frame_dim` must be int; got 1.5 \(float\)"),
-        ({"decoder_batch_norm": 1}, TypeError, r"`decoder_batch_norm` must be bool; got 1 \(int\)"),
-        ({"networks": None}, TypeError, r"`networks` must be str; got None"),
+        ({"image_channels": (8, 16)}, ValueError, r"`image_channels` has no effect with `image_encoder` 'frames'; leave"),
         ({"sound_widths": 50}, TypeError, r"`sound_widths` must be tuple\[int, \.\.\.\]; got 50"),
     ],
 )
 def test_wrong_values(changes: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        NetworkSettings(**changes)
+        PendulumNetworkSettings(**changes)
 
 
-def test_unknown_networks_are_refused_when_a_representation_is_built() -> None:
-    modalities = {"touch": Modality("touch", (3,), "float32", 0.0, 1.0)}
-    message = r"`networks` must be one of 'pendulum', 'mhd', .*; got 'generics'. Did you mean 'generic'"
-    with pytest.raises(ValueError, match=message):
-        build("gmc", modalities, make_settings("gmc", benchmark="generic", networks="generics"))
+@pytest.mark.parametrize("changes", [{"frame_widths": (8,)}, {"frame_dim": 8}])
+def test_settings_of_frames_have_no_effect_on_convolutions(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"has no effect with `image_encoder` 'convolution'; leave it at .*\(got "):
+        PendulumNetworkSettings(image_encoder="convolution", **changes)
+
+
+def test_wrong_values_of_digits() -> None:
+    with pytest.raises(ValueError, match=r"`label_encoder` must be one of 'swish-512', 'relu-64'; got 'relu'"):
+        MHDNetworkSettings(label_encoder="relu")
+    with pytest.raises(TypeError, match=r"`decoder_batch_norm` must be bool; got 1 \(int\)"):
+        MHDNetworkSettings(decoder_batch_norm=1)
 
 
 def test_numbers_of_methods_stay_finite() -> None:
     """Checks that methods build on."""
+    assert isinstance(GMCSettings(), Settings)
     for value in (-0.1, math.inf, math.nan):
         with pytest.raises(ValueError, match=r"`alignment_weight` must be a finite number of at least 0"):
-            restore_settings("gmc", {"alignment_weight": value})
+            settings_from(GMCSettings, {"alignment_weight": value}, "gmc")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anysense.representations import Modality, build, make_settings
+from anysense.representations import Modality, Networks, build, make_settings
 from anysense.representations.batch import check_batch
 from anysense.representations.methods.nexus import (
     Nexus,
@@ -23,14 +23,14 @@ ROWS = 40_000
 
 
 @pytest.fixture
-def nexus(linear_networks: str) -> Nexus:
+def nexus(linear_networks: Networks) -> Nexus:
     return small(linear_networks)
 
 
-def small(family: str, **overrides: object) -> Nexus:
+def small(family: Networks, **overrides: object) -> Nexus:
     modalities = {name: Modality(name, (size,), "float32") for name, size in SIZES.items()}
-    chosen = {"networks": family, "latent_dim": 5, "message_dim": 6, "top_widths": (8,), **overrides}
-    representation = build("nexus", modalities, make_settings("nexus", benchmark="generic", **chosen), seed=1)
+    chosen = {"latent_dim": 5, "message_dim": 6, "top_widths": (8,), **overrides}
+    representation = build("nexus", modalities, make_settings("nexus", **chosen), family, seed=1)
     assert isinstance(representation, Nexus)
     return representation
 
@@ -171,7 +171,7 @@ def upper_terms_by_hand(nexus: Nexus, batch: dict[str, Tensor], noise: Noise, ra
 
 @pytest.mark.parametrize("rate", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("training", [True, False])
-def test_upper_terms_by_hand(linear_networks: str, rate: float, training: bool) -> None:
+def test_upper_terms_by_hand(linear_networks: Networks, rate: float, training: bool) -> None:
     nexus, batch = small(linear_networks, drop_rate=rate, default_latent_weight=1.0).train(training), observed(12)
     noise = nexus.draw_noise(12)
     assert (noise.dropout is not None) == training
@@ -181,14 +181,14 @@ def test_upper_terms_by_hand(linear_networks: str, rate: float, training: bool) 
     torch.testing.assert_close(terms["top_kl"], divergences.mean())
 
 
-def test_dropped_modalities_are_still_reconstructed(linear_networks: str) -> None:
+def test_dropped_modalities_are_still_reconstructed(linear_networks: Networks) -> None:
     nexus, batch = small(linear_networks, drop_rate=1.0), observed(4)
     terms = nexus.loss(batch)
     terms["latent_reconstruction"].backward()
     assert all(p.grad is not None and p.grad.any() for p in nexus.top_decoders.parameters())
 
 
-def test_encoding_drops_nothing(linear_networks: str) -> None:
+def test_encoding_drops_nothing(linear_networks: Networks) -> None:
     nexus, batch = small(linear_networks, drop_rate=1.0), observed(6)
     means = {name: nexus.bottom[name](value).mean for name, value in batch.items()}
     message = sum(nexus.messages[name](mean) for name, mean in means.items()) / 3
@@ -197,7 +197,7 @@ def test_encoding_drops_nothing(linear_networks: str) -> None:
         torch.testing.assert_close(nexus.train(mode).encode(batch), expected)
 
 
-def test_batch_norm_of_one_row(linear_networks: str) -> None:
+def test_batch_norm_of_one_row(linear_networks: Networks) -> None:
     nexus = small(linear_networks, batch_norm=True)
     assert all(torch.isfinite(value) for value in nexus.loss(observed(1)).values())
     assert sum(isinstance(module, torch.nn.BatchNorm1d) for module in nexus.modules()) == 4
@@ -241,7 +241,7 @@ def test_optimal_variance_takes_only_rows_that_are_present() -> None:
     torch.testing.assert_close(optimal_variance_error(predicted, latent, present)[:4], expected)
 
 
-def test_optimal_variance_replaces_the_error_of_the_sound_only(linear_networks: str) -> None:
+def test_optimal_variance_replaces_the_error_of_the_sound_only(linear_networks: Networks) -> None:
     batch = observed(7)
     plain, weighed = (small(linear_networks, optimal_variance=on, default_latent_weight=1.0) for on in (False, True))
     noise = plain.eval().draw_noise(7)
@@ -259,12 +259,12 @@ def test_optimal_variance_replaces_the_error_of_the_sound_only(linear_networks: 
     torch.testing.assert_close(difference, likelihood - square, rtol=1e-4, atol=1e-4)
 
 
-def test_wrong_settings(linear_networks: str) -> None:
+def test_wrong_settings(linear_networks: Networks) -> None:
     with pytest.raises(ValueError, match=r"`drop_rate` must lie in \[0, 1\]; got 1\.5"):
         make_settings("nexus", drop_rate=1.5)
     with pytest.raises(ValueError, match="`message_dim` must be positive"):
         make_settings("nexus", message_dim=0)
     modalities = {"touch": Modality("touch", (3,), "float32")}
-    settings = make_settings("nexus", benchmark="generic", networks=linear_networks, optimal_variance=True)
+    settings = make_settings("nexus", optimal_variance=True)
     with pytest.raises(ValueError, match=r"`optimal_variance` is about the modality 'sound'; got \['touch'\]"):
-        build("nexus", modalities, settings)
+        build("nexus", modalities, settings, linear_networks)

@@ -13,16 +13,13 @@ from torch.nn import functional
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.bernoulli import bernoulli_error
-from anysense.representations.networks.catalogue import networks
-from anysense.representations.networks.frames import FramesTrunk
-from anysense.representations.networks.pendulum import SoundTrunk
+from anysense.representations.networks.catalogue import Networks, networks
 from anysense.representations.networks.pendulum_decoders import ConvolutionDecoder, FramesDecoder, SoundDecoder
-from anysense.representations.networks.settings import NetworkSettings
+from anysense.representations.networks.pendulum_encoders import FramesTrunk, SoundTrunk
 
-DEFAULT = NetworkSettings()
-PUBLISHED = NetworkSettings(image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max")
+DEFAULT = networks("pendulum")
+PUBLISHED = networks("pendulum", image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max")
 BOTH = pytest.mark.parametrize("chosen", [DEFAULT, PUBLISHED], ids=["default", "published"])
-FAMILY = networks("pendulum")
 SMALL = Modality("image", (3, 8, 12), "uint8", 0, 255)
 
 
@@ -38,21 +35,21 @@ def count(module: nn.Module) -> int:
 
 
 def test_published_sizes(pendulum_modalities: dict[str, Modality]) -> None:
-    image, sound = (FAMILY.decoder(pendulum_modalities[name], 10, PUBLISHED) for name in ("image", "sound"))
+    image, sound = (PUBLISHED.decoder(pendulum_modalities[name], 10) for name in ("image", "sound"))
     assert isinstance(image, ConvolutionDecoder)
     assert count(image) == 10 * 128 + 128 + 128 * 14_400 + 14_400 + 64 * 32 * 16 + 32 * 2 * 16
     assert count(sound) == 10 * 50 + 50 + 50 * 50 + 50 + 50 * 12 + 12
     assert (image.likelihood, sound.likelihood) == ("bernoulli", "gaussian")
-    trunk = FAMILY.generative_trunk(pendulum_modalities["image"], PUBLISHED)
+    trunk = PUBLISHED.generative_trunk(pendulum_modalities["image"])
     assert (trunk.feature_dim, count(trunk)) == (128, 2 * 32 * 16 + 32 * 64 * 16 + 14_400 * 128 + 128)
-    assert FAMILY.generative_trunk(pendulum_modalities["sound"], PUBLISHED).feature_dim == 50
+    assert PUBLISHED.generative_trunk(pendulum_modalities["sound"]).feature_dim == 50
 
 
 def test_default_networks(pendulum_modalities: dict[str, Modality]) -> None:
     image, sound = pendulum_modalities["image"], pendulum_modalities["sound"]
-    assert isinstance(FAMILY.generative_trunk(image, DEFAULT), FramesTrunk)
-    assert isinstance(FAMILY.generative_trunk(sound, DEFAULT), SoundTrunk)
-    decoder = FAMILY.decoder(image, 10, DEFAULT)
+    assert isinstance(DEFAULT.generative_trunk(image), FramesTrunk)
+    assert isinstance(DEFAULT.generative_trunk(sound), SoundTrunk)
+    decoder = DEFAULT.decoder(image, 10)
     assert isinstance(decoder, FramesDecoder)
     assert count(decoder) < 600_000  # weights of fully connected layers are used once per sample
 
@@ -60,14 +57,14 @@ def test_default_networks(pendulum_modalities: dict[str, Modality]) -> None:
 @BOTH
 @pytest.mark.parametrize("rows", [1, 3])
 def test_shapes_and_gradients(
-    chosen: NetworkSettings,
+    chosen: Networks,
     rows: int,
     pendulum_modalities: dict[str, Modality],
     pendulum_batch: Callable[..., dict[str, Tensor]],
 ) -> None:
     for name, modality in pendulum_modalities.items():
         value = pendulum_batch(rows)[name]
-        trunk, decoder = FAMILY.generative_trunk(modality, chosen), FAMILY.decoder(modality, 5, chosen)
+        trunk, decoder = chosen.generative_trunk(modality), chosen.decoder(modality, 5)
         assert trunk(value).shape == (rows, trunk.feature_dim)
         logits = decoder(torch.randn(2, rows, 5))
         assert logits.shape == (2, rows, *modality.shape)
@@ -81,15 +78,15 @@ def test_shapes_and_gradients(
 
 
 @BOTH
-def test_rows_do_not_influence_each_other(chosen: NetworkSettings, pendulum_modalities: dict[str, Modality]) -> None:
+def test_rows_do_not_influence_each_other(chosen: Networks, pendulum_modalities: dict[str, Modality]) -> None:
     latent = torch.randn(4, 5)
     for modality in pendulum_modalities.values():
-        decoder = FAMILY.decoder(modality, 5, chosen)
+        decoder = chosen.decoder(modality, 5)
         torch.testing.assert_close(decoder(latent)[2:3], decoder(latent[2:3]), rtol=1e-4, atol=1e-5)
 
 
 def test_error_of_an_image_is_the_cross_entropy_pixel_by_pixel() -> None:
-    decoder = FAMILY.decoder(SMALL, 5, DEFAULT)
+    decoder = DEFAULT.decoder(SMALL, 5)
     image = torch.randint(0, 256, (2, *SMALL.shape), dtype=torch.uint8)
     logits = 3.0 * torch.randn(4, 2, *SMALL.shape)
     errors = decoder.error(logits, decoder.target(image))
@@ -123,7 +120,7 @@ def test_cross_entropy_equals_that_of_torch_at_any_scale(scale: float, seed: int
 def test_error_of_a_sound_is_the_squared_error_entry_by_entry(
     pendulum_modalities: dict[str, Modality], pendulum_batch: Callable[..., dict[str, Tensor]]
 ) -> None:
-    decoder = FAMILY.decoder(pendulum_modalities["sound"], 5, PUBLISHED)
+    decoder = PUBLISHED.decoder(pendulum_modalities["sound"], 5)
     value = pendulum_batch(3)["sound"]
     low, high = torch.tensor([314.285714, 0.0591627]), torch.tensor([733.333333, 0.6944444])
     logits = torch.randn(3, 2, 3, 2)
@@ -136,7 +133,7 @@ def test_error_of_a_sound_is_the_squared_error_entry_by_entry(
 def test_physical_targets_are_linear_in_approach_speed_and_log_distance(
     pendulum_modalities: dict[str, Modality],
 ) -> None:
-    decoder = FAMILY.decoder(pendulum_modalities["sound"], 5, DEFAULT)
+    decoder = DEFAULT.decoder(pendulum_modalities["sound"], 5)
     speed, part = torch.tensor([-8.0, -4.0, 0.0, 8.0]), torch.tensor([0.0, 0.25, 0.5, 1.0])
     frequency = (440.0 * 20.0 / (20.0 - speed))[:, None, None, None].expand(4, 2, 3, 1)
     amplitude = ((1.2 * (3.2 / 1.2) ** (1 - part)) ** -2.0)[:, None, None, None].expand(4, 2, 3, 1)
@@ -147,12 +144,12 @@ def test_physical_targets_are_linear_in_approach_speed_and_log_distance(
 
 @BOTH
 def test_raw_inverts_target(
-    chosen: NetworkSettings,
+    chosen: Networks,
     pendulum_modalities: dict[str, Modality],
     pendulum_batch: Callable[..., dict[str, Tensor]],
 ) -> None:
     batch = pendulum_batch(20)
-    image, sound = (FAMILY.decoder(pendulum_modalities[name], 5, chosen) for name in ("image", "sound"))
+    image, sound = (chosen.decoder(pendulum_modalities[name], 5) for name in ("image", "sound"))
     target = image.target(batch["image"])
     assert target.dtype == torch.float32
     assert torch.equal(image.raw(target), batch["image"])
@@ -164,10 +161,10 @@ def test_raw_inverts_target(
 
 @BOTH
 def test_the_ends_of_the_unit_interval_are_the_bounds(
-    chosen: NetworkSettings, pendulum_modalities: dict[str, Modality]
+    chosen: Networks, pendulum_modalities: dict[str, Modality]
 ) -> None:
     modality = pendulum_modalities["sound"]
-    decoder = FAMILY.decoder(modality, 5, chosen)
+    decoder = chosen.decoder(modality, 5)
     low, high = (torch.tensor(bound, dtype=torch.float32) for bound in modality.bounds())
     for unit, bound, extreme in ((0.0, low, low.amin(dim=(0, 1))), (1.0, high, high.amax(dim=(0, 1)))):
         expected = extreme.expand(2, 3, 2) if chosen is PUBLISHED else bound
@@ -175,13 +172,13 @@ def test_the_ends_of_the_unit_interval_are_the_bounds(
 
 
 def test_physical_targets_saturate_outside_the_bounds(pendulum_modalities: dict[str, Modality]) -> None:
-    target = FAMILY.decoder(pendulum_modalities["sound"], 5, DEFAULT).target
+    target = DEFAULT.decoder(pendulum_modalities["sound"], 5).target
     torch.testing.assert_close(target(torch.zeros(1, 2, 3, 2)), torch.zeros(1, 2, 3, 2), rtol=0, atol=1e-6)
     torch.testing.assert_close(target(torch.full((1, 2, 3, 2), 1e6)), torch.ones(1, 2, 3, 2))
 
 
 def test_raw_images_are_rounded_bytes() -> None:
-    decoder = FAMILY.decoder(SMALL, 5, DEFAULT)
+    decoder = DEFAULT.decoder(SMALL, 5)
     raw = decoder.raw(torch.tensor([0.0, 0.001, 0.002, 0.5, 0.999, 1.0]))
     assert raw.dtype == torch.uint8
     assert raw.tolist() == [round(255 * value) for value in (0.0, 0.001, 0.002, 0.5, 0.999, 1.0)]
@@ -189,9 +186,9 @@ def test_raw_images_are_rounded_bytes() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 8, 12), (2, 64, 48)])
 @BOTH
-def test_any_stack_and_any_size_divisible_by_four(chosen: NetworkSettings, shape: tuple[int, int, int]) -> None:
+def test_any_stack_and_any_size_divisible_by_four(chosen: Networks, shape: tuple[int, int, int]) -> None:
     modality = Modality("image", shape, "uint8", 0, 255)
-    assert FAMILY.decoder(modality, 5, chosen)(torch.randn(2, 5)).shape == (2, *shape)
+    assert chosen.decoder(modality, 5)(torch.randn(2, 5)).shape == (2, *shape)
 
 
 def test_small_frames_are_enlarged_bilinearly() -> None:
@@ -205,9 +202,9 @@ def test_small_frames_are_enlarged_bilinearly() -> None:
 
 
 def test_widths_of_the_encoders_are_mirrored(pendulum_modalities: dict[str, Modality]) -> None:
-    chosen = replace(DEFAULT, frame_widths=(9, 8), sound_widths=(7, 6))
+    chosen = networks("pendulum", frame_widths=(9, 8), sound_widths=(7, 6))
     for name, widths in (("image", [8, 9]), ("sound", [6, 7])):
-        decoder = FAMILY.decoder(pendulum_modalities[name], 5, chosen)
+        decoder = chosen.decoder(pendulum_modalities[name], 5)
         linear = [module.out_features for module in decoder.modules() if isinstance(module, nn.Linear)]
         assert linear[:-1] == widths
 
@@ -222,7 +219,7 @@ def test_sound_decoder_stays_float32_under_autocast(pendulum_modalities: dict[st
 def test_normalisation_is_not_among_the_saved_weights(pendulum_modalities: dict[str, Modality]) -> None:
     for modality in pendulum_modalities.values():
         for chosen in (DEFAULT, PUBLISHED):
-            decoder = FAMILY.decoder(modality, 5, chosen)
+            decoder = chosen.decoder(modality, 5)
             assert set(decoder.state_dict()) == {name for name, _ in decoder.named_parameters()}
 
 
@@ -236,8 +233,8 @@ def test_normalisation_is_not_among_the_saved_weights(pendulum_modalities: dict[
     ],
 )
 def test_other_modalities_are_refused(method: str, modality: Modality) -> None:
-    make: Callable[..., object] = getattr(FAMILY, method)
-    arguments = (modality, 5, DEFAULT) if method == "decoder" else (modality, DEFAULT)
+    make: Callable[..., object] = getattr(DEFAULT, method)
+    arguments = (modality, 5) if method == "decoder" else (modality,)
     wanted = rf"modality '{modality.name}' .* has no (en|de)coder in the networks 'pendulum', which know uint8 images"
     with pytest.raises(ValueError, match=wanted):
         make(*arguments)
@@ -245,16 +242,16 @@ def test_other_modalities_are_refused(method: str, modality: Modality) -> None:
 
 @BOTH
 @pytest.mark.parametrize("shape", [(2, 30, 60), (2, 60, 61)])
-def test_images_of_odd_sizes_are_refused(chosen: NetworkSettings, shape: tuple[int, int, int]) -> None:
+def test_images_of_odd_sizes_are_refused(chosen: Networks, shape: tuple[int, int, int]) -> None:
     modality = Modality("image", shape, "uint8", 0, 255)
     with pytest.raises(ValueError, match=r"'image' must be .* height and width are multiples of 4; got uint8 \(2, "):
-        FAMILY.decoder(modality, 5, chosen)
+        chosen.decoder(modality, 5)
 
 
 def test_sound_without_bounds_is_refused(pendulum_modalities: dict[str, Modality]) -> None:
     modality = replace(pendulum_modalities["sound"], low=None, high=None)
     with pytest.raises(ValueError, match="modality 'sound' has no bounds"):
-        FAMILY.decoder(modality, 5, DEFAULT)
+        DEFAULT.decoder(modality, 5)
 
 
 def test_a_decoder_learns_two_rods(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from anysense.representations import Modality
-from anysense.representations.networks.pendulum import ImageTrunk, SoundTrunk
+from anysense.representations.networks.pendulum_encoders import ImageTrunk, SoundTrunk
+from anysense.representations.networks.pendulum_sound import sound_normalisation
 from anysense.representations.networks.sparse import plan_windows
-from anysense.representations.normalisation import sound_normalisation
 
 IMAGE = Modality("image", (2, 60, 60), "uint8", 0, 255)
 SMALL = Modality("image", (3, 16, 8), "uint8", 0, 255)

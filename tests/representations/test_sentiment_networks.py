@@ -7,8 +7,7 @@ from torch import nn
 from anysense.representations import Modality
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.recurrence import gated_recurrence
-from anysense.representations.networks.sentiment_family import GRUTrunk, features_of
-from anysense.representations.networks.settings import NetworkSettings
+from anysense.representations.networks.sentiment import GRUTrunk, features_of
 
 SMALL = {"text": 6, "audio": 5, "vision": 4}
 
@@ -19,7 +18,7 @@ def sequence(features: int, steps: int = 7, name: str = "text") -> Modality:
 
 @pytest.mark.parametrize(("features", "count"), [(300, 119_940), (74, 99_600), (35, 96_090), (5, 93_390), (20, 94_740)])
 def test_published_sizes(features: int, count: int) -> None:
-    trunk = networks("sentiment").trunk(sequence(features, steps=50), NetworkSettings(networks="sentiment"))
+    trunk = networks("sentiment").trunk(sequence(features, steps=50))
     encoder = nn.Sequential(trunk, nn.Linear(trunk.feature_dim, 60))
     assert trunk.feature_dim == 1500
     assert sum(parameter.numel() for parameter in encoder.parameters()) == count
@@ -64,10 +63,10 @@ def test_later_frames_cannot_influence_earlier_features() -> None:
 
 
 def test_refused() -> None:
-    family, settings = networks("sentiment"), NetworkSettings(networks="sentiment")
+    family = networks("sentiment")
     with pytest.raises(ValueError, match=r"'sentiment' knows sequences .* modality 'image' is uint8 of shape \(2, 2\)"):
-        family.trunk(Modality("image", (2, 2), "uint8"), settings)
+        family.trunk(Modality("image", (2, 2), "uint8"))
     with pytest.raises(ValueError, match=r"float32 of shape \(T, F\); modality 'text' is float32 of shape \(3,\)"):
-        family.trunk(Modality("text", (3,), "float32"), settings)
+        family.trunk(Modality("text", (3,), "float32"))
     with pytest.raises(ValueError, match="'sentiment' has no decoder for modality 'text'"):
-        family.decoder(sequence(4), 10, settings)
+        family.decoder(sequence(4), 10)

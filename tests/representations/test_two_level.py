@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anysense.representations import Modality, build, make_settings
+from anysense.representations import Modality, Networks, build, make_settings
 from anysense.representations.batch import check_batch
 from anysense.representations.methods.two_level import Noise, TwoLevel
+from tests.representations.models import preset_model
 
 METHODS = ("muse", "nexus")
 SIZES = {"touch": 3, "smell": 2, "taste": 4, "label": 5}
@@ -29,13 +30,12 @@ Observation = dict[str, Tensor]
 
 
 @pytest.fixture
-def model(linear_networks: str) -> Model:
+def model(linear_networks: Networks) -> Model:
     """Function (method, **settings) -> a model of four small modalities."""
 
     def build_model(method: str, **overrides: object) -> TwoLevel:
         modalities = {name: Modality(name, (size,), "float32") for name, size in SIZES.items()}
-        chosen = SMALL | {"networks": linear_networks} | overrides
-        return build(method, modalities, make_settings(method, benchmark="generic", **chosen), seed=2)
+        return build(method, modalities, make_settings(method, **(SMALL | overrides)), linear_networks, seed=2)
 
     return build_model
 
@@ -81,7 +81,7 @@ def test_loss_is_the_mean_of_rows_with_only_what_they_have(model: Model, method:
 @pytest.mark.parametrize("method", METHODS)
 def test_loss_is_that_of_a_model_without_the_other_modalities(model: Model, method: str) -> None:
     whole, names = model(method), ("smell", "label")
-    part = build(method, {name: whole.modalities[name] for name in names}, whole.settings)
+    part = build(method, {name: whole.modalities[name] for name in names}, whole.settings, whole.networks)
     part.load_state_dict({key: value for key, value in whole.state_dict().items() if key in part.state_dict()})
     batch = {name: value for name, value in observed(6).items() if name in names}
     whole.eval()
@@ -210,7 +210,7 @@ def test_loss_under_autocast_is_float32(model: Model, method: str) -> None:
 def test_mhd(method: str, preset: str) -> None:
     shapes = {"image": (1, 28, 28), "sound": (1, 32, 128), "trajectory": (200,), "label": (10,)}
     modalities = {name: Modality(name, shape, "float32", 0.0, 1.0) for name, shape in shapes.items()}
-    representation = build(method, modalities, make_settings(method, preset, benchmark="mhd"))
+    representation = preset_model(method, modalities, preset, "mhd")
     batch = {name: torch.rand(2, *shape) for name, shape in shapes.items()}
     sizes = [representation.bottom[name].mean.out_features for name in shapes]
     assert sizes == ([64, 128, 32, 4] if method == "muse" else [64, 128, 16, 5])
