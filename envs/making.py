@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import gymnasium as gym
@@ -24,10 +25,9 @@ Made = TypeVar("Made", gym.Env[Any, Any], VectorEnvironment)
 RESERVED_OPTIONS = {
     "senses": "it is called `modalities` now; choose them where the environment is made",
     "modalities": "choose modalities where the environment is made",
-    "render_mode": "it is set where the environment is made",
-    "num_envs": "it is set where the environment is made",
-    "max_episode_steps": "the length of episodes is set where the environment is made",
-    "autoreset_mode": "it is set where the environment is made",
+    **dict.fromkeys(
+        ("render_mode", "num_envs", "max_episode_steps", "autoreset_mode"), "it is set where the environment is made"
+    ),
     **dict.fromkeys(
         ("id", "vectorization_mode", "vector_kwargs", "wrappers", "disable_env_checker"), "Gymnasium takes it"
     ),
@@ -52,10 +52,10 @@ def make_single(
     """
     spec = find_spec(env_id)
     arguments = dict(options) if render_mode is None else {**options, "render_mode": render_mode}
-    env = _made(env_id, spec.entry_point, lambda: gym.make(spec, **arguments))
+    env = _made(env_id, spec.entry_point, partial(gym.make, spec, **arguments))
     with _closed_on_error(env):
         check_observation_space(env_id, env.observation_space)
-        return env if modalities is None else SelectModalities(env, tuple(modalities))
+        return env if modalities is None else SelectModalities(env, modalities)
 
 
 def make_vector(
@@ -82,23 +82,18 @@ def make_vector(
     """
     spec = find_spec(env_id)
     arguments: dict[str, Any] = {"max_episode_steps": episode_steps, "autoreset_mode": autoreset_mode}
-    if spec.vector_entry_point is not None and arguments.keys() <= _parameters(spec.vector_entry_point).keys():
-        make = lambda: gym.make_vec(spec, num_envs, **arguments, **options)  # noqa: E731
-        venv = _made(env_id, spec.vector_entry_point, make)
-    else:
-        limit = -1 if episode_steps is None else episode_steps  # -1: without the limit of the registration
-        make = lambda: gym.make_vec(  # noqa: E731
-            spec,
-            num_envs,
-            vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": autoreset_mode},
-            max_episode_steps=limit,
-            **options,
-        )
-        venv = _made(env_id, spec.entry_point, make)
+    made_by: Any = spec.vector_entry_point
+    if made_by is None or not arguments.keys() <= _parameters(made_by).keys():
+        made_by = spec.entry_point
+        arguments = {
+            "vectorization_mode": "sync",
+            "vector_kwargs": {"autoreset_mode": autoreset_mode},
+            "max_episode_steps": -1 if episode_steps is None else episode_steps,  # -1: not even the registered limit
+        }
+    venv = _made(env_id, made_by, partial(gym.make_vec, spec, num_envs, **arguments, **options))
     with _closed_on_error(venv):
         check_observation_space(env_id, venv.single_observation_space)
-        return venv if modalities is None else VectorSelectModalities(venv, tuple(modalities))
+        return venv if modalities is None else VectorSelectModalities(venv, modalities)
 
 
 def find_spec(env_id: str) -> EnvSpec:

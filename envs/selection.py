@@ -44,8 +44,8 @@ class _Selection:
     """Keeps some modalities of single or batched observations; ``present``, if there is one, tells of these alone."""
 
     def __init__(self, space: spaces.Space[Any], modalities: Sequence[str]) -> None:
+        offered = present_modalities(space)  # refuses other spaces
         assert isinstance(space, spaces.Dict)
-        offered = present_modalities(space)
         names = check_names("modalities", modalities, offered)
         self.entries = [name for name in space.spaces if name in names or name == PRESENT]
         self.columns = [column for column, name in enumerate(offered) if name in names]
@@ -69,9 +69,9 @@ class SelectModalities(gym.ObservationWrapper[Any, Any, Any], RecordConstructorA
             TypeError: If ``modalities`` is no sequence of names.
             ValueError: If it is empty, or a name is unknown or doubled.
         """
+        self._selection = _Selection(env.observation_space, modalities)
         RecordConstructorArgs.__init__(self, modalities=tuple(modalities))
         super().__init__(env)
-        self._selection = _Selection(env.observation_space, modalities)
         self.observation_space = self._selection.space
 
     def observation(self, observation: Any) -> dict[str, Any]:

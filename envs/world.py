@@ -8,7 +8,7 @@ collection, quantities to read out of latents, reference controllers. It is foun
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from anysense.common.progress import Progress
 from anysense.common.registry import Registry
-from anysense.common.validation import check_choice, check_names
+from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.making import RESERVED_OPTIONS, find_spec, imported, make_single, make_vector
 from anysense.envs.selection import check_observation_space
@@ -154,7 +154,7 @@ class World:
             ValueError: Unknown id, option or modality, or a package that is not installed; the message names it.
             TypeError: The observation is no ``Dict`` of ``Box`` entries.
         """
-        return make_single(self.id, self.options, self._checked(modalities), render_mode)
+        return make_single(self.id, self.options, modalities, render_mode)
 
     def make_vec(
         self,
@@ -172,7 +172,7 @@ class World:
             episode_steps: Time limit (truncation); None for none beyond the environment's own.
             autoreset_mode: What happens at the end of an episode.
         """
-        return make_vector(self.id, self.options, num_envs, self._checked(modalities), episode_steps, autoreset_mode)
+        return make_vector(self.id, self.options, num_envs, modalities, episode_steps, autoreset_mode)
 
     def start_states(self, count: int, seed: int) -> NDArray[np.float64] | None:
         """``count`` fixed start states for evaluations, (count, K); None where the world cannot be put into states.
@@ -216,9 +216,6 @@ class World:
     def to_json(self) -> dict[str, Any]:
         """Plain values that `world` and `stored_world` restore it from."""
         return {"id": self.id, "options": dict(self.options)}
-
-    def _checked(self, modalities: Sequence[str] | None) -> tuple[str, ...] | None:
-        return None if modalities is None else check_names("modalities", modalities, self.modalities)
 
 
 def _check_world(found: Any) -> None:
@@ -278,11 +275,3 @@ def stored_world(values: Any) -> World:
 
 def _modules_of_plugins() -> set[str]:
     return {offer.module for group in ("gymnasium.envs", WORLDS.group) for offer in entry_points(group=group)}
-
-
-def batches(episodes: Episodes, size: int) -> Iterator[NDArray[np.int64]]:
-    """Recorded lengths of the episodes, ``size`` at a time; only the last episode may be shorter."""
-    whole, rest = divmod(episodes.samples, episodes.steps)
-    lengths = np.array([episodes.steps] * whole + [rest] * (rest > 0), dtype=np.int64)
-    for start in range(0, len(lengths), size):
-        yield lengths[start : start + size]
