@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from anysense.envs import ENV_ID
+from anysense.envs import DEFAULT_WORLD
 from bench.measure import Figure, alternate, ratio, speed
 
 __all__ = ["bench_env"]
@@ -29,9 +29,9 @@ def bench_env(repeats: int, seconds: float, seed: int, num_envs: int, sound_envs
     rates = alternate(
         {
             "rendered": _single(gymnasium.make("Pendulum-v1", render_mode="rgb_array"), seed, steps=10, render=True),
-            "single": _single(gymnasium.make(ENV_ID, modalities=both), seed, steps=200, render=False),
-            "vector": _vector(gymnasium.make_vec(ENV_ID, num_envs=num_envs, modalities=both), seed, steps=20),
-            "sound": _vector(gymnasium.make_vec(ENV_ID, num_envs=sound_envs, modalities=sound), seed, steps=20),
+            "single": _single(gymnasium.make(DEFAULT_WORLD, modalities=both), seed, steps=200, render=False),
+            "vector": _vector(gymnasium.make_vec(DEFAULT_WORLD, num_envs=num_envs, modalities=both), seed, steps=20),
+            "sound": _vector(gymnasium.make_vec(DEFAULT_WORLD, num_envs=sound_envs, modalities=sound), seed, steps=20),
         },
         repeats,
         seconds,
