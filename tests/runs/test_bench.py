@@ -30,7 +30,7 @@ def test_each_part_writes_figures(part, tmp_path, capsys):
 def test_unknown_part(capsys):
     assert main(["encod"]) == 2
     assert (
-        "`bench` expected one of 'env', 'encode', 'pretrain', 'train', 'dca', 'mhd', 'mosei', got 'encod'. "
+        "`bench` must be one of 'env', 'encode', 'pretrain', 'train', 'dca', 'mhd', 'mosei'; got 'encod'. "
         "Did you mean 'encode'?" in capsys.readouterr().err
     )
 

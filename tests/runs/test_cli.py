@@ -23,14 +23,14 @@ def test_unknown_command(capsys):
     assert main(["pretran"]) == 2
     names = ", ".join(f"'{name}'" for name in COMMANDS)
     assert capsys.readouterr().err == (
-        f"Error: `command` expected one of {names}, got 'pretran'. Did you mean 'pretrain'?\n"
+        f"Error: `command` must be one of {names}; got 'pretran'. Did you mean 'pretrain'?\n"
     )
 
 
 @pytest.mark.parametrize("command", ["demo", "pretrain", "train", "evaluate", "bench env"])
 def test_unknown_preset(command, capsys):
     assert main([*command.split(), "--preset", "papre"]) == 2
-    assert "`preset` expected one of 'smoke', 'default', 'paper', got 'papre'. Did you mean 'paper'?" in (
+    assert "`preset` must be one of 'smoke', 'default', 'paper'; got 'papre'. Did you mean 'paper'?" in (
         capsys.readouterr().err
     )
 

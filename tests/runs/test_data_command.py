@@ -38,7 +38,7 @@ def test_help_lists_every_part(capsys):
 def test_unknown_part(capsys):
     assert main(["data", "mdh"]) == 2
     error = capsys.readouterr().err
-    assert "`data` expected one of 'mhd', 'mhd-offline'" in error
+    assert "`data` must be one of 'mhd', 'mhd-offline'" in error
     assert "Did you mean 'mhd'?" in error
 
 

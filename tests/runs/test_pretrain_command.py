@@ -31,7 +31,7 @@ def test_presets_choose_values_and_options_override_them():
 def test_unknown_method(capsys, tmp_path):
     assert pretrain(tmp_path, "--method", "gmcc") == 2
     said = capsys.readouterr().err
-    assert "`method` expected one of 'gmc', 'gram', 'mfm'" in said
+    assert "`method` must be one of 'gmc', 'gram', 'mfm'" in said
     assert "got 'gmcc'. Did you mean 'gmc'?" in said
     assert "transformer" not in said
 
