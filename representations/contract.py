@@ -142,7 +142,7 @@ class Representation(nn.Module, ABC):
         return self.loss_batch(batch)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Called at the start of each pass over the data, counted from 0; for loss weights that change over training."""
+        """Called at the start of each pass over the data, counted from 0; for weights of the loss that change."""
 
     @abstractmethod
     def encode_batch(self, batch: Batch) -> Tensor:
@@ -154,7 +154,7 @@ class Representation(nn.Module, ABC):
 
 
 class SupervisedRepresentation(Representation):
-    """A representation that also answers: it is trained with targets, and predicts them from any subset of modalities."""
+    """A representation that is trained with targets, and predicts them from any subset of modalities."""
 
     needs_target: ClassVar[bool] = True
 

@@ -1,13 +1,14 @@
 """A saved representation: a folder with weights (safetensors) and everything else (JSON). No pickle.
 
-Both files are written under other names and renamed. The JSON names the SHA-256 of the weights, and its renaming is
-the moment from which the folder holds the new representation: a kill at any point leaves either the old or the new
-one whole.
+The JSON names the SHA-256 of the weights, and its renaming is the moment from which the folder holds the new
+representation: a kill at any point leaves either the old or the new one whole.
 """
 
 import hashlib
-import json
+import math
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
-from anysense.common.files import write_bytes, write_json
+from anysense.common.files import read_description, write_bytes, write_json
 from anysense.representations.contract import Representation
 from anysense.representations.modality import Modality, modalities_from_json
 from anysense.representations.networks.catalogue import networks
@@ -36,12 +37,16 @@ PENDING_FILE = "representation.safetensors.new"
 ENTRIES: dict[str, Any] = {
     "method": str,
     "settings": dict,
-    "networks": dict | None,
+    "networks": {"family": str, "settings": dict},
     "modalities": list,
-    "world": dict | None,
+    "world": {"id": str, "options": dict},
     "latent_dim": int,
     "weights_sha256": str,
 }
+"""Type of every entry; an entry with entries of its own may be null."""
+MAX_NUMBERS = 2**24
+"""Most numbers in one sample of all modalities together; constants of this size are computed when it is built."""
+WHAT = "a saved representation"
 
 
 class RepresentationFileError(ValueError):
@@ -49,12 +54,14 @@ class RepresentationFileError(ValueError):
 
 
 def save_representation(representation: Representation, folder: str | Path) -> None:
-    """Writes ``representation`` into ``folder`` (made if needed), replacing the representation that may be there."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes ``representation`` into ``folder`` (made if needed), replacing the representation that may be there.
+
+    Raises:
+        OSError: The folder cannot be written; the message says what to do.
+    """
+    folder, family = Path(folder), representation.networks
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in representation.state_dict().items()}
     weights = safetensors.torch.save(state)
-    family = representation.networks
     description = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -75,62 +82,43 @@ def save_representation(representation: Representation, folder: str | Path) -> N
 def load_representation(folder: str | Path, device: str | torch.device = "cpu") -> Representation:
     """Restores a saved representation in eval mode and without gradients; no random generator is touched.
 
+    Nothing is built before the description is checked, and before names, shapes and dtypes of all weights are those of
+    the file: a description that claims more takes no memory.
+
     Raises:
         FileNotFoundError: The folder or one of its two files is missing.
         RepresentationFileError: Something in it is damaged, altered, incomplete, or of another version or method.
+        ImportError: The package that offers its method or its networks cannot be imported.
     """
     folder = Path(folder)
-    description = _read_description(folder)
+    path = folder / DESCRIPTION_FILE
+    try:
+        description = read_description(path, FORMAT, FORMAT_VERSION, WHAT)
+    except ValueError as error:
+        raise RepresentationFileError(str(error)) from error
+    _check_entries(path, description, ENTRIES)
     weights = _read_weights(folder, description["weights_sha256"])
-    representation = _rebuild(folder / DESCRIPTION_FILE, description)
-    _check_tensors(folder / WEIGHTS_FILE, weights, representation.state_dict())
+    plan, make = _planned(path, description)
+    _check_tensors(folder / WEIGHTS_FILE, weights, plan.state_dict())
+    representation = make()
     representation.load_state_dict(weights)
+    representation.world = description["world"]
     return representation.requires_grad_(False).eval().to(device)
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / DESCRIPTION_FILE
-    if not folder.exists():
-        raise FileNotFoundError(
-            f"`folder` {folder} does not exist; expected a folder with {DESCRIPTION_FILE} and {WEIGHTS_FILE}."
-        )
-    if not folder.is_dir():
-        raise RepresentationFileError(
-            f"`folder` {folder} is a file; pass the folder that holds {DESCRIPTION_FILE} and {WEIGHTS_FILE}."
-        )
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing; {folder} is no saved representation, or an incomplete copy of one."
-        )
-    try:
-        description = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise RepresentationFileError(
-            f"{path} is damaged: not valid JSON ({error}). Save or copy the representation again."
-        ) from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise RepresentationFileError(
-            f'{path} does not describe a representation: expected an entry "format": {FORMAT!r}.'
-        )
-    if description.get("format_version") != FORMAT_VERSION:
-        raise RepresentationFileError(
-            f"{path} has format version {description.get('format_version')!r}; this release of anysense reads version "
-            f"{FORMAT_VERSION}. It was written by anysense {description.get('anysense_version', '(unknown)')}: "
-            "use that release."
-        )
-    _check_entries(path, description)
-    return description
-
-
-def _check_entries(path: Path, description: dict[str, Any]) -> None:
-    absent = [entry for entry in ENTRIES if entry not in description]
+def _check_entries(path: Path, description: dict[str, Any], entries: dict[str, Any], within: str = "") -> None:
+    absent = [entry for entry in entries if entry not in description]
     if absent:
-        raise RepresentationFileError(f"{path} is damaged: it lacks {absent}. Save or copy the representation again.")
-    for entry, kind in ENTRIES.items():
-        if not isinstance(description[entry], kind):
-            raise RepresentationFileError(
-                f"{path} is damaged: `{entry}` must be a {getattr(kind, '__name__', kind)}; got {description[entry]!r}."
-            )
+        raise RepresentationFileError(f"{path} is damaged: {within}it lacks {absent}. Save or copy {WHAT} again.")
+    for entry, kind in entries.items():
+        value, nested = description[entry], isinstance(kind, dict)
+        if nested and value is None:
+            continue
+        if type(value) is not (dict if nested else kind):
+            wanted = "dict or null" if nested else kind.__name__
+            raise RepresentationFileError(f"{path} is damaged: {within}`{entry}` must be a {wanted}; got {value!r}.")
+        if nested:
+            _check_entries(path, value, kind, f"in `{entry}` ")
 
 
 def _read_weights(folder: Path, sha256: str) -> dict[str, Tensor]:
@@ -159,34 +147,55 @@ def _parsed(path: Path, content: bytes) -> dict[str, Tensor]:
         ) from error
 
 
-def _rebuild(path: Path, description: dict[str, Any]) -> Representation:
-    method = description["method"]
+def _planned(path: Path, description: dict[str, Any]) -> tuple[Representation, Callable[[], Representation]]:
+    """The representation without memory for its tensors (on the device ``meta``), and how to build it."""
+    method, family = description["method"], description["networks"]
     if method not in METHODS:
         raise RepresentationFileError(
             f"{path}: {unknown_name('method', method, METHODS.names())} It may need another release of anysense."
         )
-    try:
+    with _damage(path):
         settings = settings_from(METHODS.get(method).settings_class, description["settings"], method)
-        family = description["networks"]
         chosen = None if family is None else networks(family["family"], **family["settings"])
-        modalities: dict[str, Modality] = modalities_from_json(description["modalities"])
-        representation = build(method, modalities, settings, chosen)
-        representation.world = description["world"]
-    except (TypeError, ValueError) as error:
-        raise RepresentationFileError(f"{path} is damaged: {error}") from error
-    if representation.latent_dim != description["latent_dim"]:
+        modalities = _checked_modalities(description["modalities"])
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            plan = METHODS.get(method)(modalities, settings, chosen)
+    if plan.latent_dim != description["latent_dim"]:
         raise RepresentationFileError(
             f"{path} is damaged: `latent_dim` is {description['latent_dim']!r}, but the settings give "
-            f"{representation.latent_dim}."
+            f"{plan.latent_dim}."
         )
-    return representation
+    return plan, lambda: build(method, modalities, settings, chosen)
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Whatever is wrong with what a description says is damage of the file."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
+        raise RepresentationFileError(f"{path} is damaged: {error}") from error
+
+
+def _checked_modalities(values: list[Any]) -> dict[str, Modality]:
+    for value in values:
+        if not isinstance(value, dict):
+            raise TypeError(f"`modalities` must hold dicts; got {value!r}.")
+    modalities = modalities_from_json(values)
+    if len(modalities) < len(values):
+        raise ValueError(f"`modalities` holds one name twice; got {[value['name'] for value in values]}.")
+    numbers = sum(math.prod(modality.shape) for modality in modalities.values())
+    if numbers > MAX_NUMBERS:
+        raise ValueError(f"`modalities` claims {numbers} numbers in one sample; expected at most {MAX_NUMBERS}.")
+    return modalities
 
 
 def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or extra:
         raise RepresentationFileError(
-            f"{path} does not fit the architecture in {DESCRIPTION_FILE}: missing {missing}, unexpected {extra}."
+            f"{path} does not fit the architecture in {DESCRIPTION_FILE}: missing {_some(missing)}, unexpected "
+            f"{_some(extra)}."
         )
     for name, tensor in expected.items():
         if found[name].shape != tensor.shape or found[name].dtype != tensor.dtype:
@@ -194,3 +203,7 @@ def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Ten
                 f"{path} does not fit the architecture in {DESCRIPTION_FILE}: {name} must be {tensor.dtype} "
                 f"{tuple(tensor.shape)}; got {found[name].dtype} {tuple(found[name].shape)}."
             )
+
+
+def _some(names: list[str]) -> str:
+    return f"{names[:3]} and {len(names) - 3} more" if len(names) > 3 else f"{names}"

@@ -1,6 +1,7 @@
 """Type checks for the settings dataclasses: a wrong value fails where it is given, not deep inside a network."""
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -30,16 +31,19 @@ class Settings:
             object.__setattr__(self, field.name, value)
 
     def require_positive(self, *names: str) -> None:
-        """Raises ValueError unless the named fields, or every entry of them, are above 0."""
+        """Raises ValueError unless the named fields, or every entry of them, are finite and above 0."""
         for name in names:
             value = getattr(self, name)
-            if not all(entry > 0 for entry in (value if isinstance(value, tuple) else (value,))):
+            entries = value if isinstance(value, tuple) else (value,)
+            if not all(entry > 0 for entry in entries):
                 raise ValueError(f"`{name}` must be positive; got {value!r}.")
+            if math.inf in entries:
+                raise ValueError(f"`{name}` must be finite; got {value!r}.")
 
     def require_non_negative(self, *names: str) -> None:
         """Raises ValueError unless the named fields are finite and at least 0."""
         for name in names:
-            if not 0.0 <= getattr(self, name) < float("inf"):
+            if not 0.0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"`{name}` must be a finite number of at least 0; got {getattr(self, name)!r}.")
 
 

@@ -24,6 +24,8 @@ from anysense.representations.settings import MethodSettings
 __all__ = ["MUSE", "MUSESettings", "Subsets", "alma", "subset_table"]
 
 Subsets = Literal["singletons", "proper"]
+MOST_MODALITIES = 10
+"""Every subset takes memory for one posterior of each row."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,18 @@ class MUSE(TwoLevel):
 
 
 def subset_table(count: int, subsets: Subsets) -> Tensor:
-    """Boolean (S, count): the single modalities, or all subsets that are neither empty nor everything."""
+    """Boolean (S, count): the single modalities, or all subsets that are neither empty nor everything.
+
+    Raises:
+        ValueError: Too many modalities for all subsets.
+    """
     if subsets == "singletons":
         return torch.eye(count, dtype=torch.bool)
+    if count > MOST_MODALITIES:
+        raise ValueError(
+            f"`subsets` 'proper' has 2 ** {count} of them; it takes at most {MOST_MODALITIES} modalities. Choose "
+            "'singletons'."
+        )
     rows = [row for row in product((False, True), repeat=count) if any(row) and not all(row)]
     return torch.tensor(rows, dtype=torch.bool).view(-1, count)
 

@@ -79,7 +79,7 @@ NETWORKS: Registry[type[Networks]] = Registry(
 """Families by name; files store the name, so a family must be known under it when they are loaded."""
 
 
-def networks(name: str, **settings: Any) -> Networks:
+def networks(name: str, /, **settings: Any) -> Networks:
     """The family called ``name`` with the given settings, and defaults for the others.
 
     Raises:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import math
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,16 @@ from anysense.representations import (
     Modality,
     Representation,
     RepresentationFileError,
+    build,
     load_representation,
     save_representation,
 )
+from anysense.representations.methods.gmc import GMCSettings
+from anysense.representations.networks.catalogue import networks
 from tests.representations.models import preset_model
 
+SMALL = {"name": "touch", "shape": [3], "dtype": "float32", "low": 0.0, "high": 1.0}
+GENERIC: dict[str, Any] = {"family": "generic", "settings": {}}
 WEIGHTS, DESCRIPTION = "representation.safetensors", "representation.json"
 
 
@@ -110,15 +117,18 @@ def test_a_kill_while_saving_loses_nothing(
 
 
 def test_missing_folder_and_files(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"`folder` .*nowhere does not exist.*representation\.json"):
-        load_representation(tmp_path / "nowhere")
-    with pytest.raises(RepresentationFileError, match=r"is a file; pass the folder that holds"):
-        load_representation(saved / WEIGHTS)
+    for wrong in (tmp_path / "nowhere", saved / WEIGHTS):
+        with pytest.raises(
+            FileNotFoundError, match=r"representation\.json` does not exist; expected the folder of a sav"
+        ):
+            load_representation(wrong)
     (saved / WEIGHTS).unlink()
     with pytest.raises(FileNotFoundError, match=r"representation\.safetensors is missing; copy the whole folder"):
         load_representation(saved)
     (saved / DESCRIPTION).unlink()
-    with pytest.raises(FileNotFoundError, match=r"representation\.json is missing; .* no saved representation"):
+    with pytest.raises(
+        FileNotFoundError, match=r"representation\.json` does not exist; expected the folder of a saved rep"
+    ):
         load_representation(saved)
 
 
@@ -142,14 +152,16 @@ def test_weights_of_another_format(saved: Path) -> None:
 def test_damaged_description(saved: Path) -> None:
     text = (saved / DESCRIPTION).read_text()
     (saved / DESCRIPTION).write_text(text[:50])
-    with pytest.raises(RepresentationFileError, match=r"representation\.json is damaged: not valid JSON"):
+    with pytest.raises(RepresentationFileError, match=r"representation\.json` is damaged: not valid JSON"):
         load_representation(saved)
     (saved / DESCRIPTION).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RepresentationFileError, match=r"representation\.json is damaged: not valid JSON"):
+    with pytest.raises(RepresentationFileError, match=r"representation\.json` is damaged: not valid JSON"):
         load_representation(saved)
-    for other in ("[]", '{"format": "something"}'):
+    for other in ("[]", '{"format": "something"}', "5"):
         (saved / DESCRIPTION).write_text(other)
-        with pytest.raises(RepresentationFileError, match=r"does not describe a representation.*'anysense-represent"):
+        with pytest.raises(
+            RepresentationFileError, match=r"does not describe a saved representation.*'anysense-represent"
+        ):
             load_representation(saved)
 
 
@@ -164,6 +176,24 @@ def test_damaged_description(saved: Path) -> None:
         ({"settings": {"latent_dim": "8"}}, r"is damaged: `latent_dim` must be int; got '8'"),
         ({"settings": {"latentdim": 8}}, r"is damaged: .*got 'latentdim'\. Did you mean 'latent_dim'"),
         ({"settings": 5}, r"is damaged: `settings` must be a dict; got 5"),
+        ({"settings": {"temperature": math.inf}}, r"is damaged: `temperature` must be finite; got inf"),
+        ({"latent_dim": True}, r"is damaged: `latent_dim` must be a int; got True"),
+        ({"networks": "pendulum"}, r"is damaged: `networks` must be a dict or null; got 'pendulum'"),
+        ({"networks": {"family": "pendulum"}}, r"is damaged: in `networks` it lacks \['settings'\]"),
+        ({"networks": {"family": 3, "settings": {}}}, r"is damaged: in `networks` `family` must be a str; got 3"),
+        (
+            {"networks": {"family": "pendulums", "settings": {}}},
+            r"is damaged: `networks` must be one of .*'pendulum'\?",
+        ),
+        ({"networks": None}, r"is damaged: `networks` must be an instance of Networks for method 'gmc'; got None"),
+        (
+            {"networks": {"family": "generic", "settings": {"name": "x"}}},
+            r"is damaged: the networks 'generic' has no settings; got 'name'",
+        ),
+        ({"world": []}, r"is damaged: `world` must be a dict or null; got \[\]"),
+        ({"world": {"id": "some/World-v0"}}, r"is damaged: in `world` it lacks \['options'\]"),
+        ({"modalities": [5]}, r"is damaged: `modalities` must hold dicts; got 5"),
+        ({"modalities": [SMALL, SMALL]}, r"is damaged: `modalities` holds one name twice; got \['touch', 'touch'\]"),
         ({"modalities": []}, r"is damaged: `modalities` is empty"),
         ({"modalities": [{"name": "image"}]}, r"is damaged: .*'shape'"),
         ({"modalities": "image"}, r"is damaged: `modalities` must be a list; got 'image'"),
@@ -173,6 +203,47 @@ def test_wrong_description(saved: Path, changes: dict[str, Any], message: str) -
     describe(saved, **changes)
     with pytest.raises(RepresentationFileError, match=message):
         load_representation(saved)
+
+
+HUGE = 2**40
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {"head_widths": [HUGE]}, "latent_dim": 10}, r"must be torch\.float32 \(1099511627776"),
+        ({"settings": {"latent_dim": 10**30}, "latent_dim": 10**30}, r"is damaged: "),
+        ({"networks": {"family": "pendulum", "settings": {"sound_widths": [HUGE, 256, 256]}}}, r"\(1099511627776"),
+        ({"modalities": [{**SMALL, "shape": [2**25]}]}, r"is damaged: `modalities` claims 33554432 numbers"),
+        ({"modalities": [{**SMALL, "shape": [2**22]}], "networks": GENERIC}, r"does not fit the architecture"),
+        (
+            {
+                "method": "muse",
+                "settings": {"subsets": "proper"},
+                "modalities": [{**SMALL, "name": f"m{number}"} for number in range(64)],
+                "networks": GENERIC,
+            },
+            r"is damaged: `subsets` 'proper' has 2 \*\* 64 of them",
+        ),
+    ],
+)
+def test_claims_take_no_memory(
+    saved: Path, representation: Representation, changes: dict[str, Any], message: str
+) -> None:
+    """A description that claims terabytes is refused before anything of that size is allocated."""
+    save_representation(build("gmc", representation.modalities, GMCSettings(), networks("pendulum")), saved)
+    describe(saved, **changes)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RepresentationFileError, match=message):
+        load_representation(saved)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2 * 2**20, "more than 2 GB"
+
+
+def test_the_world_is_stored(saved: Path, representation: Representation) -> None:
+    assert load_representation(saved).world is None
+    representation.world = {"id": "some/World-v0", "options": {"size": 3}}
+    save_representation(representation, saved)
+    assert load_representation(saved).world == {"id": "some/World-v0", "options": {"size": 3}}
 
 
 def test_tensors_that_do_not_fit(saved: Path, representation: Representation) -> None:

@@ -47,7 +47,7 @@ def test_settings_by_name() -> None:
         ({"sound_widths": ()}, ValueError, r"`sound_widths` is empty; expected at least one hidden layer"),
         ({"frame_widths": ()}, ValueError, r"`frame_widths` is empty; expected at least one hidden layer"),
         ({"frame_dim": 1.5}, TypeError, r"`frame_dim` must be int; got 1.5 \(float\)"),
-        ({"image_channels": (8, 16)}, ValueError, r"`image_channels` has no effect with `image_encoder` 'frames'; leave"),
+        ({"image_channels": (8, 16)}, ValueError, r"`image_channels` has no effect with `image_encoder` 'frames'"),
         ({"sound_widths": 50}, TypeError, r"`sound_widths` must be tuple\[int, \.\.\.\]; got 50"),
     ],
 )
