@@ -56,6 +56,8 @@ class TrainSettings:
     """Environment steps between evaluations (and checkpoints)."""
     eval_episodes: int = 64
     """Episodes per evaluation."""
+    eval_steps: int | None = None
+    """Most steps of these episodes; the time limit of the world when None."""
     device: str = "auto"
     """Device of networks; auto takes a GPU only to encode in the policy, because small networks are faster on a CPU."""
     threads: int | None = 1
@@ -67,8 +69,9 @@ class TrainSettings:
         check_choice("encode", self.encode, ("once", "in-policy"))
         check_positive_integer("eval_every", self.eval_every)
         check_positive_integer("eval_episodes", self.eval_episodes)
-        if self.threads is not None:
-            check_positive_integer("threads", self.threads)
+        for name in ("threads", "eval_steps"):
+            if getattr(self, name) is not None:
+                check_positive_integer(name, getattr(self, name))
         if not 0.0 <= self.missing < 1.0:
             raise ValueError(f"`missing` must lie in [0, 1), got {self.missing!r}.")
         if self.seed < 0:
@@ -153,7 +156,9 @@ class _Training:
         self.modalities = self.encoder.modalities or tuple(self.encoder.representation.modalities)
         self.environment = self._make_environment()
         self.model = self._make_model()
-        self.episodes = EvaluationEpisodes.of(settings.world, settings.eval_episodes, None, EVALUATION_SEED)
+        self.episodes = EvaluationEpisodes.of(
+            settings.world, settings.eval_episodes, settings.eval_steps, EVALUATION_SEED
+        )
 
     def run(
         self,

@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from anysense.agents.results import EpisodeResults
 from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.pendulum.optimal import OptimalController, check_max_torque, split_states
 from anysense.envs.pendulum.physics import MAX_TORQUE, PHYSICS, FloatArray, Physics, advance, reward
@@ -107,7 +106,8 @@ def reference_returns(
     *,
     physics: Physics = "gymnasium",
     optimal: StateController | None = None,
-) -> dict[str, EpisodeResults]:
+    progress: Progress | None = None,
+) -> dict[str, FloatArray]:
     """Run the reference controllers from given start states.
 
     Args:
@@ -117,9 +117,10 @@ def reference_returns(
         seed: Seed of the random torques.
         physics: Order of integration, see ``anysense.envs.pendulum.physics``.
         optimal: The optimal controller where it is at hand; else it is solved for or read from the cache.
+        progress: Told about each step of each controller.
 
     Returns:
-        Results named ``"optimal"``, ``"zero"`` and ``"random"``.
+        Undiscounted returns (N,) of ``"optimal"``, ``"zero"`` and ``"random"``.
 
     Raises:
         ValueError: An argument is out of range.
@@ -130,16 +131,4 @@ def reference_returns(
         ZERO: ZeroController(),
         RANDOM: RandomController(max_torque, seed),
     }
-    return {
-        name: EpisodeResults(
-            name=name,
-            modalities=(),
-            corruption=(),
-            missing="",
-            seed=seed,
-            steps=steps,
-            starts=states,
-            returns=simulate(controller, states, steps, physics),
-        )
-        for name, controller in controllers.items()
-    }
+    return {name: simulate(controller, states, steps, physics, progress) for name, controller in controllers.items()}

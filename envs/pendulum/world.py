@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -15,7 +16,7 @@ from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.agents import AGENT_PRESETS
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
 from anysense.envs.pendulum.physics import MAX_SPEED, Physics
-from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS
+from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS, PendulumSettings
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
 from anysense.envs.world import Episodes, Progress, Score, World
 
@@ -115,12 +116,23 @@ class PendulumWorld(World):
         for name in options:
             check_choice("reference_option", name, ("max_torque",))
         return reference_returns(
-            starts, steps, seed=seed, physics=self.options.get("physics", PendulumOptions.physics), **options
+            starts,
+            steps,
+            seed=seed,
+            physics=self.options.get("physics", PendulumOptions.physics),
+            progress=progress,
+            **options,
         )
 
     def reference_labels(self) -> Mapping[str, str]:
         """What reports call the references."""
         return {"optimal": "optimal (true state)", "zero": "no torque", "random": "random torque"}
+
+    @cached_property
+    def _spaces(self) -> tuple[Any, Any]:
+        """Spaces of observation and action, without a picture being drawn."""
+        settings = PendulumSettings(**self._keywords(None))
+        return settings.observation_space(), settings.action_space()
 
     def _keywords(self, modalities: Sequence[str] | None) -> dict[str, Any]:
         return dict(self.options) | ({} if modalities is None else {"modalities": tuple(modalities)})

@@ -52,6 +52,8 @@ class TrainCommand(ResumableSettings):
     """Environment steps between evaluations; each also writes a checkpoint."""
     eval_episodes: int = 200
     """Episodes of each of these evaluations, apart from those of `anysense evaluate`."""
+    eval_steps: int | None = None
+    """Most steps of these episodes; the time limit of the environment if not given."""
     agent: Annotated[AgentSettings, Flat]
 
     @classmethod
@@ -85,6 +87,7 @@ class TrainCommand(ResumableSettings):
             encode=self.encode,
             eval_every=self.eval_every,
             eval_episodes=self.eval_episodes,
+            eval_steps=self.eval_steps,
             device=self.device,
             threads=self.threads or 1,
         )

@@ -13,10 +13,11 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from anysense.agents.algorithms import noise
-from anysense.agents.algorithms.catalogue import ALGORITHMS, PRESETS, build_model, make_agent_settings
+from anysense.agents.algorithms.catalogue import ALGORITHMS, build_model, make_agent_settings
 from anysense.agents.algorithms.fast_sac import FastSAC
 from anysense.agents.algorithms.published import LateActionNetwork, TerminalTimeLimit
 from anysense.common.randomness import forked_generators
+from anysense.envs import world
 
 LATENT_DIM = 10
 
@@ -58,16 +59,19 @@ class Latents(VecEnv):
         return [False] * self.num_envs
 
 
+WORLD = world()
+
+
 @pytest.fixture(autouse=True)
 def _forked():
     with forked_generators():
         yield
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("preset", ["smoke", "default", "paper"])
+@pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_every_preset_builds_its_algorithm(name, preset):
-    settings = make_agent_settings(name, preset, n_envs=make_agent_settings(name, preset).n_envs)
+    settings = make_agent_settings(name, preset, WORLD, gamma=0.9)
     model = build_model(name, settings, Latents(settings.n_envs), seed=0)
     assert isinstance(model, BaseAlgorithm)
     assert model.gamma == settings.gamma
@@ -75,12 +79,12 @@ def test_every_preset_builds_its_algorithm(name, preset):
 
 
 def test_overrides_replace_values_of_the_preset():
-    settings = make_agent_settings("sac", "smoke", net_arch=[8], gamma=0.5)
+    settings = make_agent_settings("sac", "smoke", WORLD, net_arch=[8], gamma=0.5)
     assert (settings.net_arch, settings.gamma) == ((8,), 0.5)
 
 
 def test_learning_rate_falls_linearly():
-    settings = make_agent_settings("sac", "smoke", learning_rate=1e-2, final_learning_rate=1e-3)
+    settings = make_agent_settings("sac", "smoke", WORLD, learning_rate=1e-2, final_learning_rate=1e-3)
     schedule = settings.keywords()["learning_rate"]
     assert [schedule(rest) for rest in (1.0, 0.5, 0.0)] == pytest.approx([1e-2, 5.5e-3, 1e-3])
 
@@ -135,11 +139,11 @@ class TestNoise:
 
     def test_ornstein_uhlenbeck_follows_its_recursion_and_fades(self):
         process = noise.OrnsteinUhlenbeckNoise((2, 1), 0.2, 100, np.random.default_rng(3))
-        twin, value = np.random.default_rng(3), np.full((2, 1), 0.2)
+        twin, value, scale = np.random.default_rng(3), np.zeros((2, 1)), 0.2
         for frame in range(0, 150, 10):
             process.frame = frame
-            scale = 0.2 - 0.2 * min(1.0, frame / 100)
             value = value + 0.15 * (0.0 - value) + scale * twin.standard_normal((2, 1))
+            scale = 0.2 - 0.2 * min(1.0, frame / 100)  # Holds from the next draw on.
             np.testing.assert_allclose(process(), value, rtol=1e-6)
             process.reset()
 
@@ -164,8 +168,11 @@ class TestNoise:
 
 
 def published(n_envs=1, **switches):
-    settings = make_agent_settings("ddpg", "paper", learning_starts=4, buffer_size=60, batch_size=8, n_envs=n_envs)
-    return build_model("ddpg", settings, Latents(n_envs), seed=0, **switches)
+    usual = {"action_scaling": True, "action_doubling": False}
+    settings = make_agent_settings(
+        "ddpg", "paper", WORLD, learning_starts=4, buffer_size=60, batch_size=8, n_envs=n_envs, **{**usual, **switches}
+    )
+    return build_model("ddpg", settings, Latents(n_envs), seed=0)
 
 
 class TestPublished:
@@ -189,7 +196,7 @@ class TestPublished:
         assert 0.95 * bound < float(weight.detach().abs().max()) <= bound
 
     def test_settings(self):
-        settings = make_agent_settings("ddpg", "paper")
+        settings = make_agent_settings("ddpg", "paper", WORLD)
         assert (settings.total_steps, settings.learning_starts, settings.buffer_size) == (150_000, 25_000, 25_000)
         assert (settings.batch_size, settings.gamma, settings.tau) == (128, 0.99, 0.001)
         assert (settings.learning_rate, settings.critic_learning_rate) == (1e-4, 1e-3)
@@ -249,7 +256,7 @@ class TestPublished:
         steps = [venv.step(np.zeros((1, 1), np.float32)) for _ in range(2)]
         assert steps[1][2].all()
         assert steps[1][3][0].keys() == {"terminal_observation"}
-        settings = make_agent_settings("ddpg", "paper", learning_starts=100, buffer_size=60)
+        settings = make_agent_settings("ddpg", "paper", WORLD, learning_starts=100, buffer_size=60)
         cut_off = build_model("ddpg", settings, Latents(limit=2), seed=0).learn(8).replay_buffer
         ended = build_model("ddpg", settings, TerminalTimeLimit(Latents(limit=2)), seed=0).learn(8).replay_buffer
         every = np.arange(8)
@@ -260,7 +267,7 @@ class TestPublished:
 def test_target_entropy_reaches_the_algorithm():
     for name in ("sac", "tqc"):
         for value in (-2.5, None):
-            settings = make_agent_settings(name, "smoke", target_entropy=value)
+            settings = make_agent_settings(name, "smoke", WORLD, target_entropy=value)
             model = build_model(name, settings, Latents(), seed=0)
             assert model.target_entropy == (-1.0 if value is None else value)
 
@@ -270,15 +277,15 @@ class TestErrors:
 
     def test_unknown_algorithm(self):
         with pytest.raises(ValueError, match=r"`algorithm` must be one of 'ppo', .*; got 'sacc'. Did you mean 'sac'"):
-            make_agent_settings("sacc")
+            make_agent_settings("sacc", "default", WORLD)
 
     def test_unknown_preset(self):
         with pytest.raises(ValueError, match=r"`preset` must be one of 'smoke', 'default', 'paper'; got 'papper'"):
-            make_agent_settings("sac", "papper")
+            make_agent_settings("sac", "papper", WORLD)
 
     def test_unknown_setting(self):
         with pytest.raises(ValueError, match=r"got 'learning_rat'. Did you mean 'learning_rate'"):
-            make_agent_settings("sac", learning_rat=1)
+            make_agent_settings("sac", "default", WORLD, learning_rat=1)
 
     @pytest.mark.parametrize(
         ("name", "value", "message"),
@@ -298,23 +305,23 @@ class TestErrors:
     )
     def test_value_out_of_range(self, name, value, message):
         with pytest.raises(ValueError, match=message):
-            make_agent_settings("sac", **{name: value})
+            make_agent_settings("sac", "default", WORLD, **{name: value})
 
     def test_batch_that_does_not_divide_the_rollout(self):
         with pytest.raises(ValueError, match=r"`batch_size` must divide `n_steps` x `n_envs` = 256; got 100"):
-            make_agent_settings("ppo", "smoke", batch_size=100)
+            make_agent_settings("ppo", "smoke", WORLD, batch_size=100)
 
     def test_unknown_noise(self):
         with pytest.raises(ValueError, match=r"`noise` must be one of 'gaussian', 'ornstein-uhlenbeck'; got 'gauss'"):
-            make_agent_settings("td3", noise="gauss")
+            make_agent_settings("td3", "default", WORLD, noise="gauss")
 
     def test_published_form_of_another_algorithm(self):
         with pytest.raises(ValueError, match=r"`published` is the published form of ddpg; got `algorithm` 'td3'"):
-            make_agent_settings("td3", published=True)
+            make_agent_settings("td3", "default", WORLD, published=True)
 
     def test_two_learning_rates_without_the_published_form(self):
-        with pytest.raises(ValueError, match=r"`critic_learning_rate` needs `published=True`"):
-            make_agent_settings("ddpg", critic_learning_rate=1e-3)
+        with pytest.raises(ValueError, match=r"`critic_learning_rate=0.001` has a meaning only in the published form"):
+            make_agent_settings("ddpg", "default", WORLD, critic_learning_rate=1e-3)
 
 
 def test_no_source_file_unpickles():

@@ -40,13 +40,9 @@ def small(name, representation_folder, every, **more):
         overrides=overrides,
         eval_every=every,
         eval_episodes=2,
+        eval_steps=5,
         **more,
     )
-
-
-@pytest.fixture(autouse=True)
-def _short_evaluations(monkeypatch):
-    monkeypatch.setattr(training, "EPISODE_STEPS", 5)
 
 
 def assert_equal(first, second, where=""):
@@ -102,7 +98,7 @@ def test_killed_and_resumed_is_as_if_never_killed(name, more, representation_fol
     resumed = train(wanted, tmp_path / "killed", resume=True)
     ends = [load_checkpoint(folder / "checkpoints") for folder in (tmp_path / "whole", tmp_path / "killed")]
     assert_equal(*ends)
-    assert [point.average_reward for point in resumed.curve] == [point.average_reward for point in whole.curve]
+    assert [point.score for point in resumed.curve] == [point.score for point in whole.curve]
     for agent in ("agent", "last_agent"):
         files = [tmp_path / run / agent / "policy.safetensors" for run in ("whole", "killed")]
         assert files[0].read_bytes() == files[1].read_bytes()

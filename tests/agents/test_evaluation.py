@@ -5,13 +5,21 @@ import numpy as np
 import pytest
 
 import anysense.envs
-from anysense.agents.evaluation import MissingLevel, evaluate, every_subset, start_states
+from anysense.agents import evaluation
+from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, RandomAgent, reference_results
 from anysense.agents.results import EpisodeResults, load_results, save_results
-from anysense.agents.summary import Row, summarise
-from anysense.envs.pendulum.references import ZeroController, reference_returns, simulate
+from anysense.agents.summary import columns_of, summarise
+from anysense.envs import World, world
+from anysense.envs.pendulum.references import ZeroController, simulate
 from anysense.envs.sensors.corruption import Corruption
 
-STARTS = start_states(7, seed=11)
+WORLD = world()
+STARTS = WORLD.start_states(7, 11)
+
+
+def evaluate(agent, modalities, starts, steps=300, options=None, *arguments, seed=0, **keywords):
+    episodes = EvaluationEpisodes(len(starts), steps, seed, starts)
+    return evaluation.evaluate(agent, world(options=options), modalities, episodes, *arguments, **keywords)
 
 
 class ConstantTorque:
@@ -109,7 +117,7 @@ def test_corruption_reaches_the_agent_and_is_named():
 @pytest.mark.parametrize("per", ["step", "episode"])
 def test_dropout_says_which_modalities_are_present(per):
     agent = ConstantTorque(0.0)
-    starts = start_states(400, seed=0)
+    starts = WORLD.start_states(400, 0)
     result = evaluate(agent, ("image", "sound"), starts, 6, missing=MissingLevel({"sound": 0.3}, per))
     assert result.missing == f"sound 0.3 per {per}"
     present = np.array([seen["present"] for seen in agent.seen])
@@ -128,18 +136,64 @@ def test_progress_counts_up_to_the_total():
 
 
 def test_start_states_are_fixed_uniform_and_nested():
-    states = start_states(4000, seed=5)
-    np.testing.assert_array_equal(states, start_states(4000, seed=5))
-    np.testing.assert_array_equal(states[:10], start_states(10, seed=5))
-    assert (states != start_states(4000, seed=6)).all()
+    states = WORLD.start_states(4000, 5)
+    np.testing.assert_array_equal(states, WORLD.start_states(4000, 5))
+    np.testing.assert_array_equal(states[:10], WORLD.start_states(10, 5))
+    assert (states != WORLD.start_states(4000, 6)).all()
     assert (np.abs(states) <= (np.pi, 1)).all()
     np.testing.assert_allclose(states.std(axis=0), (np.pi / np.sqrt(3), 1 / np.sqrt(3)), rtol=0.03)
+    np.testing.assert_array_equal(EvaluationEpisodes.of(WORLD, 10, None, 5).starts, states[:10])
+    assert EvaluationEpisodes.of(WORLD, 10, None, 5).steps == 300
 
 
-def test_every_subset_is_listed_from_complete_to_single():
-    assert every_subset(("image", "sound")) == [("image", "sound"), ("image",), ("sound",)]
-    assert len(every_subset(("a", "b", "c"))) == 7
-    assert every_subset(["sound"]) == [("sound",)]
+class Countdown(gym.Env):
+    """Ends after as many steps as the reset drew; the reward is 1 per step and names the episode by its length."""
+
+    observation_space = gym.spaces.Dict({"clock": gym.spaces.Box(0, 100, (1,), np.float32)})
+    action_space = gym.spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = int(self.np_random.integers(2, 9))
+        return self._observation(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.left -= 1
+        return self._observation(), 1.0, self.left == 0, False, {}
+
+    def _observation(self):
+        return {"clock": np.array([self.left], np.float32)}
+
+
+@pytest.fixture
+def countdown():
+    gym.register("test/Countdown-v0", entry_point=Countdown, max_episode_steps=6)
+    yield World("test/Countdown-v0")
+    gym.registry.pop("test/Countdown-v0")
+
+
+@pytest.mark.parametrize("batch_envs", [500, 3])
+def test_episodes_that_end_early_count_to_their_end_only(countdown, batch_envs):
+    """Against single environments with the same seeds; actions are discrete, the score is the return."""
+    episodes = EvaluationEpisodes.of(countdown, 10, None, 40)
+    agent = RandomAgent(countdown.action_space, 1)
+    result = evaluation.evaluate(agent, countdown, ("clock",), episodes, batch_envs=batch_envs)
+    lengths = []
+    for seed in range(40, 50):
+        observation, _ = (env := Countdown()).reset(seed=seed)
+        lengths.append(min(int(observation["clock"][0]), 6))
+        env.close()
+    np.testing.assert_array_equal(result.lengths, lengths)
+    np.testing.assert_array_equal(result.returns, lengths)
+    assert result.starts is None
+    references = reference_results(countdown, episodes)
+    assert list(references) == ["random"]
+    records = summarise([result], references, countdown, resamples=50)
+    assert {record.metric for record in records} == {"return", "average_reward", "length"}
+    assert [column.key for column in columns_of(countdown)] == ["return", "average_reward", "length"]
+    with pytest.raises(ValueError, match=r"`reference_option` has no meaning for test/Countdown-v0; got"):
+        reference_results(countdown, episodes, {"max_torque": 1})
 
 
 def test_wrong_input_is_refused():
@@ -152,31 +206,22 @@ def test_wrong_input_is_refused():
         evaluate(agent, ("sound",), STARTS, corruption=("image:dead_sensor",))
     with pytest.raises(ValueError, match=r"`corruption` must be one of .*Did you mean 'delay'"):
         evaluate(agent, ("sound",), STARTS, corruption=("sound:dealy:3",))
-    with pytest.raises(ValueError, match=r"`probability` of modality 'sound' must lie in \[0, 1\], got 3"):
+    with pytest.raises(ValueError, match=r"`probability of modality 'sound'` must lie in \[0, 1\], got 3"):
         evaluate(agent, ("sound",), STARTS, missing=MissingLevel(3))
-    with pytest.raises(ValueError, match=r"`state` must have shape \(N, 2\)"):
-        evaluate(agent, ("sound",), STARTS[0])
     with pytest.raises(ValueError, match=r"`returns` must hold at least one episode, got none"):
         evaluate(agent, ("sound",), STARTS[:0])
-    with pytest.raises(ValueError, match=r"`steps` must be a whole number of at least 1, got 0"):
-        evaluate(agent, ("sound",), STARTS, 0)
+    for count, steps, name in ((0, 5, "episodes"), (5, -1, "steps")):
+        with pytest.raises(ValueError, match=rf"`{name}` must be a whole number of at least 1"):
+            EvaluationEpisodes.of(WORLD, count, steps, 0)
     with pytest.raises(ValueError, match=r"`batch_envs` must be a whole number of at least 1, got 0"):
         evaluate(agent, ("sound",), STARTS, batch_envs=0)
-    with pytest.raises(
-        ValueError, match=r"`env_kwargs` must not hold 'modalities', which `evaluate` sets itself; got \('image',\)"
-    ):
-        evaluate(agent, ("sound",), STARTS, env_kwargs={"modalities": ("image",)})
-    with pytest.raises(ValueError, match=r"`env_kwargs` must be one of .*got 'physic'. Did you mean 'physics'"):
-        evaluate(agent, ("sound",), STARTS, env_kwargs={"physic": "gymnasium"})
     with pytest.raises(ValueError, match=r"`action` must not be NaN"):
         evaluate(ConstantTorque(np.nan), ("sound",), STARTS)
-    with pytest.raises(ValueError, match=r"`count` must be a whole number of at least 1, got 0"):
-        start_states(0, 1)
 
 
 def result(name: str, average: np.ndarray, steps: int = 300, modalities: tuple[str, ...] = ()) -> EpisodeResults:
-    starts = start_states(len(average), seed=1)
-    return EpisodeResults(name, modalities, (), "", 0, steps, starts, np.asarray(average) * steps)
+    starts, lengths = WORLD.start_states(len(average), 1), np.full(len(average), steps)
+    return EpisodeResults(name, modalities, (), "", 0, steps, starts, np.asarray(average) * steps, lengths)
 
 
 @pytest.fixture
@@ -188,45 +233,49 @@ def references() -> dict[str, EpisodeResults]:
     }
 
 
+def values(records, method, metric):
+    (found,) = [record for record in records if (record.method, record.metric) == (method, metric)]
+    return found.value, found.low, found.high
+
+
 def test_summary_holds_averages_gaps_and_shares(references):
     agent = result("agent", references["optimal"].average_reward - 0.03, modalities=("sound",))
-    rows = summarise([agent], references, resamples=500)
-    assert [row.name for row in rows] == ["agent", "optimal", "random"]
-    row = rows[0]
-    assert (row.modalities, row.episodes, row.steps) == (("sound",), 200, 300)
-    assert row.average_reward.value == pytest.approx(agent.average_reward.mean())
-    assert row.deviation == pytest.approx(agent.average_reward.std(ddof=0))
-    assert row.average_reward.low < row.average_reward.value < row.average_reward.high
-    assert row.episode_return.low == pytest.approx(300 * row.average_reward.low)
-    assert (row.gap.value, row.gap.low, row.gap.high) == pytest.approx((0.03, 0.03, 0.03))
-    assert rows[1].gap.high == 0.0
-    assert (rows[1].share.value, rows[2].share.value) == (1.0, 0.0)
+    records = summarise([agent], references, WORLD, resamples=500)
+    assert list(dict.fromkeys(record.method for record in records)) == ["agent", "optimal", "random"]
+    assert {record.subset for record in records} == {"sound", ""}
+    value, low, high = values(records, "agent", "average_reward")
+    assert value == pytest.approx(agent.average_reward.mean())
+    assert low < value < high
+    assert values(records, "agent", "return")[1] == pytest.approx(300 * low)
+    assert values(records, "agent", "gap") == pytest.approx((0.03, 0.03, 0.03))
+    assert values(records, "optimal", "gap")[2] == 0.0
+    assert (values(records, "optimal", "share")[0], values(records, "random", "share")[0]) == (1.0, 0.0)
     span = references["optimal"].average_reward.mean() - references["random"].average_reward.mean()
-    assert row.share.value == pytest.approx(1 - 0.03 / span)
-    assert Row.from_json(row.to_json()) == row
+    assert values(records, "agent", "share")[0] == pytest.approx(1 - 0.03 / span)
+
+
+def test_a_share_without_meaning_is_left_out(references):
+    """One step is too short for random torque to be worse than the optimum."""
+    swapped = {"optimal": references["random"], "random": references["optimal"]}
+    metrics = {record.metric for record in summarise([], swapped, WORLD, resamples=50)}
+    assert metrics == {"average_reward", "return", "gap"}
 
 
 def test_summary_refuses_results_that_do_not_belong_together(references):
-    with pytest.raises(
-        ValueError, match=r"`references` must hold 'random', got \['optimal'\]; use `reference_returns`"
-    ):
-        summarise([], {"optimal": references["optimal"]})
     for other in (result("agent", np.zeros(200), steps=100), result("agent", np.zeros(100))):
-        with pytest.raises(
-            ValueError, match=r"`results` of 'agent' .* must have the same start states in the same order"
-        ):
-            summarise([other], references)
-    with pytest.raises(ValueError, match=r"`content` is no row of a summary .*'episode_return'"):
-        Row.from_json({"average_reward": {"value": 0, "low": 0, "high": 0}})
+        with pytest.raises(ValueError, match=r"`results` of 'agent' .* must be of the same episodes"):
+            summarise([other], references, WORLD)
 
 
-def test_agent_without_torque_is_summarised_like_the_zero_reference():
-    references = reference_returns(STARTS, steps=300, optimal=_Damped())
+def test_agent_without_torque_is_summarised_like_the_zero_reference(monkeypatch):
+    monkeypatch.setattr("anysense.envs.pendulum.references.OptimalController", lambda *arguments: _Damped())
+    references = reference_results(WORLD, EvaluationEpisodes(7, 300, 0, STARTS))
+    assert list(references) == ["optimal", "zero", "random"]
     zero = evaluate(ConstantTorque(0.0), ("sound",), STARTS, 300)
-    rows = summarise([zero], references, resamples=200)
+    records = summarise([zero], references, WORLD, resamples=200)
     np.testing.assert_array_equal(zero.returns, references["zero"].returns)
-    assert rows[0].average_reward == rows[2].average_reward
-    assert rows[0].gap.value > 0
+    assert values(records, "agent", "average_reward") == values(records, "zero", "average_reward")
+    assert values(records, "agent", "gap")[0] > 0
 
 
 class _Damped:
@@ -239,35 +288,35 @@ class _Damped:
 
 
 @pytest.mark.parametrize(
-    ("starts", "returns", "steps", "message"),
+    ("starts", "returns", "length", "message"),
     [
-        (np.zeros((3, 2)), np.zeros(2), 1, r"shapes \(N, 2\) and \(N,\), got \(3, 2\) and \(2,\)"),
+        (np.zeros((3, 2)), np.zeros(2), 1, r"`starts` must have the shape \(2, K\); got \(3, 2\)"),
         (np.zeros((0, 2)), np.zeros(0), 1, "`returns` must hold at least one episode, got none"),
-        (np.zeros((2, 2)), np.array([0.0, np.nan]), 1, "`returns` must be finite, got 1 that are not"),
-        (np.zeros((2, 2)), np.zeros(2), 0, "`steps` must be at least 1, got 0"),
+        (np.zeros((2, 2)), np.array([0.0, np.nan]), 1, "`returns` must be finite; 1 are not"),
+        (np.zeros((2, 2)), np.zeros(2), 0, "`lengths` must be at least 1, got 0"),
     ],
 )
-def test_impossible_results_are_refused(starts, returns, steps, message):
+def test_impossible_results_are_refused(starts, returns, length, message):
     with pytest.raises(ValueError, match=message):
-        EpisodeResults("agent", (), (), "", 0, steps, starts, returns)
+        EpisodeResults("agent", (), (), "", 0, 9, starts, returns, np.full(len(returns), length))
 
 
 @pytest.fixture
 def saved(tmp_path, references):
     noisy = EpisodeResults(
         "agent", ("image", "sound"), ("image:delay:2", "sound:dead_sensor"), "image 0.1, sound 0.2 per step", 7, 300,
-        start_states(200, 1), np.random.default_rng(2).normal(size=200),
+        WORLD.start_states(200, 1), np.random.default_rng(2).normal(size=200), np.full(200, 300),
     )  # fmt: skip
-    rows = [row.to_json() for row in summarise([noisy], references, resamples=50)]
-    save_results(tmp_path / "results", [noisy, *references.values()], rows, {"command": "evaluate"})
-    return tmp_path / "results", [noisy, *references.values()], rows
+    records = summarise([noisy], references, WORLD, resamples=50)
+    save_results(tmp_path / "results", [noisy, *references.values()], records, {"command": "evaluate"})
+    return tmp_path / "results", [noisy, *references.values()], records
 
 
 def test_saved_results_are_read_back_exactly(saved):
-    folder, results, rows = saved
+    folder, results, records = saved
     assert sorted(path.name for path in folder.iterdir()) == ["episodes.csv", "results.json"]
     loaded = load_results(folder)
-    assert loaded.summary == rows
+    assert loaded.records == records
     assert loaded.details == {"command": "evaluate"}
     for got, expected in zip(loaded.results, results, strict=True):
         assert got.description() == expected.description()
@@ -303,8 +352,8 @@ def test_kill_in_the_middle_of_writing_leaves_the_old_file(saved, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format_version": 1', '"format_version": 2', "has format version 2, this program reads 1"),
-        ('"anysense results"', '"something"', "is no file of results; expected `format` 'anysense results'"),
+        ('"format_version": 2', '"format_version": 1', "has format version 1; this release of"),
+        ('"anysense results"', '"something"', "does not describe the results of an evaluation"),
         ("{", "", "is damaged: not valid JSON"),
         ('"evaluations"', '"evaluation"', "lacks an entry or was altered"),
         ('"steps"', '"step"', "lacks an entry or was altered"),
@@ -324,9 +373,9 @@ def test_altered_or_missing_episodes_are_refused(saved):
     episodes = folder / "episodes.csv"
     episodes.write_text(episodes.read_text().replace("-0.", "-1.", 1))
     with pytest.raises(
-        ValueError, match=r"episodes.csv does not belong to results.json or was altered; evaluate again"
+        ValueError, match=r"episodes.csv` does not belong to results.json or was altered; evaluate again"
     ):
         load_results(folder)
     episodes.unlink()
-    with pytest.raises(FileNotFoundError, match=r"episodes.csv is missing; expected a folder with results.json and"):
+    with pytest.raises(FileNotFoundError, match=r"episodes.csv` is missing; it belongs beside results.json"):
         load_results(folder)

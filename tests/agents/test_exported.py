@@ -13,7 +13,7 @@ from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.latent import LatentVecEnv
 from anysense.common import files
 from anysense.common.randomness import forked_generators
-from anysense.envs import MultimodalPendulumEnv
+from anysense.envs import MultimodalPendulumEnv, world
 
 SPACE = MultimodalPendulumEnv().observation_space
 
@@ -27,9 +27,9 @@ def observation(count=5, seed=0):
 
 def make_model(name, representation_folder, make_venv, preset="smoke", **switches):
     with forked_generators():
-        settings = make_agent_settings(name, preset)
+        settings = make_agent_settings(name, preset, world(), **switches)
         venv = LatentVecEnv(make_venv(settings.n_envs), representation_folder)
-        model = build_model(name, settings, venv, seed=3, **switches)
+        model = build_model(name, settings, venv, seed=3)
         with torch.no_grad():  # larger than in a fresh policy, so that the limits matter
             for parameter in model.policy.parameters():
                 parameter.normal_(0.0, 0.35 if parameter.ndim > 1 else 1e-9)
@@ -39,14 +39,16 @@ def make_model(name, representation_folder, make_venv, preset="smoke", **switche
 @pytest.fixture
 def agent(representation_folder, make_venv):
     encoder = FrozenEncoder(representation_folder)
-    return Agent.from_model(make_model("sac", representation_folder, make_venv), encoder, "sac", facts={"seed": 3})
+    return Agent.from_model(
+        make_model("sac", representation_folder, make_venv), encoder, "sac", world(), facts={"seed": 3}
+    )
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_actions_equal_those_of_the_model(name, representation_folder, make_venv, tmp_path):
     model = make_model(name, representation_folder, make_venv)
     encoder = FrozenEncoder(representation_folder)
-    Agent.from_model(model, encoder, name).save(tmp_path / "agent")
+    Agent.from_model(model, encoder, name, world()).save(tmp_path / "agent")
     agent = Agent.load(tmp_path / "agent")
     for modalities in (("image", "sound"), ("image",), ("sound",)):
         sensed = {modality: observation(40)[modality] for modality in modalities}
@@ -64,7 +66,7 @@ def test_actions_equal_those_of_the_model(name, representation_folder, make_venv
 def test_published_ddpg(scaling, representation_folder, make_venv):
     model = make_model("ddpg", representation_folder, make_venv, "paper", action_scaling=scaling)
     encoder = FrozenEncoder(representation_folder)
-    agent = Agent.from_model(model, encoder, "ddpg")
+    agent = Agent.from_model(model, encoder, "ddpg", world())
     expected, _ = model.predict(encoder.encode_arrays(observation(40)), deterministic=True)
     np.testing.assert_allclose(agent.act(observation(40)), expected, atol=1e-5)
     assert (np.abs(expected).max() > 1.0) == scaling
@@ -74,7 +76,7 @@ def test_published_ddpg(scaling, representation_folder, make_venv):
 def test_random_actions_have_the_distribution_of_the_model(name, representation_folder, make_venv):
     model = make_model(name, representation_folder, make_venv)
     encoder = FrozenEncoder(representation_folder)
-    agent = Agent.from_model(model, encoder, name)
+    agent = Agent.from_model(model, encoder, name, world())
     one = {modality: np.repeat(value, 3000, axis=0) for modality, value in observation(1).items()}
     actions = agent.act(one, deterministic=False, generator=torch.Generator().manual_seed(0))
     with forked_generators():
@@ -87,7 +89,7 @@ def test_random_actions_have_the_distribution_of_the_model(name, representation_
 
 def test_a_deterministic_policy_acts_alike_when_asked_for_random_actions(representation_folder, make_venv):
     model = make_model("td3", representation_folder, make_venv)
-    agent = Agent.from_model(model, FrozenEncoder(representation_folder), "td3")
+    agent = Agent.from_model(model, FrozenEncoder(representation_folder), "td3", world())
     random = agent.act(observation(), deterministic=False, generator=torch.Generator())
     np.testing.assert_array_equal(random, agent.act(observation()))
 
@@ -297,7 +299,7 @@ class TestErrors:
     def test_actor_of_another_size(self, representation_folder):
         actor = Actor(ActorSpec(3, (4,), "relu", True, "none", (-2.0,), (2.0,)))
         with pytest.raises(ValueError, match=r"`actor` takes latents of length 3, `encoder` makes 8"):
-            Agent(actor, FrozenEncoder(representation_folder), "td3", ("sound",))
+            Agent(actor, FrozenEncoder(representation_folder), "td3", world(), ("sound",))
 
     def test_layers_that_cannot_be_exported(self, representation_folder, make_venv):
         model = make_model("sac", representation_folder, make_venv)

@@ -17,7 +17,8 @@ from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
 from anysense.envs import MultimodalPendulumEnv
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 from anysense.envs.sensors.missing import VectorMissingModalities
-from anysense.representations import Representation, Settings, load_representation, modalities_from_space
+from anysense.representations import Representation, load_representation, modalities_from_space
+from anysense.representations.settings import MethodSettings
 
 OFF_POLICY = {"learning_starts": 8, "buffer_size": 100, "batch_size": 8, "train_freq": 1, "gradient_steps": 2}
 ON_POLICY = {"n_steps": 8}
@@ -33,7 +34,7 @@ SPACE = MultimodalPendulumEnv().observation_space
 
 
 @dataclass(frozen=True)
-class FragileSettings(Settings):
+class FragileSettings(MethodSettings):
     """No settings."""
 
 
@@ -42,10 +43,10 @@ class Fragile(Representation):
 
     method = "fragile"
     settings_class = FragileSettings
-    presets = {"default": FragileSettings()}  # noqa: RUF012
+    uses_networks = False
 
     def __init__(self):
-        super().__init__(modalities_from_space(SPACE), FragileSettings())
+        super().__init__(modalities_from_space(SPACE), FragileSettings(), None)
         self.latent_dim = 6
         self.image = nn.Linear(7200, 8)
         self.sound = nn.Linear(12, 8)

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from anysense.agents import training
 from anysense.agents.algorithms.catalogue import ALGORITHMS
 from anysense.agents.callbacks import CurvePoint
 from anysense.agents.environments import TrainingEnvironment, environment_seed
-from anysense.agents.evaluation import evaluate, start_states
+from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.training import EVALUATION_SEED, TrainSettings, train
+from anysense.envs import world
+from anysense.envs.pendulum.world import PendulumWorld
 
 REPLAY = {
     "total_steps": 64,
@@ -23,13 +24,8 @@ REPLAY = {
     "gradient_steps": 1,
 }
 ROLLOUT = {"total_steps": 64, "n_envs": 2, "n_steps": 16}
-SMALL = {name: REPLAY for name in ALGORITHMS} | {"ppo": {**ROLLOUT, "batch_size": 16}, "a2c": ROLLOUT}
+SMALL = {name: REPLAY for name in ALGORITHMS.names()} | {"ppo": {**ROLLOUT, "batch_size": 16}, "a2c": ROLLOUT}
 STEPS = 6
-
-
-@pytest.fixture(autouse=True)
-def _short_evaluations(monkeypatch):
-    monkeypatch.setattr(training, "EPISODE_STEPS", STEPS)
 
 
 def small(representation_folder, name="ppo", **more):
@@ -40,19 +36,21 @@ def small(representation_folder, name="ppo", **more):
         overrides={**SMALL[name], **more.pop("overrides", {})},
         eval_every=more.pop("eval_every", 32),
         eval_episodes=3,
+        eval_steps=STEPS,
         **more,
     )
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_every_algorithm_trains_and_leaves_an_agent(name, representation_folder, tmp_path):
     result = train(small(representation_folder, name), tmp_path)
     assert [point.steps for point in result.curve] == [32, 64]
-    assert result.best.average_reward == max(point.average_reward for point in result.curve)
+    assert result.best.score == max(point.score for point in result.curve)
     agent = Agent.load(result.agent)
-    results = evaluate(agent, agent.trained_with, start_states(3, EVALUATION_SEED), STEPS)
-    assert results.average_reward.mean() == pytest.approx(result.best.average_reward, rel=1e-6)
-    assert agent.facts == {"seed": 0, "steps": result.best.steps, "average_reward": result.best.average_reward}
+    episodes = EvaluationEpisodes.of(agent.world, 3, STEPS, EVALUATION_SEED)
+    results = evaluate(agent, agent.world, agent.trained_with, episodes)
+    assert results.average_reward.mean() == pytest.approx(result.best.score, rel=1e-6)
+    assert agent.facts == {"seed": 0, "steps": result.best.steps, "score": result.best.score}
     assert Agent.load(result.last_agent).facts["steps"] == 64
     assert list((tmp_path / "tensorboard").iterdir())
 
@@ -63,7 +61,7 @@ def test_learning_curve_file(representation_folder, tmp_path):
         rows = list(csv.DictReader(file))
     assert [int(row["steps"]) for row in rows] == [32, 64]
     for row, point in zip(rows, result.curve, strict=True):
-        assert float(row["average_reward"]) == point.average_reward
+        assert float(row["average_reward"]) == point.score
         spent = [float(row[f"{stage}_seconds"]) for stage in ("env", "encode", "learn", "evaluate")]
         assert all(seconds > 0 for seconds in spent)
         assert sum(spent) <= float(row["wall_seconds"]) + 0.01
@@ -110,7 +108,7 @@ def test_in_policy_encoding_learns_the_same(representation_folder, tmp_path):
     rewards = []
     for encode in ("once", "in-policy"):
         result = train(small(representation_folder, "sac", encode=encode, device="cpu"), tmp_path / encode)
-        rewards.append([point.average_reward for point in result.curve])
+        rewards.append([point.score for point in result.curve])
     np.testing.assert_allclose(*rewards, atol=1e-4)
 
 
@@ -119,21 +117,18 @@ def test_as_published(representation_folder, tmp_path):
         representation_folder,
         "ddpg",
         preset="paper",
-        action_scaling=False,
-        action_doubling=True,
-        time_limit="terminal",
-        physics="gym-0.19",
-        environment={"antialias": False, "initial_steps": 1},
+        world=world(options=PendulumWorld.option_presets["paper"]),
     )
     agent = Agent.load(train(settings, tmp_path).agent)
     assert not agent.actor.spec.action_scaling
-    assert agent.environment == {"physics": "gym-0.19", "antialias": False, "initial_steps": 1}
+    assert settings.agent_settings().time_limit == "terminal"
+    assert agent.world.to_json()["options"] == {"physics": "gym-0.19", "antialias": False, "initial_steps": 1}
 
 
 def test_the_time_limit_is_bootstrapped_unless_terminal(representation_folder):
     for terminal in (False, True):
         layers = TrainingEnvironment.make(
-            2, ("sound",), {}, encoder=FrozenEncoder(representation_folder), terminal_time_limit=terminal
+            world(), 2, ("sound",), encoder=FrozenEncoder(representation_folder), terminal_time_limit=terminal
         )
         layers.venv.reset()
         infos = [layers.venv.step(np.zeros((2, 1), np.float32))[3] for _ in range(300)]
@@ -146,7 +141,7 @@ def test_rewards_are_scaled_for_the_agent_only(representation_folder):
     encoder = FrozenEncoder(representation_folder)
     rewards = []
     for scale in (1.0, 0.25):
-        layers = TrainingEnvironment.make(2, ("sound",), {}, encoder=encoder, reward_scale=scale)
+        layers = TrainingEnvironment.make(world(), 2, ("sound",), encoder=encoder, reward_scale=scale)
         layers.venv.seed(0)
         layers.venv.reset()
         steps = [layers.venv.step(np.zeros((2, 1), np.float32)) for _ in range(300)]
@@ -157,7 +152,7 @@ def test_rewards_are_scaled_for_the_agent_only(representation_folder):
 
 def test_training_episodes_have_the_length_of_the_settings(representation_folder):
     encoder = FrozenEncoder(representation_folder)
-    layers = TrainingEnvironment.make(2, ("sound",), {}, encoder=encoder, episode_steps=7)
+    layers = TrainingEnvironment.make(world(), 2, ("sound",), encoder=encoder, episode_steps=7)
     layers.venv.reset()
     steps = [layers.venv.step(np.zeros((2, 1), np.float32)) for _ in range(14)]
     assert [step[2].tolist() for step in steps] == ([[False] * 2] * 6 + [[True] * 2]) * 2
