@@ -183,6 +183,7 @@ BROKEN = {
     "objects": (change("test", "audio", lambda a: a.astype("S1")), r"must be an array of numbers; got \|S1"),
     "split": (lambda content: content.pop("valid"), r"splits \['train', 'valid', 'test'\]; it lacks \['valid'\]"),
     "key": (lambda content: content["test"].pop("audio"), r"split `test` must have .*; it lacks \['audio'\]"),
+    "keys": (lambda content: content.update(test={f"k{k:02}": k for k in range(50)}), r"'k18', 'k19'\] and more\)"),
     "video": (
         lambda content: content["test"].update(video=content["test"].pop("vision")),
         r"it lacks \['vision'\] \(it has \['audio', 'id', 'labels', 'text', 'video'\]\)",

@@ -6,17 +6,17 @@ A file holds six fields: labels, images, trajectories, sounds and the ranges wit
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy._core.multiarray import scalar as numpy_scalar
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, decibels_to_waveforms
+from anysense.representations.data.readers.torch_file import read_torch
 from anysense.representations.data.samples import Indices, Samples
 from anysense.representations.modality import Modality
 
@@ -39,13 +39,6 @@ CLASSES = 10
 _FIELDS = ("label", "image", "trajectory", "sound", "trajectory normalisation", "sound normalisation")
 _SLACK = 0.25
 """How far scaled values may lie outside [0, 1]: a test file may be scaled with the range of the training file."""
-_SAFE: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-    numpy_scalar,
-    (numpy_scalar, "numpy.core.multiarray.scalar"),  # its name before numpy 2
-    np.dtype,
-    *(type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64")),
-]
-"""What a file may hold besides tensors and plain values: numbers of numpy."""
 
 
 def load_mhd(folder: str | Path = MHD_FOLDER) -> tuple[Samples, Samples]:
@@ -96,12 +89,11 @@ def waveforms(samples: Samples, indices: Indices, seed: int = 0) -> Tensor:
 def _read_samples(path: Path, part: str) -> Samples:
     label, image, trajectory, sound, trajectory_scale, sound_scale = _read_fields(path)
     file = _File(path)
-    file.check_label(label)
+    label = file.label(label)
     count = len(label)
-    file.check(image, "image", (count, 1, 28, 28), slack=0.0)
-    file.check(trajectory, "trajectory", (count, 200), _SLACK)
-    file.check_sound_shape(sound, count)
-    file.check(sound, "sound", tuple(sound.shape), _SLACK)
+    image = file.scaled(image, "image", (count, 1, 28, 28), slack=0.0)
+    trajectory = file.scaled(trajectory, "trajectory", (count, 200), _SLACK)
+    sound = file.scaled(sound, "sound", file.sound_shape(sound, count), _SLACK)
     normalisation = {
         "trajectory": file.scale(trajectory_scale, "trajectory normalisation"),
         "sound": file.scale(sound_scale, "sound normalisation"),
@@ -122,16 +114,7 @@ def _read_fields(path: Path) -> tuple[Any, ...]:
             f"`{path}` does not exist; expected the published file {path.name}. `anysense data mhd` downloads it, "
             "`--folder` names another place; the data set mhd-offline needs no download."
         )
-    try:
-        with torch.serialization.safe_globals(_SAFE):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # torch.load raises a dozen unrelated types for damaged files.
-        raise ValueError(
-            f"`{path}` is damaged or not a file of tensors ({type(error).__name__}): cut short, a web page instead of "
-            "the file, or with content that could run code. Remove it and run `anysense data mhd`."
-        ) from error
+    content = read_torch(path, "Remove it and run `anysense data mhd`.")
     if not isinstance(content, (tuple, list)) or len(content) != len(_FIELDS):
         found = f"{len(content)} fields" if isinstance(content, (tuple, list)) else type(content).__name__
         raise ValueError(f"`{path}` must hold {len(_FIELDS)} fields ({', '.join(_FIELDS)}); got {found}.")
@@ -144,58 +127,66 @@ class _File:
 
     path: Path
 
-    def check_label(self, value: Any) -> None:
-        self._check_tensor(value, "label", torch.int64)
-        if value.ndim != 1 or len(value) == 0:
-            raise ValueError(f"`{self.path}`: label must have shape (N,) with N >= 1; got {tuple(value.shape)}.")
-        low, high = (int(bound) for bound in value.aminmax())
+    def label(self, value: Any) -> Tensor:
+        """Classes, int64 (N,)."""
+        label = self._tensor(value, "label", "int64")
+        if label.ndim != 1 or len(label) == 0:
+            raise ValueError(f"`{self.path}`: label must have shape (N,) with N >= 1; got {tuple(label.shape)}.")
+        low, high = (int(bound) for bound in label.aminmax())
         if low < 0 or high >= CLASSES:
             raise ValueError(f"`{self.path}`: label must lie in 0 to {CLASSES - 1}; got {low} to {high}.")
+        return label
 
-    def check_sound_shape(self, value: Any, count: int) -> None:
-        self._check_tensor(value, "sound", torch.float32)
-        shape = tuple(value.shape)
+    def sound_shape(self, value: Any, count: int) -> tuple[int, ...]:
+        """The stored shape of the sounds, checked."""
+        shape = tuple(self._tensor(value, "sound", "float32").shape)
         fits = len(shape) == 4 and shape[0] == count and shape[1] * shape[2] == MEL_BANDS and shape[3] == FRAMES
         if not fits:
             raise ValueError(
                 f"`{self.path}`: sound must have shape ({count}, K, A, {FRAMES}) with K * A = {MEL_BANDS}, as many "
                 f"rows as labels; got {shape}."
             )
+        return shape
 
-    def check(self, value: Any, name: str, shape: tuple[int, ...], slack: float) -> None:
-        """Type, shape, finite numbers and range of a float field."""
-        self._check_tensor(value, name, torch.float32)
-        if tuple(value.shape) != shape:
+    def scaled(self, value: Any, name: str, shape: tuple[int, ...], slack: float) -> Tensor:
+        """A float field with type, shape, finite numbers and range checked."""
+        field = self._tensor(value, name, "float32")
+        if tuple(field.shape) != shape:
             raise ValueError(
-                f"`{self.path}`: {name} must have shape {shape}, as many rows as labels; got {tuple(value.shape)}."
+                f"`{self.path}`: {name} must have shape {shape}, as many rows as labels; got {tuple(field.shape)}."
             )
-        broken = ~torch.isfinite(value).flatten(1).all(dim=1)
+        broken = ~torch.isfinite(field).flatten(1).all(dim=1)
         if bool(broken.any()):
             raise ValueError(
                 f"`{self.path}`: {name} has NaN or infinity in {int(broken.sum())} rows, the first at "
                 f"{broken.nonzero().flatten()[:5].tolist()}. Download the file again."
             )
-        low, high = (float(bound) for bound in value.aminmax())
+        low, high = (float(bound) for bound in field.aminmax())
         if low < -slack or high > 1 + slack:
             raise ValueError(
                 f"`{self.path}`: {name} must be scaled to 0 to 1; got {low:.4g} to {high:.4g}. Scale it, or download "
                 "the file again."
             )
+        return field
 
     def scale(self, value: Any, name: str) -> dict[str, float]:
         """Smallest and largest value before scaling, as plain numbers."""
         if not isinstance(value, Mapping) or not {"min", "max"} <= value.keys():
-            found = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            found = sorted(map(str, value))[:20] if isinstance(value, Mapping) else type(value).__name__
             raise ValueError(f"`{self.path}`: {name} must be a dictionary with `min` and `max`; got {found}.")
-        try:
-            low, high = float(value["min"]), float(value["max"])
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"`{self.path}`: {name} must have numbers as `min` and `max`; {error}.") from error
+        low, high = (self._number(value[bound], f"{name}, `{bound}`,") for bound in ("min", "max"))
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise ValueError(f"`{self.path}`: {name} must be finite with min < max; got min {low}, max {high}.")
         return {"min": low, "max": high}
 
-    def _check_tensor(self, value: Any, name: str, dtype: torch.dtype) -> None:
-        if not isinstance(value, Tensor) or value.dtype != dtype:
-            found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+    def _number(self, value: Any, name: str) -> float:
+        number = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+        if not isinstance(number, int | float) or (isinstance(number, int) and number.bit_length() > 64):
+            raise TypeError(f"`{self.path}`: {name} must be a number; got {type(value).__name__}.")
+        return float(number)
+
+    def _tensor(self, value: Any, name: str, dtype: str) -> Tensor:
+        if not isinstance(value, np.ndarray) or value.dtype != dtype:
+            found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
             raise TypeError(f"`{self.path}`: {name} must be a tensor of {dtype}; got {found}.")
+        return torch.from_numpy(np.require(value, requirements="W"))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anysense.representations.data.readers.torch_file import read_torch
-from anysense.representations.data.readers.unpickle import StoredObject, read_pickle
+from anysense.representations.data.readers.unpickle import read_pickle
 from anysense.representations.modality import Modality
 
 __all__ = ["PARTS", "Source", "check_labels", "find_source", "neutral_name", "obtainable"]
@@ -86,10 +86,9 @@ class Source:
         content = read_pickle(path)
         missing = [name for name in PARTS.values() if not isinstance(content, dict) or name not in content]
         if missing:
-            came = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
             raise ValueError(
                 f"`{path}` must hold a dictionary with the splits {list(PARTS.values())}; it lacks {missing} "
-                f"(it has {came}). Get the processed file with all three splits."
+                f"(it has {_came(content)}). Get the processed file with all three splits."
             )
         for part, name in PARTS.items():
             yield part, path, content.pop(name)
@@ -112,8 +111,7 @@ class Content:
         wanted = (*modalities, _LABELS)
         missing = [key for key in wanted if not isinstance(arrays, dict) or key not in arrays]
         if missing:
-            came = sorted(map(str, arrays)) if isinstance(arrays, dict) else type(arrays).__name__
-            raise ValueError(f"{label} must have {list(wanted)}; it lacks {missing} (it has {came}).")
+            raise ValueError(f"{label} must have {list(wanted)}; it lacks {missing} (it has {_came(arrays)}).")
         labels = _labels(f"`labels` of {label}", arrays.pop(_LABELS))
         for key, modality in modalities.items():
             where = f"`{key}` of {label}"
@@ -163,10 +161,13 @@ def check_labels(where: str, labels: NDArray[Any]) -> None:
         )
 
 
+def _came(content: Any) -> str:
+    keys = sorted(map(str, content)) if isinstance(content, dict) else None
+    return type(content).__name__ if keys is None else f"{keys[:20]}{' and more' if len(keys) > 20 else ''}"
+
+
 def _attributes(path: Path) -> dict[str, Any]:
     content = read_torch(path)
-    if isinstance(content, StoredObject):
-        return content.state
     if isinstance(content, dict):
         return content
     raise ValueError(f"`{path}` must hold a data set object or a dictionary; it holds a {type(content).__name__}.")

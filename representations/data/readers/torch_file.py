@@ -1,168 +1,166 @@
 """Read files that ``torch.save`` wrote, zip and legacy format, without torch's unpickler: as arrays and plain data."""
 
+import io
 import math
-import struct
+import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from anysense.representations.data.readers.pickled_values import (
-    GLOBALS,
-    Maker,
-    Named,
-    NotAdmitted,
-    Placeholder,
+from anysense.representations.data.readers.unpickle import (
+    FUNCTIONS,
+    Name,
+    Part,
+    Reader,
+    Refused,
     as_shape,
     as_text,
-    final,
-    whole_buffer,
+    guarded,
 )
-from anysense.representations.data.readers.unpickle import Unpickler, WholeReads, guarded, is_zip
 
 __all__ = ["read_torch"]
 
-_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-_KIND = "a file of torch.save with arrays and plain data"
-_STORAGES = {
-    "FloatStorage": "f4",
-    "DoubleStorage": "f8",
-    "HalfStorage": "f2",
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "b1",
-}
+_MAGIC, _PROTOCOL, _LONGEST_DIRECTORY, _CHUNK = 0x1950A86A20F9469CFC6C, 1001, 2**20, 2**24
+_TYPES = {"Float": "<f4", "Double": "<f8", "Half": "<f2", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1"}
+_STORAGES = {f"torch.{name}Storage": np.dtype(code) for name, code in {**_TYPES, "Byte": "u1", "Bool": "?"}.items()}
+_STORAGES["torch.storage.UntypedStorage"] = np.dtype("u1")
 
 
-def read_torch(path: str | Path) -> Any:
-    """What a file of ``torch.save`` holds, tensors as NumPy arrays (read-only).
+def read_torch(path: str | Path, advice: str = "Download it again.") -> Any:
+    """What a file of ``torch.save`` holds, tensors as NumPy arrays.
 
-    One object of a class that is not known here may be in it, as in data sets that were saved whole: it comes as a
-    `StoredObject` with its attributes; its class is neither looked for nor imported.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is cut off or damaged, not of torch, or holds anything else; what it asks for is not run.
+    An object, as in data sets that were saved whole, comes as the dictionary of its attributes; its class is neither
+    looked for nor imported. If the file is damaged, the message ends with ``advice``. Raises what `read_pickle` raises.
     """
-    return guarded(Path(path), _KIND, _read)
 
+    def read(file: Part) -> Any:
+        start = file.raw.read(2)
+        file.raw.seek(0)
+        return _read_zip(file) if start == b"PK" else _read_legacy(file)
 
-def _read(file: WholeReads) -> Any:
-    return _read_zip(file) if is_zip(file.raw) else _read_legacy(file)
-
-
-class _Storage(Placeholder):
-    """The numbers of one or several tensors, read later."""
-
-    __slots__ = ("array", "dtype", "size")
-
-    def __init__(self, dtype: str, size: int) -> None:
-        self.dtype, self.size = np.dtype(dtype).newbyteorder("<"), size
-        self.array: NDArray[Any] | None = None
-
-    def fill(self, content: bytes) -> None:
-        """Take the bytes, of which there must be as many as announced."""
-        if len(content) != self.size * self.dtype.itemsize:
-            raise ValueError(f"{self.size} numbers of type {self.dtype} announced, {len(content)} bytes found")
-        self.array = whole_buffer(content, self.dtype)
-
-
-class _Tensor(Placeholder):
-    """A view of a storage."""
-
-    __slots__ = ("_offset", "_shape", "_storage", "_strides")
-
-    def __init__(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> None:
-        self._shape, self._strides = as_shape(shape), as_shape(strides)
-        if not isinstance(storage, _Storage) or len(self._shape) != len(self._strides) or type(offset) is not int:
-            raise NotAdmitted("a tensor without numbers of its own")
-        self._storage, self._offset = storage, offset
-
-    def value(self, walk: Callable[[Any], Any]) -> NDArray[Any]:
-        """A read-only view of the numbers."""
-        array, count = self._storage.array, math.prod(self._shape)
-        last = sum((length - 1) * stride for length, stride in zip(self._shape, self._strides, strict=True))
-        if array is None or count > array.size or self._offset < 0 or (count and self._offset + last >= array.size):
-            raise ValueError(f"a tensor of shape {self._shape} lies outside of its storage")
-        if not count:
-            return np.empty(self._shape, array.dtype)
-        strides = [stride * array.itemsize for stride in self._strides]
-        return as_strided(array[self._offset :], self._shape, strides, writeable=False)
-
-
-_NAMES: Mapping[tuple[str, str], Placeholder] = {
-    **GLOBALS,
-    **{("torch", name): Named(f"torch.{name}", dtype) for name, dtype in _STORAGES.items()},
-    ("torch._utils", "_rebuild_tensor"): Maker(_Tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): Maker(_Tensor),
-}
+    return guarded(Path(path), "a file of torch.save with arrays and plain data", advice, read)
 
 
 class _Storages:
-    """All storages of a file, by key."""
+    """The numbers of all tensors of a file of ``size`` bytes; ``fill`` is called with key and bytes of each new one."""
 
-    def __init__(self) -> None:
-        self.by_key: dict[str, _Storage] = {}
+    def __init__(self, size: int, fill: Callable[[str, NDArray[np.uint8]], None]) -> None:
+        self.by_key: dict[str, NDArray[Any]] = {}
+        self._bytes_left, self._fill = size, fill
 
-    def find(self, pid: Any) -> _Storage:
+    def find(self, pid: Any) -> NDArray[Any]:
         """The storage that a persistent id announces."""
-        label, kind, key, _, size, *views = pid if isinstance(pid, tuple) and len(pid) in (5, 6) else (None,) * 5
-        if as_text(label) != "storage" or not isinstance(kind, Named) or not isinstance(kind.content, str):
-            raise NotAdmitted("something else than numbers outside of the pickle")
+        if not isinstance(pid, tuple) or len(pid) not in (5, 6) or as_text(pid[0]) != "storage":
+            raise Refused("something else than numbers outside of the pickle")
+        _, kind, key, _, size, *views = pid
+        if not isinstance(kind, Name) or kind.full not in _STORAGES:
+            raise ValueError(_unknown(kind))
         if type(size) is not int or size < 0 or any(view is not None for view in views):
-            raise NotAdmitted("a part of a storage")
-        storage = self.by_key.setdefault(as_text(key), _Storage(kind.content, size))
-        if storage.size != size or storage.dtype != np.dtype(kind.content).newbyteorder("<"):
-            raise NotAdmitted("a storage with two sizes or types")
-        return storage
+            raise Refused("a part of a storage")
+        key, dtype = as_text(key), _STORAGES[kind.full]
+        if key not in self.by_key:
+            self._bytes_left -= size * dtype.itemsize
+            if self._bytes_left < 0:
+                raise ValueError(f"{size} numbers of {dtype} announced, more than the file holds")
+            self.by_key[key] = np.zeros(size, dtype)
+            self._fill(key, self.by_key[key].view(np.uint8))
+        if self.by_key[key].size != size or self.by_key[key].dtype != dtype:
+            raise Refused("a storage with two sizes or types")
+        return self.by_key[key]
 
 
-def _read_zip(file: WholeReads) -> Any:
-    with zipfile.ZipFile(file.raw) as archive:
-        entries = {entry.filename: entry for entry in archive.infolist()}
-        for entry in entries.values():
-            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-                raise NotAdmitted("a compressed part, which torch never writes")
-        if sum(entry.file_size for entry in entries.values()) > file.size:
-            raise NotAdmitted("parts that are larger than the file")
-        pickled = next((name for name in entries if name.endswith("/data.pkl")), "")
-        if not pickled:
+def _copy(part: Part, content: NDArray[np.uint8]) -> None:
+    for start in range(0, content.size, _CHUNK):
+        piece = content[start : start + _CHUNK]
+        piece[:] = np.frombuffer(part.read(piece.size), np.uint8)
+
+
+def _tensor(
+    storage: Any, offset: Any, shape: Any, strides: Any, grad: Any = None, hooks: Any = None, metadata: Any = None
+) -> NDArray[Any]:
+    (offset,), shape, strides = as_shape((offset,)), as_shape(shape), as_shape(strides)
+    if not isinstance(storage, np.ndarray) or storage.ndim != 1 or len(shape) != len(strides):
+        raise Refused("a tensor without numbers of its own")
+    count, width = math.prod(shape), storage.itemsize
+    if not count:
+        return np.empty(shape, storage.dtype)
+    last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+    if max(count, last + 1) > storage.size:
+        raise ValueError(f"a tensor of shape {shape} lies outside of its storage")
+    return np.ndarray(shape, storage.dtype, storage, offset * width, [stride * width for stride in strides])
+
+
+def _typed_tensor(storage: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any) -> Any:
+    """What stands for ``_rebuild_tensor_v3``: types without a storage class of their own."""
+    raise ValueError(_unknown(dtype))
+
+
+def _unknown(kind: Any) -> str:
+    came = kind.full if isinstance(kind, Name) else type(kind).__name__
+    return f"a tensor of {came}; expected float16, 32 or 64, int8 to int64, uint8 or bool"
+
+
+_FUNCTIONS = {
+    **FUNCTIONS,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _typed_tensor,
+}
+
+
+class _Capped(io.BufferedReader):
+    """A file whose list of parts is read only if it is short: each part costs memory."""
+
+    longest = _LONGEST_DIRECTORY
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        if count is not None and count > self.longest:
+            raise Refused(f"a list of its parts of {count} bytes")
+        return super().read(count)
+
+
+def _read_zip(file: Part) -> Any:
+    with _Capped(cast(io.RawIOBase, file.raw)) as capped, zipfile.ZipFile(capped) as archive:
+        capped.longest = sys.maxsize
+        parts = {entry.filename: entry for entry in archive.infolist()}
+        if any(entry.compress_type or entry.file_size != entry.compress_size for entry in archive.infolist()):
+            raise Refused("a compressed part, which torch never writes")
+        if sum(entry.file_size for entry in archive.infolist()) > file.size:
+            raise Refused("parts that are larger than the file")
+        folder = next((name for name in parts if name.endswith("/data.pkl")), "").removesuffix("data.pkl")
+        if not folder:
             raise ValueError("a zip archive, but not one of torch")
-        folder = pickled.removesuffix("data.pkl")
-        order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in entries else b"little"
-        if order != b"little":
-            raise NotAdmitted(f"numbers in {order[:10]!r} byte order")
-        storages = _Storages()
-        with archive.open(pickled) as part:
-            reads = WholeReads(cast(BinaryIO, part), entries[pickled].file_size)
-            loaded = Unpickler(reads, _NAMES, storages.find, objects=True).load()
-        for key, storage in storages.by_key.items():
-            storage.fill(archive.read(f"{folder}data/{key}"))
-    return final(loaded)
+
+        def part(name: str) -> Part:
+            return Part(cast(BinaryIO, archive.open(folder + name)), parts[folder + name].file_size)
+
+        def fill(key: str, content: NDArray[np.uint8]) -> None:
+            stored = part(f"data/{key}")
+            if stored.size != content.size:
+                raise ValueError(f"numbers of {content.size} bytes announced, {stored.size} bytes found")
+            _copy(stored, content)
+
+        if f"{folder}byteorder" in parts and archive.read(f"{folder}byteorder") != b"little":
+            raise Refused("numbers in big-endian byte order")
+        return Reader(part("data.pkl"), _FUNCTIONS, _Storages(file.size, fill).find).load()
 
 
-def _read_legacy(file: WholeReads) -> Any:
-    def load(storages: _Storages | None = None) -> Any:
-        find = storages.find if storages else None
-        return Unpickler(file, _NAMES if storages else GLOBALS, find, objects=storages is not None).load()
-
-    if load() != _MAGIC or load() != _PROTOCOL:
+def _read_legacy(file: Part) -> Any:
+    if Reader(file).load() != _MAGIC or Reader(file).load() != _PROTOCOL:
         raise ValueError("not of torch, or of a version that nobody uses any more")
-    if final(load()).get("little_endian") is not True:
-        raise NotAdmitted("numbers in 'big' byte order")
-    storages = _Storages()
-    loaded = load(storages)
-    for key in load():
-        storage = storages.by_key[as_text(key)]
-        (size,) = struct.unpack("<q", file.read(8))
-        if size != storage.size:
-            raise ValueError(f"{storage.size} numbers announced, {size} found")
-        storage.fill(file.read(size * storage.dtype.itemsize))
-    return final(loaded)
+    if Reader(file).load().get("little_endian") is not True:
+        raise Refused("numbers in big-endian byte order")
+    storages = _Storages(file.size, lambda key, content: None)
+    loaded = Reader(file, _FUNCTIONS, storages.find).load()
+    for key in Reader(file).load():
+        storage = storages.by_key.pop(as_text(key))
+        if int.from_bytes(file.read(8), "little") != storage.size:
+            raise ValueError(f"other than {storage.size} numbers found")
+        _copy(file, storage.view(np.uint8))
+    if storages.by_key:
+        raise ValueError("tensors without numbers")
+    return loaded
