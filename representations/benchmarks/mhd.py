@@ -70,7 +70,7 @@ PRESETS = Presets(
             },
             "paper": {"as_published": True},
         },
-        "mvae": {"*": {**_WEIGHTS, "latent_dim": 64}},
+        "mvae": {"*": {**_WEIGHTS, "latent_dim": 64}, "paper": {"separate_passes": True}},
         "mmvae": {
             "*": {
                 **_WEIGHTS,

@@ -46,6 +46,10 @@ class MVAESettings(GenerativeSettings):
     random_subsets: int = 0
     """Random subsets, of at least two but not all modalities of a row, that are trained besides all and each single
     one."""
+    separate_passes: bool = False
+    """Encode and decode every subset by itself, as published: batch normalisation then sees one subset at a time, and
+    its running statistics advance once for each. Otherwise every network runs once, which is faster, and the same for
+    networks without batch normalisation."""
     mean_as_log_variance: tuple[str, ...] = ()
     """Modalities whose expert uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding error in
     the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
@@ -100,21 +104,31 @@ class MVAE(GenerativeRepresentation):
             ``"total"``, and its parts before they are weighted: the error of each modality and ``"kl"``; all are added
             over subsets and averaged over rows.
         """
-        experts, present = self._experts(batch), batch.present
+        table = self._subsets(batch.present)
+        if self.settings.separate_passes:
+            passes = [self._bounds(batch.restricted(subset[0]), subset) for subset in table.split(1)]
+        else:
+            passes = [self._bounds(batch, table)]
+        terms = {name: torch.stack([found[name] for found in passes]).sum() for name in passes[0]}
+        total = self._kl_weight * terms["kl"]
+        for name in self.modalities:
+            total = total + of_modality(self.settings.reconstruction_weights, name, 1.0) * terms[name]
+        return {"total": total, **terms}
+
+    def _bounds(self, batch: Batch, table: Tensor) -> dict[str, Tensor]:
+        """Divergence and errors of the subsets (S, M, B), added over subsets; every network runs once."""
+        experts = self._experts(batch)
         with torch.autocast(self.device.type, enabled=False):
-            table = self._subsets(present)
             posteriors = product_of_experts(experts, table)
             latents = draw(posteriors)
             terms = {"kl": kl_to_standard(posteriors).sum(dim=0).mean()}
-        total = self._kl_weight * terms["kl"]
         for index, name in enumerate(self.modalities):
             if name in batch.inputs:
                 errors = reconstruction_errors(self.decoder(name), latents, batch.inputs[name], table[:, index])
                 terms[name] = errors.sum(dim=0).mean()
             else:
-                terms[name] = total.new_zeros(())
-            total = total + of_modality(self.settings.reconstruction_weights, name, 1.0) * terms[name]
-        return {"total": total, **terms}
+                terms[name] = latents.new_zeros(())
+        return terms
 
     def decode_logits(self, latent: Tensor, name: str) -> Tensor:
         """Logits (B, *shape) of one modality from latents (B, D)."""

@@ -29,7 +29,8 @@ class WindowPlan:
 
     Attributes:
         first_patches: (n1, K * C) float pixels in [0, 1] under each window of the first convolution, taps before
-        channels. second_taps: (n2 * K,) row of the first convolution's output under each tap; n1 means nothing.
+            channels.
+        second_taps: (n2 * K,) row of the first convolution's output under each tap; n1 means nothing.
         second_windows: (n2,) place of each window among all B * H/4 * W/4.
         second_count: B * H/4 * W/4.
     """
@@ -55,10 +56,11 @@ class WindowPlan:
 def plan_windows(images: Tensor) -> WindowPlan | None:
     """Plan for images (B, C, H, W), uint8 or float in [0, 1]; None where the dense convolutions are the better choice.
 
-    That is on accelerators, for few images, for sides that are no multiples of 4, and for images with much in them.
+    That is on accelerators, for few images, for sides that are no multiples of 4, and for images with much in them; and
+    where a gradient with respect to the pixels is wanted, which empty ones have, too.
     """
     batch, channels, height, width = images.shape
-    if images.device.type != "cpu" or batch < FEWEST_IMAGES or height % 4 or width % 4:
+    if images.device.type != "cpu" or images.requires_grad or batch < FEWEST_IMAGES or height % 4 or width % 4:
         return None
     filled = images if images.dtype == torch.uint8 else images.ne(0)
     first = _touched_windows(reduce(torch.bitwise_or, filled.unbind(1)))

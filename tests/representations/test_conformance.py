@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -35,7 +35,7 @@ WORLDS: Mapping[str, Mapping[str, Modality]] = {
     "pendulum": {},
     "mhd": MHD_MODALITIES,
     "generic": GENERIC,
-    "mosi": SENTIMENT_MODALITIES("mosi"),
+    "mosi": {name: replace(each, shape=(10, each.shape[1])) for name, each in SENTIMENT_MODALITIES("mosi").items()},
 }
 
 
@@ -173,6 +173,25 @@ def test_absent_input_gets_no_gradient(world: World) -> None:
         (gradient,) = torch.autograd.grad(latents.square().sum() + latents.sum(), value, allow_unused=True)
         assert gradient is None or torch.isfinite(gradient).all()
         assert gradient is None or not gradient[absent].any()
+
+
+def test_gradients_of_inputs_do_not_depend_on_the_batch(world: World) -> None:
+    """Also of images that are mostly empty, for which there may be a short way in large batches."""
+
+    def gradients(rows: Observation) -> list[Tensor]:
+        leaves = [value.detach().clone().requires_grad_() for value in rows.values()]
+        latents = world.representation.encode(dict(zip(rows, leaves, strict=True)))
+        return list(torch.autograd.grad((latents * torch.linspace(1, 2, latents.shape[1])).sum(), leaves))
+
+    batch = {
+        name: value.float() / 255 if value.dtype == torch.uint8 else value for name, value in world.draw(9).items()
+    }
+    for value in batch.values():
+        if value.ndim == 4:
+            value[..., 4:, :] = 0.0
+    single = [gradients({name: value[row : row + 1] for name, value in batch.items()}) for row in range(9)]
+    for found, rows in zip(gradients(batch), zip(*single, strict=True), strict=True):
+        torch.testing.assert_close(found, torch.cat(rows), rtol=1e-3, atol=1e-5)
 
 
 def test_rows_do_not_influence_each_other(world: World) -> None:

@@ -1,5 +1,6 @@
 """MVAE: exact bounds in a linear-Gaussian model, subsets row by row, published switches."""
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -8,9 +9,12 @@ import torch
 from torch import Tensor
 
 from anysense.representations import Modality, Networks, build, make_settings
+from anysense.representations.data.readers.mhd import MHD_MODALITIES
 from anysense.representations.maths.gaussian import Gaussian, draw
 from anysense.representations.methods import mvae
 from anysense.representations.methods.mvae import MVAE
+from tests.oracles.published_mvae import published_loss
+from tests.representations.models import preset_model
 
 VALUES = {"first": 0.7, "second": -0.3, "third": 1.2}
 EVIDENCE = {
@@ -163,6 +167,61 @@ def test_one_decoder_call_per_modality(tiny: Make) -> None:
     assert len(calls) == 6
 
 
+# Batch normalisation, which sees one subset at a time in the published form
+
+
+def digits(preset: str, **overrides: object) -> tuple[MVAE, Observation]:
+    generator = torch.Generator().manual_seed(1)
+    batch = {name: torch.rand(12, *each.shape, generator=generator) for name, each in MHD_MODALITIES.items()}
+    batch["label"] = torch.eye(10)[torch.arange(12) % 10]
+    return preset_model("mvae", MHD_MODALITIES, preset, "mhd", seed=4, **overrides).train(), batch
+
+
+def gradients(model: MVAE, loss: Tensor) -> Tensor:
+    loss.backward()
+    return torch.cat([weight.grad.flatten() for weight in model.parameters()])
+
+
+def test_published_loss_gradients_and_running_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_noise(monkeypatch, 0.7)
+    model, batch = digits("paper")
+    twin = copy.deepcopy(model)
+    weights = dict(model.settings.reconstruction_weights)
+    expected = published_loss(twin.encoders, twin.decoders, batch, weights, 0.7)
+    found = model.loss(batch)["total"]
+    torch.testing.assert_close(found, expected)
+    ours, theirs = gradients(model, found), gradients(twin, expected)
+    assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+    for (name, buffer), other in zip(model.named_buffers(), twin.buffers(), strict=True):
+        torch.testing.assert_close(buffer, other, msg=name)
+        assert "num_batches" not in name or buffer == 2
+    together, _ = digits("default")
+    other = gradients(together, together.loss(batch)["total"])
+    assert torch.cosine_similarity(other, theirs, dim=0) < 0.98, "the switch makes no difference"
+
+
+def test_separate_passes_of_incomplete_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In eval mode, where batch normalisation does not look at the batch, both forms are the same."""
+    with_noise(monkeypatch, -0.3)
+    (model, batch), (together, _) = digits("paper"), digits("default")
+    present = torch.rand(4, 12, generator=torch.Generator().manual_seed(5)) < 0.6
+    present[2] = False
+    present[0] |= ~present.any(dim=0)
+    for masks in (None, present):
+        terms, expected = (each.eval().loss(batch, masks) for each in (model, together))
+        for name, value in terms.items():
+            torch.testing.assert_close(value, expected[name], msg=name)
+
+
+def test_separate_passes_of_random_subsets(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_noise(monkeypatch, 0.5)
+    losses = []
+    for separate in (False, True):
+        torch.manual_seed(3)
+        losses.append(tiny(random_subsets=2, separate_passes=separate).loss(random_batch(6))["total"])
+    torch.testing.assert_close(*losses)
+
+
 def test_published_sound_expert_repeats_its_mean(tiny: Make) -> None:
     model, batch = tiny(mean_as_log_variance=("touch",)), {"touch": random_batch(2)["touch"]}
     mean = model.encoders["touch"](batch["touch"]).mean
@@ -194,6 +253,7 @@ def test_decodes_and_samples(tiny: Make) -> None:
 def test_presets_hold_the_published_weights() -> None:
     published = make_settings("mvae", "paper", benchmark="mhd")
     assert (published.latent_dim, published.beta, published.warmup_epochs) == (64, 1.0, 0)
+    assert published.separate_passes
     assert dict(published.reconstruction_weights) == {"image": 1.0, "sound": 1.0, "trajectory": 50.0, "label": 50.0}
     assert dict(make_settings("mvae", "paper", benchmark="pendulum").reconstruction_weights)["sound"] == 1.0
     assert dict(make_settings("mvae", benchmark="pendulum").reconstruction_weights)["sound"] == 100.0
