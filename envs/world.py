@@ -44,7 +44,7 @@ class Episodes:
         samples: Transitions to record in all of them together.
         steps: Recorded transitions of each episode; shorter where the environment ends it.
         skip: Steps before the recorded ones.
-        start: Draws the reset options of ``count`` episodes: ``start(rng, count)``; the usual starts if None.
+        start: Draws the reset options of ``count`` environments: ``start(rng, count)``; the usual starts if None.
     """
 
     samples: int
@@ -71,6 +71,7 @@ class World:
         optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
         probes: Names of the quantities that `probe_targets` computes.
         evaluation_episodes: Episodes of an evaluation if nobody says.
+        vector_size: Environments that collection steps side by side; more than 1 pays for a native vector form.
     """
 
     id: str
@@ -85,6 +86,7 @@ class World:
     optimum: ClassVar[str | None] = None
     probes: ClassVar[tuple[str, ...]] = ()
     evaluation_episodes: ClassVar[int] = 100
+    vector_size: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         """Checks the options and turns them into what JSON gives back.

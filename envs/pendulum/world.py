@@ -59,6 +59,7 @@ class PendulumWorld(World):
     evaluation_episodes: ClassVar[int] = 1000
     optimum: ClassVar[str | None] = "optimal"
     probes: ClassVar[tuple[str, ...]] = ("cos_theta", "sin_theta", "omega")
+    vector_size: ClassVar[int] = 64
 
     @property
     def frame_stack(self) -> int:
@@ -94,14 +95,14 @@ class PendulumWorld(World):
         usual reset. ``mixed``: half of each.
         """
         if policy == "random":
-            return [Episodes(samples, self.episode_steps or 300)]
+            return [Episodes(samples, self.episode_steps or 300, start=_usual)]
         if policy == "mixed":
             half = samples // 2
             return [*self.collection("coverage", samples - half), *self.collection("random", half)]
         filling = self.frame_stack - 1
         first = round(FIRST_SHARE * samples) if filling else 0
         everywhere = Episodes(samples - first, COVERAGE_STEPS, skip=filling, start=_anywhere)
-        return [everywhere, Episodes(first, max(filling, 1))]
+        return [everywhere, Episodes(first, max(filling, 1), start=_usual)]
 
     def probe_targets(self, states: NDArray[np.float64]) -> NDArray[np.float64]:
         """Cos theta, sin theta and omega in rad/s."""
@@ -141,3 +142,9 @@ class PendulumWorld(World):
 def _anywhere(rng: np.random.Generator, count: int) -> dict[str, Any]:
     """Reset options: start states all over the state space."""
     return {"state": np.stack([rng.uniform(-np.pi, np.pi, count), rng.uniform(-MAX_SPEED, MAX_SPEED, count)], axis=1)}
+
+
+def _usual(rng: np.random.Generator, count: int) -> dict[str, Any]:
+    """No options: the usual starts. Draws what `_anywhere` draws, so that collections keep their bits."""
+    _anywhere(rng, count)
+    return {}

@@ -11,7 +11,7 @@ from anysense.representations.settings import MethodSettings, settings_from
 
 if TYPE_CHECKING:
     from anysense.representations.data.collect import CollectSettings
-    from anysense.representations.training.settings import PretrainSettings
+    from anysense.representations.training.pretrain_settings import PretrainSettings
 
 __all__ = ["PRESET_NAMES", "Presets"]
 
@@ -69,7 +69,7 @@ class Presets:
 
     def training(self, preset: str = "default", **overrides: Any) -> "PretrainSettings":
         """Settings of pretraining; ValueError for an unknown preset."""
-        from anysense.representations.training.settings import PretrainSettings
+        from anysense.representations.training.pretrain_settings import PretrainSettings
 
         return PretrainSettings(**_values(self.training_settings, preset) | overrides)
 

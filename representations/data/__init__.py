@@ -1,17 +1,8 @@
-"""Recorded transitions of the pendulum and how to collect them."""
+"""Recorded data: transitions of a world and how to collect them, samples of any modalities, readers, stand-ins."""
 
-from anysense.representations.data.collect import COLLECT_PRESETS, POLICIES, CollectSettings, Policy, collect
-from anysense.representations.data.samples import Recorded, Samples, Splits
+from anysense.representations.data.collect import CollectSettings, collect, collection_bytes
+from anysense.representations.data.recorded import Recorded
+from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.data.transitions import Transitions
 
-__all__ = [
-    "COLLECT_PRESETS",
-    "POLICIES",
-    "CollectSettings",
-    "Policy",
-    "Recorded",
-    "Samples",
-    "Splits",
-    "Transitions",
-    "collect",
-]
+__all__ = ["CollectSettings", "Recorded", "Samples", "Splits", "Transitions", "collect", "collection_bytes"]

@@ -1,32 +1,25 @@
-"""Collect transitions of the pendulum for learning a representation."""
+"""Collect transitions of any world for learning a representation."""
 
-import dataclasses
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
-import gymnasium
+import gymnasium as gym
 import numpy as np
-import torch
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from anysense.common.errors import unknown_name
 from anysense.common.progress import Progress
-from anysense.envs.pendulum.physics import MAX_SPEED, MAX_TORQUE
-from anysense.envs.pendulum.simulation import PendulumSettings
-from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
+from anysense.common.validation import check_choice
+from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.world import Episodes, World
+from anysense.representations.data.recording import EpisodeBuffers, Layout, Recording
 from anysense.representations.data.transitions import Transitions
 
-Policy = Literal["coverage", "random", "mixed"]
-POLICIES: tuple[Policy, ...] = get_args(Policy)
+__all__ = ["CollectSettings", "collect", "collection_bytes"]
 
-EPISODE_STEPS = 300
-COVERAGE_STEPS = 4
-"""Recorded steps of a coverage episode: long enough to share frames, too short to gather at the speed limit."""
-FIRST_SHARE = 0.05
-"""Share of first observations (a stack of copies) in coverage data; the agent meets them only after a reset."""
-_BATCH = 64
+_FRUITLESS = 300
+"""Episodes in a row without a recorded transition after which collecting gives up."""
 
 
 @dataclass(frozen=True)
@@ -35,201 +28,176 @@ class CollectSettings:
 
     samples: int = 40_000
     """Transitions to collect."""
-    policy: Policy = "coverage"
-    """coverage: short episodes from everywhere in the state space; random: whole episodes; mixed: half of each."""
+    policy: str | None = None
+    """Policy of collection, such as random; the first one of the world if not given."""
     validation_fraction: float = 0.1
     """Share of the trajectories held out for validation."""
 
 
-COLLECT_PRESETS: Mapping[str, CollectSettings] = {
-    "smoke": CollectSettings(samples=1_000),
-    "default": CollectSettings(),
-    "paper": CollectSettings(samples=20_000, policy="random"),
-}
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Episodes of one kind: ``skip`` torques that only fill the stack, then ``steps`` recorded transitions."""
-
-    samples: int
-    steps: int
-    skip: int = 0
-    everywhere: bool = False
-
-    def lengths(self) -> NDArray[np.int64]:
-        """Recorded transitions of each episode; only the last one may be shorter."""
-        whole, rest = divmod(self.samples, self.steps)
-        return np.array([self.steps] * whole + [rest] * (rest > 0), dtype=np.int64)
-
-
 def collect(
+    world: World,
     samples: int,
-    policy: Policy = "coverage",
+    policy: str | None = None,
     seed: int = 0,
-    env_kwargs: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    modalities: Sequence[str] | None = None,
 ) -> Transitions:
-    """Drive the vector environment with uniform random torque and record what happens.
+    """Let uniformly random actions drive a world, and record what happens.
+
+    Where an episode ends before its planned length, another one follows, so that exactly ``samples`` transitions come.
 
     Args:
+        world: The environment.
         samples: Number of transitions.
-        policy: ``"random"``: usual start states, reset every 300 steps. ``"coverage"``: episodes of a few steps from
-            theta ~ U(-pi, pi), omega ~ U(-8, 8), so that stacks of real consecutive frames cover the whole state space
-            evenly; 5% are first observations after a usual reset. ``"mixed"``: half of each.
+        policy: Name of one of ``world.policies``: which episodes are recorded; the first one by default.
         seed: Seed; the same arguments give the same transitions.
-        env_kwargs: Settings of the environment (``modalities``, ``receivers``, ``frame_stack``, ...).
-        progress: Called after every batch step.
-
-    Returns:
-        Exactly ``samples`` transitions.
+        progress: Called after every step with the number of transitions so far and the number wanted.
+        modalities: Which modalities to record; all by default.
 
     Raises:
-        ValueError: An argument is unknown or out of range.
-        TypeError: ``samples`` or ``seed`` is not an integer.
+        ValueError: An argument is unknown or out of range; an action space that is neither a bounded ``Box`` nor
+            ``Discrete``; an observation or a reward of another shape than declared, with NaN or infinity.
+        TypeError: ``samples`` or ``seed`` is not an integer, or a modality has another dtype than uint8 and float32.
+        RuntimeError: All episodes end within the steps that the policy leaves out.
+        MemoryError: The transitions need more memory than there is; the message says how much.
     """
-    _check_whole("samples", samples, least=1)
     _check_whole("seed", seed, least=0)
-    if policy not in POLICIES:
-        raise ValueError(unknown_name("policy", policy, POLICIES))
-    settings = _env_settings(env_kwargs or {})
-    plans = [plan for plan in _plans(samples, policy, settings.frame_stack) if plan.samples]
-    recorder = _Recorder(plans, settings, progress)
+    policy, plan = _plan(world, samples, policy)
     rng = np.random.default_rng(seed)
-    env = MultimodalPendulumVectorEnv(
-        num_envs=_BATCH,
-        max_episode_steps=EPISODE_STEPS + settings.frame_stack,
-        autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED,
-        **{name: getattr(settings, name) for name in _ENV_NAMES},
-    )
+    env = world.make_vec(world.vector_size, modalities, episode_steps=None, autoreset_mode=AutoresetMode.DISABLED)
     try:
+        driver = _Driver(world, env, _recording(world, env, samples, plan, modalities), rng, progress)
         env.reset(seed=int(rng.integers(2**31)))
-        for plan in plans:
-            for lengths in _batches(plan):
-                _run_batch(env, plan, lengths, rng, recorder)
+        for episodes in plan:
+            driver.run(episodes)
     finally:
         env.close()
-    return recorder.transitions(policy=policy, seed=int(seed))
+    return driver.recording.transitions(policy, int(seed))
 
 
-def _plans(samples: int, policy: Policy, frame_stack: int) -> list[_Plan]:
-    if policy == "random":
-        return [_Plan(samples, EPISODE_STEPS)]
-    if policy == "mixed":
-        half = samples // 2
-        return [*_plans(samples - half, "coverage", frame_stack), *_plans(half, "random", frame_stack)]
-    filling = frame_stack - 1
-    first = round(FIRST_SHARE * samples) if filling else 0
-    everywhere = _Plan(samples - first, COVERAGE_STEPS, skip=filling, everywhere=True)
-    return [everywhere, _Plan(first, max(filling, 1))]
+def collection_bytes(
+    world: World, samples: int, policy: str | None = None, modalities: Sequence[str] | None = None
+) -> int:
+    """Bytes of memory that a collection takes, episodes in progress included; its file takes at most as many.
+
+    Episodes that end before their planned length add their last instants to it.
+
+    Raises:
+        ValueError, TypeError: As `collect`.
+    """
+    _, plan = _plan(world, samples, policy)
+    running = max(world.vector_size * (episodes.skip + episodes.steps + 1) for episodes in plan)
+    return Layout.of(world, world.observation_space, modalities).bytes_of(samples, _instants(plan) + running)
 
 
-def _batches(plan: _Plan) -> Iterator[NDArray[np.int64]]:
-    lengths = plan.lengths()
-    for start in range(0, len(lengths), _BATCH):
-        yield lengths[start : start + _BATCH]
+def _plan(world: World, samples: int, policy: str | None) -> tuple[str, list[Episodes]]:
+    """Name of the policy, and its episodes."""
+    _check_whole("samples", samples, least=1)
+    policy = world.policies[0] if policy is None else check_choice("policy", policy, world.policies)
+    plan = [episodes for episodes in world.collection(policy, samples) if episodes.samples]
+    if sum(episodes.samples for episodes in plan) != samples:
+        raise ValueError(f"`collection` of {world.id} must plan {samples} transitions for policy {policy!r}; {plan}.")
+    return policy, plan
 
 
-def _run_batch(
-    env: MultimodalPendulumVectorEnv,
-    plan: _Plan,
-    lengths: NDArray[np.int64],
-    rng: np.random.Generator,
-    recorder: "_Recorder",
-) -> None:
-    """One episode in each of the first ``len(lengths)`` environments."""
-    start = np.stack([rng.uniform(-np.pi, np.pi, _BATCH), rng.uniform(-MAX_SPEED, MAX_SPEED, _BATCH)], axis=1)
-    observation, info = env.reset(options={"state": start}) if plan.everywhere else env.reset()
-    recorder.begin(plan.skip, lengths)
-    recorder.see(observation, info["state"])
-    for _ in range(plan.skip + int(lengths.max())):
-        torque = rng.uniform(-MAX_TORQUE, MAX_TORQUE, (_BATCH, 1)).astype(np.float32)
-        observation, reward, _, _, info = env.step(torque)
-        recorder.act(torque, reward)
-        recorder.see(observation, info["state"])
+def _recording(
+    world: World, env: VectorEnvironment, samples: int, plan: Sequence[Episodes], modalities: Sequence[str] | None
+) -> Recording:
+    layout = Layout.of(world, cast(gym.spaces.Dict, env.single_observation_space), modalities)
+    try:
+        return Recording(layout, samples, _instants(plan))
+    except MemoryError as error:
+        size = layout.bytes_of(samples, _instants(plan))
+        raise MemoryError(f"{samples} transitions of {world.id} need {size / 1e9:.1f} GB; collect fewer.") from error
+
+
+def _instants(plan: Sequence[Episodes]) -> int:
+    """Instants of the planned episodes."""
+    counts = ((episodes, -(-episodes.samples // episodes.steps)) for episodes in plan)
+    return sum(episodes.samples + count * (episodes.skip + 1) for episodes, count in counts)
+
+
+def _batches(episodes: Episodes, size: int) -> Iterator[NDArray[np.int64]]:
+    """Wanted transitions of ``size`` episodes at a time, int64 (size,); 0 for environments that are not needed."""
+    whole, rest = divmod(episodes.samples, episodes.steps)
+    lengths = [episodes.steps] * whole + [rest] * (rest > 0)
+    for start in range(0, len(lengths), size):
+        chosen = lengths[start : start + size]
+        yield np.array([*chosen, *[0] * (size - len(chosen))], dtype=np.int64)
 
 
 @dataclass
-class _Recorder:
-    """Arrays of the final size, filled episode by episode: the instants of one episode lie next to each other."""
+class _Driver:
+    """Runs episodes and records them."""
 
-    plans: list[_Plan]
-    settings: PendulumSettings
+    world: World
+    env: VectorEnvironment
+    recording: Recording
+    rng: np.random.Generator
     progress: Progress | None
-    arrays: dict[str, NDArray[Any]] = field(init=False)
-    modalities: dict[str, NDArray[Any]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        total = sum(plan.samples for plan in self.plans)
-        instants = sum(int((plan.lengths() + plan.skip + 1).sum()) for plan in self.plans)
-        boxes = cast(gymnasium.spaces.Dict, self.settings.observation_space()).spaces
-        self.modalities = {name: np.zeros((instants, *(box.shape or ())[1:]), box.dtype) for name, box in boxes.items()}
-        self.arrays = {
-            "states": np.zeros((instants, 2)),
-            "actions": np.zeros((total, 1), np.float32),
-            "rewards": np.zeros(total),
-            "current": np.zeros(total, np.int64),
-            "first": np.zeros(total, np.int64),
-            "trajectory": np.zeros(total, np.int64),
-        }
-        self.instant = self.sample = self.episode = 0
+    def run(self, episodes: Episodes) -> None:
+        """Record the wanted transitions of one kind of episodes, as many side by side as there are environments."""
+        buffers = EpisodeBuffers(self.recording.layout, self.env.num_envs, episodes)
+        for wanted in _batches(episodes, self.env.num_envs):
+            buffers.begin(wanted)
+            observation, info = self._ask(self.env.reset, options=self._start(episodes))
+            buffers.see(observation, info)
+            fruitless = 0
+            while buffers.missing.any():
+                fruitless = 0 if self._step(buffers, episodes) else fruitless + 1
+                if fruitless > _FRUITLESS * (episodes.skip + 1):
+                    raise RuntimeError(
+                        f"{self.world.id} ends every episode within the {episodes.skip} steps that the policy leaves "
+                        "out, so nothing can be recorded; choose another policy."
+                    )
+            self.recording.take(buffers, np.ones(self.env.num_envs, np.bool_))
 
-    def begin(self, skip: int, lengths: NDArray[np.int64]) -> None:
-        """Reserve room for one episode per entry of ``lengths``."""
-        self.skip, self.lengths, self.step = skip, lengths, 0
-        spans = lengths + skip + 1
-        self.first = self.instant + np.cumsum(spans) - spans
-        self.number = self.sample + np.cumsum(lengths) - lengths
-        self.instant += int(spans.sum())
-        self.sample += int(lengths.sum())
-
-    def see(self, observation: Mapping[str, NDArray[Any]], state: NDArray[np.float64]) -> None:
-        """Store the newest frame and the state of every episode that still runs."""
-        running = np.flatnonzero(self.step <= self.lengths + self.skip)
-        where = self.first[running] + self.step
-        for name, values in self.modalities.items():
-            values[where] = observation[name][running, -1]
-        self.arrays["states"][where] = state[running]
-
-    def act(self, torque: NDArray[np.float32], reward: NDArray[np.float64]) -> None:
-        """Store the transition that leaves the current instant, unless it only fills the stack."""
-        past = self.step - self.skip
-        self.step += 1
-        if past < 0:
-            return
-        running = np.flatnonzero(past < self.lengths)
-        where = self.number[running] + past
-        self.arrays["actions"][where] = torque[running]
-        self.arrays["rewards"][where] = reward[running]
-        self.arrays["current"][where] = self.first[running] + self.skip + past
-        self.arrays["first"][where] = self.first[running]
-        self.arrays["trajectory"][where] = self.episode + running
-        if past + 1 == self.lengths.max():
-            self.episode += len(self.lengths)
+    def _step(self, buffers: EpisodeBuffers, episodes: Episodes) -> bool:
+        """One step in every environment, and another episode where one ends early; whether any was recorded."""
+        actions = _draw_actions(self.env.single_action_space, self.rng, self.env.num_envs)
+        observation, reward, terminated, truncated, info = self._ask(self.env.step, actions)
+        recorded = buffers.act(actions, reward)
+        buffers.see(observation, info)
         if self.progress is not None:
-            self.progress(self.sample - int((self.lengths - past - 1).clip(min=0).sum()), len(self.arrays["rewards"]))
+            self.progress(self.recording.count + int(buffers.recorded.sum()), self.recording.samples)
+        ended = terminated | truncated
+        if ended.any() and buffers.missing.any():
+            self.recording.take(buffers, ended)
+            options = {**(self._start(episodes) or {}), "reset_mask": ended}
+            observation, info = self._ask(self.env.reset, options=options)
+            buffers.see(observation, info, ended)
+        return recorded
 
-    def transitions(self, policy: str, seed: int) -> Transitions:
-        """Everything recorded."""
-        env = json.loads(json.dumps(dataclasses.asdict(self.settings)))
-        return Transitions(
-            modalities={name: torch.from_numpy(values) for name, values in self.modalities.items()},
-            **{name: torch.from_numpy(values) for name, values in self.arrays.items()},
-            frame_stack=self.settings.frame_stack,
-            policy=policy,
-            seed=seed,
-            env=env,
-        )
+    def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, ...]:
+        """What a call of the environment gives; names the entry of the observation where Gymnasium cannot stack it."""
+        try:
+            answer: tuple[Any, ...] = call(*arguments, **options)
+            return answer
+        except (ValueError, KeyError) as error:
+            for seen in filter(None, getattr(self.env.unwrapped, "_env_obs", ())):
+                for name, box in self.world.observation_space.spaces.items():
+                    if name not in seen or np.shape(seen[name]) != box.shape:
+                        found = f"has shape {np.shape(seen[name])}" if name in seen else "is missing"
+                        raise ValueError(
+                            f"`{name}` of {self.world.id} {found}, declared is {box.shape}. Repair the environment."
+                        ) from error
+            raise
+
+    def _start(self, episodes: Episodes) -> dict[str, Any] | None:
+        return None if episodes.start is None else episodes.start(self.rng, self.env.num_envs)
 
 
-_ENV_NAMES = tuple(entry.name for entry in dataclasses.fields(PendulumSettings))
-
-
-def _env_settings(env_kwargs: Mapping[str, Any]) -> PendulumSettings:
-    for name in env_kwargs:
-        if name not in _ENV_NAMES:
-            raise ValueError(unknown_name("env_kwargs", name, _ENV_NAMES))
-    return PendulumSettings(**env_kwargs)
+def _draw_actions(space: gym.Space[Any], rng: np.random.Generator, count: int) -> NDArray[Any]:
+    """Uniform actions (count, *shape) of a bounded ``Box`` or a ``Discrete`` space."""
+    if isinstance(space, gym.spaces.Discrete):
+        return np.asarray(space.start + rng.integers(space.n, size=count), space.dtype)
+    if isinstance(space, gym.spaces.Box) and space.is_bounded() and np.issubdtype(space.dtype, np.floating):
+        return np.asarray(rng.uniform(space.low, space.high, (count, *space.shape)), space.dtype)
+    raise ValueError(
+        f"random actions can be drawn from a Discrete or a bounded float Box space; got {space}. "
+        "Wrap the environment, for example with gymnasium.wrappers.RescaleAction."
+    )
 
 
 def _check_whole(name: str, value: int, least: int) -> None:

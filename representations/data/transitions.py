@@ -1,6 +1,5 @@
-"""Recorded transitions: every frame stored once, stacks of frames built on reading."""
+"""Recorded transitions of any world: every frame stored once, stacks of frames built on reading."""
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,76 +9,77 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anysense.common.errors import unknown_name
+from anysense.envs.world import stored_world
 from anysense.representations.data import storage
-from anysense.representations.data.samples import Indices, checked_indices
+from anysense.representations.data.recorded import (
+    Indices,
+    broken_rows,
+    check_fraction,
+    check_masks,
+    check_selection,
+    checked_indices,
+    checksum,
+    held_out_count,
+    mask_rows,
+)
 
-_DTYPES = {
-    "image": torch.uint8,
-    "sound": torch.float32,
-    "states": torch.float64,
-    "actions": torch.float32,
-    "rewards": torch.float64,
-    "current": torch.int64,
-    "first": torch.int64,
-    "trajectory": torch.int64,
-}
-_SHAPES = {
-    "image": "(instants, height, width)",
-    "sound": "(instants, receivers, 2)",
-    "states": "(instants, 2)",
-    "actions": "(transitions, 1)",
-    "rewards": "(transitions,)",
-    "current": "(transitions,)",
-    "first": "(transitions,)",
-    "trajectory": "(transitions,)",
-}
-_MODALITIES = ("image", "sound")
+__all__ = ["MAX_FRAME_STACK", "Transitions"]
+
+MAX_FRAME_STACK = 1000
+
+_PER_TRANSITION = {"rewards": torch.float64, "current": torch.int64, "first": torch.int64, "trajectory": torch.int64}
+_MODALITY, _MASK = "modality.", "mask."
+_REQUIRED = {"actions", *_PER_TRANSITION}
+_ABOUT = ("frame_stack", "policy", "seed", "world")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Transitions:
-    """Transitions of the multimodal pendulum, in memory.
+    """T transitions of one world, in memory. Implements `Recorded`.
 
     An *instant* is one moment of one episode. What the modalities give at an instant is stored once; the instants of an
-    episode follow each other, and a transition leads from instant ``current`` to instant ``current + 1``. Observations
-    are stacked on reading, oldest first; before the first instant of an episode, copies of the first stand in, as in
-    the environment. Subsets from :meth:`split` and :meth:`select` share the memory of the instants.
+    episode follow each other, and a transition leads from instant ``current`` to instant ``current + 1``. Where the
+    world stacks frames, an instant holds the newest frame alone, and stacks are built on reading, oldest first; before
+    the first instant of an episode, copies of the first stand in, as in the environment. Subsets from `split` and
+    `select` share the memory of the instants.
 
     Attributes:
-        modalities: ``image`` uint8 (F, 60, 60) and/or ``sound`` float32 (F, R, 2) [Hz, amplitude], for F instants.
-        states: float64 (F, 2), [theta, omega] in rad and rad/s.
-        actions: float32 (T, 1), torque in N m.
+        modalities: uint8 or float32 (F, *shape) by modality name, for F instants.
+        actions: Numbers (T, *shape of an action).
         rewards: float64 (T,).
         current: int64 (T,), instant of each transition's observation.
         first: int64 (T,), first instant of the episode.
         trajectory: int64 (T,), number of the episode.
-        frame_stack: How many instants one observation holds.
+        states: float64 (F, K), the state of the environment; None where it gives none.
+        masks: Boolean (F,) by modality name: at which instants it is present; modalities not named always are.
+        frame_stack: How many instants one observation holds along its first axis; None: no stacks.
         policy: Name of the policy that collected the data.
         seed: Seed of the collection.
-        env: Keyword arguments of the environment.
+        world: Where they come from, as `anysense.envs.World.to_json` gives it; empty if unknown.
+
+    Raises:
+        TypeError: A mask is no tensor.
+        ValueError: Something does not fit, or a modality has NaN or infinity where it is present; names the array.
     """
 
     modalities: Mapping[str, Tensor]
-    states: Tensor
     actions: Tensor
     rewards: Tensor
     current: Tensor
     first: Tensor
     trajectory: Tensor
-    frame_stack: int = 2
+    states: Tensor | None = None
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    frame_stack: int | None = None
     policy: str = "unknown"
     seed: int | None = None
-    env: Mapping[str, Any] = field(default_factory=dict)
+    world: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check names, dtypes, shapes and index ranges.
-
-        Raises:
-            ValueError: Something does not fit; the message names the array.
-        """
-        self._check_arrays()
-        self._check_indices()
+        """Checks names, dtypes, shapes, values and index ranges."""
+        self._check_about()
+        self._check_instants()
+        self._check_transitions()
 
     def __len__(self) -> int:
         """Number of transitions."""
@@ -88,133 +88,140 @@ class Transitions:
     def __repr__(self) -> str:
         """A line instead of all numbers."""
         episodes = len(torch.unique(self.trajectory))
-        return f"Transitions({len(self)} of {episodes} trajectories, modalities={list(self.modalities)}, policy={self.policy!r})"
+        return (
+            f"Transitions({len(self)} of {episodes} trajectories, modalities={list(self.modalities)}, "
+            f"policy={self.policy!r}, world={self.world.get('id')!r})"
+        )
 
     @property
     def instants(self) -> int:
         """Number of stored instants, shared ones included."""
-        return len(self.states)
+        return len(next(iter(self.modalities.values())))
 
     def observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Raw observations before the action.
-
-        Args:
-            indices: B transition numbers, 0 to ``len(self) - 1``.
-            modalities: Which of the recorded modalities to read; all by default.
-
-        Returns:
-            ``image`` uint8 (B, stack, 60, 60) and ``sound`` float32 (B, stack, R, 2), as far as they were recorded.
+        """Raw observations (B, *shape) before the action, stacked along the second axis where there are stacks.
 
         Raises:
-            IndexError: An index is out of range or not an integer.
+            IndexError: An index is out of range or not an integer; so in the other methods.
             ValueError: A modality was not recorded.
         """
-        chosen = self._indices(indices)
-        return self._stacked(self.current[chosen], self.first[chosen], modalities)
+        chosen = checked_indices(indices, len(self))
+        return self._read(self.current[chosen], self.first[chosen], modalities)
 
     def next_observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Raw observations after the action; like :meth:`observation`."""
-        chosen = self._indices(indices)
-        return self._stacked(self.current[chosen] + 1, self.first[chosen], modalities)
+        """Raw observations after the action; like `observation`."""
+        chosen = checked_indices(indices, len(self))
+        return self._read(self.current[chosen] + 1, self.first[chosen], modalities)
 
     def modalities_recorded(self) -> tuple[str, ...]:
         """Names of the recorded modalities."""
         return tuple(self.modalities)
 
-    def present(self, indices: Indices) -> None:
-        """Recorded observations are complete."""
+    def present(self, indices: Indices) -> Tensor | None:
+        """Which modalities are present before the action, boolean (M, B); None where there are no masks."""
+        return mask_rows(self.masks, self.modalities, self.current[checked_indices(indices, len(self))])
 
     def target(self, indices: Indices) -> None:
         """Transitions have no targets of supervised learning."""
 
+    def probe_targets(self, indices: Indices) -> tuple[tuple[str, ...], Tensor] | None:
+        """What the world reads out of its state before the action: names and float64 (B, P); None if it has nothing.
+
+        Raises:
+            ValueError: The world comes from a file and needs a module that is not imported; see `stored_world`.
+        """
+        if self.states is None or not self.world:
+            return None
+        found = stored_world(dict(self.world))
+        values = found.probe_targets(self.state(indices).numpy())
+        return (tuple(found.probes), torch.from_numpy(values)) if found.probes else None
+
     def fingerprint(self) -> str:
-        """Number of transitions and a checksum of where they lead."""
-        checksum = zlib.crc32(self.states[self.current].numpy().tobytes())
-        return f"{len(self)} transitions, checksum {checksum:08x}"
+        """Number of transitions and a checksum: actions, rewards, and one to two thousand of the observations."""
+        chosen = torch.arange(0, len(self), max(1, len(self) // 1024))
+        instants = self.current[chosen]
+        values = {name: value[instants] for name, value in {**self.modalities, **_named(_MASK, self.masks)}.items()}
+        content = {"actions": self.actions, "rewards": self.rewards, **values}
+        return f"{len(self)} transitions, checksum {checksum(content)}"
 
     def state(self, indices: Indices) -> Tensor:
-        """States before the action, float64 (B, 2): [theta, omega]."""
-        return self.states[self.current[self._indices(indices)]]
+        """States before the action, float64 (B, K); ValueError where none were recorded."""
+        return self._states()[self.current[checked_indices(indices, len(self))]]
 
     def next_state(self, indices: Indices) -> Tensor:
-        """States after the action, float64 (B, 2): [theta, omega]."""
-        return self.states[self.current[self._indices(indices)] + 1]
+        """States after the action; like `state`."""
+        return self._states()[self.current[checked_indices(indices, len(self))] + 1]
 
     def action(self, indices: Indices) -> Tensor:
-        """Torques, float32 (B, 1)."""
-        return self.actions[self._indices(indices)]
+        """Actions (B, *shape)."""
+        return self.actions[checked_indices(indices, len(self))]
 
     def reward(self, indices: Indices) -> Tensor:
         """Rewards, float64 (B,)."""
-        return self.rewards[self._indices(indices)]
+        return self.rewards[checked_indices(indices, len(self))]
 
     def select(self, indices: Indices) -> "Transitions":
         """The given transitions, in the given order; instants are shared, not copied."""
-        chosen = self._indices(indices)
-        per_transition = ("actions", "rewards", "current", "first", "trajectory")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in per_transition})
+        chosen = checked_indices(indices, len(self))
+        return replace(self, **{name: getattr(self, name)[chosen] for name in ("actions", *_PER_TRANSITION)})
 
     def split(self, validation_fraction: float, seed: int) -> tuple["Transitions", "Transitions"]:
-        """Split into training and validation by whole trajectories, so no near-duplicate leaks across.
-
-        Args:
-            validation_fraction: Share of the trajectories that goes to validation, in (0, 1); at least one goes
-                to each side.
-            seed: Seed of the draw.
-
-        Returns:
-            Training part and validation part.
+        """Random split into a training and a validation part by whole trajectories, so no near-duplicate leaks across.
 
         Raises:
-            ValueError: The fraction is outside (0, 1), or there is only one trajectory.
+            ValueError: The fraction of trajectories is outside (0, 1), or there is only one trajectory.
         """
-        if not 0 < validation_fraction < 1:
-            raise ValueError(
-                f"`validation_fraction` must lie between 0 and 1, both excluded; got {validation_fraction}."
-            )
+        check_fraction(validation_fraction)
         names = torch.unique(self.trajectory)
         if len(names) < 2:
             raise ValueError(
                 f"`split` needs at least 2 trajectories to keep training and validation apart, got {len(names)}; "
                 "collect more samples or shorter episodes."
             )
-        held_out = min(max(round(validation_fraction * len(names)), 1), len(names) - 1)
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(names)))
-        validation = torch.isin(self.trajectory, names[order[:held_out]])
+        validation = torch.isin(self.trajectory, names[order[: held_out_count(validation_fraction, len(names))]])
         return self.select((~validation).nonzero().squeeze(1)), self.select(validation.nonzero().squeeze(1))
 
     def save(self, path: str | Path) -> None:
-        """Write one compressed ``.npz`` file, complete or not at all.
+        """Write one compressed ``.npz`` file, complete or not at all, with the instants that are read and no others.
 
         Raises:
-            OSError: The file cannot be written (folder missing, disk full, no permission).
+            OSError: The file cannot be written (disk full, no permission).
         """
-        compact = self._compact()
-        arrays = {name: compact._array(name).numpy() for name in _DTYPES if compact._has(name)}
-        about = {"frame_stack": self.frame_stack, "policy": self.policy, "seed": self.seed, "env": dict(self.env)}
-        storage.write(Path(path), arrays, about)
+        part = self._compact()
+        arrays = {"actions": part.actions, **{name: getattr(part, name) for name in _PER_TRANSITION}}
+        arrays |= {} if part.states is None else {"states": part.states}
+        arrays |= _named(_MODALITY, part.modalities) | _named(_MASK, part.masks)
+        about = {name: getattr(self, name) for name in _ABOUT}
+        storage.write(Path(path), {name: value.numpy() for name, value in arrays.items()}, about)
 
     @classmethod
     def load(cls, path: str | Path) -> "Transitions":
-        """Read a file of :meth:`save`.
+        """Read a file of `save`.
 
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: The file is damaged, of another version or not a file of transitions.
         """
-        arrays, about = storage.read(Path(path), expected=set(_DTYPES), optional=set(_MODALITIES))
-        tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        modalities = {name: tensors.pop(name) for name in _MODALITIES if name in tensors}
+        arrays, about = storage.read(Path(path))
         try:
-            return cls(modalities=modalities, **tensors, **about)
+            tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
+            groups = {
+                prefix: {name[len(prefix) :]: tensors.pop(name) for name in arrays if name.startswith(prefix)}
+                for prefix in (_MODALITY, _MASK)
+            }
+            if not _REQUIRED <= tensors.keys() <= _REQUIRED | {"states"}:
+                raise ValueError(f"it must hold {sorted(_REQUIRED)} and may hold 'states', it holds {sorted(tensors)}.")
+            if set(about) != set(_ABOUT):
+                raise ValueError(f"its description must hold {list(_ABOUT)}, it holds {sorted(about)}.")
+            return cls(modalities=groups[_MODALITY], masks=groups[_MASK], **tensors, **about)
         except (TypeError, ValueError) as error:
             raise ValueError(f"`{path}` does not hold valid transitions: {error} Collect the data again.") from error
 
-    def _stacked(self, newest: Tensor, first: Tensor, modalities: Iterable[str] | None) -> dict[str, Tensor]:
-        names = list(self.modalities if modalities is None else modalities)
-        for name in names:
-            if name not in self.modalities:
-                raise ValueError(unknown_name("modalities", name, self.modalities))
+    def _read(self, newest: Tensor, first: Tensor, modalities: Iterable[str] | None) -> dict[str, Tensor]:
+        names = check_selection(self.modalities if modalities is None else modalities, self.modalities)
+        if self.frame_stack is None:
+            return {name: self.modalities[name].index_select(0, newest) for name in names}
         age = torch.arange(self.frame_stack - 1, -1, -1)
         instants = torch.maximum(newest[:, None] - age, first[:, None])  # (B, stack)
         chosen = {name: self.modalities[name] for name in names}
@@ -223,13 +230,15 @@ class Transitions:
             for name, values in chosen.items()
         }
 
-    def _indices(self, indices: Indices) -> Tensor:
-        return checked_indices(indices, len(self))
+    def _states(self) -> Tensor:
+        if self.states is None:
+            raise ValueError(f"no states were recorded: {self.world.get('id', 'the world')!r} gives no info['state'].")
+        return self.states
 
     def _compact(self) -> "Transitions":
         """The same transitions without the instants that none of them reads."""
         used = torch.zeros(self.instants, dtype=torch.bool)
-        for age in range(-1, self.frame_stack):
+        for age in range(-1, self.frame_stack or 1):
             used[torch.maximum(self.current - age, self.first)] = True
         if used.all():
             return self
@@ -239,40 +248,59 @@ class Transitions:
         return replace(
             self,
             modalities={name: values[used] for name, values in self.modalities.items()},
-            states=self.states[used],
+            masks={name: mask[used] for name, mask in self.masks.items()},
+            states=None if self.states is None else self.states[used],
             current=number[self.current],
             first=number[self.first],
         )
 
-    def _has(self, name: str) -> bool:
-        return name in self.modalities or name not in _MODALITIES
+    def _check_about(self) -> None:
+        stack = self.frame_stack
+        if stack is not None and (type(stack) is not int or not 1 <= stack <= MAX_FRAME_STACK):
+            raise ValueError(f"`frame_stack` must be None or an integer from 1 to {MAX_FRAME_STACK}, got {stack!r}.")
+        if not isinstance(self.policy, str) or not (self.seed is None or type(self.seed) is int):
+            raise ValueError(f"`policy` must be a string and `seed` an integer, got {self.policy!r}, {self.seed!r}.")
+        given = self.world if isinstance(self.world, Mapping) else None
+        complete = given is not None and set(given) == {"id", "options"} and isinstance(given["options"], Mapping)
+        if given is None or (given and not (complete and isinstance(given["id"], str))):
+            raise ValueError(f"`world` must hold an id and options, as `World.to_json` gives them; got {self.world!r}.")
 
-    def _array(self, name: str) -> Tensor:
-        values: Tensor = self.modalities[name] if name in _MODALITIES else getattr(self, name)
-        return values
-
-    def _check_arrays(self) -> None:
-        unknown = set(self.modalities) - set(_MODALITIES)
-        if unknown or not self.modalities:
-            raise ValueError(
-                f"`modalities` must hold one or both of {list(_MODALITIES)}, got {sorted(self.modalities)}."
-            )
-        if not isinstance(self.frame_stack, int) or self.frame_stack < 1:
-            raise ValueError(f"`frame_stack` must be an integer of at least 1, got {self.frame_stack!r}.")
-        for name in filter(self._has, _DTYPES):
-            values, shape = self._array(name), _SHAPES[name]
-            rows = self.instants if shape.startswith("(instants") else len(self.current)
-            fits = values.ndim == shape.count(",") + 1 - shape.endswith(",)") and len(values) == rows
-            if values.dtype != _DTYPES[name] or not fits:
+    def _check_instants(self) -> None:
+        if not self.modalities:
+            raise ValueError("`modalities` is empty; expected at least one modality.")
+        for name, values in self.modalities.items():
+            fits = values.dtype in (torch.uint8, torch.float32) and values.ndim > 0 and len(values) == self.instants
+            if not fits:
+                raise ValueError(_misfit(f"modalities[{name!r}]", "uint8 or float32", self.instants, values))
+        check_masks(self.masks, self.modalities, self.instants)
+        for name, values in self.modalities.items():
+            rows = broken_rows(values, self.masks.get(name))
+            if rows:
                 raise ValueError(
-                    f"`{name}` must be {_DTYPES[name]} of shape {shape} with {rows} rows, "
-                    f"got {values.dtype} of shape {tuple(values.shape)}."
+                    f"`modalities[{name!r}]` has NaN or infinity at {len(rows)} instants, the first at {rows[:5]}."
                 )
+        states = self.states
+        if states is not None and (states.dtype != torch.float64 or states.ndim != 2 or len(states) != self.instants):
+            raise ValueError(_misfit("states", "float64 of two axes", self.instants, states))
 
-    def _check_indices(self) -> None:
+    def _check_transitions(self) -> None:
+        if self.actions.dtype in (torch.bool, torch.complex64, torch.complex128) or len(self.actions) != len(self):
+            raise ValueError(_misfit("actions", "numbers", len(self), self.actions))
+        for name, dtype in _PER_TRANSITION.items():
+            values = getattr(self, name)
+            if values.dtype != dtype or tuple(values.shape) != (len(self),):
+                raise ValueError(_misfit(name, f"{dtype} of one axis", len(self), values))
         valid = (self.first >= 0) & (self.first <= self.current) & (self.current < self.instants - 1)
         if not valid.all():
             raise ValueError(
                 f"`first` and `current` must satisfy 0 <= first <= current < {self.instants - 1} "
                 f"(number of instants - 1); {int((~valid).sum())} transitions do not."
             )
+
+
+def _named(prefix: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}{name}": value for name, value in values.items()}
+
+
+def _misfit(name: str, expected: str, rows: int, values: Tensor) -> str:
+    return f"`{name}` must be {expected} with {rows} rows, got {values.dtype} of shape {tuple(values.shape)}."

@@ -1,48 +1,33 @@
-"""Metrics of a representation: pure functions of latents.
+"""Evaluation of representations: latents of any subset of modalities, metrics on them, and tasks.
 
 Alignment (Liang et al., 2022, "Mind the gap", speak of the modality gap), retrieval and read-outs need nothing
 but latents, so they apply to every method.
 """
 
-from anysense.representations.evaluation.alignment import mean_cosine, rms_distance
-from anysense.representations.evaluation.probe import (
-    PENDULUM_TARGETS,
-    KernelProbe,
-    RidgeProbe,
-    fit_kernel_ridge,
-    fit_ridge,
-    pendulum_targets,
-    r2_score,
-    root_mean_squared_error,
-)
-from anysense.representations.evaluation.retrieval import retrieval_accuracy
-from anysense.representations.evaluation.volume_metrics import (
-    collinearity,
-    matched_volume,
-    mean_pairwise_cosine,
-    mismatched_volume,
-    nearest_class,
-    volume_median_rank,
-    volume_retrieval_accuracy,
-)
+from anysense.representations.evaluation.alignment import mean_cosine, retrieval_accuracy, rms_distance
+from anysense.representations.evaluation.encode import draw_missing, encode_subsets, frozen, predict_subsets
+from anysense.representations.evaluation.probe import fit_kernel_ridge, fit_ridge, r2_score, root_mean_squared_error
+from anysense.representations.evaluation.records import COMPLETE, Column, Record, subset_name
+from anysense.representations.evaluation.subsets import every_subset
+from anysense.representations.evaluation.tasks import TASKS, Task
 
 __all__ = [
-    "PENDULUM_TARGETS",
-    "KernelProbe",
-    "RidgeProbe",
-    "collinearity",
+    "COMPLETE",
+    "TASKS",
+    "Column",
+    "Record",
+    "Task",
+    "draw_missing",
+    "encode_subsets",
+    "every_subset",
     "fit_kernel_ridge",
     "fit_ridge",
-    "matched_volume",
+    "frozen",
     "mean_cosine",
-    "mean_pairwise_cosine",
-    "mismatched_volume",
-    "nearest_class",
-    "pendulum_targets",
+    "predict_subsets",
     "r2_score",
     "retrieval_accuracy",
     "rms_distance",
     "root_mean_squared_error",
-    "volume_median_rank",
-    "volume_retrieval_accuracy",
+    "subset_name",
 ]

@@ -5,6 +5,11 @@ from torch import Tensor
 
 from anysense.representations.evaluation.checks import check_paired
 
+__all__ = ["RETRIEVAL_BLOCK", "mean_cosine", "retrieval_accuracy", "retrieval_in_blocks", "rms_distance"]
+
+RETRIEVAL_BLOCK = 256
+"""Among how many samples retrieval searches; values for other numbers cannot be compared."""
+
 
 def mean_cosine(latents: Tensor, joint: Tensor) -> Tensor:
     r"""Mean cosine similarity of paired rows: :math:`\frac1B\sum_n \frac{z_n\cdot j_n}{|z_n||j_n|}`.
@@ -17,7 +22,7 @@ def mean_cosine(latents: Tensor, joint: Tensor) -> Tensor:
         Scalar in [-1, 1]; 1 is perfect alignment. A zero row counts as cosine 0.
 
     Raises:
-        ValueError: Shapes differ, are not (B, D), or B is 0.
+        ValueError: Shapes differ, are not (B, D), or B is 0; so in the other functions.
     """
     check_paired(latents=latents, joint=joint)
     return torch.nn.functional.cosine_similarity(latents, joint, dim=1).mean()
@@ -27,14 +32,46 @@ def rms_distance(latents: Tensor, joint: Tensor) -> Tensor:
     r"""Root mean square distance of paired rows: :math:`\sqrt{\frac1B\sum_n |z_n-j_n|^2}`.
 
     For unit vectors it equals :math:`\sqrt{2-2c}` with the mean cosine :math:`c`: 0 is perfect alignment,
-    :math:`\sqrt2` is what unrelated directions give.
-
-    Args:
-        latents: Float (B, D), one modality.
-        joint: Float (B, D), the joint latents of the same samples in the same order.
-
-    Raises:
-        ValueError: Shapes differ, are not (B, D), or B is 0.
+    :math:`\sqrt2` is what unrelated directions give. Arguments as in `mean_cosine`.
     """
     check_paired(latents=latents, joint=joint)
     return (latents - joint).square().sum(dim=1).mean().sqrt()
+
+
+def retrieval_accuracy(queries: Tensor, keys: Tensor, top: int = 1) -> Tensor:
+    r"""Share of queries whose own key is among the ``top`` most similar keys (cosine).
+
+    With :math:`s_{nk}` the cosine of query n and key k, :math:`g_n=\#\{k: s_{nk}>s_{nn}\}` and
+    :math:`t_n=\#\{k: s_{nk}=s_{nn}\}`, the value is
+    :math:`\frac1B\sum_n \mathrm{clip}((top-g_n)/t_n, 0, 1)`: the expected accuracy when ties are broken at random,
+    so a collapsed representation scores chance, ``top / B``. Values depend on B: compare only equal B.
+
+    Args:
+        queries: Float (B, D), latents of one modality.
+        keys: Float (B, D), joint latents; row n belongs to query n.
+        top: How many best keys count as found, 1 to B.
+
+    Returns:
+        Scalar in [0, 1].
+
+    Raises:
+        ValueError: Shapes differ, or ``top`` is outside 1..B.
+    """
+    check_paired(queries=queries, keys=keys)
+    if not 1 <= top <= len(queries):
+        raise ValueError(f"`top` must lie between 1 and the number of samples ({len(queries)}), got {top}.")
+    similarity = torch.nn.functional.normalize(queries, dim=1) @ torch.nn.functional.normalize(keys, dim=1).T  # (B, B)
+    own = similarity.diagonal().unsqueeze(1)  # (B, 1)
+    greater = (similarity > own).sum(dim=1)
+    ties = (similarity == own).sum(dim=1)
+    return ((top - greater) / ties).clamp(0, 1).mean()
+
+
+def retrieval_in_blocks(latents: Tensor, joint: Tensor) -> Tensor:
+    """Mean `retrieval_accuracy` over blocks of `RETRIEVAL_BLOCK` samples (of all, if there are fewer).
+
+    A rest that fills no block is left out. Arguments as in `mean_cosine`.
+    """
+    block = min(RETRIEVAL_BLOCK, len(joint))
+    starts = range(0, len(joint) - block + 1, block)
+    return torch.stack([retrieval_accuracy(latents[at : at + block], joint[at : at + block]) for at in starts]).mean()

@@ -22,14 +22,3 @@ def check_paired(**matrices: Tensor) -> None:
             f"`{first}` and `{second}` must hold the same samples and features, "
             f"got shapes {tuple(a.shape)} and {tuple(b.shape)}."
         )
-
-
-def check_labels(**pair: Tensor) -> None:
-    """Raise ValueError unless the second named tensor holds one integer for each row of the first, a matrix."""
-    (rows, matrix), (name, labels) = pair.items()
-    check_matrix(**{rows: matrix})
-    if labels.shape != matrix.shape[:1] or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(
-            f"`{name}` must hold one integer for each of the {len(matrix)} rows of `{rows}`, "
-            f"got {labels.dtype} of shape {tuple(labels.shape)}."
-        )

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["ClassifierSettings", "accuracy", "fit_classifier"]
+from anysense.representations.settings import Settings
+
+__all__ = ["ClassifierSettings", "fit_classifier"]
 
 
 @dataclass(frozen=True)
-class ClassifierSettings:
+class ClassifierSettings(Settings):
     """How the classifier is trained."""
 
     classifier_epochs: int = 20
@@ -24,11 +26,10 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        for name in ("classifier_epochs", "classifier_batch_size", "classifier_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be positive; got {getattr(self, name)!r}.")
-        if any(width < 1 for width in self.classifier_widths):
-            raise ValueError(f"`classifier_widths` must be positive; got {self.classifier_widths}.")
+        super().__post_init__()
+        self.require_positive(
+            "classifier_epochs", "classifier_batch_size", "classifier_learning_rate", "classifier_widths"
+        )
 
 
 def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: ClassifierSettings, seed: int) -> nn.Module:
@@ -65,11 +66,6 @@ def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: Clas
             torch.autograd.backward(functional.cross_entropy(network(latents[rows]), labels[rows]))
             optimiser.step()
     return network.eval().requires_grad_(False)
-
-
-def accuracy(predicted: Tensor, labels: Tensor) -> float:
-    """Share of samples whose predicted class (N,) is the true one: over all samples, not over batches."""
-    return float((predicted == labels).double().mean())
 
 
 def _network(inputs: int, widths: tuple[int, ...], classes: int) -> nn.Sequential:

@@ -37,7 +37,9 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Plain values; NaN, which JSON does not have, becomes None. ``Record.from_json`` restores it."""
         values = asdict(self)
-        return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Record":

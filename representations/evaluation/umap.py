@@ -9,10 +9,10 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
+from anysense.common.extras import import_extra
 
 __all__ = ["Metric", "umap_embedding"]
 
@@ -44,6 +44,7 @@ def umap_embedding(
     Raises:
         ValueError: No set, not float matrices of one width, a value that is not finite, too few points, or unknown
             ``metric``.
+        ModuleNotFoundError: UMAP is not installed.
     """
     if metric not in get_args(Metric):
         raise ValueError(unknown_name("metric", metric, get_args(Metric)))
@@ -64,18 +65,19 @@ def umap_embedding(
 def _layout(
     points: NDArray[np.float32], seed: int, n_neighbors: int, min_dist: float, metric: Metric
 ) -> NDArray[np.float32]:
+    from sklearn.neighbors import NearestNeighbors  # Takes a second to import.
+
     distances, indices = NearestNeighbors(n_neighbors=n_neighbors, metric=metric).fit(points).kneighbors(points)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Deprecations inside UMAP, a note on transforming: nothing a user can act on.
-        import umap  # Takes seconds to import, and only this needs it.
-
-        model = umap.UMAP(
+        model = import_extra("umap", "umap", "drawing latents").UMAP(
             n_neighbors=n_neighbors,
             min_dist=min_dist,
             metric=metric,
             random_state=seed,
             n_jobs=1,
             precomputed_knn=(indices, distances),
+            init="spectral" if len(points) > 3 else "random",  # Needs more points than eigenvectors, which are 3.
         )
         return np.asarray(model.fit_transform(points), np.float32)
 

@@ -1,175 +1,117 @@
 """Measure a representation on recorded data."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
-from anysense.representations.data.samples import Recorded
-from anysense.representations.data.transitions import Transitions
-from anysense.representations.evaluation import (
-    PENDULUM_TARGETS,
-    KernelProbe,
-    RidgeProbe,
+from anysense.representations.data.recorded import Recorded, present_of
+from anysense.representations.evaluation.alignment import mean_cosine, retrieval_in_blocks, rms_distance
+from anysense.representations.evaluation.encode import encode_subsets, frozen
+from anysense.representations.evaluation.probe import (
+    Probe,
     fit_kernel_ridge,
     fit_ridge,
-    mean_cosine,
-    pendulum_targets,
     r2_score,
-    retrieval_accuracy,
-    rms_distance,
     root_mean_squared_error,
 )
+from anysense.representations.evaluation.records import COMPLETE
 
-COMPLETE = "complete"
-RETRIEVAL_BLOCK = 256
-"""Among how many samples retrieval searches; values for other numbers cannot be compared."""
+__all__ = ["measure"]
+
 PROBE_SAMPLES = 2048
-"""Training samples that the read-out is fitted on."""
+"""Training samples that the read-outs are fitted on."""
 
 
 def measure(
     representation: Representation, validation: Recorded, train: Recorded, batch_size: int = 256, seed: int = 0
 ) -> dict[str, float]:
-    """Loss, alignment, retrieval and, for transitions of the pendulum, read-out of the state, by name.
+    """Loss, alignment, retrieval and, where the data have quantities to read out, read-outs of them, by name.
 
     ``validation/<term>``: terms of the loss, mean over batches. ``alignment/<modality>_cosine`` and ``_rms``: distance
     from each modality's latent to the joint one. ``retrieval/<modality>``: top-1 accuracy among 256 samples.
-    ``probe/<subset>_<target>_r2`` and ``_rmse``: the state (cos theta, sin theta, omega in rad/s) read by a linear map
-    that was fitted on *complete* training latents, from the latents of each subset: what an agent trained on complete
-    observations would face when a modality goes missing. ``kernel_probe/...``: the same with a smooth non-linear map; it
-    tells whether the state is there at all, the linear one how straight it lies. Samples some of which lack a modality
-    are measured by the loss alone.
+    ``probe/<subset>_<target>_r2`` and ``_rmse``: the quantities of `Recorded.probe_targets`, read by a linear map that
+    was fitted on *complete* training latents, from the latents of each subset: what an agent trained on complete
+    observations would face when a modality goes missing. ``kernel_probe/...``: the same with a smooth non-linear map,
+    which tells whether the quantity is there at all. Data of which some samples lack a modality are measured by the
+    loss alone.
 
     Args:
         representation: What to measure; its mode and gradients are left as they are.
         validation: Held-out samples.
-        train: Samples of training, from which the read-out learns.
-        batch_size: Samples per batch of the loss.
+        train: Samples of training, from which the read-outs learn.
+        batch_size: Samples per batch.
         seed: Seed of the (fixed) order and choice of samples.
 
     Returns:
         Plain numbers; a short last batch is left out when there is a full one.
     """
-    was_training = representation.training
-    representation.eval()
-    try:
-        with torch.no_grad(), own_randomness(representation.device):
-            torch.manual_seed(seed)  # The loss of a generative method draws: the same for every epoch.
-            seen = _Seen.of(representation, validation, batch_size, seed, with_loss=True)
-            values = seen.losses | _alignment(seen.latents) | _retrieval(seen.latents)
-            if not isinstance(train, Transitions):
-                return values
-            fitted = _Seen.of(representation, train, batch_size, seed, with_loss=False, most=PROBE_SAMPLES)
-            known, targets = fitted.latents[COMPLETE], pendulum_targets(fitted.state)
-            probes: dict[str, RidgeProbe | KernelProbe] = {
-                "probe": fit_ridge(known, targets),
-                "kernel_probe": fit_kernel_ridge(known, targets),
-            }
-            for name, probe in probes.items():
-                values |= _read_out(name, probe, seen)
-            return values
-    finally:
-        representation.train(was_training)
-
-
-@dataclass
-class _Seen:
-    """What a representation made of some samples: latents by subset (of complete data), states and mean losses."""
-
-    latents: dict[str, Tensor]
-    state: Tensor
-    losses: dict[str, float]
-
-    @classmethod
-    def of(
-        cls,
-        representation: Representation,
-        data: Recorded,
-        batch_size: int,
-        seed: int,
-        *,
-        with_loss: bool,
-        most: int | None = None,
-    ) -> "_Seen":
-        """Run the representation over up to ``most`` samples in a fixed random order."""
-        latents, losses, states = defaultdict(list), defaultdict(list), []
-        subsets = _subsets(representation) if with_loss else {COMPLETE: tuple(representation.modalities)}
-        for indices in _blocks(len(data), batch_size, seed, most):
-            observation = _moved(data.observation(indices, representation.modalities), representation.device)
-            present = _present(data, indices, representation)
-            if with_loss:
-                target = data.target(indices)
-                moved = None if target is None else target.to(representation.device)
-                for name, value in representation.loss(observation, present, moved).items():
-                    losses[f"validation/{name}"].append(float(value))
-            if not present:
-                for subset, names in subsets.items():
-                    encoded = representation.encode({name: observation[name] for name in names})
-                    latents[subset].append(encoded.float().cpu())
-            if isinstance(data, Transitions):
-                states.append(data.state(indices))
-        return cls(
-            latents={name: torch.cat(parts) for name, parts in latents.items()},
-            state=torch.cat(states) if states else torch.empty(0, 2),
-            losses={name: sum(values) / len(values) for name, values in losses.items()},
-        )
-
-
-def _present(data: Recorded, indices: Tensor, representation: Representation) -> dict[str, Tensor]:
-    """Masks of the modalities that the representation reads."""
-    masks = data.present(indices) or {}
-    return {name: mask.to(representation.device) for name, mask in masks.items() if name in representation.modalities}
-
-
-def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    return {name: value.to(device) for name, value in tensors.items()}
-
-
-def _subsets(representation: Representation) -> dict[str, tuple[str, ...]]:
     names = tuple(representation.modalities)
-    single = {name: (name,) for name in names} if len(names) > 1 else {}
-    return {COMPLETE: names, **single}
+    with frozen(representation), own_randomness(representation.device):
+        torch.manual_seed(seed)  # The loss of a generative method draws: the same for every epoch.
+        rows = _chosen(len(validation), batch_size, seed)
+        values = _losses(representation, validation, rows, batch_size)
+        if not _complete(validation, names):
+            return values
+        single = {name: (name,) for name in names} if len(names) > 1 else {}
+        subsets = {COMPLETE: names, **single}
+        found = encode_subsets(representation, validation, subsets.values(), indices=rows, batch_size=batch_size)
+        latents = {name: found[subset] for name, subset in subsets.items()}
+        values |= _alignment(latents)
+        fitted = _chosen(len(train), batch_size, seed, PROBE_SAMPLES)
+        known, target = train.probe_targets(fitted), validation.probe_targets(rows)
+        if known is None or target is None or not _complete(train, names):
+            return values
+        complete = encode_subsets(representation, train, [names], indices=fitted, batch_size=batch_size)[names]
+        for kind, fit in {"probe": fit_ridge, "kernel_probe": fit_kernel_ridge}.items():
+            values |= _read_out(kind, fit(complete, known[1]), latents, *target)
+        return values
 
 
-def _blocks(samples: int, size: int, seed: int, most: int | None) -> Iterator[Tensor]:
+def _chosen(samples: int, size: int, seed: int, most: int | None = None) -> Tensor:
+    """Up to ``most`` samples in a fixed random order, cut to whole batches if there is one."""
     order = torch.randperm(samples, generator=torch.Generator().manual_seed(seed))[:most]
-    for block in torch.split(order, size):
-        if len(block) == size or len(order) < size:
-            yield block
+    return order[: len(order) // size * size or len(order)]
+
+
+def _complete(data: Recorded, names: tuple[str, ...]) -> bool:
+    present = present_of(data, range(len(data)), names)
+    return present is None or bool(present.all())
+
+
+def _losses(representation: Representation, data: Recorded, rows: Tensor, batch_size: int) -> dict[str, float]:
+    """Mean of each term of the loss over batches."""
+    names, device = tuple(representation.modalities), representation.device
+    sums: dict[str, list[float]] = defaultdict(list)
+    for indices in torch.split(rows, batch_size):
+        observation = {name: value.to(device) for name, value in data.observation(indices, names).items()}
+        present, target = present_of(data, indices, names), data.target(indices)
+        moved = (None if value is None else value.to(device) for value in (present, target))
+        for name, value in representation.loss(observation, *moved).items():
+            sums[f"validation/{name}"].append(float(value))
+    return {name: sum(values) / len(values) for name, values in sums.items()}
 
 
 def _alignment(latents: Mapping[str, Tensor]) -> dict[str, float]:
+    joint, single = latents[COMPLETE], {name: value for name, value in latents.items() if name != COMPLETE}
     values = {}
-    for name in filter(COMPLETE.__ne__, latents):
-        values[f"alignment/{name}_cosine"] = float(mean_cosine(latents[name], latents[COMPLETE]))
-        values[f"alignment/{name}_rms"] = float(rms_distance(latents[name], latents[COMPLETE]))
-    return values
+    for name, own in single.items():
+        values[f"alignment/{name}_cosine"] = float(mean_cosine(own, joint))
+        values[f"alignment/{name}_rms"] = float(rms_distance(own, joint))
+    return values | {f"retrieval/{name}": float(retrieval_in_blocks(own, joint)) for name, own in single.items()}
 
 
-def _retrieval(latents: Mapping[str, Tensor]) -> dict[str, float]:
-    if COMPLETE not in latents:
-        return {}
-    joint = latents[COMPLETE]
-    block = min(RETRIEVAL_BLOCK, len(joint))
-    starts = range(0, len(joint) - block + 1, block)
+def _read_out(
+    kind: str, probe: Probe, latents: Mapping[str, Tensor], names: tuple[str, ...], targets: Tensor
+) -> dict[str, float]:
     values = {}
-    for name in filter(COMPLETE.__ne__, latents):
-        found = [retrieval_accuracy(latents[name][at : at + block], joint[at : at + block]) for at in starts]
-        values[f"retrieval/{name}"] = float(torch.stack(found).mean())
-    return values
-
-
-def _read_out(kind: str, probe: RidgeProbe | KernelProbe, seen: _Seen) -> dict[str, float]:
-    targets, values = pendulum_targets(seen.state), {}
-    for subset, latents in seen.latents.items():
-        predictions = probe.predict(latents)
+    for subset, own in latents.items():
+        predictions = probe.predict(own)
         scores, errors = r2_score(predictions, targets), root_mean_squared_error(predictions, targets)
-        for target, score, error in zip(PENDULUM_TARGETS, scores.tolist(), errors.tolist(), strict=True):
-            values[f"{kind}/{subset}_{target}_r2"] = score
-            values[f"{kind}/{subset}_{target}_rmse"] = error
+        for name, score, error in zip(names, scores.tolist(), errors.tolist(), strict=True):
+            values[f"{kind}/{subset}_{name}_r2"] = score
+            values[f"{kind}/{subset}_{name}_rmse"] = error
     return values

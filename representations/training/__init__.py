@@ -3,6 +3,6 @@
 from anysense.representations.evaluation.validation import measure
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.pretrain import PretrainResult, pretrain
-from anysense.representations.training.settings import PRESETS, PretrainSettings
+from anysense.representations.training.pretrain_settings import PretrainSettings
 
-__all__ = ["PRESETS", "BatchLoader", "PretrainResult", "PretrainSettings", "measure", "pretrain"]
+__all__ = ["BatchLoader", "PretrainResult", "PretrainSettings", "measure", "pretrain"]

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 
 from anysense.common.files import write_csv
 from anysense.common.progress import Display
-from anysense.representations.data.samples import Recorded
+from anysense.representations.data.recorded import Recorded
 from anysense.representations.evaluation.validation import measure
 from anysense.representations.training.checkpoints import MONITORED
 from anysense.representations.training.module import PretrainingModule

@@ -45,17 +45,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class KeepBest(Checkpoint):
-    """Saves every epoch as ``last.ckpt``, the one with the lowest validation loss also as ``best.ckpt``; stops early.
+    """Saves every epoch as ``last.ckpt``, and the one with the lowest validation loss also as ``best.ckpt``.
+
+    Lightning's `ModelCheckpoint` forgets the best epoch of a run whose folder was moved before it is resumed.
 
     Args:
         folder: Where the checkpoints go.
-        patience: Epochs without improvement after which training stops; None: never.
     """
 
-    def __init__(self, folder: Path, patience: int | None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.patience = patience
-        self.best_value, self.best_epoch, self.stopped = math.inf, -1, False
+        self.best_value, self.best_epoch = math.inf, -1
 
     @property
     def state_key(self) -> str:
@@ -64,24 +64,19 @@ class KeepBest(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "stopped": self.stopped}
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint."""
-        for name, value in state_dict.items():
-            setattr(self, name, value)
+        self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare, save, and stop if it is time."""
-        value, epoch = float(trainer.callback_metrics[MONITORED]), trainer.current_epoch
-        improved = value < self.best_value
-        if improved:
-            self.best_value, self.best_epoch = value, epoch
-        self.stopped = self.patience is not None and epoch - self.best_epoch >= self.patience
-        if improved:  # Before `last`: a kill between the two repeats the epoch and writes both again.
+        """Compare and save, after all other callbacks, so that their state is that of this epoch."""
+        value = float(trainer.callback_metrics[MONITORED])
+        if value < self.best_value:  # Before `last`: a kill between the two repeats the epoch and writes both again.
+            self.best_value, self.best_epoch = value, trainer.current_epoch
             trainer.save_checkpoint(self.folder / BEST)
         trainer.save_checkpoint(self.folder / LAST)
-        trainer.should_stop = trainer.should_stop or self.stopped
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anysense.representations.data.samples import Recorded
+from anysense.representations.data.recorded import Recorded, present_of
 
 __all__ = ["BatchLoader", "TrainingBatch", "mixed_seed"]
 
@@ -16,7 +16,7 @@ class TrainingBatch(NamedTuple):
     """What `Representation.loss` takes."""
 
     observation: Mapping[str, Tensor]
-    present: Mapping[str, Tensor] | None
+    present: Tensor | None
     target: Tensor | None
 
 
@@ -29,7 +29,7 @@ class BatchLoader:
         data: Where to read.
         batch_size: Samples in a batch; only the last one may be smaller, or larger by one.
         seed: Seed of the order.
-        modalities: Which modalities to read; all recorded ones by default.
+        modalities: Which modalities to read, in the order of the masks; all recorded ones by default.
 
     Raises:
         ValueError: ``data`` is empty or ``batch_size`` is not positive.
@@ -42,7 +42,7 @@ class BatchLoader:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
         self.data = data
         self.batch_size = batch_size
-        self.modalities = modalities
+        self.modalities = data.modalities_recorded() if modalities is None else modalities
         self.seed = seed
         self.epoch = 0
 
@@ -63,9 +63,7 @@ class BatchLoader:
         if len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]
         for indices in batches:
-            present = self.data.present(indices)
-            if present is not None and self.modalities is not None:
-                present = {name: mask for name, mask in present.items() if name in self.modalities}
+            present = present_of(self.data, indices, self.modalities)
             yield TrainingBatch(self.data.observation(indices, self.modalities), present, self.data.target(indices))
 
 

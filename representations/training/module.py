@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from anysense.representations.contract import Representation
 from anysense.representations.training.checkpoints import MONITORED
 from anysense.representations.training.loader import BatchLoader, TrainingBatch, mixed_seed
-from anysense.representations.training.settings import PretrainSettings
+from anysense.representations.training.pretrain_settings import PretrainSettings
 
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 20
 """Published for CMU-MOSEI: a tenth of the learning rate after 20 epochs without improvement."""
@@ -48,7 +48,7 @@ class PretrainingModule(pl.LightningModule):
         self._sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         self._batches = 0
         self._plateau: ReduceLROnPlateau | None = None
-        self._stored_plateau: dict[str, float] | None = None
+        self._stored_plateau: dict[str, Any] | None = None
 
     @property
     def result(self) -> Representation:
@@ -122,18 +122,16 @@ class PretrainingModule(pl.LightningModule):
         """Add what a resumed run must agree on, and the state of the schedule."""
         checkpoint["anysense"] = self.identity
         if self._plateau is not None:
-            checkpoint["plateau"] = {"best": float(self._plateau.best), "bad": int(self._plateau.num_bad_epochs)}
+            checkpoint["plateau"] = self._plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the schedule."""
-        if "plateau" in checkpoint:
-            self._stored_plateau = checkpoint["plateau"]
+        self._stored_plateau = checkpoint.get("plateau")
 
     def on_train_start(self) -> None:
         """Restore the schedule; the optimiser, which exists only now, carries the learning rate itself."""
         if self._plateau is not None and self._stored_plateau is not None:
-            self._plateau.best = self._stored_plateau["best"]
-            self._plateau.num_bad_epochs = int(self._stored_plateau["bad"])
+            self._plateau.load_state_dict(self._stored_plateau)
 
 
 def cosine_factor(step: int, total: int, warmup: int) -> float:

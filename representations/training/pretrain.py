@@ -7,13 +7,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from anysense.common.files import explained
 from anysense.common.machine import resolve_device, thread_limit
 from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
-from anysense.representations.data.samples import Recorded
+from anysense.representations.data.recorded import Recorded, present_of
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.files import save_representation
 from anysense.representations.training import machine
@@ -21,13 +22,14 @@ from anysense.representations.training.callbacks import TABLE, Measure, Progress
 from anysense.representations.training.checkpoints import (
     BEST,
     LAST,
+    MONITORED,
     AtomicCheckpointIO,
     KeepBest,
     read_checkpoint,
 )
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.module import PretrainingModule
-from anysense.representations.training.settings import PretrainSettings
+from anysense.representations.training.pretrain_settings import PretrainSettings
 
 CHECKPOINTS, REPRESENTATION, TENSORBOARD = "checkpoints", "representation", "tensorboard"
 _MAY_DIFFER = ("device", "threads")
@@ -98,19 +100,25 @@ def pretrain(
         _check_identity(folder, checkpoint, identity)
     loader = BatchLoader(train, settings.batch_size, settings.seed, tuple(representation.modalities))
     module = PretrainingModule(representation.train(), loader, settings, identity)
-    table = Measure(folder / TABLE, train, validation)
-    best = KeepBest(folder / CHECKPOINTS, settings.patience)
-    if checkpoint is not None and _finished(checkpoint, settings):
-        table.load_state_dict(checkpoint["callbacks"][table.state_key])
-        best.load_state_dict(checkpoint["callbacks"][best.state_key])
-    else:
+    table, best, stop = Measure(folder / TABLE, train, validation), KeepBest(folder / CHECKPOINTS), _stop(settings)
+    if checkpoint is not None:
+        for callback in (table, best, stop):
+            callback.load_state_dict(checkpoint["callbacks"].get(callback.state_key, callback.state_dict()))
+    if not stop.stopped_epoch and len(table.rows) < settings.epochs:
         resumed = None if checkpoint is None else folder / CHECKPOINTS / LAST
-        _fit(module, [table, ProgressBar(), *callbacks, best], folder, device, resumed)
+        given = [table, ProgressBar(), *callbacks, *([stop] if settings.patience else []), best]
+        _fit(module, given, folder, device, resumed)
     epoch = best.best_epoch if settings.keep == "best" else len(table.rows) - 1
     kept = folder / CHECKPOINTS / (BEST if settings.keep == "best" else LAST)
     _restore(representation, kept, averaged=settings.ema_decay is not None)
+    if representation.world is None and isinstance(train, Transitions) and train.world:
+        representation.world = dict(train.world)
     save_representation(representation, folder / REPRESENTATION)
-    return PretrainResult(representation, folder, table.rows, epoch, best.stopped)
+    return PretrainResult(representation, folder, table.rows, epoch, bool(stop.stopped_epoch))
+
+
+def _stop(settings: PretrainSettings) -> EarlyStopping:
+    return EarlyStopping(MONITORED, patience=settings.patience or 0, check_on_train_epoch_end=True, check_finite=False)
 
 
 def _fit(
@@ -172,11 +180,15 @@ def _check_data(representation: Representation, train: Recorded, validation: Rec
             )
         if len(data) < 2:
             raise ValueError(f"`{name}` must have at least 2 samples, got {len(data)}; collect more.")
-        if isinstance(data, Transitions):
-            _check_finite(name, data, representation)
         if representation.needs_target and data.target([0]) is None:
             raise ValueError(f"`{name}` has no targets, which the supervised method {representation.method!r} needs.")
-        _check_rows(name, data, representation)
+        present = present_of(data, range(len(data)), representation.modalities)
+        empty = [] if present is None else (~present.any(dim=0)).nonzero().flatten().tolist()
+        if empty:
+            raise ValueError(
+                f"`{name}` has {len(empty)} samples without any modality of the representation, the first at "
+                f"{empty[:5]}; remove them."
+            )
     if not any(parameter.requires_grad for parameter in representation.parameters()):
         raise ValueError(
             "`representation` is frozen, so nothing can be trained; call `representation.requires_grad_(True)` first."
@@ -187,33 +199,13 @@ def _identity(
     representation: Representation, train: Recorded, validation: Recorded, settings: PretrainSettings
 ) -> dict[str, Any]:
     """What must be equal for a run to be continued; plain values only."""
-    fixed = {name: value for name, value in asdict(settings).items() if name not in _MAY_DIFFER}
+    networks = representation.networks
     return {
-        "settings": fixed,
+        "settings": {name: value for name, value in asdict(settings).items() if name not in _MAY_DIFFER},
         "method": {"name": representation.method, **asdict(representation.settings)},
+        "networks": {} if networks is None else {"name": networks.name, **asdict(networks.settings)},
         "data": {"train": train.fingerprint(), "validation": validation.fingerprint()},
     }
-
-
-def _check_finite(name: str, data: Transitions, representation: Representation) -> None:
-    """Transitions are not checked when they are made; `Samples` are."""
-    for modality in representation.modalities:
-        values = data.modalities[modality]
-        if values.is_floating_point() and not torch.isfinite(values).all():
-            raise ValueError(f"`{name}` has NaN or infinite values in {modality!r}; collect the data again.")
-
-
-def _check_rows(name: str, data: Recorded, representation: Representation) -> None:
-    """Every sample needs a modality that the representation reads."""
-    masks = data.present(range(len(data))) or {}
-    if not set(representation.modalities) <= masks.keys():
-        return
-    empty = ~torch.stack([masks[modality] for modality in representation.modalities]).any(dim=0)
-    if bool(empty.any()):
-        raise ValueError(
-            f"`{name}` has {int(empty.sum())} samples without any modality of the representation, the first at "
-            f"{empty.nonzero().flatten().tolist()[:5]}; remove them."
-        )
 
 
 def _check_identity(folder: Path, checkpoint: dict[str, Any], identity: dict[str, Any]) -> None:
@@ -229,11 +221,6 @@ def _check_identity(folder: Path, checkpoint: dict[str, Any], identity: dict[str
             f"`{folder}` cannot be resumed with other settings or data: {'; '.join(differences)}. "
             "Use the same ones, or start anew in another folder with `--out`."
         )
-
-
-def _finished(checkpoint: dict[str, Any], settings: PretrainSettings) -> bool:
-    stopped: bool = checkpoint["callbacks"]["keep_best"]["stopped"]
-    return stopped or len(checkpoint["callbacks"]["measure"]["rows"]) >= settings.epochs
 
 
 def _restore(representation: Representation, checkpoint: Path, averaged: bool) -> None:

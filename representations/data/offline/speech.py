@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anysense.common.extras import import_extra
 from anysense.representations.data.offline import espeak_worker
 from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, SAMPLE_RATE, SAMPLES, mel_decibels
 
@@ -131,8 +132,7 @@ def spectrograms(recordings: Iterator[FloatArray], count: int) -> Tensor:
 
 def _spoken(utterances: Sequence[Utterance]) -> Iterator[NDArray[np.int16]]:
     """Waves (n,) at 22.05 kHz of the utterances, in order."""
-    import espeakng_loader
-
+    espeakng_loader = import_extra("espeakng_loader", "speech", "making spoken digits")
     _check_installed(utterances, Path(espeakng_loader.get_data_path()))
     request = {
         "library": espeakng_loader.get_library_path(),

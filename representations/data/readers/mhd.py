@@ -17,7 +17,8 @@ from torch.nn.functional import one_hot
 
 from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, decibels_to_waveforms
 from anysense.representations.data.readers.torch_file import read_torch
-from anysense.representations.data.samples import Indices, Samples
+from anysense.representations.data.recorded import Indices
+from anysense.representations.data.samples import Samples
 from anysense.representations.modality import Modality
 
 __all__ = ["MHD_FILES", "MHD_FOLDER", "MHD_MODALITIES", "check_mhd_file", "load_mhd", "waveforms"]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anysense.common.extras import import_extra
+
 __all__ = ["LANES", "compiled", "count_first_crossings"]
 
 LANES = 4
@@ -76,8 +78,11 @@ def count_first_crossings(
 
 @functools.cache
 def compiled() -> Callable[..., Any]:
-    """:func:`count_first_crossings` as machine code that runs without the interpreter lock."""
-    import numba  # Takes a while to import, and only this needs it.
+    """:func:`count_first_crossings` as machine code that runs without the interpreter lock.
 
+    Raises:
+        ModuleNotFoundError: numba is not installed.
+    """
+    numba = import_extra("numba", "dca", "Delaunay component analysis")
     kernel: Callable[..., Any] = numba.njit(nogil=True)(count_first_crossings)
     return kernel

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations.batch import Batch
-from anysense.representations.contract import Representation, Settings
-from anysense.representations.data.samples import Samples
+from anysense.representations.contract import Representation
+from anysense.representations.data import Samples
 from anysense.representations.files import load_representation
 from anysense.representations.modality import Modality
 from anysense.representations.registry import build, make_settings
+from anysense.representations.settings import MethodSettings
 from anysense.representations.training import PretrainResult, PretrainSettings, measure, module, pretrain
 
 SIZES = {"left": 4, "right": 6, "above": 5}
@@ -46,7 +47,7 @@ MASKED = samples_of(72, 0, masked=True), samples_of(24, 1, masked=True)
 
 
 def new_gmc(names: tuple[str, ...] = tuple(SIZES), seed: int = 0) -> Representation:
-    settings = make_settings("gmc", benchmark="generic", common_dim=8, head_widths=(8,), latent_dim=4)
+    settings = make_settings("gmc", common_dim=8, head_widths=(8,), latent_dim=4)
     return build("gmc", {name: MODALITIES[name] for name in names}, settings, seed=seed)
 
 
@@ -54,12 +55,12 @@ class Line(Representation):
     """One weight; the loss is the next of a list per epoch, whatever the data. Notes the epochs that it hears of."""
 
     method = "line"
-    settings_class = Settings
-    presets = {}  # noqa: RUF012
+    settings_class = MethodSettings
+    uses_networks = False
     losses: tuple[float, ...] = ()
 
     def __init__(self) -> None:
-        super().__init__(MODALITIES, Settings())
+        super().__init__(MODALITIES, MethodSettings(), None)
         self.latent_dim = 1
         self.weight = nn.Parameter(torch.zeros(()))
         self.heard: list[int] = []

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from anysense.representations.evaluation.classification import ClassificationSettings
-from anysense.representations.evaluation.classifier import ClassifierSettings, accuracy, fit_classifier
+from anysense.representations.evaluation.classifier import ClassifierSettings, fit_classifier
 
 QUICK = ClassifierSettings(classifier_epochs=30, classifier_batch_size=32, classifier_learning_rate=1e-2)
 
@@ -74,10 +73,6 @@ def test_classifier_depends_on_its_seed_alone() -> None:
     assert not any(parameter.requires_grad for parameter in one.parameters())
 
 
-def test_accuracy_is_a_share_of_all_samples() -> None:
-    assert accuracy(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 2, 0])) == 0.75
-
-
 def test_what_the_classifier_refuses() -> None:
     latents, labels = torch.zeros(4, 2), torch.tensor([0, 1, 2, 1])
     with pytest.raises(ValueError, match=r"`labels` must have one entry per latent, 4; got 3"):
@@ -96,11 +91,8 @@ def test_what_the_classifier_refuses() -> None:
         ({"classifier_learning_rate": 0.0}, r"`classifier_learning_rate` must be positive; got 0.0"),
         ({"classifier_learning_rate": math.nan}, r"`classifier_learning_rate` must be positive; got nan"),
         ({"classifier_widths": (8, 0)}, r"`classifier_widths` must be positive; got \(8, 0\)"),
-        ({"neighbours": 0}, r"`neighbours` must be at least 1; got 0"),
-        ({"missing_rates": (0.0, 1.5)}, r"`missing_rates` must lie between 0 and 1; got 1.5"),
-        ({"missing_rates": (-0.5,)}, r"`missing_rates` must lie between 0 and 1; got -0.5"),
     ],
 )
 def test_wrong_settings(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ClassificationSettings(**changes)
+        ClassifierSettings(**changes)

@@ -1,5 +1,10 @@
+import io
 import json
+import math
+import sys
+import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysense.representations.data import Transitions
+from anysense.envs.world import DEFAULT_WORLD
+from anysense.representations.data import Transitions, storage
 
 RECEIVERS = 3
 
@@ -33,12 +39,14 @@ def make_transitions(lengths=(3, 1, 4), frame_stack=2, modalities=("image", "sou
         frame_stack=frame_stack,
         policy="random",
         seed=7,
-        env={"frame_stack": frame_stack, "receivers": ["a", "b", "c"]},
+        world={"id": DEFAULT_WORLD, "options": {"frame_stack": frame_stack or 1}},
     )
 
 
-def slow_stack(values: torch.Tensor, newest: int, first: int, frame_stack: int) -> torch.Tensor:
-    """Queue of an environment: filled with the first frame, then one frame pushed per step."""
+def slow_stack(values: torch.Tensor, newest: int, first: int, frame_stack: int | None) -> torch.Tensor:
+    """Queue of an environment: filled with the first frame, then one frame pushed per step; no queue for None."""
+    if frame_stack is None:
+        return values[newest]
     queue = [values[first]] * frame_stack
     for instant in range(first + 1, newest + 1):
         queue = [*queue[1:], values[instant]]
@@ -58,7 +66,7 @@ def assert_same_content(one: Transitions, other: Transitions) -> None:
 
 @given(
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
-    frame_stack=st.integers(1, 4),
+    frame_stack=st.none() | st.integers(1, 4),
     data=st.data(),
 )
 @settings(max_examples=30, deadline=None)
@@ -128,14 +136,14 @@ def test_file_restores_everything(tmp_path, modalities):
     restored = Transitions.load(tmp_path / "data.npz")
     assert_same_content(transitions, restored)
     assert set(restored.modalities) == set(modalities)
-    for name in ("frame_stack", "policy", "seed", "env"):
+    for name in ("frame_stack", "policy", "seed", "world"):
         assert getattr(restored, name) == getattr(transitions, name)
     assert [entry.name for entry in tmp_path.iterdir()] == ["data.npz"]
 
 
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
-    frame_stack=st.integers(1, 4),
+    frame_stack=st.none() | st.integers(1, 4),
     data=st.data(),
 )
 @settings(max_examples=30, deadline=None)
@@ -151,7 +159,7 @@ def test_file_of_a_subset_holds_only_what_it_reads(tmp_path_factory, lengths, fr
         instant
         for index in indices
         for instant in range(
-            max(int(transitions.current[index]) - frame_stack + 1, int(transitions.first[index])),
+            max(int(transitions.current[index]) - (frame_stack or 1) + 1, int(transitions.first[index])),
             int(transitions.current[index]) + 2,
         )
     }
@@ -223,23 +231,33 @@ def described(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (lambda p: {"about": described(p, version=99)}, r"format version 99, this installation reads version 1"),
+        (lambda p: {"about": described(p, version=99)}, r"format version 99, this installation reads version 2"),
         (lambda p: {"about": described(p, format="other")}, r"is not a file of recorded transitions"),
         (lambda p: {"about": np.array("{")}, r"has no readable description"),
         (lambda p: {"about": None}, r"is not a file of recorded transitions"),
-        (lambda p: {"about": described(p, frame_stack=0)}, r"`frame_stack` must be an integer of at least 1, got 0"),
-        (lambda p: {"about": described(p, surprise=1)}, r"does not hold valid transitions.*surprise"),
-        (lambda p: {"states": None}, r"must hold the arrays .*'states'.*it holds"),
-        (lambda p: {"extra": np.zeros(3)}, r"must hold the arrays .*it holds .*'extra'"),
-        (lambda p: {"states": np.zeros((11, 2), np.float32)}, r"`states` must be torch.float64.*got torch.float32"),
         (
-            lambda p: {"actions": np.zeros((3, 1), np.float32)},
-            r"`actions` must be .*\(transitions, 1\) with 8 rows.*\(3, 1\)",
+            lambda p: {"about": described(p, frame_stack=0)},
+            r"`frame_stack` must be None or an integer from 1 to 1000, got 0",
         ),
+        (lambda p: {"about": described(p, frame_stack=10**9)}, r"`frame_stack` must be None or an integer from 1 to"),
+        (lambda p: {"about": described(p, world={"id": 3})}, r"`world` must hold an id and options"),
+        (lambda p: {"about": described(p, seed="x")}, r"`policy` must be a string and `seed` an integer"),
+        (lambda p: {"about": np.array("[" * 100_000)}, r"has no readable description"),
+        (lambda p: {"about": described(p, surprise=1)}, r"its description must hold .*'world'\], it holds .*surprise"),
+        (lambda p: {"rewards": None}, r"it must hold .*'rewards'.*it holds"),
+        (lambda p: {"extra": np.zeros(3)}, r"may hold 'states', it holds .*'extra'"),
+        (lambda p: {"states": np.zeros((11, 2), np.float32)}, r"`states` must be float64.*got torch.float32"),
+        (lambda p: {"states": np.zeros((10, 2))}, r"`states` must be float64 of two axes with 11 rows.*\(10, 2\)"),
+        (lambda p: {"actions": np.zeros((3, 1), np.float32)}, r"`actions` must be numbers with 8 rows.*\(3, 1\)"),
+        (lambda p: {"actions": np.zeros(8, bool)}, r"`actions` must be numbers with 8 rows, got torch.bool"),
         (lambda p: {"rewards": np.zeros((8, 1))}, r"`rewards` must be .*got torch.float64 of shape \(8, 1\)"),
         (lambda p: {"current": np.full(8, 10)}, r"`first` and `current` must satisfy.*8 transitions do not"),
-        (lambda p: {"image": None, "sound": None}, r"`modalities` must hold one or both of \['image', 'sound'\]"),
-        (lambda p: {"states": np.array([None])}, r"is damaged \(Object arrays cannot be loaded"),
+        (lambda p: {"modality.image": None, "modality.sound": None}, r"`modalities` is empty"),
+        (lambda p: {"modality.sound": np.zeros((11, 3))}, r"`modalities\['sound'\]` must be uint8 or float32"),
+        (lambda p: {"modality.sound": np.full((11, 3), np.nan, "f4")}, r"`modalities\['sound'\]` has NaN or infinity"),
+        (lambda p: {"mask.smell": np.ones(11, bool)}, r"`masks` must be one of 'image', 'sound'; got 'smell'"),
+        (lambda p: {"mask.sound": np.ones(3, bool)}, r"`masks\['sound'\]` must be boolean of shape \(11,\)"),
+        (lambda p: {"states": np.array([None])}, r"states.npy holds Python objects"),
     ],
 )
 def test_foreign_content_is_refused(tmp_path, changes, message):
@@ -256,8 +274,101 @@ def test_other_files_are_refused(tmp_path):
         Transitions.load(tmp_path / "text.npz")
     with zipfile.ZipFile(tmp_path / "zip.npz", "w") as archive:
         archive.writestr("note.txt", "hello")
-    with pytest.raises(ValueError, match="is not a file of recorded transitions"):
+    with pytest.raises(ValueError, match="damaged or not a file of recorded transitions"):
         Transitions.load(tmp_path / "zip.npz")
+    np.savez(tmp_path / "other.npz", values=np.zeros(3))
+    with pytest.raises(ValueError, match="is not a file of recorded transitions"):
+        Transitions.load(tmp_path / "other.npz")
+
+
+# What a file claims
+
+
+def peak_of_loading(path) -> int:
+    """Largest memory that Python allocates while the file is refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"`.*data.npz` is damaged or not a file of recorded transitions"):
+            Transitions.load(path)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def with_member(path, name: str, header: bytes, content: bytes, method=zipfile.ZIP_DEFLATED) -> None:
+    """Add an array with any header to the file."""
+    with zipfile.ZipFile(path, "a", method) as archive, archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        file.write(header)
+        file.write(content)
+
+
+def npy_header(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_small_file_cannot_take_much_memory(tmp_path, method):
+    """Zeros compress a thousandfold: 120 MB of them are 0.1 MB or less."""
+    path = tmp_path / "data.npz"
+    make_transitions().save(path)
+    size = 120 * 2**20
+    with_member(path, "modality.smell", npy_header((size,)), bytes(size), method)
+    assert path.stat().st_size < 2**20
+    assert peak_of_loading(path) < 2**24
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (2**62, 8), (10**6, 10**6), (3,), (-5,)])
+def test_shapes_that_are_not_those_of_the_content(tmp_path, shape):
+    path = tmp_path / "data.npz"
+    make_transitions().save(path)
+    with_member(path, "modality.smell", npy_header(shape, "<f8"), bytes(40))
+    assert peak_of_loading(path) < 2**24
+
+
+def test_two_arrays_of_one_name(tmp_path):
+    path = tmp_path / "data.npz"
+    make_transitions().save(path)
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        with_member(path, "rewards", npy_header((8,)), bytes(8))
+    with pytest.raises(ValueError, match="it holds two arrays of one name"):
+        Transitions.load(path)
+
+
+def test_data_that_compress_better_than_a_file_may_claim_can_be_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "_ALWAYS_ALLOWED", 0)
+    transitions = make_transitions((400,), modalities=("image",))
+    dark = replace(transitions, modalities={"image": torch.zeros_like(transitions.modalities["image"])})
+    dark.save(tmp_path / "data.npz")
+    assert_same_content(dark, Transitions.load(tmp_path / "data.npz"))
+    transitions.save(tmp_path / "usual.npz")
+    assert (tmp_path / "usual.npz").stat().st_size < 1.1 * transitions.modalities["image"].nbytes
+
+
+# Quantities to read out
+
+
+def test_probe_targets_are_those_of_the_world():
+    """Cosine and sine of the angle do not jump at pi, as the angle does; speeds are in rad/s."""
+    transitions = make_transitions()
+    states = transitions.states.clone()
+    known = [[math.pi / 2, 3.0], [math.pi, -1.0], [-math.pi, -1.0]]
+    states[:3] = torch.tensor(known, dtype=torch.float64)
+    names, values = replace(transitions, states=states).probe_targets([0, 1, 2])
+    assert names == ("cos_theta", "sin_theta", "omega")
+    expected = torch.tensor([[0.0, 1.0, 3.0], [-1.0, 0.0, -1.0], [-1.0, 0.0, -1.0]], dtype=torch.float64)
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-12)
+    assert replace(transitions, states=None).probe_targets([0]) is None
+    assert replace(transitions, world={}).probe_targets([0]) is None
+
+
+def test_a_file_does_not_import_a_module_for_its_world(tmp_path):
+    transitions = replace(make_transitions(), world={"id": "antigravity:Anything-v0", "options": {}})
+    transitions.save(tmp_path / "data.npz")
+    with pytest.raises(ValueError, match="files must not run code"):
+        Transitions.load(tmp_path / "data.npz").probe_targets([0])
+    assert "antigravity" not in sys.modules
 
 
 @pytest.mark.parametrize(

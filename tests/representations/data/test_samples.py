@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anysense.representations.data.samples import Samples, Splits, checked_indices
+from anysense.representations.data import Samples, Splits
+from anysense.representations.data.recorded import checked_indices, present_of
 from anysense.representations.modality import Modality
 
 EYE = Modality("eye", (1, 2, 2), "uint8")
@@ -49,10 +50,18 @@ def test_reading_gives_the_rows_in_the_order_asked_for(kind) -> None:
     }
     assert observation["touch"][:, 1].tolist() == [5.0, 0.0, 5.0]
     assert samples.target(rows).tolist() == [1, 0, 1]
-    assert {name: mask.tolist() for name, mask in samples.present(rows).items()} == {"touch": [True, False, True]}
+    assert samples.present(rows).tolist() == [[True, True, True], [True, False, True]]
+    assert samples.probe_targets(rows) is None
     assert list(samples.observation(rows, ["touch"])) == ["touch"]
     assert samples.modalities_recorded() == ("eye", "touch")
     assert len(samples) == 8
+
+
+def test_presence_of_named_modalities() -> None:
+    samples, rows = samples_of(), [5, 0, 5]
+    assert present_of(samples, rows, ["touch", "eye"]).tolist() == [[True, False, True], [True, True, True]]
+    assert present_of(samples, rows, ["smell", "eye"]).tolist() == [[False] * 3, [True] * 3]
+    assert present_of(samples_of(masks={}), rows, ["smell", "eye"]) is None
 
 
 def test_complete_samples_without_targets_have_neither() -> None:

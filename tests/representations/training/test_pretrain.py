@@ -13,13 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.envs.pendulum.simulation import PendulumSettings
-from anysense.representations.contract import Representation, modalities_from_space
+from anysense.envs.world import world
+from anysense.representations.benchmarks import presets
+from anysense.representations.contract import Representation
 from anysense.representations.data import Transitions, collect
 from anysense.representations.files import load_representation
-from anysense.representations.registry import build, make_settings
+from anysense.representations.modality import modalities_from_space
+from anysense.representations.registry import build, make_networks, make_settings
 from anysense.representations.training import (
-    PRESETS,
     BatchLoader,
     PretrainResult,
     PretrainSettings,
@@ -29,13 +30,12 @@ from anysense.representations.training import (
 )
 from anysense.representations.training.module import PretrainingModule, cosine_factor, weight_average
 
-SOUND = {"modalities": ("sound",)}
 QUICK = PretrainSettings(epochs=3, batch_size=64, warmup_steps=2, precision="32", device="cpu", threads=1, seed=4)
 
 
 @pytest.fixture(scope="module")
 def data() -> tuple[Transitions, Transitions]:
-    return collect(300, "coverage", seed=0).split(0.25, seed=0)
+    return collect(world(), 300).split(0.25, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,12 @@ def whole(data, tmp_path_factory) -> PretrainResult:
 
 
 def new_representation(modalities=("image", "sound"), seed=0) -> Representation:
-    modalities = modalities_from_space(PendulumSettings(modalities=modalities).observation_space())
-    return build("gmc", modalities, make_settings("gmc", "smoke"), seed=seed)
+    return gmc(modalities_from_space(world().observation_space, modalities), seed)
+
+
+def gmc(modalities, seed=0, **changes) -> Representation:
+    settings = make_settings("gmc", "smoke", benchmark="pendulum", **changes)
+    return build("gmc", modalities, settings, make_networks("gmc", "smoke", benchmark="pendulum"), seed)
 
 
 def weights(representation: Representation) -> list[Tensor]:
@@ -168,10 +172,10 @@ def test_what_a_method_draws_itself_is_repeated_after_a_restart(data, tmp_path):
 KILLED = """
 import os, signal, sys
 import lightning.pytorch as pl
-from anysense.envs.pendulum.simulation import PendulumSettings
-from anysense.representations.contract import modalities_from_space
+from anysense.envs.world import world
 from anysense.representations.data import collect
-from anysense.representations.registry import build, make_settings
+from anysense.representations.modality import modalities_from_space
+from anysense.representations.registry import build, make_networks, make_settings
 from anysense.representations.training import PretrainSettings, pretrain
 
 class Kill(pl.Callback):
@@ -179,13 +183,13 @@ class Kill(pl.Callback):
         if trainer.global_step == 6:
             os.kill(os.getpid(), signal.SIGKILL)
 
-modalities = modalities_from_space(PendulumSettings().observation_space())
 settings = PretrainSettings(
     epochs=3, batch_size=64, warmup_steps=2, precision="32", device="cpu", threads=1, seed=4
 )
-data = collect(300, "coverage", seed=0).split(0.25, seed=0)
-representation = build("gmc", modalities, make_settings("gmc", "smoke"), seed=0)
-pretrain(representation, *data, settings, sys.argv[1], callbacks=[Kill()])
+data = collect(world(), 300).split(0.25, seed=0)
+modalities = modalities_from_space(world().observation_space)
+presets = [make("gmc", "smoke", benchmark="pendulum") for make in (make_settings, make_networks)]
+pretrain(build("gmc", modalities, *presets), *data, settings, sys.argv[1], callbacks=[Kill()])
 """
 
 
@@ -386,6 +390,22 @@ def test_probe_is_fitted_on_complete_latents_only(data):
     assert values["probe/sound_cos_theta_r2"] < 0
 
 
+def test_the_world_is_stored_with_the_representation(data, tmp_path):
+    result = pretrain(new_representation(), *data, dataclasses.replace(QUICK, epochs=1), tmp_path)
+    assert result.representation.world == world().to_json() == data[0].world
+    assert load_representation(tmp_path / "representation").world == world().to_json()
+
+
+def test_a_run_whose_folder_was_moved_keeps_its_best_epoch(data, tmp_path):
+    whole = pretrain(new_representation(), *data, QUICK, tmp_path / "whole", callbacks=[Worsen(1)])
+    with pytest.raises(RuntimeError, match="cut off"):
+        pretrain(new_representation(), *data, QUICK, tmp_path / "cut", callbacks=[Worsen(1), Stop(5)])
+    (tmp_path / "cut").rename(tmp_path / "moved")
+    moved = pretrain(new_representation(), *data, QUICK, tmp_path / "moved", resume=True, callbacks=[Worsen(1)])
+    assert moved.epoch == whole.epoch == 0
+    assert_equal_weights(moved.representation, whole.representation)
+
+
 # Wrong input
 
 
@@ -430,8 +450,7 @@ def test_resume_with_something_else_is_refused(data, tmp_path, change, message):
     settings, parts, wide = change(QUICK, data, None)
     representation = new_representation()
     if wide:
-        modalities = modalities_from_space(PendulumSettings().observation_space())
-        representation = build("gmc", modalities, make_settings("gmc", "smoke", latent_dim=9))
+        representation = gmc(representation.modalities, latent_dim=9)
     with pytest.raises(ValueError, match=rf"cannot be resumed with other settings or data: .*{message}"):
         pretrain(representation, *parts, settings, tmp_path, resume=True)
 
@@ -483,7 +502,7 @@ def test_full_disk_keeps_what_was_written(data, whole, tmp_path, monkeypatch):
 
     with pytest.raises(OSError, match=r"Cannot write `.*` \(No space left on device\); free space or choose another"):
         pretrain(new_representation(), *data, QUICK, tmp_path / "cut", callbacks=[Full()])
-    assert not list((tmp_path / "cut").rglob("*.partial"))
+    assert not list((tmp_path / "cut").rglob("*.part"))
     monkeypatch.setattr(os, "replace", replace)
     resumed = pretrain(new_representation(), *data, QUICK, tmp_path / "cut", resume=True)
     assert_equal_weights(whole.representation, resumed.representation)
@@ -512,14 +531,11 @@ def test_loss_that_is_no_number(data, tmp_path):
 
 def test_data_that_do_not_fit(data, tmp_path):
     train, validation = data
-    sound_only = collect(64, "random", 0, SOUND).select(range(64))
+    sound_only = collect(world(), 64, "random", modalities=("sound",))
     with pytest.raises(ValueError, match=r"`train` lacks the modalities \['image'\].*it has \['sound'\]"):
         pretrain(new_representation(), sound_only, validation, QUICK, tmp_path)
     with pytest.raises(ValueError, match=r"`validation` must have at least 2 samples, got 1"):
         pretrain(new_representation(), train, validation.select([0]), QUICK, tmp_path)
-    spoilt = dataclasses.replace(sound_only, modalities={"sound": sound_only.modalities["sound"] * math.nan})
-    with pytest.raises(ValueError, match=r"`train` has NaN or infinite values in 'sound'"):
-        pretrain(new_representation(("sound",)), spoilt, validation, QUICK, tmp_path)
     with pytest.raises(ValueError, match=r"`representation` is frozen"):
         pretrain(new_representation().requires_grad_(False), train, validation, QUICK, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -528,8 +544,7 @@ def test_data_that_do_not_fit(data, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, r"`epochs` must be an integer of at least 1, got 0"),
-        ({"epochs": 1.5}, r"`epochs` must be an integer of at least 1, got 1.5"),
+        ({"epochs": 0}, r"`epochs` must be at least 1, got 0"),
         ({"batch_size": 1}, r"`batch_size` must be at least 2"),
         ({"learning_rate": 0.0}, r"`learning_rate` must be positive and finite, got 0.0"),
         ({"learning_rate": math.nan}, r"`learning_rate` must be positive and finite, got nan"),
@@ -538,13 +553,26 @@ def test_data_that_do_not_fit(data, tmp_path):
         ({"schedule": "cosin"}, r"`schedule` must be one of 'constant', .* got 'cosin'. Did you mean 'cosine'"),
         ({"precision": "16"}, r"`precision` must be one of"),
         ({"keep": "first"}, r"`keep` must be one of 'best', 'last'"),
-        ({"patience": 0}, r"`patience` must be an integer of at least 1"),
-        ({"seed": -1}, r"`seed` must be an integer of at least 0"),
-        ({"threads": True}, r"`threads` must be an integer of at least 1, got True"),
+        ({"patience": 0}, r"`patience` must be at least 1"),
+        ({"seed": -1}, r"`seed` must be at least 0"),
+        ({"threads": 0}, r"`threads` must be at least 1, got 0"),
     ],
 )
 def test_wrong_settings(changes, message):
     with pytest.raises(ValueError, match=message):
+        PretrainSettings(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 1.5}, r"`epochs` must be int; got 1.5"),
+        ({"threads": True}, r"`threads` must be int; got True"),
+        ({"learning_rate": "fast"}, r"`learning_rate` must be float; got 'fast'"),
+    ],
+)
+def test_settings_of_the_wrong_type(changes, message):
+    with pytest.raises(TypeError, match=message):
         PretrainSettings(**changes)
 
 
@@ -554,8 +582,7 @@ def test_unknown_device(data, tmp_path):
 
 
 def test_presets_and_automatic_choices(monkeypatch):
-    assert set(PRESETS) == {"smoke", "default", "paper"}
-    paper = PRESETS["paper"]
+    paper = presets("pendulum").training("paper")
     assert (paper.epochs, paper.batch_size, paper.learning_rate, paper.schedule) == (500, 128, 1e-3, "constant")
     assert (paper.ema_decay, paper.keep, paper.precision) == (None, "last", "32")
     cpu = torch.device("cpu")

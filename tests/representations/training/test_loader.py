@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from anysense.representations.data import collect
-from anysense.representations.data.samples import Samples
+from anysense.envs.world import world
+from anysense.representations.data import Samples, collect
 from anysense.representations.modality import Modality
 from anysense.representations.training import BatchLoader
 
 
 @pytest.fixture(scope="module")
 def data():
-    return collect(400, "coverage", seed=0).split(0.25, seed=0)
+    return collect(world(), 400).split(0.25, seed=0)
 
 
 @pytest.mark.parametrize(("samples", "sizes"), [(8, [4, 4]), (9, [4, 5]), (10, [4, 4, 2]), (1, [1]), (3, [3])])
@@ -58,7 +58,9 @@ def test_loader_gives_masks_and_targets_of_the_same_rows():
     for observation, present, target in BatchLoader(samples, 4, seed=0):
         assert target is not None
         assert torch.equal(observation["touch"][:, 0].long(), target)
-        assert torch.equal(present["smell"], target % 2 == 0)
+        assert torch.equal(present, torch.stack([target >= 0, target % 2 == 0]))
     for batch in BatchLoader(samples, 4, seed=0, modalities=("touch",)):
         assert list(batch.observation) == ["touch"]
-        assert not batch.present
+        assert bool(batch.present.all())
+    for batch in BatchLoader(samples, 4, seed=0, modalities=("smell", "touch")):
+        assert torch.equal(batch.present[0], batch.target % 2 == 0)

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,20 @@ def test_sets_share_one_plane_that_depends_on_the_seed_only():
     np.testing.assert_array_equal(plane["image"], again["image"])
     assert not np.array_equal(plane["image"], other["image"])
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("points", range(3, 9))
+def test_as_many_neighbours_as_allowed(points):
+    for neighbours in {2, points - 1}:
+        plane = umap_embedding({"image": two_clusters(0)[:points]}, 0, n_neighbors=neighbours)["image"]
+        assert plane.shape == (points, 2)
+        assert np.isfinite(plane).all()
+
+
+def test_without_umap_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(ModuleNotFoundError, match=r"drawing latents needs umap, .*: pip install 'anysense\[umap\]'"):
+        umap_embedding({"image": two_clusters(0)}, 0)
 
 
 _SIDES = {"low": slice(0, 15), "high": slice(15, 30)}

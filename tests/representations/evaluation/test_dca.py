@@ -20,7 +20,7 @@ from anysense.representations.evaluation.dca import (
     score,
 )
 
-EXAMPLE = np.load(Path(__file__).parent / "data" / "dca_first_example.npz")
+EXAMPLE = np.load(Path(__file__).parent / "dca_first_example.npz")
 seeds = st.integers(0, 10_000)
 
 

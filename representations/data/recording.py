@@ -1,0 +1,234 @@
+"""Arrays that collecting fills: the episodes that run now, and the transitions recorded so far.
+
+Letters: N environments side by side, L instants of an episode in the buffers, M modalities.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anysense.envs import PRESENT, present_modalities
+from anysense.envs.world import Episodes, World
+from anysense.representations.data.transitions import Transitions
+from anysense.representations.modality import Modality, modalities_from_space
+
+__all__ = ["EpisodeBuffers", "Layout", "Recording"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is stored of an instant and of a transition.
+
+    Attributes:
+        world: The world, as `World.to_json` gives it.
+        frame_stack: As in `Transitions`.
+        modalities: What each modality looks like in an observation.
+        masked: Modalities in the order of the entry ``present`` of the observation; none without such an entry.
+        action: Shape and dtype of an action.
+    """
+
+    world: Mapping[str, Any]
+    frame_stack: int | None
+    modalities: Mapping[str, Modality]
+    masked: tuple[str, ...]
+    action: tuple[tuple[int, ...], np.dtype[Any]]
+
+    @classmethod
+    def of(cls, world: World, space: gym.spaces.Dict, modalities: Sequence[str] | None) -> "Layout":
+        """The layout for a world whose environment has this observation space.
+
+        Raises:
+            ValueError: An unknown modality, or one whose shape does not begin with the stack of frames.
+            TypeError: A modality that is neither uint8 nor float32.
+        """
+        described = modalities_from_space(space, world.modalities if modalities is None else modalities)
+        for name, modality in described.items():
+            if world.frame_stack is not None and modality.shape[0] != world.frame_stack:
+                raise ValueError(
+                    f"{name!r} of {world.id} must stack {world.frame_stack} frames along its first axis, as its world "
+                    f"says (`frame_stack`); its shape is {modality.shape}."
+                )
+        masked = present_modalities(space) if PRESENT in space.spaces else ()
+        action = world.action_space
+        return cls(
+            world.to_json(), world.frame_stack, described, tuple(masked), (action.shape or (), np.dtype(action.dtype))
+        )
+
+    def instants(self, *shape: int) -> dict[str, Array]:
+        """Room for instants by modality: (*shape, *shape of a frame)."""
+        cut = self.frame_stack is not None
+        return {name: np.zeros((*shape, *one.shape[cut:]), one.dtype) for name, one in self.modalities.items()}
+
+    def bytes_of(self, samples: int, instants: int) -> int:
+        """Bytes of so many transitions and instants, states left out."""
+        shape, dtype = self.action
+        instant = sum(array.nbytes for array in self.instants(1).values()) + len(self.masked)
+        return instants * instant + samples * (int(np.prod(shape)) * dtype.itemsize + 4 * 8)
+
+
+class EpisodeBuffers:
+    """The N episodes that run now: what was seen since their beginning, and the transitions to record of them.
+
+    Attributes:
+        missing: Transitions still wanted of each environment, int64 (N,).
+        recorded: Transitions recorded of the episode that runs, int64 (N,).
+    """
+
+    def __init__(self, layout: Layout, count: int, episodes: Episodes) -> None:
+        self.layout, self.skip = layout, episodes.skip
+        length = episodes.skip + episodes.steps + 1
+        self.frames = layout.instants(count, length)
+        self.masks = np.zeros((count, length, len(layout.masked)), np.bool_)
+        shape, dtype = layout.action
+        self.actions = np.zeros((count, episodes.steps, *shape), dtype)
+        self.rewards = np.zeros((count, episodes.steps))
+        self.states: Array | None = None
+        self.length = length
+
+    def begin(self, wanted: NDArray[np.int64]) -> None:
+        """Start over in all environments; ``wanted`` transitions, int64 (N,), are to be recorded of each."""
+        self.missing = wanted.copy()
+        self.age, self.recorded = np.zeros_like(wanted), np.zeros_like(wanted)
+
+    def see(
+        self, observation: Mapping[str, Array], info: Mapping[str, Any], fresh: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Store what was observed, of the environments that were just reset if ``fresh``, (N,), marks some.
+
+        Raises:
+            ValueError: An entry has another shape than declared, or NaN or infinity where it is present.
+        """
+        if fresh is not None:
+            self.age[fresh] = self.recorded[fresh] = 0
+        rows = np.flatnonzero((self.age < self.length) if fresh is None else fresh)
+        where = rows, self.age[rows]
+        if self.layout.masked:
+            self.masks[where] = np.asarray(observation[PRESENT], np.bool_)[rows]
+        for name, modality in self.layout.modalities.items():
+            values = np.asarray(observation[name])
+            if values.shape != (len(self.age), *modality.shape):
+                self._refuse(name, f"has shape {values.shape[1:]}, declared is {modality.shape}")
+            frames = values[rows] if self.layout.frame_stack is None else values[rows, -1]
+            if not self._finite(name, frames, where):
+                self._refuse(name, "has NaN or infinity")
+            self.frames[name][where] = frames
+        self._see_states(info, where)
+
+    def act(self, actions: Array, rewards: Array) -> bool:
+        """Store the transitions that leave the current instants where some are wanted; whether any was stored."""
+        past = self.age - self.skip
+        rows = np.flatnonzero((past >= 0) & (self.missing > 0))
+        if not np.isfinite(rewards[rows]).all():
+            self._refuse("reward", "has NaN or infinity")
+        self.actions[rows, past[rows]] = actions[rows]
+        self.rewards[rows, past[rows]] = rewards[rows]
+        self.recorded[rows] += 1
+        self.missing[rows] -= 1
+        self.age += 1
+        return bool(rows.size)
+
+    def _see_states(self, info: Mapping[str, Any], where: tuple[Array, Array]) -> None:
+        """Store ``info["state"]`` where it is a vector of numbers."""
+        state = np.asarray(info.get("state"))
+        usable = state.ndim == 2 and len(state) == len(self.age) and state.dtype.kind in "fiu"
+        if self.states is None and usable:
+            self.states = np.zeros((len(state), self.length, state.shape[1]))
+        if self.states is not None:
+            if not usable or state.shape[1] != self.states.shape[2]:
+                self._refuse('info["state"]', f"has shape {state.shape[1:]} after {self.states.shape[2:]} before")
+            self.states[where] = state[where[0]]
+
+    def _finite(self, name: str, frames: Array, where: tuple[Array, Array]) -> bool:
+        if frames.dtype.kind != "f" or np.isfinite(frames).all():
+            return True
+        finite = np.isfinite(frames.reshape(len(frames), -1)).all(axis=1)
+        masked = self.layout.masked
+        return name in masked and bool((finite | ~self.masks[where][:, masked.index(name)]).all())
+
+    def _refuse(self, name: str, reason: str) -> None:
+        raise ValueError(f"`{name}` of {self.layout.world['id']} {reason}. Repair the environment.")
+
+
+@dataclass
+class Recording:
+    """Everything recorded so far; episodes lie one behind the other."""
+
+    layout: Layout
+    samples: int
+    capacity: int
+    count: int = field(default=0, init=False)
+    instants: int = field(default=0, init=False)
+    episodes: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        shape, dtype = self.layout.action
+        self.frames = self.layout.instants(self.capacity)
+        self.masks = np.zeros((self.capacity, len(self.layout.masked)), np.bool_)
+        self.states: Array | None = None
+        self.actions = np.zeros((self.samples, *shape), dtype)
+        self.rewards = np.zeros(self.samples)
+        self.index = np.zeros((3, self.samples), np.int64)  # Current instant, first instant, episode.
+
+    def take(self, buffers: EpisodeBuffers, chosen: NDArray[np.bool_]) -> None:
+        """Append what was recorded of the episodes of the chosen environments, bool (N,)."""
+        recorded = np.where(chosen, buffers.recorded, 0)
+        spans = np.where(recorded > 0, buffers.skip + recorded + 1, 0)
+        first = self.instants + np.cumsum(spans) - spans
+        self._append_instants(buffers, np.arange(buffers.length) < spans[:, None])
+        kept = np.arange(buffers.rewards.shape[1]) < recorded[:, None]
+        row, past = kept.nonzero()
+        new = slice(self.count, self.count + len(row))
+        self.actions[new], self.rewards[new] = buffers.actions[kept], buffers.rewards[kept]
+        number = self.episodes + np.cumsum(recorded > 0) - 1
+        self.index[:, new] = first[row] + buffers.skip + past, first[row], number[row]
+        self.count, self.episodes = new.stop, self.episodes + int((recorded > 0).sum())
+
+    def transitions(self, policy: str, seed: int) -> Transitions:
+        """Everything recorded."""
+        cut = slice(0, self.instants)
+        current, first, trajectory = map(torch.from_numpy, self.index)
+        columns = {name: column for column, name in enumerate(self.layout.masked) if name in self.layout.modalities}
+        return Transitions(
+            modalities={name: torch.from_numpy(values[cut]) for name, values in self.frames.items()},
+            masks={name: torch.from_numpy(self.masks[cut, column].copy()) for name, column in columns.items()},
+            states=None if self.states is None else torch.from_numpy(self.states[cut]),
+            actions=torch.from_numpy(self.actions),
+            rewards=torch.from_numpy(self.rewards),
+            current=current,
+            first=first,
+            trajectory=trajectory,
+            frame_stack=self.layout.frame_stack,
+            policy=policy,
+            seed=seed,
+            world=self.layout.world,
+        )
+
+    def _append_instants(self, buffers: EpisodeBuffers, kept: NDArray[np.bool_]) -> None:
+        new = slice(self.instants, self.instants + int(kept.sum()))
+        if buffers.states is not None and self.states is None:
+            self.states = np.zeros((len(self.masks), buffers.states.shape[2]))
+        self.frames = {name: _with_room(values, new.stop) for name, values in self.frames.items()}
+        self.masks = _with_room(self.masks, new.stop)
+        pairs = [(self.masks, buffers.masks), *((self.frames[name], buffers.frames[name]) for name in self.frames)]
+        if self.states is not None and buffers.states is not None:
+            self.states = _with_room(self.states, new.stop)
+            pairs.append((self.states, buffers.states))
+        for stored, seen in pairs:
+            stored[new] = seen[kept]
+        self.instants = new.stop
+
+
+def _with_room(values: Array, rows: int) -> Array:
+    """The array, or a copy with half as much room again where it has fewer than ``rows`` rows."""
+    if rows <= len(values):
+        return values
+    larger = np.zeros((max(rows, len(values) * 3 // 2), *values.shape[1:]), values.dtype)
+    larger[: len(values)] = values
+    return larger

@@ -1,0 +1,136 @@
+"""Sentiment with missing modalities: predictions of a supervised representation on every subset of modalities.
+
+Letters: N samples; truth and prediction in [-3, 3]. Scores as the papers on CMU-MOSEI and CMU-MOSI report them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from anysense.representations.contract import Representation, SupervisedRepresentation
+from anysense.representations.data.samples import Splits
+from anysense.representations.evaluation.encode import draw_missing, predict_subsets
+from anysense.representations.evaluation.records import Column, Record, subset_name
+from anysense.representations.evaluation.subsets import every_subset
+from anysense.representations.evaluation.tasks.task import MISSING, Task, TaskSettings, records_of
+
+__all__ = ["Sentiment", "sentiment_scores"]
+
+LOWEST, HIGHEST = -3.0, 3.0
+
+_COLUMNS = (
+    Column("mae", "MAE", better="lower"),
+    Column("correlation", "Corr", chance=0.0),
+    Column("f1", "F1"),
+    Column("f1_swapped", "F1 (as published)"),
+    Column("accuracy", "Acc (%)", percent=True),
+    Column("accuracy_with_zeros", "Acc with zeros (%)", percent=True),
+    Column("accuracy_7", "Acc-7 (%)", percent=True),
+)
+
+
+@dataclass(frozen=True)
+class Sentiment(Task):
+    """Scores of the predictions of a supervised representation."""
+
+    name: ClassVar[str] = "sentiment"
+    settings_class: ClassVar[type[TaskSettings]] = TaskSettings
+    presets: ClassVar[Mapping[str, TaskSettings]] = {
+        "smoke": TaskSettings(missing_rates=(0.0, 0.5)),
+        "default": TaskSettings(),
+        "paper": TaskSettings(),
+    }
+    protocol: ClassVar[str] = (
+        "Scores on the test set with each subset of modalities; MAE: lower is better, all others: higher."
+    )
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All scores of `sentiment_scores`."""
+        return _COLUMNS
+
+    def evaluate(
+        self,
+        representation: Representation,
+        splits: Splits,
+        settings: TaskSettings,
+        seed: int,
+        subsets: Sequence[tuple[str, ...]] | None = None,
+    ) -> list[Record]:
+        """See `Task.evaluate`.
+
+        Raises:
+            TypeError: The representation is not supervised, so it predicts nothing.
+        """
+        if not isinstance(representation, SupervisedRepresentation):
+            raise TypeError(f"sentiment needs a supervised method; {representation.method!r} is none.")
+        names, test = tuple(representation.modalities), splits.test
+        truth = test.targets
+        if truth is None:
+            raise ValueError("`splits` must have targets, float32 (N,); got none.")
+        wanted = every_subset(names) if subsets is None else list(subsets)
+        records: list[Record] = []
+        for subset, predicted in predict_subsets(representation, test, wanted).items():
+            records += records_of(subset_name(subset, len(names)), sentiment_scores(predicted, truth))
+        for rate in settings.missing_rates:
+            present = draw_missing(len(names), len(test), rate, seed)
+            predicted = predict_subsets(representation, test, [names], present)[names]
+            records += records_of("", sentiment_scores(predicted, truth), f"{MISSING}{rate:g}")
+        return records
+
+
+def sentiment_scores(prediction: Tensor, truth: Tensor) -> dict[str, float]:
+    """All scores of one set of predictions.
+
+    ``mae`` mean absolute error; ``correlation`` Pearson, NaN where predictions or truth are constant; ``accuracy`` and
+    ``f1``: positive against negative, samples of truth 0 left out (class = value > 0), weighted F1 with the supports of
+    the *true* classes; ``f1_swapped``: with truth and prediction exchanged, as published; ``accuracy_with_zeros``:
+    negative against the rest (class = value >= 0), all samples; ``accuracy_7``: rounded to -3, ..., 3.
+
+    Args:
+        prediction: Float (N,).
+        truth: Float (N,).
+
+    Raises:
+        ValueError: Shapes differ or are not (N,), N is 0, or no truth differs from 0.
+    """
+    if prediction.ndim != 1 or prediction.shape != truth.shape or len(truth) == 0:
+        raise ValueError(
+            f"`prediction` and `truth` must share one shape (N,); got {tuple(prediction.shape)} and "
+            f"{tuple(truth.shape)}."
+        )
+    prediction, truth = prediction.double(), truth.double()
+    decided = truth != 0
+    if not bool(decided.any()):
+        raise ValueError("`truth` is 0 everywhere; expected positive and negative samples.")
+    guessed, true = prediction[decided] > 0, truth[decided] > 0
+    return {
+        "mae": float((prediction - truth).abs().mean()),
+        "correlation": _pearson(prediction, truth),
+        "f1": _weighted_f1(true, guessed),
+        "f1_swapped": _weighted_f1(guessed, true),
+        "accuracy": float((guessed == true).double().mean()),
+        "accuracy_with_zeros": float(((prediction >= 0) == (truth >= 0)).double().mean()),
+        "accuracy_7": float((_rounded(prediction) == _rounded(truth)).double().mean()),
+    }
+
+
+def _weighted_f1(truth: Tensor, prediction: Tensor) -> float:
+    """F1 of both classes, weighted by how often each is true; boolean (N,) each."""
+    from sklearn.metrics import f1_score  # Takes a second to import.
+
+    return float(f1_score(truth.numpy(), prediction.numpy(), average="weighted", zero_division=0))
+
+
+def _pearson(prediction: Tensor, truth: Tensor) -> float:
+    if any(bool((value == value[0]).all()) for value in (prediction, truth)):
+        return float("nan")  # The mean of equal numbers may be off by a rounding error.
+    prediction, truth = prediction - prediction.mean(), truth - truth.mean()
+    return float((prediction * truth).sum() / (prediction.norm() * truth.norm()))
+
+
+def _rounded(value: Tensor) -> Tensor:
+    return torch.round(value.clamp(LOWEST, HIGHEST))

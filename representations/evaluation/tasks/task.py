@@ -1,0 +1,105 @@
+"""What a task is: how a frozen representation is scored on a data set, and what the columns of its table are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from anysense.common.validation import check_choice, check_probability
+from anysense.representations.contract import Representation
+from anysense.representations.data.samples import Splits
+from anysense.representations.evaluation.records import Column, Record
+from anysense.representations.settings import Settings
+
+__all__ = ["MISSING", "Curve", "Task", "TaskSettings", "records_of"]
+
+MISSING = "missing "
+"""Beginning of the condition of records with modalities missing at random; their chance follows."""
+
+Curve = tuple[str, list[tuple[float, str]]]
+"""What may be missing, and the points: (chance, condition of the records)."""
+
+
+@dataclass(frozen=True)
+class TaskSettings(Settings):
+    """How a representation is tested."""
+
+    missing_rates: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8)
+    """Chances that a modality is missing, each a point of the robustness curve."""
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        super().__post_init__()
+        for rate in self.missing_rates:
+            check_probability("missing_rates", rate)
+
+
+class Task(ABC):
+    """Scores a representation with every subset of modalities, and with modalities missing at random.
+
+    Attributes:
+        name: Name of the kind of task.
+        settings_class: Class of the settings.
+        presets: Settings by preset (``smoke``, ``default``, ``paper``).
+        protocol: What is measured and how, in one or two sentences, for reports.
+        columns: What is measured with every subset of modalities; the first one is the main score, and the one that is
+            drawn over the chance that a modality is missing.
+        alignment: What is measured of the latents of each single modality besides; may be empty.
+        label: The modality that is the answer itself, if one is; None otherwise.
+    """
+
+    name: ClassVar[str]
+    settings_class: ClassVar[type[TaskSettings]]
+    presets: ClassVar[Mapping[str, TaskSettings]]
+    protocol: ClassVar[str]
+    alignment: ClassVar[tuple[Column, ...]] = ()
+    label: str | None = None
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[Column, ...]:
+        """What is measured with every subset of modalities."""
+
+    @classmethod
+    def settings(cls, preset: str) -> TaskSettings:
+        """Settings of a preset; an unknown preset raises ValueError."""
+        return cls.presets[check_choice("preset", preset, cls.presets)]
+
+    def curves(self, records: Iterable[Record]) -> list[Curve]:
+        """The curves over the chance that a modality is missing that records of `evaluate` hold."""
+        found: dict[str, dict[str, float]] = {}
+        for condition in (record.condition for record in records if record.condition.startswith(MISSING)):
+            rate, _, kind = condition.removeprefix(MISSING).partition(", ")
+            found.setdefault(kind or "any modality", {})[condition] = float(rate)
+        return [(kind, [(rate, condition) for condition, rate in points.items()]) for kind, points in found.items()]
+
+    @abstractmethod
+    def evaluate(
+        self,
+        representation: Representation,
+        splits: Splits,
+        settings: TaskSettings,
+        seed: int,
+        subsets: Sequence[tuple[str, ...]] | None = None,
+    ) -> list[Record]:
+        """Scores on the test set of a representation, which is used frozen.
+
+        Args:
+            representation: What is tested.
+            splits: The data.
+            settings: How, an instance of ``settings_class``.
+            seed: Seed of everything random, such as which modalities go missing.
+            subsets: Subsets of modalities to test with; all by default.
+
+        Returns:
+            For every subset one record per column; for every rate of ``settings.missing_rates`` records of no subset
+            under the condition ``missing RATE``; for every modality one record per column of ``alignment``.
+
+        Raises:
+            ValueError: The data lack targets of this task, or a test sample has none of the modalities of a subset.
+        """
+
+
+def records_of(subset: str, scores: Mapping[str, float], condition: str = "") -> list[Record]:
+    """One record per score."""
+    return [Record(subset, metric, value, condition) for metric, value in scores.items()]
