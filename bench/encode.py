@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
+from anysense.envs.world import world
 from anysense.representations.contract import Representation, modalities_from_space
 from anysense.representations.data import collect
 from anysense.representations.registry import build, make_settings
@@ -23,7 +24,7 @@ def bench_encode(
     """Measure complete, image and sound observations at each batch size, with new weights."""
     space = MultimodalPendulumEnv().observation_space
     representation = build(method, modalities_from_space(space), make_settings(method, preset), seed).to(device).eval()
-    data = collect(max(batch_sizes), seed=seed)
+    data = collect(world(), max(batch_sizes), seed=seed)
     subsets = {"image and sound": ("image", "sound"), "image": ("image",), "sound": ("sound",)}
     sides: dict[str, Callable[[], int]] = {}
     for batch_size in batch_sizes:

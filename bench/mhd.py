@@ -29,7 +29,7 @@ from anysense.representations.networks.trunk import Trunk
 from anysense.representations.registry import build, make_settings
 from anysense.representations.training import PretrainSettings, pretrain
 from anysense.representations.training.machine import resolve_precision
-from anysense.representations.training.settings import Precision
+from anysense.representations.training.pretrain_settings import Precision
 from bench.measure import Figure, alternate, ratio, speed
 from bench.mhd_reference import plain_training
 from bench.rows_reference import plain_dreg, plain_mean_message

@@ -14,12 +14,13 @@ from pathlib import Path
 import torch
 
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
+from anysense.envs.world import world
 from anysense.representations.contract import modalities_from_space
 from anysense.representations.data import Transitions, collect
 from anysense.representations.registry import build, make_settings
 from anysense.representations.training import PretrainSettings, pretrain
 from anysense.representations.training.machine import resolve_precision
-from anysense.representations.training.settings import Precision
+from anysense.representations.training.pretrain_settings import Precision
 from bench.measure import Figure, ratio, speed
 from bench.reference import plain_training
 
@@ -32,7 +33,7 @@ def bench_pretrain(
     repeats: int, seconds: float, seed: int, samples: int, batch_size: int, device: str, precision: Precision
 ) -> list[Figure]:
     """Measure both sides in turn, with at least one epoch and at least `seconds` of work each per repeat."""
-    data = collect(samples, seed=seed)
+    data = collect(world(), samples, seed=seed)
     settings = PretrainSettings(
         epochs=2,
         batch_size=batch_size,

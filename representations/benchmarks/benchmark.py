@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from anysense.common.progress import Progress
 from anysense.representations.benchmarks.presets import Presets
 from anysense.representations.data.samples import Samples, Splits
+from anysense.representations.evaluation.subsets import every_subset
+from anysense.representations.evaluation.tasks.task import Task
 from anysense.representations.modality import Modality
 
-__all__ = ["Benchmark", "DataRequest", "Progress", "PublishedTable", "Task", "random_part"]
-
-Task = Literal["classification", "sentiment"]
+__all__ = ["Benchmark", "DataRequest", "Progress", "PublishedTable", "random_part"]
 
 
 @dataclass(frozen=True)
@@ -64,14 +62,13 @@ class Benchmark:
     Attributes:
         name: Name on the command line.
         title: Name in tables; says so where data are synthetic.
-        task: ``classification`` (a classifier on frozen latents) or ``sentiment`` (supervised regression).
+        task: How representations are scored.
         presets: Settings of methods, networks and training.
         modalities: What each modality looks like, in the order of the tables.
         load: Reads or builds the three splits; takes the request and a progress callback (done, total).
         methods: Methods compared, by name on the command line; the value is the name in the registry, or that and a
             preset of its settings after a colon, whatever preset the comparison has.
         data: Which data are taken, by preset.
-        label: The modality that is the answer itself, if one is; left out of summaries of what the others can do.
         published: Values of papers.
     """
 
@@ -83,13 +80,16 @@ class Benchmark:
     load: Callable[[DataRequest, Progress | None], Splits]
     methods: Mapping[str, str]
     data: Mapping[str, DataRequest] = field(default_factory=dict)
-    label: str | None = None
     published: PublishedTable | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The modality that is the answer itself, if one is."""
+        return self.task.label
 
     def subsets(self) -> list[tuple[str, ...]]:
         """Every non-empty subset of the modalities: the complete one first, then by size and order."""
-        names = tuple(self.modalities)
-        return [subset for size in range(len(names), 0, -1) for subset in combinations(names, size)]
+        return every_subset(tuple(self.modalities))
 
 
 def random_part(samples: Samples, count: int | None, seed: int, part: str) -> Samples:

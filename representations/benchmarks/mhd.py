@@ -14,6 +14,7 @@ from anysense.representations.benchmarks.presets import Presets
 from anysense.representations.data.offline.build import load_mhd_offline
 from anysense.representations.data.readers.mhd import MHD_MODALITIES, load_mhd
 from anysense.representations.data.samples import Samples, Splits
+from anysense.representations.evaluation.tasks import Classification
 
 __all__ = ["MHD", "MHD_OFFLINE"]
 
@@ -137,7 +138,7 @@ TABLE_1 = PublishedTable(
 MHD = Benchmark(
     name="mhd",
     title="MHD",
-    task="classification",
+    task=Classification(label="label", classes=10),
     presets=PRESETS,
     modalities=MHD_MODALITIES,
     load=_read,
@@ -147,7 +148,6 @@ MHD = Benchmark(
         "default": DataRequest(),
         "paper": DataRequest(),
     },
-    label="label",
     published=TABLE_1,
 )
 MHD_OFFLINE = replace(MHD, name="mhd-offline", title="mhd-offline (synthetic stand-in for MHD)", load=_build)

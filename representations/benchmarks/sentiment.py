@@ -14,6 +14,7 @@ from anysense.representations.benchmarks.presets import Presets
 from anysense.representations.data.offline.sentiment import load_mosei_offline
 from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES, load_sentiment
 from anysense.representations.data.samples import Splits
+from anysense.representations.evaluation.tasks import Sentiment
 
 __all__ = ["MOSEI", "MOSEI_OFFLINE", "MOSI"]
 
@@ -115,7 +116,7 @@ TABLE_4 = PublishedTable(
 MOSEI = Benchmark(
     name="mosei",
     title="CMU-MOSEI",
-    task="sentiment",
+    task=Sentiment(),
     presets=PRESETS,
     modalities=SENTIMENT_MODALITIES("mosei"),
     load=_read_mosei,

@@ -20,6 +20,7 @@ from anysense.representations.benchmarks import mhd as mhd_module
 from anysense.representations.benchmarks import sentiment as sentiment_module
 from anysense.representations.benchmarks.benchmark import random_part
 from anysense.representations.data.samples import Samples, Splits
+from anysense.representations.evaluation.tasks import Classification, Sentiment
 from anysense.representations.modality import Modality
 from anysense.representations.registry import METHODS
 
@@ -44,7 +45,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Benchmark:
     return Benchmark(
         name="own",
         title="Own",
-        task="classification",
+        task=Classification(),
         presets=presets("generic"),
         modalities=touch,
         load=lambda request, progress: Splits(samples, samples, samples),
@@ -77,7 +78,7 @@ def test_every_method_and_preset_of_a_benchmark_exists(name: str) -> None:
         method, _, preset = entry.partition(":")
         assert preset in ("", *PRESET_NAMES)
         assert method in found.presets.methods
-        assert METHODS.get(method).needs_target is (found.task == "sentiment")
+        assert METHODS.get(method).needs_target is isinstance(found.task, Sentiment)
 
 
 def test_titles_say_which_data_are_synthetic() -> None:
@@ -112,7 +113,8 @@ def test_published_tables_speak_of_methods_and_inputs_of_the_benchmark(name: str
     assert len(methods) == 1
     assert set(*methods) <= set(found.methods)
     columns = {tuple(values) for row in found.published.rows.values() for values in row.values()}
-    expected = {("accuracy",)} if found.task == "classification" else {("mae", "correlation", "f1_swapped", "accuracy")}
+    sentiment = ("mae", "correlation", "f1_swapped", "accuracy")
+    expected = {("accuracy",)} if isinstance(found.task, Classification) else {sentiment}
     assert columns == expected
     for row in found.published.rows.values():
         for values in row.values():
