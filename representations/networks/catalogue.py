@@ -96,9 +96,10 @@ def networks(name: str, /, **settings: Any) -> Networks:
 
 def no_network(modality: Modality, part: str, family: str, known: str) -> str:
     """Message of the ValueError that a family raises for a modality it has no encoder or decoder for."""
+    advice = "" if family == "generic" else "use the networks 'generic' or "
     return (
         f"modality {modality.name!r} ({modality.dtype} {modality.shape}) has no {part} in the networks {family!r}, "
-        f"which know {known}; use the networks 'generic' or register your own in NETWORKS."
+        f"which know {known}; {advice}register your own in NETWORKS."
     )
 
 

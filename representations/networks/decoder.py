@@ -6,9 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from anysense.representations.modality import Modality
 from anysense.representations.networks.bernoulli import bernoulli_error
 
-__all__ = ["Decoder", "Likelihood", "image_target"]
+__all__ = ["Decoder", "Likelihood", "ScaledDecoder"]
 
 Likelihood = Literal["gaussian", "bernoulli", "categorical"]
 
@@ -65,6 +66,25 @@ class Decoder(nn.Module, ABC):
             return bernoulli_error(logits.flatten(features[0]), target.flatten(features[0]))
 
 
-def image_target(value: Tensor) -> Tensor:
-    """An image, uint8 or float in [0, 1], as float32 in [0, 1]."""
-    return value.float() / 255.0 if value.dtype == torch.uint8 else value.float()
+class ScaledDecoder(Decoder):
+    """A decoder whose decoded units are the raw ones after a scaling.
+
+    Args:
+        modality: What is decoded.
+        scale: Maps raw values to [0, 1], float32 of the same shape; its ``inverse`` leads back.
+        likelihood: See `Decoder`.
+    """
+
+    def __init__(self, modality: Modality, scale: nn.Module, likelihood: Likelihood) -> None:
+        super().__init__()
+        self.shape, self.scale, self.likelihood = modality.shape, scale, likelihood
+
+    def target(self, value: Tensor) -> Tensor:
+        """Raw observation (B, *shape) in [0, 1]."""
+        target: Tensor = self.scale(value)
+        return target
+
+    def raw(self, mean: Tensor) -> Tensor:
+        """Decoded units (B, *shape) in raw ones."""
+        value: Tensor = self.scale.inverse(mean)  # type: ignore[operator]
+        return value

@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from anysense.representations.modality import Modality
-from anysense.representations.networks import mhd_decoders as decoders
-from anysense.representations.networks import mhd_encoders as encoders
 from anysense.representations.networks.catalogue import Networks, no_network
-from anysense.representations.networks.decoder import Decoder
+from anysense.representations.networks.decoder import Decoder, Likelihood, ScaledDecoder
+from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, RowBatchNorm
+from anysense.representations.networks.mhd_encoders import ImageTrunk, SoundTrunk
+from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.strided import DoubleTime
+from anysense.representations.networks.transposed import ConvolutionDecoder
 from anysense.representations.networks.trunk import Trunk
 from anysense.representations.settings import NetworkSettings
 
@@ -17,6 +21,7 @@ __all__ = ["MHDNetworkSettings", "MHDNetworks"]
 
 SHAPES = {"image": (1, 28, 28), "sound": (1, 32, 128), "trajectory": (200,), "label": (10,)}
 KNOWN = ", ".join(f"{name} {shape}" for name, shape in SHAPES.items())
+Widths = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -44,41 +49,66 @@ class MHDNetworks(Networks):
 
     def trunk(self, modality: Modality) -> Trunk:
         """Base encoder of GMC without its last layer; the label enters raw."""
-        match _known(modality, "encoder"):
-            case "image":
-                return encoders.ImageTrunk(modality)
-            case "sound":
-                return encoders.SoundTrunk(modality)
-            case "trajectory":
-                return encoders.VectorTrunk(modality, (512, 512))
-            case _:
-                return encoders.LabelTrunk(modality)
+        return self._trunk(modality, (), (512, 512), ())
 
     def generative_trunk(self, modality: Modality) -> Trunk:
-        """Encoder of the baselines without its heads; ``settings.label_encoder`` chooses the one of the label."""
+        """Encoder of the baselines without its heads."""
+        label = (64, 64) if self.settings.label_encoder == "relu-64" else (512, 512)
+        return self._trunk(modality, (512,), (512, 512, 512), label)
+
+    def _trunk(self, modality: Modality, image: Widths, trajectory: Widths, label: Widths) -> Trunk:
+        scale = UnitInterval(modality, unbounded=True)
         match _known(modality, "encoder"):
             case "image":
-                return encoders.ImageTrunk(modality, (512,))
+                return ImageTrunk(modality, image)
             case "sound":
-                return encoders.SoundTrunk(modality)
+                return SoundTrunk(modality)
             case "trajectory":
-                return encoders.VectorTrunk(modality, (512, 512, 512))
-            case _ if self.settings.label_encoder == "relu-64":
-                return encoders.VectorTrunk(modality, (64, 64), nn.ReLU)
+                return DenseTrunk(modality, scale, trajectory)
+            case _ if not label:
+                return DenseTrunk(modality, nn.Identity(), label)
             case _:
-                return encoders.VectorTrunk(modality, (512, 512))
+                return DenseTrunk(modality, scale, label, nn.ReLU if label == (64, 64) else nn.SiLU)
 
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
-        """Decoder of the baselines; ``settings.decoder_batch_norm`` keeps or drops the norms of the sound decoder."""
-        match _known(modality, "decoder"):
+        """Decoder of the baselines: mirror image of the encoder."""
+        kind, scale = _known(modality, "decoder"), UnitInterval(modality, unbounded=True)
+        match kind:
             case "image":
-                return decoders.ImageDecoder(modality, latent_dim)
+                return ConvolutionDecoder(modality, latent_dim, scale, (64, 128), 512, "gaussian")
             case "sound":
-                return decoders.SoundDecoder(modality, latent_dim, self.settings.decoder_batch_norm)
-            case "trajectory":
-                return decoders.VectorDecoder(modality, latent_dim)
+                return SoundDecoder(modality, latent_dim, scale, self.settings.decoder_batch_norm)
             case _:
-                return decoders.LabelDecoder(modality, latent_dim)
+                likelihood: Likelihood = "categorical" if kind == "label" else "gaussian"
+                return DenseDecoder(modality, latent_dim, scale, (512, 512), likelihood)
+
+
+class SoundDecoder(ScaledDecoder):
+    """Latent to 2048, (8 frames, 256), then two transposed convolutions over time and one layer to the mel bins.
+
+    Args:
+        modality: The sound, (1, 32 frames, 128 mel bins).
+        latent_dim: Size of the latent.
+        scale: See `ScaledDecoder`.
+        batch_norm: Batch normalisation before every ReLU.
+    """
+
+    def __init__(self, modality: Modality, latent_dim: int, scale: nn.Module, batch_norm: bool) -> None:
+        super().__init__(modality, scale, "gaussian")
+        self.start = nn.Linear(latent_dim, 2048)
+        self.doubling = nn.ModuleList([DoubleTime(256, 128), DoubleTime(128, 128)])
+        self.frames = nn.Linear(128, 128, bias=False)
+        self.norms = nn.ModuleList(
+            RowBatchNorm(channels) if batch_norm else nn.Identity() for channels in (2048, 128, 128)
+        )
+
+    def logits(self, latent: Tensor) -> Tensor:
+        """Logits (B, 1, 32, 128)."""
+        hidden = torch.relu(self.norms[0](self.start(latent))).view(-1, 8, 256)
+        for convolution, norm in zip(self.doubling, self.norms[1:], strict=True):
+            hidden = torch.relu(norm(convolution(hidden)))
+        bins: Tensor = self.frames(hidden)
+        return bins.unsqueeze(1)
 
 
 def _known(modality: Modality, part: str) -> str:

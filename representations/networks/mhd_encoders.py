@@ -13,7 +13,7 @@ from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.strided import HalveTime, halving_order
 from anysense.representations.networks.trunk import Trunk
 
-__all__ = ["ImageTrunk", "LabelTrunk", "SoundTrunk", "VectorTrunk"]
+__all__ = ["ImageTrunk", "SoundTrunk"]
 
 
 class ImageTrunk(Trunk):
@@ -96,30 +96,3 @@ class SoundTrunk(Trunk):
         for convolution, norm in zip(self.halving, self.norms[1:], strict=True):
             hidden = torch.relu(norm(convolution(hidden)))
         return hidden.transpose(0, 1).flatten(1).float()
-
-
-class VectorTrunk(Trunk):
-    """A vector (B, N) through fully connected layers, each followed by the activation."""
-
-    def __init__(self, modality: Modality, widths: tuple[int, ...], activation: type[nn.Module] = nn.SiLU) -> None:
-        super().__init__()
-        self.scale = UnitInterval(modality, unbounded=True)
-        self.layers = layers(modality.shape[0], widths, activation)
-        self.feature_dim = widths[-1]
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Features (B, feature_dim)."""
-        features: Tensor = self.layers(self.scale(value))
-        return features.float()
-
-
-class LabelTrunk(Trunk):
-    """The one-hot label (B, classes) as it is."""
-
-    def __init__(self, modality: Modality) -> None:
-        super().__init__()
-        self.feature_dim = modality.shape[0]
-
-    def forward(self, value: Tensor) -> Tensor:
-        """The label."""
-        return value.float()

@@ -1,15 +1,21 @@
 """Networks of the multimodal pendulum: images are uint8, everything else is sound."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks, no_network
-from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.dense import layers
-from anysense.representations.networks.pendulum_decoders import ConvolutionDecoder, FramesDecoder, SoundDecoder
+from anysense.representations.networks.decoder import Decoder, ScaledDecoder
+from anysense.representations.networks.dense import DenseDecoder, layers
 from anysense.representations.networks.pendulum_encoders import FramesTrunk, ImageTrunk, SoundTrunk
-from anysense.representations.networks.pendulum_sound import SoundNormalisation
+from anysense.representations.networks.pendulum_sound import SoundNormalisation, UnitSound
+from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.transposed import ConvolutionDecoder
 from anysense.representations.networks.trunk import DeeperTrunk, Trunk
 from anysense.representations.settings import NetworkSettings
 
@@ -83,10 +89,60 @@ class PendulumNetworks(Networks):
         _check(modality, "decoder")
         settings = self.settings
         if modality.dtype != "uint8":
-            return SoundDecoder(modality, latent_dim, settings.sound_normalisation, settings.sound_widths[::-1])
+            scale: nn.Module = UnitSound(settings.sound_normalisation, modality)
+            return SoundDecoder(modality, latent_dim, scale, settings.sound_widths[::-1])
+        if any(size % 4 for size in modality.shape[1:]):
+            raise ValueError(
+                f"modality {modality.name!r} must have height and width that are multiples of 4; got {modality.shape}."
+            )
+        scale = UnitInterval(modality)
         if settings.image_encoder == "convolution":
-            return ConvolutionDecoder(modality, latent_dim, settings.image_channels, IMAGE_WIDTH)
-        return FramesDecoder(modality, latent_dim, settings.frame_widths[::-1])
+            return ConvolutionDecoder(modality, latent_dim, scale, settings.image_channels, IMAGE_WIDTH, "bernoulli")
+        return FramesDecoder(modality, latent_dim, scale, settings.frame_widths[::-1])
+
+
+class SoundDecoder(DenseDecoder):
+    """Fully connected layers to normalised sound; always float32, whose last digits hold the state."""
+
+    def logits(self, latent: Tensor) -> Tensor:
+        """Logits (B, stack, receivers, 2)."""
+        with torch.autocast(latent.device.type, enabled=False):
+            return super().logits(latent.float())
+
+
+class FramesDecoder(ScaledDecoder):
+    """Latent through fully connected layers to all frames at half resolution, then enlarged bilinearly.
+
+    Not in the paper; the counterpart of `FramesTrunk`.
+
+    Args:
+        modality: uint8 image (stack, height, width) whose height and width are even.
+        latent_dim: Size of the latent.
+        scale: See `ScaledDecoder`.
+        widths: Widths of the hidden layers.
+    """
+
+    enlarge_rows: Tensor
+    enlarge_columns: Tensor
+
+    def __init__(self, modality: Modality, latent_dim: int, scale: nn.Module, widths: tuple[int, ...]) -> None:
+        super().__init__(modality, scale, "bernoulli")
+        stack, height, width = modality.shape
+        self.small = (stack, height // 2, width // 2)
+        self.layers = layers(latent_dim, widths, outputs=math.prod(self.small))
+        self.register_buffer("enlarge_rows", _doubling(height // 2), persistent=False)
+        self.register_buffer("enlarge_columns", _doubling(width // 2).T, persistent=False)
+
+    def logits(self, latent: Tensor) -> Tensor:
+        """Logits (B, stack, height, width)."""
+        small: Tensor = self.layers(latent)
+        return self.enlarge_rows @ small.view(-1, *self.small) @ self.enlarge_columns
+
+
+def _doubling(size: int) -> Tensor:
+    """Matrix (2 * size, size) of bilinear interpolation; two products are faster than torch's own interpolation."""
+    lines = functional.interpolate(torch.eye(size)[None], scale_factor=2, mode="linear", align_corners=False)
+    return lines[0].T.contiguous()
 
 
 def _check(modality: Modality, part: str) -> None:

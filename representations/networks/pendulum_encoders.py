@@ -1,15 +1,13 @@
 """Encoders of the multimodal pendulum: published ones (Poklukar et al., ICML 2022), and one that compares frames."""
 
-import math
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.modality import Modality
-from anysense.representations.networks.dense import layers
+from anysense.representations.networks.dense import DenseTrunk, layers
 from anysense.representations.networks.pendulum_sound import SoundNormalisation, sound_normalisation
+from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.sparse import KERNEL, PADDING, STRIDE, WindowPlan, plan_windows
 from anysense.representations.networks.trunk import Trunk
 
@@ -90,6 +88,7 @@ class FramesTrunk(Trunk):
                 f"pixels; got {modality.dtype} {modality.shape}."
             )
         self.stack, height, width = modality.shape
+        self.scale = UnitInterval(modality)
         self.frame = layers((height // POOL) * (width // POOL), frame_widths)
         self.embed = nn.Linear(frame_widths[-1], frame_dim)
         self.compare = layers((2 * self.stack - 1) * frame_dim, widths)
@@ -110,8 +109,7 @@ class FramesTrunk(Trunk):
 
     def _pool(self, value: Tensor) -> Tensor:
         """Pixels (B, stack, height, width) to averages (B, stack, height/2 * width/2) in [0, 1]."""
-        image = value.float() / 255.0 if value.dtype == torch.uint8 else value.float()
-        return functional.avg_pool2d(image, POOL).flatten(2)
+        return functional.avg_pool2d(self.scale(value), POOL).flatten(2)
 
     def _compare(self, pixels: Tensor) -> Tensor:
         """Averages (B, stack, P) to features (B, feature_dim)."""
@@ -121,17 +119,13 @@ class FramesTrunk(Trunk):
         return features
 
 
-class SoundTrunk(Trunk):
+class SoundTrunk(DenseTrunk):
     """Normalised sound through fully connected layers with SiLU; always float32, whose last digits hold the state."""
 
-    def __init__(self, modality: Modality, normalisation: SoundNormalisation, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.normalise = sound_normalisation(normalisation, modality)
-        self.layers = layers(math.prod(modality.shape), widths)
-        self.feature_dim = widths[-1]
+    def __init__(self, modality: Modality, normalisation: SoundNormalisation, widths: tuple[int, ...]) -> None:
+        super().__init__(modality, sound_normalisation(normalisation, modality), widths)
 
     def forward(self, value: Tensor) -> Tensor:
         """Features (B, feature_dim) of a sound (B, stack, receivers, 2)."""
         with torch.autocast(value.device.type, enabled=False):
-            features: Tensor = self.layers(self.normalise(value.float()))
-        return features
+            return super().forward(value.float())

@@ -15,9 +15,13 @@ from torch import Tensor, nn
 from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
 
-__all__ = ["MinMaxSound", "PhysicalSound", "SoundNormalisation", "sound_normalisation"]
+__all__ = ["MinMaxSound", "PhysicalSound", "SoundNormalisation", "UnitSound", "sound_normalisation"]
 
 SoundNormalisation = Literal["min_max", "physical"]
+LIMIT = math.sqrt(3.0)
+"""The physical normalisation ends at plus and minus this: a uniform variable of that range has unit variance."""
+FREQUENCY_UNIT = 440.0
+"""Any frequency would do; the one of the pendulum's source keeps the numbers near 1."""
 
 
 class MinMaxSound(nn.Module):
@@ -46,8 +50,8 @@ class PhysicalSound(nn.Module):
     """Radial speed and log amplitude, scaled to [-sqrt(3), sqrt(3)] over the exact range of each receiver.
 
     The Doppler formula makes ``1 / frequency`` linear in the speed towards the receiver, and the inverse-square law
-    makes the logarithm of the amplitude a log distance. A uniform variable of that range has unit variance. Values
-    outside the bounds (a dead or noisy receiver) saturate, so the output is finite for every finite input.
+    makes the logarithm of the amplitude a log distance. Values outside the bounds (a dead or noisy receiver) saturate,
+    so the output is finite for every finite input.
     """
 
     low: Tensor
@@ -63,13 +67,8 @@ class PhysicalSound(nn.Module):
                 f"`low` of modality {modality.name!r} must be positive for 'physical' normalisation; got {low.min():g}."
             )
         first, last = _warped(low), _warped(high)
-        values = {
-            "low": low,
-            "high": high,
-            "centre": (first + last) / 2,
-            "scale": 2.0 * math.sqrt(3.0) / (last - first),
-        }
-        for name, value in values.items():
+        scale = 2.0 * LIMIT / (last - first)
+        for name, value in (("low", low), ("high", high), ("centre", (first + last) / 2), ("scale", scale)):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
 
     def forward(self, sound: Tensor) -> Tensor:
@@ -85,8 +84,33 @@ class PhysicalSound(nn.Module):
         return torch.clamp(sound, self.low, self.high)
 
 
-FREQUENCY_UNIT = 440.0
-"""Any frequency would do; the one of the pendulum's source keeps the numbers near 1."""
+class UnitSound(nn.Module):
+    """Normalised sound in [0, 1] over the bounds, and back; ``physical`` saturates outside."""
+
+    def __init__(self, kind: SoundNormalisation, modality: Modality) -> None:
+        super().__init__()
+        self.shape, self.physical = modality.shape, kind == "physical"
+        self.normalise = sound_normalisation(kind, modality)
+
+    def forward(self, sound: Tensor) -> Tensor:
+        """(B, stack, receivers, 2), float32 even under autocast."""
+        with torch.autocast(sound.device.type, enabled=False):
+            unit: Tensor = self.normalise(sound.float())
+            if self.physical:
+                unit = ((unit + LIMIT) / (2.0 * LIMIT)).clamp(0.0, 1.0)
+            return unit.view(-1, *self.shape)
+
+    def inverse(self, unit: Tensor) -> Tensor:
+        """Frequency in Hz and amplitude (B, stack, receivers, 2)."""
+        normal = (2.0 * unit - 1.0) * LIMIT if self.physical else unit
+        return self.normalise.inverse(normal.float())
+
+
+def sound_normalisation(kind: SoundNormalisation, modality: Modality) -> MinMaxSound | PhysicalSound:
+    """The normalisation called ``kind``; an unknown one raises ValueError."""
+    if kind not in get_args(SoundNormalisation):
+        raise ValueError(unknown_name("sound_normalisation", kind, get_args(SoundNormalisation)))
+    return MinMaxSound(modality) if kind == "min_max" else PhysicalSound(modality)
 
 
 def _warped(sound: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,10 +122,3 @@ def _bounds(modality: Modality) -> tuple[NDArray[np.float64], NDArray[np.float64
     if len(modality.shape) != 3 or modality.shape[-1] != 2:
         raise ValueError(f"modality {modality.name!r} must have shape (stack, receivers, 2); got {modality.shape}.")
     return modality.bounds()
-
-
-def sound_normalisation(kind: SoundNormalisation, modality: Modality) -> MinMaxSound | PhysicalSound:
-    """Builds the normalisation called ``kind``; an unknown kind raises ValueError."""
-    if kind not in get_args(SoundNormalisation):
-        raise ValueError(unknown_name("sound_normalisation", kind, get_args(SoundNormalisation)))
-    return MinMaxSound(modality) if kind == "min_max" else PhysicalSound(modality)

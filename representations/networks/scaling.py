@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations.modality import Modality
-from anysense.representations.networks.decoder import image_target
 
 __all__ = ["UnitInterval"]
 
@@ -18,6 +17,7 @@ class UnitInterval(nn.Module):
     Args:
         modality: What is scaled.
         unbounded: Take a float32 modality without bounds as lying in [0, 1] already.
+        clamped: Take values outside the bounds to them.
 
     Raises:
         ValueError: A float32 modality has no bounds, unless ``unbounded``.
@@ -26,9 +26,9 @@ class UnitInterval(nn.Module):
     low: Tensor
     span: Tensor
 
-    def __init__(self, modality: Modality, *, unbounded: bool = False) -> None:
+    def __init__(self, modality: Modality, *, unbounded: bool = False, clamped: bool = False) -> None:
         super().__init__()
-        self.bytes = modality.dtype == "uint8"
+        self.bytes, self.clamped = modality.dtype == "uint8", clamped
         self.identity = not self.bytes and modality.low is None and unbounded
         if self.bytes or self.identity:
             return
@@ -40,8 +40,10 @@ class UnitInterval(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         """Raw values (B, *shape) as float32; in [0, 1] within the bounds."""
         if self.bytes:
-            return image_target(value)
-        return value.float() if self.identity else (value.float() - self.low) / self.span
+            unit = value.float() / 255.0 if value.dtype == torch.uint8 else value.float()
+        else:
+            unit = value.float() if self.identity else (value.float() - self.low) / self.span
+        return unit.clamp(0.0, 1.0) if self.clamped else unit
 
     def inverse(self, unit: Tensor) -> Tensor:
         """Values (B, *shape) in [0, 1] to raw ones, in the modality's dtype; bytes are rounded."""

@@ -17,11 +17,10 @@ from anysense.representations import (
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import NETWORKS, Networks, PerModality, networks
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.generic_decoders import DenseDecoder
-from anysense.representations.networks.generic_encoders import VectorTrunk
+from anysense.representations.networks.dense import DenseDecoder, DenseTrunk
 from anysense.representations.networks.mhd import MHDNetworkSettings
-from anysense.representations.networks.mhd_encoders import LabelTrunk
 from anysense.representations.networks.pendulum import PendulumNetworkSettings
+from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.trunk import DeeperTrunk, Trunk
 
 TOUCH = Modality("touch", (3,), "float32", 0.0, 1.0)
@@ -44,7 +43,7 @@ class TouchTrunk(Trunk):
 class HandNetworks(PerModality):
     name = "hand"
     trunks = {"touch": TouchTrunk}  # noqa: RUF012
-    decoders = {"touch": DenseDecoder}  # noqa: RUF012
+    decoders = {"touch": lambda modality, size: DenseDecoder(modality, size, UnitInterval(modality), (7,))}  # noqa: RUF012
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +97,7 @@ def test_named_modalities_get_their_own_networks_and_others_those_of_the_family(
     for make in (family.trunk, family.generative_trunk):
         assert isinstance(make(TOUCH), TouchTrunk)
         assert make(TOUCH) is not make(TOUCH)
-        assert isinstance(make(TASTE), VectorTrunk)
+        assert isinstance(make(TASTE), DenseTrunk)
     assert family.decoder(TOUCH, 4).shape == (3,)
     assert family.decoder(TASTE, 4).shape == (5,)
 
@@ -111,7 +110,7 @@ class Digits(PerModality):
 
 def test_the_other_family_may_be_any_and_keeps_its_settings_and_generative_encoders() -> None:
     family = Digits()
-    assert isinstance(family.trunk(LABEL), LabelTrunk)
+    assert family.trunk(LABEL).feature_dim == 10
     assert family.generative_trunk(LABEL).feature_dim == 512
     assert Digits(MHDNetworkSettings(label_encoder="relu-64")).generative_trunk(LABEL).feature_dim == 64
     assert family.decoder(LABEL, 4).likelihood == "categorical"

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
-from anysense.representations.networks.generic_decoders import DenseDecoder, GridDecoder
-from anysense.representations.networks.generic_encoders import GridTrunk, SequenceTrunk, VectorTrunk, grid_channels
+from anysense.representations.networks.dense import DenseDecoder, DenseTrunk
+from anysense.representations.networks.generic import GridDecoder, GridTrunk, SequenceTrunk, grid_channels
 
 FAMILY = networks("generic")
 MODALITIES = [
@@ -44,7 +44,7 @@ def values_of(modality: Modality, rows: int) -> Tensor:
 
 def test_shape_and_dtype_choose_the_networks() -> None:
     trunks = [type(FAMILY.trunk(modality)) for modality in MODALITIES]
-    assert trunks == [*(GridTrunk,) * 5, SequenceTrunk, SequenceTrunk, VectorTrunk]
+    assert trunks == [*(GridTrunk,) * 5, SequenceTrunk, SequenceTrunk, DenseTrunk]
     decoders = [type(FAMILY.decoder(modality, 4)) for modality in MODALITIES]
     assert decoders == [*(GridDecoder,) * 5, DenseDecoder, DenseDecoder, DenseDecoder]
 
@@ -133,7 +133,7 @@ def test_encoders_without_bounds_take_any_finite_number(value: float) -> None:
 
 def test_decoders_need_bounds() -> None:
     for modality in MODALITIES[3:]:
-        with pytest.raises(ValueError, match=rf"modality '{modality.name}' has no bounds, .* give the modality `low`"):
+        with pytest.raises(ValueError, match=rf"modality '{modality.name}' has no bounds; give `low` and `high`"):
             FAMILY.decoder(replace(modality, low=None, high=None), 4)
 
 

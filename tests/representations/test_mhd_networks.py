@@ -13,7 +13,6 @@ from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.dense import RowBatchNorm
 from anysense.representations.networks.filled_blocks import plan_blocks
 from anysense.representations.networks.mhd import SHAPES
-from anysense.representations.networks.mhd_decoders import SoundDecoder
 from anysense.representations.networks.mhd_encoders import ImageTrunk, SoundTrunk
 from anysense.representations.networks.strided import DoubleTime, HalveTime, halving_order
 from tests.representations.models import preset_model
@@ -248,7 +247,8 @@ def test_the_sound_encoder_is_the_published_stack_of_2d_convolutions() -> None:
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_the_sound_decoder_is_the_published_stack_of_2d_convolutions(batch_norm: bool) -> None:
-    decoder, kernel = SoundDecoder(MODALITIES["sound"], 7, batch_norm), {"stride": (2, 1), "padding": (1, 0)}
+    decoder = networks("mhd", decoder_batch_norm=batch_norm).decoder(MODALITIES["sound"], 7)
+    kernel = {"stride": (2, 1), "padding": (1, 0)}
     assert any(isinstance(module, RowBatchNorm) for module in decoder.modules()) == batch_norm
 
     def norm(channels: int) -> nn.Module:

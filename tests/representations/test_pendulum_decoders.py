@@ -14,8 +14,10 @@ from torch.nn import functional
 from anysense.representations.modality import Modality
 from anysense.representations.networks.bernoulli import bernoulli_error
 from anysense.representations.networks.catalogue import Networks, networks
-from anysense.representations.networks.pendulum_decoders import ConvolutionDecoder, FramesDecoder, SoundDecoder
+from anysense.representations.networks.pendulum import FramesDecoder
 from anysense.representations.networks.pendulum_encoders import FramesTrunk, SoundTrunk
+from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.transposed import ConvolutionDecoder
 
 DEFAULT = networks("pendulum")
 PUBLISHED = networks("pendulum", image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max")
@@ -192,11 +194,11 @@ def test_any_stack_and_any_size_divisible_by_four(chosen: Networks, shape: tuple
 
 
 def test_small_frames_are_enlarged_bilinearly() -> None:
-    decoder, latent = FramesDecoder(SMALL, 5, (6, 7)), torch.randn(2, 5)
+    decoder, latent = FramesDecoder(SMALL, 5, UnitInterval(SMALL), (6, 7)), torch.randn(2, 5)
     hidden = latent
-    for layer in (decoder.layers[0][0], decoder.layers[0][2]):
+    for layer in (decoder.layers[0], decoder.layers[2]):
         hidden = functional.silu(layer(hidden))
-    small = decoder.layers[1](hidden).view(2, 3, 4, 6)
+    small = decoder.layers[4](hidden).view(2, 3, 4, 6)
     expected = functional.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
     torch.testing.assert_close(decoder(latent), expected)
 
@@ -210,7 +212,8 @@ def test_widths_of_the_encoders_are_mirrored(pendulum_modalities: dict[str, Moda
 
 
 def test_sound_decoder_stays_float32_under_autocast(pendulum_modalities: dict[str, Modality]) -> None:
-    decoder, latent = SoundDecoder(pendulum_modalities["sound"], 5, "physical", (8,)), torch.randn(3, 5)
+    decoder = networks("pendulum", sound_widths=(8,)).decoder(pendulum_modalities["sound"], 5)
+    latent = torch.randn(3, 5)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(decoder(latent), decoder(latent).float())
         assert decoder(latent).dtype == torch.float32
@@ -244,7 +247,7 @@ def test_other_modalities_are_refused(method: str, modality: Modality) -> None:
 @pytest.mark.parametrize("shape", [(2, 30, 60), (2, 60, 61)])
 def test_images_of_odd_sizes_are_refused(chosen: Networks, shape: tuple[int, int, int]) -> None:
     modality = Modality("image", shape, "uint8", 0, 255)
-    with pytest.raises(ValueError, match=r"'image' must be .* height and width are multiples of 4; got uint8 \(2, "):
+    with pytest.raises(ValueError, match=r"'image' must have height and width that are multiples of 4; got \(2, "):
         chosen.decoder(modality, 5)
 
 
@@ -256,7 +259,8 @@ def test_sound_without_bounds_is_refused(pendulum_modalities: dict[str, Modality
 
 def test_a_decoder_learns_two_rods(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:
     image = pendulum_batch(2)["image"]
-    decoder = FramesDecoder(Modality("image", (2, 60, 60), "uint8", 0, 255), 2, (32, 32))
+    modality = Modality("image", (2, 60, 60), "uint8", 0, 255)
+    decoder = FramesDecoder(modality, 2, UnitInterval(modality), (32, 32))
     optimiser = torch.optim.Adam(decoder.parameters(), 1e-2)
     latent, target = torch.eye(2), decoder.target(image)
     for _ in range(60):
