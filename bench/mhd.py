@@ -163,7 +163,7 @@ def linear_mmvae(seed: int, features: int, latent_dim: int, samples: int) -> MMV
         latent_dim=latent_dim,
         reconstruction_weights=(),
         objective="dreg_looser",
-        samples=samples,
+        expert_samples=samples,
     )
     model = build("mmvae", modalities, settings, seed)
     assert isinstance(model, MMVAE)

@@ -51,7 +51,7 @@ class MMVAESettings(GenerativeSettings):
     The others use the density of the mixture: ``iwae_looser`` averages the importance-weighted bounds of the sources
     (with one sample: the published loss), ``iwae`` weights all samples together, ``dreg_looser`` is ``iwae_looser``
     with the doubly reparametrised gradient."""
-    samples: int = 1
+    expert_samples: int = 1
     """Samples of each expert."""
     posterior: Posterior = "gaussian"
     """``gaussian``, or as published ``laplace``: scales that average to 1 over the latent; normal for labels."""
@@ -71,7 +71,7 @@ class MMVAESettings(GenerativeSettings):
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("samples")
+        self.require_positive("expert_samples")
         self.require_non_negative("beta", "warmup_epochs")
         if self.laplace_likelihood is not None:
             self.require_positive("laplace_likelihood")
@@ -211,7 +211,7 @@ class MMVAE(GenerativeRepresentation):
 
     def _sample(self, batch: Batch, densities: list[LocationScale], present: Tensor) -> Samples:
         """Samples of every source, and how well each reconstructs what its row has: one decoder call per modality."""
-        count = self.settings.samples
+        count = self.settings.expert_samples
         with torch.autocast(self.device.type, enabled=False):
             latents = torch.stack([samples(density, count) for density in densities])
         shape = latents.shape[:-1]

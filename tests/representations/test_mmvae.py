@@ -85,7 +85,7 @@ class SlowTwin:
 
     def _draw(self) -> tuple[list[tuple[Tensor, Tensor]], list[Tensor]]:
         """Posterior of every source and samples (K, B, D) of it, with the noise of `same_noise`."""
-        posteriors, latents, count = [], [], self.model.settings.samples
+        posteriors, latents, count = [], [], self.model.settings.expert_samples
         form = "exp" if self.model.settings.posterior == "gaussian" else "softplus"
         for name in self.names:
             encoder, value = self.model.encoders[name], self.batch[name]
@@ -165,7 +165,10 @@ def test_batched_loss_and_gradient_equal_the_slow_loop(
 ) -> None:
     same_noise(monkeypatch)
     scale = 0.75 if posterior == "laplace" else None
-    model, batch = tiny(objective=objective, posterior=posterior, samples=3, laplace_likelihood=scale), random_batch()
+    model, batch = (
+        tiny(objective=objective, posterior=posterior, expert_samples=3, laplace_likelihood=scale),
+        random_batch(),
+    )
     total = model.loss(batch, PRESENT)["total"]
     total.backward()
     found = {name: weight.grad.clone() for name, weight in model.named_parameters()}
@@ -203,7 +206,7 @@ def test_detaching_the_posterior_changes_the_gradient_alone(tiny: Make) -> None:
 def test_every_log_weight_is_the_evidence_where_the_expert_is_exact(
     samples: int, objective: str, linear_gaussian: Make
 ) -> None:
-    model = linear_gaussian("mmvae", ("first",), objective=objective, samples=samples)
+    model = linear_gaussian("mmvae", ("first",), objective=objective, expert_samples=samples)
     encoder = model.encoders["first"]
     with torch.no_grad():
         model.raw_prior_scale.fill_(math.log(math.e - 1.0))  # softplus: standard normal
@@ -220,7 +223,7 @@ def test_more_samples_tighten_the_bound_and_one_is_the_elbo(linear_gaussian: Mak
     """Expert N(0.7, 1) where the exact posterior is N(0.35, 0.5)."""
     bounds = []
     for samples in (1, 4, 16):
-        model = linear_gaussian("mmvae", ("first",), objective="iwae_looser", samples=samples)
+        model = linear_gaussian("mmvae", ("first",), objective="iwae_looser", expert_samples=samples)
         with torch.no_grad():
             model.raw_prior_scale.fill_(math.log(math.e - 1.0))
         batch = {"first": torch.full((20_000, 1), 0.7)}
@@ -245,7 +248,7 @@ def test_simple_bound_of_one_modality_is_a_plain_vae(linear_gaussian: Make, monk
 
 def test_simple_bound_equals_the_slow_loop(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     same_noise(monkeypatch)
-    model, batch = tiny(samples=2, beta=0.7), random_batch()
+    model, batch = tiny(expert_samples=2, beta=0.7), random_batch()
     twin, rows = SlowTwin(model, batch, PRESENT), []
     for row in range(5):
         sources = []
@@ -263,7 +266,7 @@ def test_incomplete_rows_cost_what_their_modalities_cost(
     objective: str, tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     same_noise(monkeypatch)
-    model, batch = tiny(objective=objective, samples=2), random_batch()
+    model, batch = tiny(objective=objective, expert_samples=2), random_batch()
     mixed, rows = model.loss(batch, PRESENT), []
     for row in range(5):
         names = [name for name in batch if PRESENT[name][row]]
@@ -324,7 +327,7 @@ def test_divergence_warms_up(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_one_decoder_call_per_modality(tiny: Make) -> None:
-    model, calls = tiny(objective="dreg_looser", samples=6), []
+    model, calls = tiny(objective="dreg_looser", expert_samples=6), []
     for name in model.modalities:
         model.decoder(name).register_forward_hook(lambda module, inputs, outputs: calls.append(len(inputs[0])))
     model.loss(random_batch())
@@ -332,7 +335,7 @@ def test_one_decoder_call_per_modality(tiny: Make) -> None:
 
 
 def test_no_gradient_no_hook(tiny: Make) -> None:
-    model, batch = tiny(objective="dreg_looser", samples=2), random_batch()
+    model, batch = tiny(objective="dreg_looser", expert_samples=2), random_batch()
     with torch.no_grad():
         expected = seeded(lambda: model.loss(batch)["total"])
     torch.testing.assert_close(seeded(lambda: model.loss(batch)["total"]).detach(), expected)
@@ -366,7 +369,7 @@ def test_samples_come_from_the_mixture_of_priors(tiny: Make) -> None:
 
 def test_presets_hold_the_published_settings() -> None:
     published = make_settings("mmvae", "paper", benchmark="mhd")
-    assert (published.objective, published.samples, published.latent_dim) == ("iwae_looser", 1, 64)
+    assert (published.objective, published.expert_samples, published.latent_dim) == ("iwae_looser", 1, 64)
     assert (published.posterior, published.laplace_likelihood, published.detach_posterior) == ("laplace", 0.75, True)
     assert dict(published.reconstruction_weights) == {"image": 1.0, "sound": 1.0, "trajectory": 50.0, "label": 50.0}
     assert make_settings("mmvae").objective == "elbo_simple"
@@ -377,8 +380,8 @@ def test_wrong_settings() -> None:
         make_settings("mmvae", objective="iwae", beta=2.0)
     with pytest.raises(ValueError, match=r"`posterior` must be 'gaussian' for the objective 'elbo_simple'"):
         make_settings("mmvae", posterior="laplace")
-    with pytest.raises(ValueError, match=r"`samples` must be positive; got 0"):
-        make_settings("mmvae", samples=0)
+    with pytest.raises(ValueError, match=r"`expert_samples` must be positive; got 0"):
+        make_settings("mmvae", expert_samples=0)
     with pytest.raises(ValueError, match=r"`laplace_likelihood` must be positive; got 0\.0"):
         make_settings("mmvae", laplace_likelihood=0.0)
     with pytest.raises(ValueError, match=r"`beta` must be a finite number of at least 0; got -1"):
