@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import Likelihood, ScaledDecoder
-from anysense.representations.networks.trunk import Trunk
+from anysense.representations.networks.trunk import PreparedTrunk
 
 __all__ = ["DenseDecoder", "DenseTrunk", "RowBatchNorm", "layers"]
 
@@ -52,7 +52,7 @@ class RowBatchNorm(nn.BatchNorm1d):
         ).view(value.shape)
 
 
-class DenseTrunk(Trunk):
+class DenseTrunk(PreparedTrunk):
     """A scaled value of any shape, flat, through fully connected layers.
 
     Args:
@@ -70,9 +70,14 @@ class DenseTrunk(Trunk):
         self.layers = layers(math.prod(modality.shape), widths, activation)
         self.feature_dim = widths[-1] if widths else math.prod(modality.shape)
 
-    def forward(self, value: Tensor) -> Tensor:
+    def prepare(self, value: Tensor) -> Tensor:
+        """Scaled and flat."""
+        scaled: Tensor = self.scale(value)
+        return scaled.flatten(1)
+
+    def features(self, prepared: Tensor) -> Tensor:
         """Features (B, feature_dim)."""
-        features: Tensor = self.layers(self.scale(value).flatten(1))
+        features: Tensor = self.layers(prepared)
         return features.float()
 
 

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks, no_network
+from anysense.representations.networks.convolution import ConvolutionDecoder, ConvolutionTrunk
 from anysense.representations.networks.decoder import Decoder, Likelihood, ScaledDecoder
 from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, RowBatchNorm
-from anysense.representations.networks.mhd_encoders import ImageTrunk, SoundTrunk
+from anysense.representations.networks.filled_blocks import BlockPlan, plan_blocks
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.strided import DoubleTime
-from anysense.representations.networks.transposed import ConvolutionDecoder
-from anysense.representations.networks.trunk import Trunk
+from anysense.representations.networks.strided import DoubleTime, HalveTime, halving_order
+from anysense.representations.networks.trunk import PreparedTrunk, Trunk
 from anysense.representations.settings import NetworkSettings
 
 __all__ = ["MHDNetworkSettings", "MHDNetworks"]
@@ -60,9 +60,9 @@ class MHDNetworks(Networks):
         scale = UnitInterval(modality, unbounded=True)
         match _known(modality, "encoder"):
             case "image":
-                return ImageTrunk(modality, image)
+                return DigitTrunk(modality, scale, (64, 128), image)
             case "sound":
-                return SoundTrunk(modality)
+                return SoundTrunk(scale)
             case "trajectory":
                 return DenseTrunk(modality, scale, trajectory)
             case _ if not label:
@@ -81,6 +81,44 @@ class MHDNetworks(Networks):
             case _:
                 likelihood: Likelihood = "categorical" if kind == "label" else "gaussian"
                 return DenseDecoder(modality, latent_dim, scale, (512, 512), likelihood)
+
+
+class DigitTrunk(ConvolutionTrunk):
+    """Published convolutions over images of a digit, which fills less than half of them."""
+
+    def plan(self, value: Tensor) -> BlockPlan | None:
+        """Blocks that hold something."""
+        return plan_blocks(self.scale(value))
+
+
+class SoundTrunk(PreparedTrunk):
+    """Sound (B, 1, 32 frames, 128 mel bins): three convolutions with batch normalisation and ReLU, flattened (2048).
+
+    The first convolution spans all mel bins of one frame, so it is a linear layer; the others run over time.
+    """
+
+    feature_dim = 2048
+    order: Tensor
+
+    def __init__(self, scale: nn.Module) -> None:
+        super().__init__()
+        self.scale = scale
+        self.frames = nn.Linear(128, 128, bias=False)
+        self.halving = nn.ModuleList([HalveTime(128, 128, 32, later=1), HalveTime(128, 256, 16)])
+        self.norms = nn.ModuleList(RowBatchNorm(channels) for channels in (128, 128, 256))
+        self.register_buffer("order", torch.tensor(halving_order(32, 2)), persistent=False)
+
+    def prepare(self, value: Tensor) -> Tensor:
+        """Frames (32, B, 128), in the order of `halving_order`."""
+        scaled: Tensor = self.scale(value)
+        return scaled.squeeze(1).transpose(0, 1).index_select(0, self.order)
+
+    def features(self, prepared: Tensor) -> Tensor:
+        """Features (B, 2048)."""
+        hidden = torch.relu(self.norms[0](self.frames(prepared)))
+        for convolution, norm in zip(self.halving, self.norms[1:], strict=True):
+            hidden = torch.relu(norm(convolution(hidden)))
+        return hidden.transpose(0, 1).flatten(1).float()
 
 
 class SoundDecoder(ScaledDecoder):

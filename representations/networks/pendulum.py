@@ -10,13 +10,13 @@ from torch.nn import functional
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks, no_network
+from anysense.representations.networks.convolution import ConvolutionDecoder, ConvolutionTrunk
 from anysense.representations.networks.decoder import Decoder, ScaledDecoder
-from anysense.representations.networks.dense import DenseDecoder, layers
-from anysense.representations.networks.pendulum_encoders import FramesTrunk, ImageTrunk, SoundTrunk
-from anysense.representations.networks.pendulum_sound import SoundNormalisation, UnitSound
+from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, layers
+from anysense.representations.networks.pendulum_sound import SoundNormalisation, UnitSound, sound_normalisation
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.transposed import ConvolutionDecoder
-from anysense.representations.networks.trunk import DeeperTrunk, Trunk
+from anysense.representations.networks.sparse import WindowPlan, plan_windows
+from anysense.representations.networks.trunk import PreparedTrunk, Trunk
 from anysense.representations.settings import NetworkSettings
 
 __all__ = ["PendulumNetworkSettings", "PendulumNetworks"]
@@ -24,6 +24,10 @@ __all__ = ["PendulumNetworkSettings", "PendulumNetworks"]
 KNOWN = "uint8 images (stack, height, width) and float32 sounds (stack, receivers, 2)"
 IMAGE_WIDTH = 128
 """Published width of the layer between convolutions and latent, of encoder and decoder."""
+POOL = 2
+"""Side of the squares of pixels that are averaged first; anti-aliased edges keep their place to less than a pixel."""
+CHANGE_SCALE = 10.0
+"""Factor on the change between frames, which is small against what the frames have in common."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,21 @@ class PendulumNetworks(Networks):
 
     def trunk(self, modality: Modality) -> Trunk:
         """Encoder of contrastive methods."""
-        _check(modality, "encoder")
-        settings = self.settings
-        if modality.dtype != "uint8":
-            return SoundTrunk(modality, settings.sound_normalisation, settings.sound_widths)
-        if settings.image_encoder == "convolution":
-            return ImageTrunk(modality, settings.image_channels)
-        return FramesTrunk(modality, settings.frame_widths, settings.frame_dim, settings.frame_widths)
+        return self._trunk(modality, ())
 
     def generative_trunk(self, modality: Modality) -> Trunk:
         """Encoder of generative methods; the published convolutions are followed by one layer of 128 with SiLU."""
-        trunk = self.trunk(modality)
-        if isinstance(trunk, ImageTrunk):
-            return DeeperTrunk(trunk, layers(trunk.feature_dim, (IMAGE_WIDTH,)), IMAGE_WIDTH)
-        return trunk
+        return self._trunk(modality, (IMAGE_WIDTH,))
+
+    def _trunk(self, modality: Modality, on_top: tuple[int, ...]) -> Trunk:
+        _check(modality, "encoder")
+        settings = self.settings
+        if modality.dtype != "uint8":
+            normalise = sound_normalisation(settings.sound_normalisation, modality)
+            return SoundTrunk(modality, normalise, settings.sound_widths)
+        if settings.image_encoder == "frames":
+            return FramesTrunk(modality, settings.frame_widths, settings.frame_dim)
+        return RodTrunk(modality, UnitInterval(modality), settings.image_channels, on_top)
 
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """Decoder from latents of size ``latent_dim``: mirror image of the encoder."""
@@ -101,6 +106,23 @@ class PendulumNetworks(Networks):
         return FramesDecoder(modality, latent_dim, scale, settings.frame_widths[::-1])
 
 
+class RodTrunk(ConvolutionTrunk):
+    """Published convolutions over images of a rod, of which most is empty."""
+
+    def plan(self, value: Tensor) -> WindowPlan | None:
+        """Windows that hold something."""
+        return plan_windows(value)
+
+
+class SoundTrunk(DenseTrunk):
+    """Normalised sound through fully connected layers with SiLU; always float32, whose last digits hold the state."""
+
+    def features(self, prepared: Tensor) -> Tensor:
+        """Features (B, feature_dim)."""
+        with torch.autocast(prepared.device.type, enabled=False):
+            return super().features(prepared)
+
+
 class SoundDecoder(DenseDecoder):
     """Fully connected layers to normalised sound; always float32, whose last digits hold the state."""
 
@@ -108,6 +130,47 @@ class SoundDecoder(DenseDecoder):
         """Logits (B, stack, receivers, 2)."""
         with torch.autocast(latent.device.type, enabled=False):
             return super().logits(latent.float())
+
+
+class FramesTrunk(PreparedTrunk):
+    """Frame encoder shared by all frames of the stack, then layers on its outputs and on their changes over time.
+
+    Not in the paper. Two convolutions over stacked frames have to find the speed in differences of a fraction of a
+    pixel; here each frame becomes a short vector first, and the speed is read from the difference of two vectors.
+
+    Args:
+        modality: Image (stack, height, width).
+        widths: Widths of the hidden layers that read one frame, and of those on vectors and changes.
+        frame_dim: Size of the vector of a frame.
+
+    Raises:
+        ValueError: The image is smaller than 2 x 2 pixels.
+    """
+
+    def __init__(self, modality: Modality, widths: tuple[int, ...], frame_dim: int) -> None:
+        super().__init__()
+        stack, height, width = modality.shape
+        if min(height, width) < POOL:
+            raise ValueError(
+                f"modality {modality.name!r} must be an image of at least {POOL} x {POOL} pixels; got {modality.shape}."
+            )
+        self.scale = UnitInterval(modality)
+        self.frame = layers((height // POOL) * (width // POOL), widths)
+        self.embed = nn.Linear(widths[-1], frame_dim)
+        self.compare = layers((2 * stack - 1) * frame_dim, widths)
+        self.feature_dim = widths[-1]
+
+    def prepare(self, value: Tensor) -> Tensor:
+        """Pixels (B, stack, height, width), uint8 or float in [0, 1], to averages (B, stack, height/2 * width/2)."""
+        return functional.avg_pool2d(self.scale(value), POOL).flatten(2)
+
+    def features(self, prepared: Tensor) -> Tensor:
+        """Averages (B, stack, P) to features (B, feature_dim); float32 even under autocast."""
+        with torch.autocast(prepared.device.type, enabled=False):
+            frames: Tensor = self.embed(self.frame(prepared))  # (B, stack, frame_dim)
+            change = CHANGE_SCALE * frames.diff(dim=1)
+            features: Tensor = self.compare(torch.cat([frames.flatten(1), change.flatten(1)], dim=1))
+            return features
 
 
 class FramesDecoder(ScaledDecoder):

@@ -1,10 +1,11 @@
 """What every encoder is made of."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["DeeperTrunk", "Trunk"]
+__all__ = ["PreparedTrunk", "Trunk"]
 
 
 class Trunk(nn.Module, ABC):
@@ -17,26 +18,28 @@ class Trunk(nn.Module, ABC):
         """Features (B, feature_dim)."""
 
     def forward_pair(self, other: "Trunk", value: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of two trunks of the same architecture on the same input; overridden where that can be shared."""
+        """Features of two trunks of one modality and architecture; overridden where they can share work."""
         return self(value), other(value)
 
 
-class DeeperTrunk(Trunk):
-    """A trunk with more layers on top.
+class PreparedTrunk(Trunk):
+    """A trunk that first does something without weights, which two trunks of one modality can share."""
 
-    Args:
-        trunk: What reads the input.
-        layers: Maps its features (B, trunk.feature_dim) to (B, feature_dim).
-        feature_dim: Size of the features after the layers.
-    """
+    def prepare(self, value: Tensor) -> Any:
+        """What `features` takes, of a raw modality (B, *shape)."""
+        return value
 
-    def __init__(self, trunk: Trunk, layers: nn.Module, feature_dim: int) -> None:
-        super().__init__()
-        self.trunk = trunk
-        self.layers = layers
-        self.feature_dim = feature_dim
+    @abstractmethod
+    def features(self, prepared: Any) -> Tensor:
+        """Features (B, feature_dim) of what `prepare` gives."""
 
     def forward(self, value: Tensor) -> Tensor:
         """Features (B, feature_dim)."""
-        features: Tensor = self.layers(self.trunk(value))
-        return features.float()
+        return self.features(self.prepare(value))
+
+    def forward_pair(self, other: Trunk, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of two trunks, from what was prepared once."""
+        if not isinstance(other, type(self)):
+            return super().forward_pair(other, value)
+        prepared = self.prepare(value)
+        return self.features(prepared), other.features(prepared)

@@ -21,7 +21,7 @@ from anysense.representations.networks.dense import DenseDecoder, DenseTrunk
 from anysense.representations.networks.mhd import MHDNetworkSettings
 from anysense.representations.networks.pendulum import PendulumNetworkSettings
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.trunk import DeeperTrunk, Trunk
+from anysense.representations.networks.trunk import Trunk
 
 TOUCH = Modality("touch", (3,), "float32", 0.0, 1.0)
 TASTE = Modality("taste", (5,), "float32", 0.0, 1.0)
@@ -146,13 +146,6 @@ def test_a_method_is_built_from_any_family_and_loaded_from_a_registered_one(tmp_
         load_representation(tmp_path)
     NETWORKS.register("hand", HandNetworks)
     assert torch.equal(load_representation(tmp_path).encode(observation), gmc.eval().encode(observation))
-
-
-def test_layers_on_top_of_a_trunk() -> None:
-    trunk = DeeperTrunk(TouchTrunk(TOUCH), nn.Linear(3, 7), 7)
-    value = torch.rand(2, 3)
-    assert trunk.feature_dim == 7
-    torch.testing.assert_close(trunk(value), trunk.layers(2.0 * value))
 
 
 def test_decoders_are_abstract() -> None:

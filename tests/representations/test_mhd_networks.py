@@ -12,8 +12,7 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.dense import RowBatchNorm
 from anysense.representations.networks.filled_blocks import plan_blocks
-from anysense.representations.networks.mhd import SHAPES
-from anysense.representations.networks.mhd_encoders import ImageTrunk, SoundTrunk
+from anysense.representations.networks.mhd import SHAPES, DigitTrunk
 from anysense.representations.networks.strided import DoubleTime, HalveTime, halving_order
 from tests.representations.models import preset_model
 
@@ -190,7 +189,7 @@ def test_a_pair_of_encoders_gives_what_each_gives_alone(name: str) -> None:
 
 def test_the_image_encoder_is_the_published_stack_of_2d_convolutions() -> None:
     trunk, value = FAMILY.trunk(MODALITIES["image"]), torch.rand(9, 1, 28, 28)
-    assert isinstance(trunk, ImageTrunk)
+    assert isinstance(trunk, DigitTrunk)
     for _ in range(2):
         hidden = functional.silu(functional.conv2d(value, trunk.first.weight, stride=2, padding=1))
         hidden = functional.silu(functional.conv2d(hidden, trunk.second.weight, stride=2, padding=1))
@@ -225,7 +224,7 @@ def test_weights_are_drawn_as_those_of_torch_convolutions() -> None:
 
 
 def test_the_sound_encoder_is_the_published_stack_of_2d_convolutions() -> None:
-    trunk, kernel = SoundTrunk(MODALITIES["sound"]), {"stride": (2, 1), "padding": (1, 0), "bias": False}
+    trunk, kernel = FAMILY.trunk(MODALITIES["sound"]), {"stride": (2, 1), "padding": (1, 0), "bias": False}
     plain = nn.Sequential(
         *(nn.Conv2d(1, 128, (1, 128), bias=False), nn.BatchNorm2d(128), nn.ReLU()),
         *(nn.Conv2d(128, 128, (4, 1), **kernel), nn.BatchNorm2d(128), nn.ReLU()),

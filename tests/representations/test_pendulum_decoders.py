@@ -14,10 +14,9 @@ from torch.nn import functional
 from anysense.representations.modality import Modality
 from anysense.representations.networks.bernoulli import bernoulli_error
 from anysense.representations.networks.catalogue import Networks, networks
-from anysense.representations.networks.pendulum import FramesDecoder
-from anysense.representations.networks.pendulum_encoders import FramesTrunk, SoundTrunk
+from anysense.representations.networks.convolution import ConvolutionDecoder
+from anysense.representations.networks.pendulum import FramesDecoder, FramesTrunk, SoundTrunk
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.transposed import ConvolutionDecoder
 
 DEFAULT = networks("pendulum")
 PUBLISHED = networks("pendulum", image_encoder="convolution", sound_widths=(50, 50), sound_normalisation="min_max")

@@ -12,33 +12,39 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from anysense.representations import Modality
-from anysense.representations.networks.pendulum_encoders import ImageTrunk, SoundTrunk
+from anysense.representations.networks.catalogue import networks
+from anysense.representations.networks.pendulum import RodTrunk
 from anysense.representations.networks.pendulum_sound import sound_normalisation
+from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.sparse import plan_windows
 
 IMAGE = Modality("image", (2, 60, 60), "uint8", 0, 255)
 SMALL = Modality("image", (3, 16, 8), "uint8", 0, 255)
 
 
-def trunk_of(modality: Modality, channels: tuple[int, int], seed: int = 0) -> ImageTrunk:
+def trunk_of(modality: Modality, channels: tuple[int, int], seed: int = 0) -> RodTrunk:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return ImageTrunk(modality, channels)
+        return RodTrunk(modality, UnitInterval(modality), channels, ())
 
 
-def gradients(trunk: ImageTrunk, features: Tensor, weights: Tensor) -> list[Tensor]:
+def gradients(trunk: RodTrunk, features: Tensor, weights: Tensor) -> list[Tensor]:
     return list(torch.autograd.grad((features * weights).sum(), list(trunk.parameters())))
 
 
-def sparse_features(trunk: ImageTrunk, images: Tensor) -> Tensor:
+def sparse_features(trunk: RodTrunk, images: Tensor) -> Tensor:
     plan = plan_windows(images)
     assert plan is not None
-    return trunk.sparse(plan)
+    return trunk.features((images, plan))
+
+
+def dense_features(trunk: RodTrunk, images: Tensor) -> Tensor:
+    return trunk.features((images, None))
 
 
 def test_published_sizes(pendulum_modalities: dict[str, Modality]) -> None:
-    image = ImageTrunk(IMAGE, (32, 64))
-    sound = SoundTrunk(pendulum_modalities["sound"], "min_max", (50, 50))
+    image = networks("pendulum", image_encoder="convolution").trunk(IMAGE)
+    sound = networks("pendulum", sound_widths=(50, 50)).trunk(pendulum_modalities["sound"])
     assert image.feature_dim == 14_400
     assert sum(p.numel() for p in image.parameters()) == 2 * 32 * 16 + 32 * 64 * 16
     assert sound.feature_dim == 50
@@ -48,7 +54,7 @@ def test_published_sizes(pendulum_modalities: dict[str, Modality]) -> None:
 def test_rods_take_the_short_way_with_the_same_result(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:
     images = pendulum_batch(9)["image"]
     trunk = trunk_of(IMAGE, (32, 64))
-    short, dense = sparse_features(trunk, images), trunk.dense(images)
+    short, dense = sparse_features(trunk, images), dense_features(trunk, images)
     torch.testing.assert_close(short, dense, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(trunk(images), short, rtol=0, atol=0)
     weights = torch.from_numpy(np.random.default_rng(0).normal(size=short.shape).astype(np.float32))
@@ -70,7 +76,9 @@ def test_short_way_equals_dense_for_any_pixels(pixels: list[tuple[int, int, int,
     assume(plan_windows(images) is not None)
     trunk = trunk_of(SMALL, (4, 5))
     for given_images in (images, images / 255.0):
-        torch.testing.assert_close(sparse_features(trunk, given_images), trunk.dense(images), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(
+            sparse_features(trunk, given_images), dense_features(trunk, images), rtol=1e-5, atol=1e-6
+        )
 
 
 def test_blank_images_give_zero_features_and_zero_gradients() -> None:
@@ -102,7 +110,7 @@ def test_uint8_equals_float_in_unit_range(pendulum_batch: Callable[..., dict[str
     images = pendulum_batch(9)["image"]
     trunk = trunk_of(IMAGE, (4, 8))
     torch.testing.assert_close(trunk(images), trunk(images.float() / 255))
-    torch.testing.assert_close(trunk.dense(images), trunk.dense(images.float() / 255))
+    torch.testing.assert_close(dense_features(trunk, images), dense_features(trunk, images.float() / 255))
 
 
 def test_min_max_maps_the_two_ranges_onto_the_unit_interval(pendulum_modalities: dict[str, Modality]) -> None:
@@ -138,28 +146,28 @@ def test_physical_sound_saturates_outside_the_bounds(value: float) -> None:
 def test_sound_stays_float32_under_autocast(
     pendulum_modalities: dict[str, Modality], pendulum_batch: Callable[..., dict[str, Tensor]]
 ) -> None:
-    trunk, sound = SoundTrunk(pendulum_modalities["sound"], "physical", (16, 16)), pendulum_batch(4)["sound"]
+    trunk = networks("pendulum", sound_widths=(16, 16)).trunk(pendulum_modalities["sound"])
+    sound = pendulum_batch(4)["sound"]
     expected = trunk(sound)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(trunk(sound), expected, rtol=0, atol=0)
 
 
 def test_normalisation_is_not_among_the_saved_weights(pendulum_modalities: dict[str, Modality]) -> None:
-    trunk = SoundTrunk(pendulum_modalities["sound"], "physical", (16,))
+    trunk = networks("pendulum", sound_widths=(16,)).trunk(pendulum_modalities["sound"])
     assert set(trunk.state_dict()) == {"layers.0.weight", "layers.0.bias"}
 
 
 def test_wrong_modalities(pendulum_modalities: dict[str, Modality]) -> None:
     sound = pendulum_modalities["sound"]
-    with pytest.raises(ValueError, match=r"'sound' must be a uint8 image .*4 x 4.* got float32 \(2, 3, 2\)"):
-        ImageTrunk(sound, (4, 8))
-    with pytest.raises(ValueError, match=r"'image' must be a uint8 image .* got uint8 \(2, 60, 3\)"):
-        ImageTrunk(replace(IMAGE, shape=(2, 60, 3)), (4, 8))
+    published = networks("pendulum", image_encoder="convolution", sound_normalisation="min_max")
+    with pytest.raises(ValueError, match=r"'image' must be an image .*4 x 4 or larger; got \(2, 60, 3\)"):
+        published.trunk(replace(IMAGE, shape=(2, 60, 3)))
     with pytest.raises(ValueError, match=r"'image' must have shape \(stack, receivers, 2\); got \(2, 60, 60\)"):
-        SoundTrunk(IMAGE, "min_max", (8,))
+        sound_normalisation("min_max", IMAGE)
     with pytest.raises(ValueError, match=r"modality 'sound' has no bounds"):
-        SoundTrunk(replace(sound, low=None, high=None), "min_max", (8,))
+        published.trunk(replace(sound, low=None, high=None))
     with pytest.raises(ValueError, match=r"`low` of modality 'sound' must be positive for 'physical'.* got 0"):
-        SoundTrunk(replace(sound, low=0.0), "physical", (8,))
+        networks("pendulum").trunk(replace(sound, low=0.0))
     with pytest.raises(ValueError, match=r"`sound_normalisation` must be one of 'min_max', 'physical'; got 'minmax'"):
         sound_normalisation("minmax", sound)  # type: ignore[arg-type]
