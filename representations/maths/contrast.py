@@ -265,5 +265,5 @@ def _spans(variant: Variant, anchor: str | None, modalities: Sequence[str]) -> d
             return {"joint-anchor": [(_JOINT, *modalities)]}
 
 
-CONTRASTS: Mapping[str, type[Contrast]] = {"cosine": CosineContrast, "volume": VolumeContrast}
-"""Contrasts by the name that their settings give."""
+CONTRASTS: dict[str, type[Contrast]] = {"cosine": CosineContrast, "volume": VolumeContrast}
+"""Contrasts by the name that their settings give; another package adds its own before it builds with it."""

@@ -66,7 +66,7 @@ class UnsupervisedSettings(GMCCoreSettings):
 
 @dataclass(frozen=True)
 class GMCSettings(UnsupervisedSettings, CosineSettings):
-    """Architecture and loss of GMC. The defaults are the preset ``default`` of the pendulum."""
+    """Architecture and loss of GMC."""
 
 
 class GMCCore(Representation):
@@ -141,9 +141,11 @@ class GMCCore(Representation):
 
     def _mean(self, single: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Mean (B, d_z) over the modalities that each row has, on the sphere again only if the settings say so."""
-        present = batch.present_of(single)[..., None]
-        latents = torch.where(present, torch.stack(list(single.values())), 0.0)
-        mean = latents.sum(dim=0) / present.sum(dim=0)
+        latents, counts = torch.stack(list(single.values())), torch.tensor(len(single))
+        if batch.partial:
+            present = batch.present_of(single)[..., None]
+            latents, counts = torch.where(present, latents, 0.0), present.sum(dim=0)
+        mean = latents.sum(dim=0) / counts
         return functional.normalize(mean, dim=-1) if self.settings.normalise_mean else mean
 
 

@@ -16,7 +16,7 @@ __all__ = ["GRAM", "GRAMSettings"]
 
 @dataclass(frozen=True)
 class GRAMSettings(UnsupervisedSettings, VolumeSettings):
-    """Architecture of GMC and loss of GRAM. The defaults are the preset ``default`` of the pendulum."""
+    """Architecture of GMC and loss of GRAM."""
 
     def __post_init__(self) -> None:
         """Checks types and ranges, and that something trains the joint encoder."""
