@@ -27,7 +27,13 @@ from anysense.representations.networks.catalogue import networks
 from anysense.representations.registry import METHODS, build
 from anysense.representations.settings import settings_from
 
-__all__ = ["FORMAT_VERSION", "RepresentationFileError", "load_representation", "save_representation"]
+__all__ = [
+    "FORMAT_VERSION",
+    "RepresentationFileError",
+    "load_representation",
+    "read_representation_description",
+    "save_representation",
+]
 
 FORMAT = "anysense-representation"
 FORMAT_VERSION = 3
@@ -91,12 +97,7 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
         ImportError: The package that offers its method or its networks cannot be imported.
     """
     folder = Path(folder)
-    path = folder / DESCRIPTION_FILE
-    try:
-        description = read_description(path, FORMAT, FORMAT_VERSION, WHAT)
-    except ValueError as error:
-        raise RepresentationFileError(str(error)) from error
-    _check_entries(path, description, ENTRIES)
+    path, description = folder / DESCRIPTION_FILE, read_representation_description(folder)
     weights = _read_weights(folder, description["weights_sha256"])
     plan, make = _planned(path, description)
     _check_tensors(folder / WEIGHTS_FILE, weights, plan.state_dict())
@@ -104,6 +105,22 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     representation.load_state_dict(weights)
     representation.world = description["world"]
     return representation.requires_grad_(False).eval().to(device)
+
+
+def read_representation_description(folder: str | Path) -> dict[str, Any]:
+    """What a saved representation says of itself, checked, without its weights: method, networks, modalities, world.
+
+    Raises:
+        FileNotFoundError: The folder or the file is missing.
+        RepresentationFileError: The file is damaged, incomplete, or of another version.
+    """
+    path = Path(folder) / DESCRIPTION_FILE
+    try:
+        description = read_description(path, FORMAT, FORMAT_VERSION, WHAT)
+    except ValueError as error:
+        raise RepresentationFileError(str(error)) from error
+    _check_entries(path, description, ENTRIES)
+    return description
 
 
 def _check_entries(path: Path, description: dict[str, Any], entries: dict[str, Any], within: str = "") -> None:

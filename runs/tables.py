@@ -36,13 +36,14 @@ class Table:
 
 def print_table(title: str, table: Table) -> None:
     """Print a table on stdout; the first column is left-aligned, numbers to the right."""
-    drawn = RichTable(title=escape(title), title_justify="left", title_style="bold")
+    drawn = RichTable()
     for index, column in enumerate(table.columns):
         drawn.add_column(escape(column), justify="left" if index == 0 else "right", no_wrap=index > 0)
     for index, row in enumerate(table.rows):
         drawn.add_row(*map(escape, row), end_section=index in table.rules)
     terminal = Console(highlight=False)
     console = terminal if terminal.is_terminal else Console(highlight=False, width=_FILE_WIDTH)
+    console.print(f"[bold]{escape(title)}[/bold]")
     console.print(drawn)
 
 

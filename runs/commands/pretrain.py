@@ -174,7 +174,7 @@ def _summary(result: PretrainResult) -> str:
     found = ", ".join(f"{metrics[f'retrieval/{modality}']:.0%} by {modality}" for modality in sorted(modalities))
     return (
         f"Best epoch {result.epoch + 1} of {len(result.history)}: validation loss {metrics['validation/total']:.4f}; "
-        f"of 256 joint latents, the right one is found {found}."
+        f"of up to 256 joint latents, the right one is found {found}."
     )
 
 

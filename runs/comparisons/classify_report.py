@@ -78,8 +78,14 @@ def _protocol(found: Benchmark, methods: Mapping[str, str], done: Sequence[Done]
         f"{seeds_in_words(one.seed for one in done)} Every method was trained on the same data, all modalities "
         f"present, for {counted(training['epochs'], 'epoch')} in batches of {training['batch_size']} with Adam at "
         f"{training['learning_rate']:g} ({training['schedule']}), with the settings of preset "
-        f"`{settings['preset']}`{exceptions}. Data: {found.title}, options {settings['request']}."
+        f"`{settings['preset']}`{exceptions}. Data: {found.title}{_options(settings['request'])}."
     )
+
+
+def _options(request: Mapping[str, Any]) -> str:
+    """What was asked for of the data, in words."""
+    given = [f"{name} {value}" for name, value in request.items() if value is not None and name != "folder"]
+    return f" ({', '.join(given)})" if given else ""
 
 
 def _by_subset(records: Sequence[Record], column: Column, names: Sequence[str]) -> Section:

@@ -72,7 +72,11 @@ class Classification(Task):
     def columns(self) -> tuple[Column, ...]:
         """Accuracies."""
         chance = None if self.classes is None else 1 / self.classes
-        titles = {"accuracy": "classifier", "knn": "nearest neighbours", "linear": "linear probe"}
+        titles = {
+            "accuracy": "accuracy of the classifier",
+            "knn": "accuracy of nearest neighbours",
+            "linear": "accuracy of the linear probe",
+        }
         return tuple(Column(key, title, percent=True, chance=chance) for key, title in titles.items())
 
     def evaluate(

@@ -5,7 +5,7 @@ import torch
 from anysense.representations import Modality
 from anysense.representations.benchmarks import Benchmark, DataRequest, Presets
 from anysense.representations.data import Samples, Splits
-from anysense.representations.evaluation.tasks import CLASSIFICATION
+from anysense.representations.evaluation.tasks import Classification
 
 MODALITIES = {
     "joints": Modality("joints", (8, 3), "float32", -2.0, 2.0),
@@ -39,7 +39,7 @@ def load(request: DataRequest, progress: object) -> Splits:
 GRIPS = Benchmark(
     name="grips",
     title="Grips of a hand",
-    task=CLASSIFICATION,
+    task=Classification(),
     presets=GRIPS_PRESETS,
     modalities=MODALITIES,
     load=load,

@@ -83,6 +83,4 @@ class SeekerWorld(World):
         return states[:, 2:4] - states[:, 0:2]
 
 
-def register() -> None:
-    """Called by Gymnasium, under the namespace ``robots``."""
-    gym.register(id="Seeker-v0", entry_point=SeekerEnv, max_episode_steps=50)
+gym.register(id="robots/Seeker-v0", entry_point=SeekerEnv, max_episode_steps=50)

@@ -1,0 +1,96 @@
+"""A package of somebody else adds a world, a method, a family of networks, a data set and a corruption, one file each."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent / "plugin_package"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The package, installed as pip does it, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("installed")
+    source = tmp_path_factory.mktemp("source") / "package"
+    source.mkdir()
+    for path in PACKAGE.rglob("*"):
+        if path.suffix in (".py", ".toml"):
+            target = source / path.relative_to(PACKAGE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(folder), str(source)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shell(installed, tmp_path_factory):
+    """Runs the command line in a fresh process, in an empty folder, with the package installed."""
+    empty = tmp_path_factory.mktemp("empty")
+
+    def run(*arguments: str, expected: int = 0) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(installed), "COLUMNS": "200"}
+        done = subprocess.run(
+            [sys.executable, "-m", "anysense.runs.cli", *arguments],
+            cwd=empty, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == expected, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    run.folder = empty
+    return run
+
+
+def test_the_package_is_one_file_each():
+    files = {path.name for path in (PACKAGE / "robot_kit").glob("*.py")}
+    assert files == {"__init__.py", "world.py", "method.py", "networks.py", "dataset.py", "corruption.py"}
+
+
+def test_pretrain_train_evaluate(shell):
+    """With the method, the networks and the corruption of the package, in its world."""
+    world = ("--env", "robots/Seeker-v0", "--preset", "smoke")
+    options = ("--method", "vicreg", "--networks", "flat", "--width", "16", "--samples", "300", "--latent-dim", "6")
+    shell("pretrain", *world, *options, "--env-option", "post=0.5", "--name", "a")
+    described = json.loads((shell.folder / "out/pretrain/a/representation/representation.json").read_text())
+    assert (described["method"], described["networks"]["family"]) == ("vicreg", "flat")
+    assert described["world"] == {"id": "robots/Seeker-v0", "options": {"post": 0.5}}
+    assert {entry["name"] for entry in described["modalities"]} == {"camera", "lidar", "imu"}
+    columns = (shell.folder / "out/pretrain/a/metrics.csv").read_text().splitlines()[0]
+    assert "kernel_probe/lidar_to_post_x_r2" in columns
+    shell("train", "--algorithm", "ppo", "--preset", "smoke", "--total-steps", "256", "--name", "a")
+    agent = json.loads((shell.folder / "out/train/a/agent/agent.json").read_text())
+    assert agent["world"] == described["world"]
+    output = shell("evaluate", "--preset", "smoke", "--episodes", "3", "--corruption", "lidar:quantised:4", "--name", "a")
+    results = json.loads((shell.folder / "out/evaluate/a/results/results.json").read_text())
+    assert len({(record["subset"], record["condition"]) for record in results["records"]}) == 7 + 4 + 1
+    for row in ("complete (camera and imu and lidar)", "lidar, lidar:quantised:4", "random"):
+        assert row in output
+
+
+def test_classify_in_two_processes(shell):
+    output = shell("classify", "--data", "grips", "--preset", "smoke", "--jobs", "2", "--name", "a")
+    assert "Grips of a hand" in output
+    result = json.loads((shell.folder / "out/classify/a/results/report.json").read_text())
+    assert {record["method"] for record in result["records"]} == {"gmc", "vicreg"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("pretrain", "--env", "robots/Seekr-v0"), "Did you mean"),
+        (("pretrain", "--env", "robots/Seeker-v0", "--method", "vicrag"), "Did you mean 'vicreg'?"),
+        (("pretrain", "--env", "robots/Seeker-v0", "--networks", "flatt"), "Did you mean 'flat'?"),
+        (("pretrain", "--env", "robots/Seeker-v0", "--env-option", "pots=1"), "pots"),
+        (("pretrain", "--env", "robots/Seeker-v0", "--networks", "pendulum"), "has no encoder in the networks"),
+        (("pretrain", "--env", "nowhere:Some-v0"), "nowhere"),
+        (("classify", "--data", "gripz"), "Did you mean 'grips'?"),
+    ],
+)
+def test_wrong_names_are_told_and_leave_nothing(shell, arguments, message):
+    before = sorted(shell.folder.rglob("run.json"))
+    assert message in shell(*arguments, "--preset", "smoke", expected=2)
+    assert sorted(shell.folder.rglob("run.json")) == before
