@@ -48,6 +48,18 @@ class Batch:
         rows = self.present.all(dim=0)
         return rows if len(self.inputs) == len(self.modalities) and bool(rows.any()) else None
 
+    def given(self, name: str) -> Tensor:
+        """Raw values (n, *shape) of the n rows that have a modality of ``inputs``."""
+        rows = self.rows(name)
+        return self.inputs[name] if rows is None else self.inputs[name][rows]
+
+    def spread(self, values: Tensor, name: str) -> Tensor:
+        """Values (n, D) of the rows that have a modality, in their places among all rows (B, D); zeros elsewhere."""
+        rows = self.rows(name)
+        if rows is None:
+            return values
+        return values.new_zeros((self.size, values.shape[1])).index_put((rows.nonzero().squeeze(1),), values)
+
     def rows(self, name: str) -> Tensor | None:
         """Boolean (B,): which rows have a modality of ``inputs``; None if all have it."""
         return self.present[self.modalities.index(name)] if name in self.partial else None

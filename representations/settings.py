@@ -31,10 +31,10 @@ class Settings:
             object.__setattr__(self, field.name, value)
 
     def require_positive(self, *names: str) -> None:
-        """Raises ValueError unless the named fields, or every entry of them, are finite and above 0."""
+        """Raises ValueError unless the named fields, or every entry of them, are None or finite and above 0."""
         for name in names:
             value = getattr(self, name)
-            entries = value if isinstance(value, tuple) else (value,)
+            entries = value if isinstance(value, tuple) else () if value is None else (value,)
             if not all(entry > 0 for entry in entries):
                 raise ValueError(f"`{name}` must be positive; got {value!r}.")
             if math.inf in entries:

@@ -1,9 +1,9 @@
 """What the generative methods share: settings, encoders with two heads, decoding to raw observations."""
 
-from abc import abstractmethod
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,9 @@ from anysense.common.errors import unknown_name
 from anysense.representations.batch import Batch, Present
 from anysense.representations.contract import Representation
 from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian
+from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.trunk import Trunk
 from anysense.representations.settings import MethodSettings
 
 __all__ = [
@@ -22,9 +22,7 @@ __all__ = [
     "GaussianEncoder",
     "GenerativeRepresentation",
     "GenerativeSettings",
-    "expert_of",
     "of_modality",
-    "warmed_up",
 ]
 
 ByModality = tuple[tuple[str, float], ...]
@@ -50,53 +48,46 @@ class GenerativeSettings(MethodSettings):
         """Raises ValueError unless every number of the named fields is finite and at least 0."""
         for field in fields:
             for name, value in getattr(self, field):
-                if not 0.0 <= value < float("inf"):
+                if not 0.0 <= value < math.inf:
                     raise ValueError(f"`{field}` of {name!r} must be a finite number of at least 0; got {value}.")
 
 
-def of_modality(values: ByModality, name: str, default: float) -> float:
+def of_modality(values: ByModality, name: str, default: float = 1.0) -> float:
     """The number of one modality, or the default."""
     return dict(values).get(name, default)
 
 
-def warmed_up(weight: float, epoch: int, warmup_epochs: int) -> float:
-    """Linear warm-up: weight * min(1, (epoch + 1) / warmup_epochs), epoch counted from 0; no warm-up if 0 epochs."""
-    return weight if warmup_epochs == 0 else weight * min(1.0, (epoch + 1) / warmup_epochs)
-
-
 class GaussianEncoder(nn.Module):
-    """A trunk and two parallel linear heads: raw modality (B, *shape) to mean and clamped log-variance (B, D)."""
+    """A trunk and two parallel linear heads: raw modality (B, *shape) to mean and clamped log-variance (B, D).
 
-    def __init__(self, trunk: Trunk, latent_dim: int) -> None:
+    Args:
+        trunk: The encoder below the heads, to features (B, feature_dim).
+        feature_dim: Size of the features.
+        latent_dim: D.
+        repeats_mean: Use the mean as log-variance, too; see ``mean_as_log_variance`` of the methods.
+    """
+
+    def __init__(self, trunk: nn.Module, feature_dim: int, latent_dim: int, repeats_mean: bool = False) -> None:
         super().__init__()
-        self.trunk = trunk
-        self.mean = nn.Linear(trunk.feature_dim, latent_dim)
-        self.log_variance = nn.Linear(trunk.feature_dim, latent_dim)
+        self.trunk, self.repeats_mean = trunk, repeats_mean
+        self.mean = nn.Linear(feature_dim, latent_dim)
+        self.log_variance = nn.Linear(feature_dim, latent_dim)
 
     def forward(self, value: Tensor) -> Gaussian:
         """The expert of each row."""
         features = self.trunk(value)
         with torch.autocast(features.device.type, enabled=False):
-            features = features.float()
-            limited = self.log_variance(features).clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
-            return Gaussian(self.mean(features), limited)
+            mean = self.mean(features.float())
+            log_variance = mean if self.repeats_mean else self.log_variance(features.float())
+            return Gaussian(mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
 
-
-def expert_of(encoder: GaussianEncoder, batch: Batch, name: str) -> Gaussian:
-    """Expert (B, D) of one modality; N(0, I) in rows that lack it.
-
-    Only rows that have the modality pass through the encoder, so that the others do not enter batch statistics.
-    """
-    if name not in batch.inputs:
-        nothing = encoder.mean.weight.new_zeros((batch.size, encoder.mean.out_features))
-        return Gaussian(nothing, nothing)
-    mask = batch.rows(name)
-    if mask is None:
-        return cast(Gaussian, encoder(batch.inputs[name]))
-    found = encoder(batch.inputs[name][mask])
-    nothing = found.mean.new_zeros((batch.size, found.mean.shape[1]))
-    rows = mask.nonzero().expand(-1, found.mean.shape[1])
-    return Gaussian(nothing.scatter(0, rows, found.mean), nothing.scatter(0, rows, found.log_variance))
+    def expert(self, batch: Batch, name: str) -> Gaussian:
+        """Expert (B, D) of one modality; N(0, I) in rows that lack it, which do not enter batch statistics."""
+        if name not in batch.inputs:
+            nothing = self.mean.weight.new_zeros((batch.size, self.mean.out_features))
+            return Gaussian(nothing, nothing)
+        mean, log_variance = self(batch.given(name))
+        return Gaussian(batch.spread(mean, name), batch.spread(log_variance, name))
 
 
 class GenerativeRepresentation(Representation):
@@ -106,18 +97,53 @@ class GenerativeRepresentation(Representation):
         decoders: Decoder of each modality; their input is the latent of that level that the method decodes from.
     """
 
-    generative: ClassVar[bool] = True
+    generative = True
 
+    settings: GenerativeSettings
     networks: Networks
     decoders: nn.ModuleDict
 
-    @abstractmethod
+    def __init__(
+        self, modalities: Mapping[str, Modality], settings: GenerativeSettings, networks: Networks | None
+    ) -> None:
+        super().__init__(modalities, settings, networks)
+        self.latent_dim = settings.latent_dim
+        self.epoch: int | None = None
+
+    def new_encoders(self, sizes: Mapping[str, int], repeats_mean: Iterable[str] = ()) -> nn.ModuleDict:
+        """A new `GaussianEncoder` of each modality to latents of the given sizes."""
+        encoders = nn.ModuleDict()
+        for name, modality in self.modalities.items():
+            trunk = self.networks.generative_trunk(modality)
+            encoders[name] = GaussianEncoder(trunk, trunk.feature_dim, sizes[name], name in repeats_mean)
+        return encoders
+
+    def new_decoders(self, sizes: Mapping[str, int]) -> nn.ModuleDict:
+        """A new decoder of each modality from latents of the given sizes."""
+        named = self.modalities.items()
+        return nn.ModuleDict({name: self.networks.decoder(modality, sizes[name]) for name, modality in named})
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Note the epoch, for the warm-up; before the first call, every weight has its final value."""
+        self.epoch = epoch
+
+    def warmed_up(self, weight: float, warmup_epochs: int) -> float:
+        """Linear warm-up: weight * min(1, (epoch + 1) / warmup_epochs), epochs counted from 0."""
+        final = self.epoch is None or warmup_epochs == 0
+        return weight if final else weight * min(1.0, (cast(int, self.epoch) + 1) / warmup_epochs)
+
+    def error_weight(self, name: str) -> float:
+        """Weight of one modality's reconstruction error."""
+        return of_modality(self.settings.reconstruction_weights, name)
+
     def decode_logits(self, latent: Tensor, name: str) -> Tensor:
         """Logits (B, *shape) of one modality's decoder from latents (B, latent_dim) as `encode` returns them."""
+        logits: Tensor = self.decoder(name)(latent)
+        return logits
 
-    @abstractmethod
     def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
-        """Latents (count, latent_dim) from the prior, on the device of the weights."""
+        """Latents (count, latent_dim) from the prior, here N(0, I), on the device of the weights."""
+        return torch.randn((count, self.latent_dim), generator=generator, device=self.device)
 
     def decoder(self, name: str) -> Decoder:
         """Decoder of one modality."""

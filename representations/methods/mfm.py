@@ -10,7 +10,7 @@ Letters: M modalities, B rows, C code size, D latent size.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from anysense.common.errors import unknown_name
 from anysense.representations.batch import Batch
 from anysense.representations.maths.reconstruction import reconstruction_errors
-from anysense.representations.methods.generative import GenerativeRepresentation, GenerativeSettings, of_modality
+from anysense.representations.methods.generative import GenerativeRepresentation, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.trunk import Trunk
-from anysense.representations.settings import MethodSettings
 
 __all__ = ["MFM", "MFMSettings"]
 
@@ -95,8 +94,8 @@ class MFM(GenerativeRepresentation):
     the latents seen in training, cut off at zero.
     """
 
-    method: ClassVar[str] = "mfm"
-    settings_class: ClassVar[type[MethodSettings]] = MFMSettings
+    method = "mfm"
+    settings_class = MFMSettings
 
     settings: MFMSettings
     latent_mean: Tensor
@@ -105,8 +104,7 @@ class MFM(GenerativeRepresentation):
 
     def __init__(self, modalities: Mapping[str, Modality], settings: MFMSettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
-        self.latent_dim = size = settings.latent_dim
-        code = settings.code_dim
+        size, code = settings.latent_dim, settings.code_dim
         self.encoders = nn.ModuleDict(
             {name: CodeEncoder(networks.generative_trunk(modality), code) for name, modality in modalities.items()}
         )
@@ -114,9 +112,7 @@ class MFM(GenerativeRepresentation):
             {name: layers(code, (*settings.intermediate_widths, settings.factor_dim), nn.ReLU) for name in modalities}
         )
         self.fusion = layers(len(modalities) * code, (*settings.fusion_widths, size), nn.ReLU)
-        self.decoders = nn.ModuleDict(
-            {name: networks.decoder(each, settings.factor_dim + size) for name, each in modalities.items()}
-        )
+        self.decoders = self.new_decoders(dict.fromkeys(modalities, settings.factor_dim + size))
         self.head = None if settings.supervised_modality is None else self._new_head(settings.supervised_modality)
         self.register_buffer("latent_mean", torch.zeros(size))
         self.register_buffer("latent_second_moment", torch.eye(size))
@@ -144,7 +140,7 @@ class MFM(GenerativeRepresentation):
         total, terms = latents.new_zeros(()), {}
         for index, name in enumerate(self.modalities):
             terms[name] = self._reconstruction_error(batch, name, codes[index], latents)
-            total = total + of_modality(self.settings.reconstruction_weights, name, 1.0) * terms[name]
+            total = total + self.error_weight(name) * terms[name]
         if self.head is not None:
             terms["supervised"] = self._supervised_error(batch, latents)
             total = total + self.settings.supervised_weight * terms["supervised"]
@@ -174,23 +170,19 @@ class MFM(GenerativeRepresentation):
         likelihood = self.decoder(name).likelihood
         if likelihood != "categorical":
             raise ValueError(f"`supervised_modality` must hold one-hot labels; {name!r} is decoded as {likelihood}.")
-        settings, widths = self.settings, (self.latent_dim, *self.settings.head_widths)
+        widths = (self.latent_dim, *self.settings.head_widths)
         last = nn.Linear(widths[-1], math.prod(self.decoder(name).shape))
-        hidden = layers(self.latent_dim, settings.head_widths, nn.ReLU)
-        return nn.Sequential(*hidden, last, *([nn.ReLU()] if settings.as_published else []))
+        head = layers(self.latent_dim, widths[1:], nn.ReLU).append(last)
+        return head.append(nn.ReLU()) if self.settings.as_published else head
 
     def _codes(self, batch: Batch) -> Tensor:
         """Codes (M, B, C), zero where a modality is absent; only rows that have it pass through its encoder."""
         return torch.stack([self._code(batch, name) for name in self.modalities])
 
     def _code(self, batch: Batch, name: str) -> Tensor:
-        blank = self.latent_mean.new_zeros((batch.size, self.settings.code_dim))
         if name not in batch.inputs:
-            return blank
-        mask = batch.rows(name)
-        if mask is None:
-            return cast(Tensor, self.encoders[name](batch.inputs[name]))
-        return blank.index_put((mask.nonzero().squeeze(1),), self.encoders[name](batch.inputs[name][mask]))
+            return self.latent_mean.new_zeros((batch.size, self.settings.code_dim))
+        return batch.spread(self.encoders[name](batch.given(name)), name)
 
     def _fused(self, codes: Tensor) -> Tensor:
         """Discriminative factors (B, D) of codes (M, B, C)."""

@@ -6,7 +6,7 @@ drew a sample.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,17 +24,9 @@ from anysense.representations.maths.location_scale import (
     unit_noise,
 )
 from anysense.representations.maths.reconstruction import reconstruction_errors
-from anysense.representations.methods.generative import (
-    GaussianEncoder,
-    GenerativeRepresentation,
-    GenerativeSettings,
-    expert_of,
-    of_modality,
-    warmed_up,
-)
+from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
-from anysense.representations.settings import MethodSettings
 
 __all__ = ["MMVAE", "MMVAESettings"]
 
@@ -71,10 +63,8 @@ class MMVAESettings(GenerativeSettings):
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("expert_samples")
+        self.require_positive("expert_samples", "laplace_likelihood")
         self.require_non_negative("beta", "warmup_epochs")
-        if self.laplace_likelihood is not None:
-            self.require_positive("laplace_likelihood")
         if self.objective != "elbo_simple":
             if (self.beta, self.warmup_epochs) != (1.0, 0):
                 raise ValueError(
@@ -113,31 +103,18 @@ class MMVAE(GenerativeRepresentation):
             prior is N(0, I).
     """
 
-    method: ClassVar[str] = "mmvae"
-    settings_class: ClassVar[type[MethodSettings]] = MMVAESettings
+    method = "mmvae"
+    settings_class = MMVAESettings
 
     settings: MMVAESettings
     raw_prior_scale: nn.Parameter | None
 
     def __init__(self, modalities: Mapping[str, Modality], settings: MMVAESettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
-        self.latent_dim = settings.latent_dim
-        self.encoders = nn.ModuleDict(
-            {
-                name: GaussianEncoder(networks.generative_trunk(modality), settings.latent_dim)
-                for name, modality in modalities.items()
-            }
-        )
-        self.decoders = nn.ModuleDict(
-            {name: networks.decoder(modality, settings.latent_dim) for name, modality in modalities.items()}
-        )
+        sizes = dict.fromkeys(modalities, settings.latent_dim)
+        self.encoders, self.decoders = self.new_encoders(sizes), self.new_decoders(sizes)
         mixture = settings.objective != "elbo_simple"
         self.raw_prior_scale = nn.Parameter(torch.zeros(len(modalities), settings.latent_dim)) if mixture else None
-        self._kl_weight = settings.beta
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the weight of the divergence; before the first call it is ``beta``."""
-        self._kl_weight = warmed_up(self.settings.beta, epoch, self.settings.warmup_epochs)
 
     def encode_batch(self, batch: Batch) -> Tensor:
         """Mean (B, D) of the locations of what is present."""
@@ -163,9 +140,8 @@ class MMVAE(GenerativeRepresentation):
         with torch.autocast(self.device.type, enabled=False):
             if self.settings.objective == "elbo_simple":
                 divergence = torch.stack([kl_to_standard(expert) for expert in experts])
-                bound = -importance.mean_over_experts(
-                    drawn.weighted.mean(dim=1) + self._kl_weight * divergence, present
-                )
+                weight = self.warmed_up(self.settings.beta, self.settings.warmup_epochs)
+                bound = -importance.mean_over_experts(drawn.weighted.mean(dim=1) + weight * divergence, present)
             else:
                 surprise = self._surprise(drawn.latents, densities, present)
                 bound = self._bound(drawn, -drawn.weighted - surprise, present)
@@ -175,15 +151,11 @@ class MMVAE(GenerativeRepresentation):
                 terms[name] = importance.mean_over_experts(errors.mean(dim=1), present).mean()
             return terms
 
-    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
-        """Logits (B, *shape) of one modality from latents (B, D)."""
-        return cast(Tensor, self.decoder(name)(latent))
-
     def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
         """Latents (count, D) from the equal mixture of the priors of all sources, or from N(0, I)."""
         shape, device = (count, self.latent_dim), self.device
         if self.raw_prior_scale is None:
-            return torch.randn(shape, generator=generator, device=device)
+            return super().draw_latents(count, generator)
         priors = [self._prior(index, name) for index, name in enumerate(self.modalities)]
         drawn = torch.stack([prior.scale * unit_noise(shape, prior.laplace, generator, device) for prior in priors])
         source = torch.randint(len(priors), (count,), generator=generator, device=device)
@@ -191,7 +163,7 @@ class MMVAE(GenerativeRepresentation):
 
     def _expert(self, batch: Batch, name: str) -> Gaussian:
         """Outputs (B, D) of both heads; of a log-variance only if the posterior is Gaussian."""
-        return expert_of(cast(GaussianEncoder, self.encoders[name]), batch, name)
+        return cast(GaussianEncoder, self.encoders[name]).expert(batch, name)
 
     def _form(self, name: str) -> ScaleForm:
         if self.settings.posterior == "gaussian":
@@ -228,7 +200,7 @@ class MMVAE(GenerativeRepresentation):
                 errors[name] = found.view(shape)
             else:
                 errors[name] = latents.new_zeros(shape)
-            weighted = weighted + of_modality(self.settings.reconstruction_weights, name, 1.0) * errors[name]
+            weighted = weighted + self.error_weight(name) * errors[name]
         return Samples(latents, errors, weighted)
 
     def _surprise(self, latents: Tensor, densities: list[LocationScale], present: Tensor) -> Tensor:

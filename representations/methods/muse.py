@@ -8,18 +8,17 @@ Letters: B rows, M modalities, D size of the upper latent, S subsets.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from anysense.representations.maths.gaussian import Gaussian, product_of_experts, symmetric_kl
 from anysense.representations.methods.generative import GaussianEncoder
-from anysense.representations.methods.two_level import LatentTrunk, Noise, TwoLevel, TwoLevelSettings
+from anysense.representations.methods.two_level import Noise, TwoLevel, TwoLevelSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
-from anysense.representations.settings import MethodSettings
 
 __all__ = ["MUSE", "MUSESettings", "Subsets", "alma", "subset_table"]
 
@@ -50,8 +49,8 @@ class MUSESettings(TwoLevelSettings):
 class MUSE(TwoLevel):
     """Product of N(0, I) and one expert per modality, each an encoder of that modality's lower latent."""
 
-    method: ClassVar[str] = "muse"
-    settings_class: ClassVar[type[MethodSettings]] = MUSESettings
+    method = "muse"
+    settings_class = MUSESettings
 
     settings: MUSESettings
     table: Tensor
@@ -63,13 +62,11 @@ class MUSE(TwoLevel):
 
     def _new_expert(self, modality_dim: int) -> GaussianEncoder:
         widths = self.settings.top_widths
-        stack = layers(modality_dim, widths, nn.ReLU)
-        return GaussianEncoder(LatentTrunk(stack, widths[-1]), self.settings.latent_dim)
+        return GaussianEncoder(layers(modality_dim, widths, nn.ReLU), widths[-1], self.settings.latent_dim)
 
     def top_decoder(self, modality_dim: int) -> nn.Module:
         """Hidden layers with ReLU, then a linear one."""
-        widths = self.settings.top_widths
-        return nn.Sequential(layers(self.settings.latent_dim, widths, nn.ReLU), nn.Linear(widths[-1], modality_dim))
+        return layers(self.latent_dim, self.settings.top_widths, nn.ReLU, outputs=modality_dim)
 
     def top_posterior(self, latents: Mapping[str, Tensor], present: Tensor) -> Gaussian:
         """Product of the experts that are present."""

@@ -5,32 +5,18 @@ Letters: M modalities, B rows, D latent dimensions, S subsets of modalities.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anysense.representations.batch import Batch
-from anysense.representations.maths.gaussian import (
-    LOG_VARIANCE_LIMIT,
-    Gaussian,
-    draw,
-    kl_to_standard,
-    product_of_experts,
-)
+from anysense.representations.maths.gaussian import Gaussian, draw, kl_to_standard, product_of_experts
 from anysense.representations.maths.reconstruction import reconstruction_errors
 from anysense.representations.maths.subsets import all_and_single, random_subsets
-from anysense.representations.methods.generative import (
-    GaussianEncoder,
-    GenerativeRepresentation,
-    GenerativeSettings,
-    expert_of,
-    of_modality,
-    warmed_up,
-)
+from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
-from anysense.representations.settings import MethodSettings
 
 __all__ = ["MVAE", "MVAESettings"]
 
@@ -66,28 +52,16 @@ class MVAE(GenerativeRepresentation):
     The latent of a row is the mean of the posterior given all that the row has.
     """
 
-    method: ClassVar[str] = "mvae"
-    settings_class: ClassVar[type[MethodSettings]] = MVAESettings
+    method = "mvae"
+    settings_class = MVAESettings
 
     settings: MVAESettings
 
     def __init__(self, modalities: Mapping[str, Modality], settings: MVAESettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
-        self.latent_dim = settings.latent_dim
-        self.encoders = nn.ModuleDict(
-            {
-                name: GaussianEncoder(networks.generative_trunk(modality), settings.latent_dim)
-                for name, modality in modalities.items()
-            }
-        )
-        self.decoders = nn.ModuleDict(
-            {name: networks.decoder(modality, settings.latent_dim) for name, modality in modalities.items()}
-        )
-        self._kl_weight = settings.beta
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Set the weight of the divergence; before the first call it is ``beta``."""
-        self._kl_weight = warmed_up(self.settings.beta, epoch, self.settings.warmup_epochs)
+        sizes = dict.fromkeys(modalities, settings.latent_dim)
+        self.encoders = self.new_encoders(sizes, settings.mean_as_log_variance)
+        self.decoders = self.new_decoders(sizes)
 
     def encode_batch(self, batch: Batch) -> Tensor:
         """Mean (B, D) of the posterior given what is present."""
@@ -110,9 +84,9 @@ class MVAE(GenerativeRepresentation):
         else:
             passes = [self._bounds(batch, table)]
         terms = {name: torch.stack([found[name] for found in passes]).sum() for name in passes[0]}
-        total = self._kl_weight * terms["kl"]
+        total = self.warmed_up(self.settings.beta, self.settings.warmup_epochs) * terms["kl"]
         for name in self.modalities:
-            total = total + of_modality(self.settings.reconstruction_weights, name, 1.0) * terms[name]
+            total = total + self.error_weight(name) * terms[name]
         return {"total": total, **terms}
 
     def _bounds(self, batch: Batch, table: Tensor) -> dict[str, Tensor]:
@@ -130,14 +104,6 @@ class MVAE(GenerativeRepresentation):
                 terms[name] = latents.new_zeros(())
         return terms
 
-    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
-        """Logits (B, *shape) of one modality from latents (B, D)."""
-        return cast(Tensor, self.decoder(name)(latent))
-
-    def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
-        """Latents (count, D) from N(0, I)."""
-        return torch.randn((count, self.latent_dim), generator=generator, device=self.device)
-
     def _subsets(self, present: Tensor) -> Tensor:
         """Boolean (S, M, B): the subsets that are trained."""
         table = all_and_single(present)
@@ -147,13 +113,5 @@ class MVAE(GenerativeRepresentation):
 
     def _experts(self, batch: Batch) -> Gaussian:
         """Experts (M, B, D), each modality encoded once."""
-        found = [self._expert(batch, name) for name in self.modalities]
-        return Gaussian(
-            torch.stack([expert.mean for expert in found]), torch.stack([expert.log_variance for expert in found])
-        )
-
-    def _expert(self, batch: Batch, name: str) -> Gaussian:
-        expert = expert_of(cast(GaussianEncoder, self.encoders[name]), batch, name)
-        if name in self.settings.mean_as_log_variance:
-            return Gaussian(expert.mean, expert.mean.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
-        return expert
+        found = [cast(GaussianEncoder, self.encoders[name]).expert(batch, name) for name in self.modalities]
+        return Gaussian(*(torch.stack(parts) for parts in zip(*found, strict=True)))

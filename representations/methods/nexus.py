@@ -6,9 +6,8 @@ Letters: B rows, M modalities, C size of a message, D size of the upper latent.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +15,10 @@ from torch.nn import functional
 
 from anysense.representations.maths.gaussian import Gaussian
 from anysense.representations.methods.generative import GaussianEncoder
-from anysense.representations.methods.two_level import LatentTrunk, Noise, TwoLevel, TwoLevelSettings
+from anysense.representations.methods.two_level import Noise, TwoLevel, TwoLevelSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
-from anysense.representations.networks.dense import RowBatchNorm
-from anysense.representations.settings import MethodSettings
+from anysense.representations.networks.dense import layers
 
 __all__ = ["Nexus", "NexusSettings", "mean_message", "optimal_variance_error", "perceptual_dropout"]
 
@@ -54,8 +52,8 @@ class NexusSettings(TwoLevelSettings):
 class Nexus(TwoLevel):
     """Mean of linear messages from the lower latents, then one encoder to the upper latent."""
 
-    method: ClassVar[str] = "nexus"
-    settings_class: ClassVar[type[MethodSettings]] = NexusSettings
+    method = "nexus"
+    settings_class = NexusSettings
 
     settings: NexusSettings
 
@@ -68,14 +66,13 @@ class Nexus(TwoLevel):
         self.messages = nn.ModuleDict(
             {name: nn.Linear(settings.modality_dim(name), settings.message_dim) for name in modalities}
         )
-        stack = hidden_layers(settings.message_dim, settings.top_widths, settings.batch_norm)
-        self.nexus = GaussianEncoder(LatentTrunk(stack, settings.top_widths[-1]), settings.latent_dim)
+        stack = layers(settings.message_dim, settings.top_widths, nn.LeakyReLU, batch_norm=settings.batch_norm)
+        self.nexus = GaussianEncoder(stack, settings.top_widths[-1], settings.latent_dim)
 
     def top_decoder(self, modality_dim: int) -> nn.Module:
         """Hidden layers, then a linear one."""
-        widths = self.settings.top_widths
-        stack = hidden_layers(self.settings.latent_dim, widths, self.settings.batch_norm)
-        return nn.Sequential(stack, nn.Linear(widths[-1], modality_dim))
+        widths, norm = self.settings.top_widths, self.settings.batch_norm
+        return layers(self.latent_dim, widths, nn.LeakyReLU, outputs=modality_dim, batch_norm=norm)
 
     def top_posterior(self, latents: Mapping[str, Tensor], present: Tensor) -> Gaussian:
         """Encoded mean of the messages that are present."""
@@ -156,15 +153,3 @@ def optimal_variance_error(predicted: Tensor, latent: Tensor, present: Tensor) -
     log_deviation = LEAST_LOG_DEVIATION + functional.softplus(log_deviation - LEAST_LOG_DEVIATION)
     constant = 0.5 * math.log(2.0 * math.pi)
     return (0.5 * square * (-2.0 * log_deviation).exp() + log_deviation + constant).sum(dim=-1)
-
-
-def hidden_layers(inputs: int, widths: Iterable[int], batch_norm: bool) -> nn.Sequential:
-    """Linear layers, each followed by batch normalisation (if wanted) and LeakyReLU (slope 0.01)."""
-    modules: list[nn.Module] = []
-    for width in widths:
-        modules.append(nn.Linear(inputs, width))
-        if batch_norm:
-            modules.append(RowBatchNorm(width))
-        modules.append(nn.LeakyReLU())
-        inputs = width
-    return nn.Sequential(*modules)

@@ -13,22 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations.batch import Batch
-from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian, draw, kl_to_standard
+from anysense.representations.maths.gaussian import Gaussian, draw, kl_to_standard
 from anysense.representations.maths.reconstruction import reconstruction_errors
 from anysense.representations.methods.generative import (
     ByModality,
     GaussianEncoder,
     GenerativeRepresentation,
     GenerativeSettings,
-    expert_of,
     of_modality,
-    warmed_up,
 )
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
-from anysense.representations.networks.trunk import Trunk
 
-__all__ = ["LatentTrunk", "Noise", "TwoLevel", "TwoLevelSettings"]
+__all__ = ["Noise", "TwoLevel", "TwoLevelSettings"]
 
 
 @dataclass(frozen=True)
@@ -102,20 +99,6 @@ class Bottom(NamedTuple):
     kl: Tensor
 
 
-class LatentTrunk(Trunk):
-    """A vector (latent or message) through a given stack of layers that ends in ``feature_dim``."""
-
-    def __init__(self, stack: nn.Module, feature_dim: int) -> None:
-        super().__init__()
-        self.stack = stack
-        self.feature_dim = feature_dim
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Features (B, feature_dim)."""
-        features: Tensor = self.stack(value)
-        return features
-
-
 class TwoLevel(GenerativeRepresentation):
     """Lower VAEs of all modalities, upper decoders, and the loss that both levels have in common.
 
@@ -130,18 +113,9 @@ class TwoLevel(GenerativeRepresentation):
 
     def __init__(self, modalities: Mapping[str, Modality], settings: TwoLevelSettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
-        self.latent_dim = settings.latent_dim
-        self._epoch: int | None = None
         dims = {name: settings.modality_dim(name) for name in modalities}
-        self.bottom = nn.ModuleDict(
-            {
-                name: GaussianEncoder(networks.generative_trunk(modality), dims[name])
-                for name, modality in modalities.items()
-            }
-        )
-        self.decoders = nn.ModuleDict(
-            {name: networks.decoder(modality, dims[name]) for name, modality in modalities.items()}
-        )
+        self.bottom = self.new_encoders(dims, settings.mean_as_log_variance)
+        self.decoders = self.new_decoders(dims)
         self.top_decoders = nn.ModuleDict({name: self.top_decoder(size) for name, size in dims.items()})
 
     @abstractmethod
@@ -161,10 +135,6 @@ class TwoLevel(GenerativeRepresentation):
     def top_terms(self, latents: Mapping[str, Tensor], present: Tensor, noise: Noise) -> dict[str, Tensor]:
         """Weighted terms (B,) of the upper level, among them those of `common_top_terms`; arguments as above."""
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Note the epoch, for the warm-up; before the first call, every weight has its final value."""
-        self._epoch = epoch
-
     def encode_batch(self, batch: Batch) -> Tensor:
         """Mean of the upper posterior, from the means of the lower ones: (B, D)."""
         means = {name: self._bottom_expert(batch, name).mean for name in batch.inputs}
@@ -175,10 +145,6 @@ class TwoLevel(GenerativeRepresentation):
         """Logits (B, *shape) of one modality: upper latent, lower latent, observation; no samples between."""
         logits: Tensor = self.decoder(name)(self.top_decoders[name](latent))
         return logits
-
-    def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
-        """Upper latents (count, D) from N(0, I)."""
-        return torch.randn(count, self.latent_dim, generator=generator, device=self.device)
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Loss of both levels; ``"total"`` is the sum of all other terms, which are weighted already.
@@ -207,13 +173,14 @@ class TwoLevel(GenerativeRepresentation):
 
     def bottom_level(self, batch: Batch, noise: Mapping[str, Tensor]) -> Bottom:
         """Samples and losses of the lower VAEs; rows without a modality do not pass through its networks."""
-        latents, errors, divergences = {}, [], []
+        settings, latents, errors, divergences = self.settings, {}, [], []
         for name, value in batch.inputs.items():
             expert = self._bottom_expert(batch, name)
             sample = draw(expert, noise[name])
-            error = self._error(name, value, sample, batch.rows(name))
-            errors.append(of_modality(self.settings.reconstruction_weights, name, 1.0) * error)
-            divergences.append(self._kl_weight(name) * kl_to_standard(expert))
+            error = reconstruction_errors(self.decoder(name), sample[None], value, batch.present_of([name]))[0]
+            errors.append(self.error_weight(name) * error)
+            weight = self.warmed_up(of_modality(settings.kl_weights, name), settings.warmup_epochs)
+            divergences.append(weight * kl_to_standard(expert))
             latents[name] = sample.detach()
         return Bottom(latents, torch.stack(errors).sum(dim=0), torch.stack(divergences).sum(dim=0))
 
@@ -239,7 +206,7 @@ class TwoLevel(GenerativeRepresentation):
 
     def top_kl_weight(self) -> float:
         """Weight of the upper divergence in this epoch; the final one in eval mode."""
-        return self._warmed(self.settings.top_kl_weight, self.settings.top_warmup_epochs)
+        return self.warmed_up(self.settings.top_kl_weight, self.settings.top_warmup_epochs)
 
     def of_given(self, values: Tensor, latents: Mapping[str, Tensor]) -> Tensor:
         """Of ``values`` (M, ...), those of the modalities that ``latents`` has."""
@@ -247,22 +214,9 @@ class TwoLevel(GenerativeRepresentation):
             return values
         return torch.stack([value for value, name in zip(values, self.modalities, strict=True) if name in latents])
 
+    def warmed_up(self, weight: float, warmup_epochs: int) -> float:
+        """As in `GenerativeRepresentation`; the final weight in eval mode."""
+        return super().warmed_up(weight, warmup_epochs) if self.training else weight
+
     def _bottom_expert(self, batch: Batch, name: str) -> Gaussian:
-        expert = expert_of(cast(GaussianEncoder, self.bottom[name]), batch, name)
-        if name in self.settings.mean_as_log_variance:
-            return Gaussian(expert.mean, expert.mean.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT))
-        return expert
-
-    def _kl_weight(self, name: str) -> float:
-        return self._warmed(of_modality(self.settings.kl_weights, name, 1.0), self.settings.warmup_epochs)
-
-    def _warmed(self, weight: float, epochs: int) -> float:
-        final = self._epoch is None or not self.training
-        return weight if final else warmed_up(weight, cast(int, self._epoch), epochs)
-
-    def _error(self, name: str, value: Tensor, sample: Tensor, mask: Tensor | None) -> Tensor:
-        """Negative log-likelihood (B,) of one modality, 0 in rows that lack it."""
-        decoder = self.decoder(name)
-        if mask is None:
-            return decoder.error(decoder(sample), decoder.target(value))
-        return reconstruction_errors(decoder, sample.unsqueeze(0), value, mask.unsqueeze(0)).squeeze(0)
+        return cast(GaussianEncoder, self.bottom[name]).expert(batch, name)

@@ -13,9 +13,7 @@ from anysense.representations.methods.generative import (
     GaussianEncoder,
     GenerativeRepresentation,
     GenerativeSettings,
-    expert_of,
     of_modality,
-    warmed_up,
 )
 from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import Decoder
@@ -41,7 +39,10 @@ ROWS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     ],
 )
 def test_weights_warm_up_linearly(weight: float, epoch: int, epochs: int, expected: float) -> None:
-    assert warmed_up(weight, epoch, epochs) == expected
+    model = Identity()
+    assert model.warmed_up(weight, epochs) == weight
+    model.begin_epoch(epoch)
+    assert model.warmed_up(weight, epochs) == expected
 
 
 def test_numbers_by_modality() -> None:
@@ -87,7 +88,7 @@ class Normalised(Trunk):
 def encoder_of(seed: int = 0) -> GaussianEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return GaussianEncoder(Normalised(), 2)
+        return GaussianEncoder(Normalised(), 3, 2)
 
 
 def batch_of(mask: list[bool]):
@@ -100,7 +101,7 @@ def test_only_rows_that_have_a_modality_enter_its_statistics() -> None:
     mask = [True, False, True, True, False, True]
     encoder = encoder_of()
     twin = copy.deepcopy(encoder)
-    found = expert_of(encoder, batch_of(mask), "first")
+    found = encoder.expert(batch_of(mask), "first")
     expected = twin(ROWS[torch.tensor(mask)])
     row = 0
     for number, present in enumerate(mask):
@@ -115,7 +116,7 @@ def test_gradients_are_those_of_the_rows_that_are_there() -> None:
     encoder = encoder_of()
     twin = copy.deepcopy(encoder)
     for module, found in (
-        (encoder, expert_of(encoder, batch_of(mask), "first")),
+        (encoder, encoder.expert(batch_of(mask), "first")),
         (twin, twin(ROWS[torch.tensor(mask)])),
     ):
         (found.mean.square().sum() + found.log_variance.exp().sum() - found.mean.numel()).backward()
@@ -125,14 +126,14 @@ def test_gradients_are_those_of_the_rows_that_are_there() -> None:
 
 
 def test_an_expert_that_nobody_has_is_the_prior() -> None:
-    found = expert_of(encoder_of(), batch_of([False] * 6), "first")
+    found = encoder_of().expert(batch_of([False] * 6), "first")
     assert torch.equal(found.mean, torch.zeros(6, 2))
     assert torch.equal(found.log_variance, torch.zeros(6, 2))
 
 
 def test_an_expert_that_all_have_is_the_encoder_alone() -> None:
     encoder = encoder_of().eval()
-    for found, expected in zip(expert_of(encoder, batch_of([True] * 6), "first"), encoder(ROWS), strict=True):
+    for found, expected in zip(encoder.expert(batch_of([True] * 6), "first"), encoder(ROWS), strict=True):
         assert torch.equal(found, expected)
 
 
