@@ -5,7 +5,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -96,8 +96,12 @@ def make_vector(
         return venv if modalities is None else VectorSelectModalities(venv, modalities)
 
 
-def find_spec(env_id: str) -> EnvSpec:
+def find_spec(env_id: str, others: Iterable[str] = ()) -> EnvSpec:
     """The registration of an id; ``module:Name-v0`` imports the module first.
+
+    Args:
+        env_id: The id.
+        others: Further ids that a misspelled one may mean.
 
     Raises:
         ValueError: There is none, or the module cannot be imported.
@@ -107,7 +111,7 @@ def find_spec(env_id: str) -> EnvSpec:
         imported(module)
     spec: EnvSpec | None = gym.registry.get(name)
     if spec is None:
-        near = difflib.get_close_matches(name, gym.registry, n=1)
+        near = difflib.get_close_matches(name, [*gym.registry, *others], n=1)
         raise ValueError(
             f"`env` {env_id!r} is not registered with Gymnasium.{f' Did you mean {near[0]!r}?' if near else ''} "
             "Write module:Name-v0 if a module registers it when it is imported, with the version of the environment."

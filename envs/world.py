@@ -243,7 +243,7 @@ def world(id: str = DEFAULT_WORLD, options: Mapping[str, Any] | None = None) -> 
         imported(module)
     if name in WORLDS:
         return WORLDS.get(name, "env")(id, dict(options or {}))
-    find_spec(id)
+    find_spec(id, WORLDS.names())
     return World(id, dict(options or {}))
 
 

@@ -1,52 +1,115 @@
-"""Every Python block of the guides runs, in order, as one program per document."""
+"""Every block of README and guides runs as a reader would run it: in an empty folder, in order, in fresh processes."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from anysense.representations.benchmarks import catalogue as benchmarks
-from anysense.representations.networks import catalogue as networks
 from anysense.runs.cli import COMMANDS
 
-DOCS = Path(__file__).parents[1] / "docs"
-GUIDES = sorted(path.name for path in DOCS.glob("*.md"))
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [page.name for page in PAGES if page.parent.name == "docs"]
+TINY = {"20_000": "256"}
+"""What is made smaller, so that a block runs in seconds."""
 
 
-def blocks(name: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / name).read_text(), re.MULTILINE | re.DOTALL)
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def run(name: str) -> dict[str, object]:
-    names: dict[str, object] = {"__name__": "guide"}
-    for number, code in enumerate(blocks(name, "python")):
-        exec(compile(code, f"{name}, block {number}", "exec"), names)
-    return names
+def execute(arguments: list[str], folder: Path) -> str:
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
-@pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(benchmarks, "_registered", {})
-    monkeypatch.setattr(networks, "_registered", {})
+def anysense(line: str, folder: Path) -> str:
+    return execute([sys.executable, "-m", "anysense.runs.cli", *shlex.split(line)[1:]], folder)
 
 
-def test_guide_to_representations(tmp_path):
-    names = run("representations.md")
-    assert names["latents"].shape == (300, 64)
-    assert names["imagined"].shape == (300, 3, 16, 16)
-    assert (tmp_path / "out" / "hand" / "representation" / "representation.json").is_file()
+@pytest.fixture(scope="module")
+def after_demo(tmp_path_factory):
+    """The folder of a reader who has called ``make demo``."""
+    folder = tmp_path_factory.mktemp("reader")
+    output = anysense("anysense demo --preset smoke", folder)
+    assert "Agent: out/demo/001/train/agent" in output
+    return folder
 
 
-def test_guide_to_benchmarks(tmp_path):
-    assert run("benchmarks.md")["code"] == 0
-    report = (tmp_path / "out" / "classify" / "001" / "results" / "report.md").read_text()
-    assert "| complete |" in report
+README_PYTHON = blocks(ROOT / "README.md", "python")
+README_SHELL = [line.split("#")[0].strip() for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
 
 
-@pytest.mark.parametrize("name", GUIDES)
-def test_commands_exist(name):
-    for line in "".join(blocks(name, "sh")).splitlines():
-        program, *words = line.split("#")[0].split()
+@pytest.mark.parametrize("number", range(len(README_PYTHON)))
+def test_python_blocks_of_the_readme(number, after_demo):
+    code = README_PYTHON[number]
+    for text, smaller in TINY.items():
+        code = code.replace(text, smaller)
+    if "action = " in code:
+        code += "\nassert action.shape == (1,)\n"
+    execute([sys.executable, "-c", code], after_demo)
+
+
+@pytest.mark.parametrize("line", [line for line in README_SHELL if line.startswith("anysense")])
+def test_commands_of_the_readme(line, after_demo):
+    anysense(f"{line} --preset smoke", after_demo)
+
+
+def test_make_targets_of_the_readme():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for line in README_SHELL:
+        if not line.startswith("anysense"):
+            program, target = line.split()
+            assert program == "make"
+            assert target in targets
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("representations.md", "out/hand/representation/representation.json"),
+        ("benchmarks.md", "out/classify/001/results/report.md"),
+        ("extending.md", "out/evaluate/001/results/results.json"),
+    ],
+)
+def test_guides_run_as_one_program(name, made, tmp_path):
+    code = "\n".join(blocks(ROOT / "docs" / name, "python"))
+    (tmp_path / "guide.py").write_text(code + "\nassert not globals().get('code')\n")
+    execute([sys.executable, "guide.py"], tmp_path)
+    assert (tmp_path / made).is_file()
+
+
+def test_the_package_of_the_guide_is_that_of_the_tests():
+    (block,) = blocks(ROOT / "docs" / "extending.md", "toml")
+    assert block.strip() in (ROOT / "tests" / "plugin_package" / "pyproject.toml").read_text()
+
+
+def test_only_known_kinds_of_blocks():
+    for page in PAGES:
+        assert set(re.findall(r"^```(\w+)$", page.read_text(), re.MULTILINE)) <= {"python", "sh", "toml"}, page
+    assert len(README_PYTHON) >= 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_exist(page):
+    for line in "".join(blocks(page, "sh")).splitlines():
+        program, *words = line.split("#")[0].split() or [""]
         if program == "anysense":
             assert words[0] in COMMANDS
+
+
+def test_every_command_is_in_the_table():
+    listed = re.findall(r"^\| `anysense (\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
