@@ -1,4 +1,4 @@
-"""A package of somebody else adds a world, a method, a family of networks, a data set and a corruption, one file each."""
+"""Another package adds a world, a method, a family of networks, a data set and a corruption, one file each."""
 
 import json
 import os
