@@ -1,12 +1,19 @@
-"""The acting part of a trained policy in plain PyTorch: from latents to actions, without Stable-Baselines3."""
+"""The acting part of a trained policy in plain PyTorch: from latents to actions, without Stable-Baselines3.
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+Letters: B rows, A numbers of an action.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
+
+from anysense.representations.settings import Settings
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -14,65 +21,81 @@ if TYPE_CHECKING:
 __all__ = ["Actor", "ActorSpec"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
-SPREADS = ("none", "constant", "network")
 
 
 @dataclass(frozen=True)
-class ActorSpec:
-    """Architecture of an actor.
+class ActorSpec(Settings):
+    """Architecture of an actor; checked, because it may come from a file.
 
     Attributes:
         latent_dim: Length of the input.
         hidden: Widths of the hidden layers.
-        activation: ``relu`` or ``tanh``.
+        activation: Activation after each hidden layer.
         squash: Whether the output goes through tanh (SAC, TQC, TD3, DDPG); otherwise it is only clipped (PPO, A2C).
         spread: Where the logarithm of the standard deviation comes from when acting at random: ``none`` (deterministic
             policy), ``constant`` (PPO, A2C) or ``network`` (SAC, TQC).
-        action_low: Smallest action.
-        action_high: Largest action.
+        action_shape: Shape of one action; A is its product.
+        action_low: Smallest action, A numbers.
+        action_high: Largest action, A numbers.
         action_scaling: Whether a squashed output is scaled to these limits; as published for GMC it is not.
     """
 
     latent_dim: int
     hidden: tuple[int, ...]
-    activation: str
+    activation: Literal["relu", "tanh"]
     squash: bool
-    spread: str
+    spread: Literal["none", "constant", "network"]
+    action_shape: tuple[int, ...]
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
     action_scaling: bool = True
 
     def __post_init__(self) -> None:
-        """Turns lists (from JSON) into tuples and checks the names."""
-        for name in ("hidden", "action_low", "action_high"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.activation not in ACTIVATIONS or self.spread not in SPREADS:
-            raise ValueError(f"`activation` {self.activation!r} or `spread` {self.spread!r} of the actor is unknown.")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; ``ActorSpec(**values)`` restores it."""
-        return asdict(self)
+        """Checks types and values; raises TypeError and ValueError."""
+        super().__post_init__()
+        self.require_positive("latent_dim", "hidden", "action_shape")
+        limits = list(zip(self.action_low, self.action_high, strict=False))
+        if not len(self.action_low) == len(self.action_high) == math.prod(self.action_shape):
+            raise ValueError(f"`action_low` and `action_high` must have {math.prod(self.action_shape)} entries each.")
+        if not all(-math.inf < low < high < math.inf for low, high in limits):
+            raise ValueError("`action_low` and `action_high` must be finite, the low one below the high one.")
 
 
 class Actor(nn.Module):
-    """Multilayer perceptron from latents (B, latent_dim) to actions (B, A)."""
+    """Multilayer perceptron from latents (B, latent_dim) to actions (B, A).
+
+    Args:
+        spec: Its architecture.
+        weights: Its weights by name; taken over, not copied.
+
+    Raises:
+        ValueError: The weights do not fit the architecture.
+    """
 
     low: Tensor
     high: Tensor
 
-    def __init__(self, spec: ActorSpec) -> None:
+    def __init__(self, spec: ActorSpec, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
+        if len(spec.hidden) > len(weights):
+            raise ValueError(f"`spec` names {len(spec.hidden)} hidden layers; got only {len(weights)} weights.")
         self.spec = spec
-        count = len(spec.action_low)
-        sizes = (spec.latent_dim, *spec.hidden)
-        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
         self.activation = ACTIVATIONS[spec.activation]()
-        self.mean = nn.Linear(sizes[-1], count)
-        self.log_std: nn.Module | None = nn.Linear(sizes[-1], count) if spec.spread == "network" else None
-        if spec.spread == "constant":
-            self.constant_log_std = nn.Parameter(torch.zeros(count))
         self.register_buffer("low", torch.tensor(spec.action_low), persistent=False)
         self.register_buffer("high", torch.tensor(spec.action_high), persistent=False)
+        try:
+            with torch.device("meta"):  # takes no memory before the weights are known to fit
+                self._make_layers(len(spec.action_low), (spec.latent_dim, *spec.hidden))
+            self.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            raise ValueError(f"`weights` do not fit `spec`: {' '.join(str(error).split()):.500}") from error
+        self.requires_grad_(False).eval()
+
+    def _make_layers(self, count: int, sizes: tuple[int, ...]) -> None:
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
+        self.mean = nn.Linear(sizes[-1], count)
+        self.log_std = nn.Linear(sizes[-1], count) if self.spec.spread == "network" else None
+        self.constant_log_std = nn.Parameter(torch.zeros(count)) if self.spec.spread == "constant" else None
 
     def forward(self, latents: Tensor, noise: Tensor | None = None) -> Tensor:
         """Actions within the limits, (B, A).
@@ -80,23 +103,16 @@ class Actor(nn.Module):
         Args:
             latents: Float tensor (B, latent_dim).
             noise: Standard normal noise (B, A) for random actions; None for the deterministic ones. A deterministic
-                policy has no use for it.
+                policy ignores it.
         """
         value = latents
         for layer in self.hidden:
             value = self.activation(layer(value))
-        output = self.mean(value)
+        output: Tensor = self.mean(value)
         if noise is not None and self.spec.spread != "none":
-            output = output + self._log_std(value).exp() * noise
-        return self._bounded(output)
-
-    def _log_std(self, hidden: Tensor) -> Tensor:
-        if self.log_std is None:
-            return self.constant_log_std
-        log_std: Tensor = self.log_std(hidden)
-        return log_std.clamp(-20.0, 2.0)
-
-    def _bounded(self, output: Tensor) -> Tensor:
+            log_std = self.constant_log_std if self.log_std is None else self.log_std(value).clamp(-20.0, 2.0)
+            assert log_std is not None
+            output = output + log_std.exp() * noise
         if not self.spec.squash:
             return torch.clamp(output, self.low, self.high)
         squashed = torch.tanh(output)
@@ -106,68 +122,58 @@ class Actor(nn.Module):
 
     @classmethod
     def from_model(cls, model: "BaseAlgorithm") -> "Actor":
-        """Copy the actor of a PPO, A2C, SAC, TQC, TD3 or DDPG model.
+        """Copy the actor of a PPO, A2C, SAC, TQC, TD3 or DDPG model with ``Box`` actions.
 
         Raises:
-            TypeError: The policy has another form.
+            TypeError: The policy has another form, or the actions are no ``Box``.
         """
-        policy: Any = model.policy
-        if hasattr(policy, "mlp_extractor"):
-            body, mean, spread, log_std = policy.mlp_extractor.policy_net, policy.action_net, "constant", policy.log_std
-        elif hasattr(getattr(policy, "actor", None), "latent_pi"):
-            body, mean, spread, log_std = policy.actor.latent_pi, policy.actor.mu, "network", policy.actor.log_std
-        elif hasattr(policy, "actor"):
-            layers = [layer for layer in policy.actor.mu if isinstance(layer, nn.Linear)]
-            body, mean, spread, log_std = list(policy.actor.mu)[:-2], layers[-1], "none", None
-        else:
-            raise TypeError(f"`model` must be one of PPO, A2C, SAC, TQC, TD3 and DDPG; got {type(model).__name__}.")
-        return cls._assembled(model, body, mean, spread, log_std)
-
-    @classmethod
-    def _assembled(
-        cls, model: "BaseAlgorithm", body: Sequence[nn.Module], mean: Any, spread: str, log_std: Any
-    ) -> "Actor":
-        linear = _linear_layers(body)
-        space: Any = model.action_space
+        space, name = model.action_space, type(model).__name__
+        if not isinstance(space, spaces.Box):
+            raise TypeError(f"`model` is a {name} with {space} actions; only agents with Box actions can be exported.")
+        body, mean, log_std = _parts(model)
+        known = {nn.Linear, *ACTIVATIONS.values()}
+        strange = [type(layer).__name__ for layer in body if type(layer) not in known]
+        if strange:
+            raise TypeError(
+                f"`model` has layers {strange} in its actor; only linear layers with one activation can be exported."
+            )
+        linear = [layer for layer in body if isinstance(layer, nn.Linear)]
+        layers = {**{f"hidden.{index}": layer for index, layer in enumerate(linear)}, "mean": mean}
+        constant = isinstance(log_std, nn.Parameter)
+        if isinstance(log_std, nn.Linear):
+            layers["log_std"] = log_std
+        weights = {f"{name}.{key}": value for name, it in layers.items() for key, value in it.state_dict().items()}
+        if isinstance(log_std, nn.Parameter):
+            weights["constant_log_std"] = log_std
         spec = ActorSpec(
             latent_dim=(linear[0] if linear else mean).in_features,
             hidden=tuple(layer.out_features for layer in linear),
             activation=_activation_name(model.policy.activation_fn),
-            squash=spread != "constant",
-            spread=spread,
-            action_low=tuple(space.low.tolist()),
-            action_high=tuple(space.high.tolist()),
+            squash=not constant,
+            spread="none" if log_std is None else "constant" if constant else "network",
+            action_shape=space.shape,
+            action_low=tuple(space.low.flatten().tolist()),
+            action_high=tuple(space.high.flatten().tolist()),
             action_scaling=getattr(model.policy, "action_scaling", True),
         )
-        with torch.random.fork_rng(
-            devices=[]
-        ):  # the initial weights are overwritten; nobody's random numbers are used up
-            actor = cls(spec)
-        state = {
-            f"hidden.{index}.{key}": value
-            for index, layer in enumerate(linear)
-            for key, value in layer.state_dict().items()
-        }
-        state |= {f"mean.{key}": value for key, value in mean.state_dict().items()}
-        if spread == "constant":
-            state["constant_log_std"] = log_std.data
-        elif spread == "network":
-            state |= {f"log_std.{key}": value for key, value in log_std.state_dict().items()}
-        actor.load_state_dict(state)
-        return actor.requires_grad_(False).eval()
+        return cls(spec, {name: value.detach().cpu().clone() for name, value in weights.items()})
 
 
-def _linear_layers(body: Sequence[nn.Module]) -> list[nn.Linear]:
-    known = {nn.Linear, *ACTIVATIONS.values()}
-    strange = [type(layer).__name__ for layer in body if type(layer) not in known]
-    if strange:
-        raise TypeError(
-            f"`model` has layers {strange} in its actor; only linear layers with one activation can be exported."
-        )
-    return [layer for layer in body if isinstance(layer, nn.Linear)]
+def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Module | nn.Parameter | None]:
+    """Hidden layers, layer of the mean, and layer or parameter of the logarithm of the standard deviation, if any."""
+    policy: Any = model.policy
+    actor: Any = getattr(policy, "actor", None)
+    if hasattr(policy, "mlp_extractor"):
+        return list(policy.mlp_extractor.policy_net), policy.action_net, policy.log_std
+    if hasattr(actor, "latent_pi"):
+        return list(actor.latent_pi), actor.mu, actor.log_std
+    if actor is not None:
+        *body, mean, _ = actor.mu
+        return body, mean, None
+    raise TypeError(f"`model` must be one of PPO, A2C, SAC, TQC, TD3 and DDPG; got {type(model).__name__}.")
 
 
-def _activation_name(cls: Any) -> str:
+def _activation_name(cls: Any) -> Any:
     for name, known in ACTIVATIONS.items():
         if cls is known:
             return name

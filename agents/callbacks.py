@@ -12,7 +12,7 @@ from anysense.agents.environments import TrainingEnvironment
 from anysense.common.files import write_csv
 from anysense.common.progress import TrainingDisplay
 
-__all__ = ["CurvePoint", "TrainingCallback", "write_curve"]
+__all__ = ["CurvePoint", "TrainingCallback"]
 
 SECONDS_BETWEEN_UPDATES = 0.5
 STEPS_BETWEEN_LOGS = 1_000
@@ -81,14 +81,12 @@ class TrainingCallback(BaseCallback):
         self.display = display
         self.on_evaluation = on_evaluation
         self.curve: list[CurvePoint] = []
-        self.earlier = {"wall": 0.0, "env": 0.0, "encode": 0.0, "learn": 0.0, "evaluate": 0.0}
-        self.learn_seconds = 0.0
-        self.evaluate_seconds = 0.0
+        self.earlier: dict[str, float] = {}
+        self.learn_seconds = self.evaluate_seconds = 0.0
         self._started = perf_counter()
-        self._start_steps = 0
+        self._start_steps = self._logged = 0
         self._learning_since: float | None = None
         self._shown = 0.0
-        self._logged = 0
 
     @property
     def best(self) -> CurvePoint | None:
@@ -99,12 +97,12 @@ class TrainingCallback(BaseCallback):
         """Wall time so far, in all and by stage, over all continuations."""
         current = {
             "wall": perf_counter() - self._started,
-            "env": self.environment.timer.seconds,
+            "env": self.environment.signal.seconds,
             "encode": self.environment.encode_seconds,
             "learn": self.learn_seconds,
             "evaluate": self.evaluate_seconds,
         }
-        return {stage: value + self.earlier[stage] for stage, value in current.items()}
+        return {stage: value + self.earlier.get(stage, 0.0) for stage, value in current.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Learning curve and times, as plain values."""
@@ -114,7 +112,7 @@ class TrainingCallback(BaseCallback):
         """Go on with the learning curve and times of an earlier part of the training."""
         self.curve = [CurvePoint(**point) for point in state["curve"]]
         self.earlier = dict(state["seconds"])
-        write_curve(self.curve_path, self.curve)
+        self._write_curve()
 
     def _on_training_start(self) -> None:
         self._started = perf_counter()
@@ -128,14 +126,12 @@ class TrainingCallback(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self._end_learning()
-        now = perf_counter()
         last = self.curve[-1].steps if self.curve else 0
         if self.model.num_timesteps // self.eval_every > last // self.eval_every:
             self._measure()
         elif self.model.num_timesteps - self._logged >= STEPS_BETWEEN_LOGS:
             self._log()
-        if now - self._shown > SECONDS_BETWEEN_UPDATES:
-            self._shown = now
+        if perf_counter() - self._shown > SECONDS_BETWEEN_UPDATES:
             self._show()
 
     def _on_training_end(self) -> None:
@@ -161,13 +157,16 @@ class TrainingCallback(BaseCallback):
         start = perf_counter()
         if best:
             self.on_best(point)
-        write_curve(self.curve_path, self.curve)
+        self._write_curve()
         self.logger.record("eval/score", score)
         self._log()
         self.save(self.state_dict())
         self.evaluate_seconds += perf_counter() - start
         if self.on_evaluation is not None:
             self.on_evaluation(point)
+
+    def _write_curve(self) -> None:
+        write_csv(self.curve_path, [field.name for field in fields(CurvePoint)], map(asdict, self.curve))
 
     def _log(self) -> None:
         """Losses, returns and times to TensorBoard."""
@@ -177,14 +176,11 @@ class TrainingCallback(BaseCallback):
         self.model.dump_logs()
 
     def _show(self) -> None:
-        seconds = self.seconds()
-        wall = max(perf_counter() - self._started, 1e-9)
+        """Steps, their rate since the start or the continuation, share of each stage, and the last score."""
+        self._shown = perf_counter()
+        wall = max(self._shown - self._started, 1e-9)
         rate = (self.model.num_timesteps - self._start_steps) / wall
-        stages = {stage: value for stage, value in seconds.items() if stage != "wall"}
-        stages["other"] = max(seconds["wall"] - sum(stages.values()), 0.0)
+        stages = self.seconds()
+        whole = stages.pop("wall")
+        stages["other"] = max(whole - sum(stages.values()), 0.0)
         self.display(self.model.num_timesteps, rate, stages, self.curve[-1].score if self.curve else None)
-
-
-def write_curve(path: Path, curve: list[CurvePoint]) -> None:
-    """Write a learning curve as CSV, in the place of the file that may be there."""
-    write_csv(path, [field.name for field in fields(CurvePoint)], map(asdict, curve))

@@ -17,7 +17,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
 
-from anysense.agents.algorithms.noise import StatefulNoise
+from anysense.agents.algorithms.noise import ExplorationNoise
 from anysense.common.files import read_description, replace_file, sha256_of, write_json
 from anysense.common.randomness import generator_states, restore_generators
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
@@ -25,7 +25,7 @@ from anysense.envs.sb3_adapter import GymnasiumVecEnv
 __all__ = ["has_checkpoint", "load_checkpoint", "model_state", "restore_model", "save_checkpoint"]
 
 CHECKPOINT_FORMAT = "anysense-checkpoint"
-CHECKPOINT_FORMAT_VERSION = 1
+CHECKPOINT_FORMAT_VERSION = 2
 DESCRIPTION_FILE = "last.json"
 COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_current_progress_remaining")
 REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -46,8 +46,12 @@ def save_checkpoint(folder: str | Path, state: Mapping[str, Any], steps: int) ->
     """
     folder = Path(folder)
     path = folder / f"step_{steps:09d}.pt"
-    packed = _pack(state)
-    replace_file(path, lambda temporary: torch.save(packed, temporary))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # given a path, torch.save hides why it cannot write
+            torch.save(_packed(state), file)
+
+    replace_file(path, write)
     description = {
         "format": CHECKPOINT_FORMAT,
         "format_version": CHECKPOINT_FORMAT_VERSION,
@@ -69,18 +73,16 @@ def load_checkpoint(folder: str | Path) -> dict[str, Any]:
         FileNotFoundError: There is none, or its data file is missing.
         ValueError: It is damaged, altered, or of another version.
     """
-    folder = Path(folder)
-    description = read_description(
-        folder / DESCRIPTION_FILE, CHECKPOINT_FORMAT, CHECKPOINT_FORMAT_VERSION, "a checkpoint"
-    )
-    path = folder / str(description.get("file"))
+    described = Path(folder) / DESCRIPTION_FILE
+    description = read_description(described, CHECKPOINT_FORMAT, CHECKPOINT_FORMAT_VERSION, "a checkpoint")
+    path = Path(folder) / Path(str(description.get("file"))).name
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` is missing, but {DESCRIPTION_FILE} names it; start a new training.")
     if sha256_of(path) != description.get("sha256"):
         raise ValueError(
             f"`{path}` is truncated or altered: its SHA-256 is not the one in {DESCRIPTION_FILE}. Start a new training."
         )
-    state: dict[str, Any] = _unpack(torch.load(path, map_location="cpu", weights_only=True))
+    state: dict[str, Any] = _unpacked(torch.load(path, map_location="cpu", weights_only=True))
     return state
 
 
@@ -91,10 +93,9 @@ def model_state(model: BaseAlgorithm, adapter: GymnasiumVecEnv) -> dict[str, Any
         model: Off-policy between training and collecting; on-policy with an empty rollout buffer.
         adapter: Innermost environment of the model.
     """
-    variables = {name: recursive_getattr(model, name).detach().clone() for name in _variable_names(model)}
     state: dict[str, Any] = {
         "parameters": model.get_parameters(),
-        "variables": variables,
+        "variables": {name: recursive_getattr(model, name).detach().clone() for name in _variable_names(model)},
         "counters": {name: getattr(model, name) for name in COUNTERS},
         "last_observation": model._last_obs,
         "last_episode_starts": model._last_episode_starts,
@@ -103,10 +104,10 @@ def model_state(model: BaseAlgorithm, adapter: GymnasiumVecEnv) -> dict[str, Any
         "environment": adapter.state_dict(),
         "generators": generator_states(),
     }
-    if isinstance(noise := getattr(model, "action_noise", None), StatefulNoise):
+    if isinstance(noise := getattr(model, "action_noise", None), ExplorationNoise):
         state["noise"] = noise.state_dict()
     if isinstance(buffer := getattr(model, "replay_buffer", None), ReplayBuffer):
-        state["replay"] = _replay_state(buffer)
+        state["replay"] = {"pos": buffer.pos, "full": buffer.full, "arrays": _recorded(buffer)}
     return state
 
 
@@ -130,12 +131,10 @@ def restore_model(model: BaseAlgorithm, adapter: GymnasiumVecEnv, state: Mapping
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     model.action_space.np_random.bit_generator.state = state["action_space"]
     adapter.load_state_dict(state["environment"])
-    if "noise" in state:
-        noise = getattr(model, "action_noise", None)
-        assert isinstance(noise, StatefulNoise)
+    if isinstance(noise := getattr(model, "action_noise", None), ExplorationNoise):
         noise.load_state_dict(state["noise"])
-    if "replay" in state:
-        _restore_replay(getattr(model, "replay_buffer", None), state["replay"])
+    if isinstance(buffer := getattr(model, "replay_buffer", None), ReplayBuffer):
+        _restore_replay(buffer, state["replay"])
     restore_generators(state["generators"])
 
 
@@ -144,54 +143,41 @@ def _variable_names(model: BaseAlgorithm) -> list[str]:
     return [name for name in model._get_torch_save_params()[1] if recursive_getattr(model, name) is not None]
 
 
-def _replay_state(buffer: ReplayBuffer) -> dict[str, Any]:
+def _recorded(buffer: ReplayBuffer) -> dict[str, Any]:
+    """Views of what is filled of each array, by name; of an array per modality where observations are dictionaries."""
+    arrays = {name: getattr(buffer, name) for name in REPLAY_ARRAYS}
     size = buffer.size()
-    arrays = {name: _cut(getattr(buffer, name), size) for name in REPLAY_ARRAYS}
-    return {"pos": buffer.pos, "full": buffer.full, "arrays": arrays}
+    return {
+        name: {key: value[:size] for key, value in array.items()} if isinstance(array, dict) else array[:size]
+        for name, array in arrays.items()
+    }
 
 
-def _cut(array: Any, size: int) -> Any:
-    if isinstance(array, dict):
-        return {name: value[:size] for name, value in array.items()}
-    return array[:size]
-
-
-def _restore_replay(buffer: Any, state: Mapping[str, Any]) -> None:
-    if not isinstance(buffer, ReplayBuffer):
-        raise ValueError("`state` holds a replay buffer, but the model has none.")
-    for name, saved in state["arrays"].items():
-        own = getattr(buffer, name)
+def _restore_replay(buffer: ReplayBuffer, state: Mapping[str, Any]) -> None:
+    buffer.pos, buffer.full = state["pos"], state["full"]
+    for name, own in _recorded(buffer).items():
+        saved = state["arrays"][name]
         pairs = [(own[key], saved[key]) for key in own] if isinstance(own, dict) else [(own, saved)]
         for target, source in pairs:
-            if len(source) > len(target) or source.shape[1:] != target.shape[1:]:
+            if source.shape != target.shape:
                 raise ValueError(f"`state` holds replay data of shape {source.shape}; this model keeps {target.shape}.")
-            target[: len(source)] = source
-    buffer.pos, buffer.full = state["pos"], state["full"]
+            target[...] = source
 
 
-def _pack(value: Any) -> Any:
-    """Arrays and big integers in a form that ``torch.load(weights_only=True)`` reads."""
+def _packed(value: Any) -> Any:
+    """The same with marked tensors in the place of arrays, which ``torch.load(weights_only=True)`` does not read."""
     if isinstance(value, np.ndarray):
-        raw = torch.from_numpy(np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8).copy())
-        return {"__array__": raw, "dtype": str(value.dtype), "shape": list(value.shape)}
+        return {"__array__": torch.from_numpy(np.require(value, requirements=["C", "W"]))}
     if isinstance(value, np.generic):
-        return _pack(value.item())
+        return value.item()
     if isinstance(value, Mapping):
-        return {key: _pack(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_pack(entry) for entry in value)
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
-        return {"__integer__": str(value)}
-    return value
+        return {key: _packed(entry) for key, entry in value.items()}
+    return type(value)(map(_packed, value)) if isinstance(value, list | tuple) else value
 
 
-def _unpack(value: Any) -> Any:
+def _unpacked(value: Any) -> Any:
     if isinstance(value, dict):
         if "__array__" in value:
-            return np.frombuffer(value["__array__"].numpy().tobytes(), value["dtype"]).reshape(value["shape"]).copy()
-        if "__integer__" in value:
-            return int(value["__integer__"])
-        return {key: _unpack(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_unpack(entry) for entry in value)
-    return value
+            return value["__array__"].numpy()
+        return {key: _unpacked(entry) for key, entry in value.items()}
+    return type(value)(map(_unpacked, value)) if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Training environments: the vector form of a world as Stable-Baselines3 wants it, timed, and encoded once."""
+"""Training environments: the vector form of a world as Stable-Baselines3 needs it, timed, and encoded once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from anysense.agents.algorithms.published import TerminalTimeLimit
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.latent import LatentVecEnv
 from anysense.envs.autoreset import VectorEnvironment
@@ -18,18 +17,26 @@ from anysense.envs.sb3_adapter import GymnasiumVecEnv
 from anysense.envs.sensors.missing import VectorMissingModalities
 from anysense.envs.world import World
 
-__all__ = ["ScaledReward", "StepTimer", "TrainingEnvironment", "environment_seed"]
+__all__ = ["LearningSignal", "TrainingEnvironment", "environment_seed"]
 
 
-class StepTimer(VecEnvWrapper):
-    """Measures the wall time that an environment takes.
+class LearningSignal(VecEnvWrapper):
+    """Scales rewards and decides what the time limit means to an agent; measures the time that the environment takes.
+
+    Args:
+        venv: The environment.
+        reward_scale: Factor on the rewards.
+        terminal_time_limit: Whether the end of an episode by the time limit looks like a real end (the mark of
+            truncation is removed), so that the agent expects no further reward.
 
     Attributes:
-        seconds: Time spent in it so far.
+        seconds: Wall time spent in the environment so far.
     """
 
-    def __init__(self, venv: VecEnv) -> None:
+    def __init__(self, venv: VecEnv, reward_scale: float = 1.0, terminal_time_limit: bool = False) -> None:
         super().__init__(venv)
+        self.reward_scale = np.float32(reward_scale)
+        self.terminal_time_limit = terminal_time_limit
         self.seconds = 0.0
 
     def reset(self) -> VecEnvObs:
@@ -46,28 +53,13 @@ class StepTimer(VecEnvWrapper):
         self.seconds += perf_counter() - start
 
     def step_wait(self) -> VecEnvStepReturn:
-        """What the environment returns."""
-        start = perf_counter()
-        result = self.venv.step_wait()
-        self.seconds += perf_counter() - start
-        return result
-
-
-class ScaledReward(VecEnvWrapper):
-    """Multiplies rewards, so that values of the size of a sum of rewards stay easy to learn."""
-
-    def __init__(self, venv: VecEnv, scale: float) -> None:
-        super().__init__(venv)
-        self.scale = np.float32(scale)
-
-    def reset(self) -> VecEnvObs:
-        """First observations."""
-        return self.venv.reset()
-
-    def step_wait(self) -> VecEnvStepReturn:
         """What the environment returns, with scaled rewards."""
+        start = perf_counter()
         observations, rewards, dones, infos = self.venv.step_wait()
-        return observations, rewards * self.scale, dones, infos
+        self.seconds += perf_counter() - start
+        if self.terminal_time_limit:
+            infos = [{key: value for key, value in info.items() if key != "TimeLimit.truncated"} for info in infos]
+        return observations, rewards * self.reward_scale, dones, infos
 
 
 @dataclass(frozen=True)
@@ -75,15 +67,15 @@ class TrainingEnvironment:
     """The layers of a training environment.
 
     Attributes:
-        venv: Outermost layer: what the agent sees.
+        venv: Outermost layer: what the agent is given.
         adapter: Innermost layer: the state of the environments.
-        timer: Measures the environments without encoding.
+        signal: Rewards and ends of episodes; measures the time of the environments without encoding.
         latent: The encoding layer, if encoding happens once per step.
     """
 
     venv: VecEnv
     adapter: GymnasiumVecEnv
-    timer: StepTimer
+    signal: LearningSignal
     latent: LatentVecEnv | None
 
     @classmethod
@@ -102,13 +94,13 @@ class TrainingEnvironment:
         """Build all layers.
 
         Args:
-            world: Where the agent acts.
+            world: Where the agent acts; observations of any shape, any actions.
             n_envs: Environments that are stepped together.
             modalities: Modalities that they offer.
             encoder: Encodes once per step; None leaves raw observations to the policy.
             missing: Probability of each modality to be missing for an episode.
-            terminal_time_limit: Whether the agent takes the time limit for a real end, as published.
-            reward_scale: Factor on the rewards.
+            terminal_time_limit: See `LearningSignal`.
+            reward_scale: See `LearningSignal`.
             episode_steps: Time limit of an episode; that of the world if None.
 
         Raises:
@@ -118,12 +110,14 @@ class TrainingEnvironment:
         if missing:
             env = VectorMissingModalities(env, missing)
         adapter = GymnasiumVecEnv(env)
-        timer = StepTimer(adapter)
-        venv: VecEnv = TerminalTimeLimit(timer) if terminal_time_limit else timer
-        if reward_scale != 1.0:
-            venv = ScaledReward(venv, reward_scale)
-        latent = None if encoder is None else LatentVecEnv(venv, encoder)
-        return cls(latent or venv, adapter, timer, latent)
+        signal = LearningSignal(adapter, reward_scale, terminal_time_limit)
+        latent = None if encoder is None else LatentVecEnv(signal, encoder)
+        return cls(latent or signal, adapter, signal, latent)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the environments can hand over and restore their exact state."""
+        return all(callable(getattr(self.adapter.venv.unwrapped, f"{verb}state_dict", None)) for verb in ("", "load_"))
 
     @property
     def encode_seconds(self) -> float:

@@ -1,11 +1,12 @@
-"""Evaluation of an agent in a world, with given modalities, corrupted or dropped at will, over fixed episodes.
+"""Evaluation of an agent in a world, with given modalities, corrupted or missing, over fixed episodes.
 
-Letters: N episodes, K numbers of a state, A numbers of an action.
+Letters: N episodes, K numbers of a state.
 """
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import gymnasium as gym
@@ -33,7 +34,7 @@ class ActingAgent(Protocol):
     """Acts on batches of raw observations, without a memory of earlier ones."""
 
     def act(self, observation: Mapping[str, npt.NDArray[Any]], /) -> npt.NDArray[Any]:
-        """Actions, (N, A) or (N,) for ``Discrete``, from arrays (N, ...) by modality and, with dropout, ``present``."""
+        """Actions (N, *shape of an action) from arrays (N, ...) by modality and, with dropout, ``present``."""
         ...
 
 
@@ -87,8 +88,16 @@ class EvaluationEpisodes:
             ValueError: ``count`` or ``steps`` is below 1.
         """
         check_positive_integer("episodes", count)
-        length = check_positive_integer("steps", steps or world.episode_steps or LONGEST_EPISODE)
+        usual = world.episode_steps or LONGEST_EPISODE
+        length = check_positive_integer("steps", usual if steps is None else steps)
         return cls(count, length, seed, world.start_states(count, seed))
+
+    def results(
+        self, name: str, returns: FloatArray, lengths: npt.NDArray[np.int64] | None = None, **more: Any
+    ) -> EpisodeResults:
+        """Results of these episodes; ``lengths`` None: each had all steps. ``more``: fields of `EpisodeResults`."""
+        found = np.full(self.count, self.steps, dtype=np.int64) if lengths is None else lengths
+        return EpisodeResults(name, returns, found, self.starts, seed=self.seed, steps=self.steps, **more)
 
 
 class RandomAgent:
@@ -149,21 +158,11 @@ def evaluate(
     for batch, first in enumerate(firsts):
         rows = slice(first, min(first + batch_envs, episodes.count))
         venv = _build(world, names, rows.stop - rows.start, episodes, corruptions, missing)
-        report = None
-        if progress is not None:
-            report = _part(progress, batch * episodes.steps, len(firsts) * episodes.steps)
+        done = batch * episodes.steps
+        report = None if progress is None else partial(_report, progress, done, len(firsts) * episodes.steps)
         returns[rows], lengths[rows] = _run(agent, venv, world, episodes, rows, report)
-    return EpisodeResults(
-        name=name,
-        modalities=names,
-        corruption=tuple(str(entry) for entry in corruptions),
-        missing="" if missing is None else str(missing),
-        seed=episodes.seed,
-        steps=episodes.steps,
-        starts=episodes.starts,
-        returns=returns,
-        lengths=lengths,
-    )
+    dropped, corrupted = "" if missing is None else str(missing), tuple(map(str, corruptions))
+    return episodes.results(name, returns, lengths, modalities=names, corruption=corrupted, missing=dropped)
 
 
 def reference_results(
@@ -183,29 +182,12 @@ def reference_results(
     if episodes.starts is not None:
         found = world.references(episodes.starts, episodes.steps, episodes.seed, options or {}, progress)
         if found:
-            return {name: _reference(name, returns, episodes) for name, returns in found.items()}
+            return {name: episodes.results(name, returns) for name, returns in found.items()}
     elif options:
         raise ValueError(f"`reference_option` has no meaning for {world.id}; got {dict(options)}.")
     agent = RandomAgent(world.action_space, episodes.seed)
     random = evaluate(agent, world, world.modalities, episodes, name="random", progress=progress)
-    return {"random": _reference("random", random.returns, episodes, random.lengths)}
-
-
-def _reference(
-    name: str, returns: FloatArray, episodes: EvaluationEpisodes, lengths: npt.NDArray[np.int64] | None = None
-) -> EpisodeResults:
-    whole = np.full(episodes.count, episodes.steps, dtype=np.int64)
-    return EpisodeResults(
-        name=name,
-        modalities=(),
-        corruption=(),
-        missing="",
-        seed=episodes.seed,
-        steps=episodes.steps,
-        starts=episodes.starts,
-        returns=returns,
-        lengths=whole if lengths is None else lengths,
-    )
+    return {"random": replace(random, modalities=())}
 
 
 def _build(
@@ -216,7 +198,7 @@ def _build(
     corruptions: Sequence[Corruption],
     missing: MissingLevel | None,
 ) -> VectorEnvironment:
-    """Environments that start over by themselves; what follows the first episode of each does not count."""
+    """Environments with the modalities as the agent gets them; `_run` counts the first episode of each."""
     limit = None if episodes.starts is not None else episodes.steps
     venv = world.make_vec(count, modalities, episode_steps=limit)
     for entry in corruptions:
@@ -230,7 +212,7 @@ def _run(
     world: World,
     episodes: EvaluationEpisodes,
     rows: slice,
-    report: Callable[[int, int], None] | None,
+    report: Callable[[int], None] | None,
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Returns and lengths of the first episode of each environment."""
     options = None if episodes.starts is None else world.start_options(episodes.starts[rows])
@@ -244,7 +226,7 @@ def _run(
             lengths += running
             running &= ~(terminated | truncated)
             if report is not None:
-                report(step + 1, episodes.steps)
+                report(step + 1)
             if not running.any():
                 break
     finally:
@@ -252,6 +234,6 @@ def _run(
     return returns, lengths
 
 
-def _part(progress: Progress, done_before: int, total: int) -> Progress:
-    """Make the progress of one batch part of the whole."""
-    return lambda done, _: progress(done_before + done, total)
+def _report(progress: Progress, done_before: int, total: int, done: int) -> None:
+    """Tell how far the whole has come from how far one batch has."""
+    progress(done_before + done, total)

@@ -1,7 +1,7 @@
-"""Frozen features: a representation that an agent uses and cannot change."""
+"""Frozen features: a representation that an agent uses and cannot change. Letters: B rows, M modalities."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,38 +9,38 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
-from anysense.common.errors import unknown_name
+from anysense.common.validation import check_choice, check_names
+from anysense.envs.sensors.model import PRESENT, present_modalities
 from anysense.representations.contract import Representation
 from anysense.representations.files import load_representation
 
-__all__ = ["PRESENT", "FrozenEncoder", "FrozenExtractor"]
-
-PRESENT = "present"
-"""Entry of an observation that says which modalities are there: one 0/1 per modality, in sorted order of names."""
+__all__ = ["FrozenEncoder", "FrozenExtractor"]
 
 
 class FrozenEncoder:
     """A representation in evaluation mode, without gradients, that belongs to nobody's parameters.
 
-    Deliberately no `torch.nn.Module`: whatever walks through the modules of a policy (optimisers, orthogonal
-    initialisation, train mode, Polyak updates, state dictionaries) does not find it.
+    It is no `torch.nn.Module`, so what walks through the modules of a policy (optimisers, orthogonal initialisation,
+    train mode, Polyak updates, state dictionaries) does not find it.
 
     Args:
         representation: Folder of a saved representation, or a representation in memory (copied, so that training it
-            further does not reach the agent).
+            further does not change the agent).
         modalities: Modalities to encode; all that an observation holds when None.
 
     Raises:
-        TypeError: `representation` is neither a path nor a `Representation`.
+        TypeError: `representation` is neither a path nor a `Representation`, or `modalities` no sequence of names.
         ValueError: `modalities` is empty or names a modality that the representation does not know.
     """
 
-    def __init__(self, representation: str | Path | Representation, modalities: Iterable[str] | None = None) -> None:
+    def __init__(self, representation: str | Path | Representation, modalities: Sequence[str] | None = None) -> None:
         self.representation = _frozen(representation)
-        self.modalities = _checked_modalities(modalities, self.representation)
+        known = self.representation.modalities
+        self.modalities = None if modalities is None else check_names("modalities", modalities, known)
 
     @property
     def latent_dim(self) -> int:
@@ -49,8 +49,8 @@ class FrozenEncoder:
 
     @property
     def latent_space(self) -> spaces.Box:
-        """Space of one latent: every entry lies in [-1, 1]."""
-        return spaces.Box(-1.0, 1.0, (self.latent_dim,), np.float32)
+        """Space of one latent, float32 (latent_dim,), without bounds: some methods normalise latents, others do not."""
+        return spaces.Box(-np.inf, np.inf, (self.latent_dim,), np.float32)
 
     def to(self, device: torch.device | str) -> Self:
         """Move the weights to a device."""
@@ -64,30 +64,32 @@ class FrozenEncoder:
             TypeError: `space` is not a `Dict` space.
             ValueError: A modality is unknown, has another shape or dtype, or no modality is left.
         """
-        if not isinstance(space, spaces.Dict):
-            raise TypeError(
-                f"`observation_space` must be a gymnasium.spaces.Dict of Box entries; got {type(space).__name__}."
-            )
-        used = [
-            name for name in space.spaces if name != PRESENT and (self.modalities is None or name in self.modalities)
-        ]
+        offered = present_modalities(space)  # refuses other spaces
+        assert isinstance(space, spaces.Dict)
+        used = [name for name in offered if self._uses(name)]
         for name in used:
-            self._check_entry(name, space.spaces[name])
+            self._check_entry(name, space[name])
         if not used:
+            wanted = list(self.modalities or self.representation.modalities)
+            raise ValueError(f"`observation_space` holds none of the modalities {wanted}; got {list(space)}.")
+        flags = space.spaces.get(PRESENT)
+        if flags is not None and not (isinstance(flags, spaces.MultiBinary) and flags.shape == (len(offered),)):
             raise ValueError(
-                "`observation_space` holds none of the modalities "
-                f"{list(self.modalities or self.representation.modalities)}; got {list(space.spaces)}."
+                f"`observation_space[{PRESENT!r}]` must be MultiBinary({len(offered)}), one entry per modality; got "
+                f"{flags}."
             )
-        _check_present_space(space)
+
+    def _uses(self, name: str) -> bool:
+        return name != PRESENT and (self.modalities is None or name in self.modalities)
 
     def _check_entry(self, name: str, entry: spaces.Space[Any]) -> None:
-        if name not in self.representation.modalities:
-            raise ValueError(unknown_name("observation_space", name, self.representation.modalities))
+        check_choice("observation_space", name, self.representation.modalities)
         modality = self.representation.modalities[name]
         if not isinstance(entry, spaces.Box) or entry.shape != modality.shape or str(entry.dtype) != modality.dtype:
             raise ValueError(
                 f"`observation_space[{name!r}]` must be a Box of shape {modality.shape} and dtype {modality.dtype}, "
-                f"for which the representation was built; got {entry}. Use the frame stack and receivers it had."
+                f"for which the representation was built; got {entry}. Make the environment with the options that it "
+                "had when the representation was trained."
             )
 
     def encode(self, observation: Mapping[str, Tensor]) -> Tensor:
@@ -96,15 +98,34 @@ class FrozenEncoder:
         Raises:
             TypeError, ValueError: The observation does not fit, see `Representation.encode`.
         """
-        modalities, present = _split_present(observation)
-        if self.modalities is not None:
-            modalities = {name: value for name, value in modalities.items() if name in self.modalities}
-            present = {name: mask for name, mask in present.items() if name in self.modalities}
-        device = next((value.device for value in modalities.values()), self.representation.device)
+        given = {name: value for name, value in observation.items() if self._uses(name)}
+        device = next((value.device for value in given.values()), self.representation.device)
         if device != self.representation.device:
             self.to(device)
         with torch.no_grad():
-            return self.representation.encode(modalities, present or None)
+            return self.representation.encode(given, self._present(observation))
+
+    def _present(self, observation: Mapping[str, Tensor]) -> Tensor | None:
+        """Boolean (M, B) in the order of the representation; None if the observation has no entry ``present``.
+
+        The entry has one column for each modality of the observation, in sorted order.
+        """
+        flags = observation.get(PRESENT)
+        if flags is None:
+            return None
+        columns = sorted(name for name in observation if name != PRESENT)
+        if flags.ndim != 2 or flags.shape[1] != len(columns):
+            raise ValueError(
+                f"`observation[{PRESENT!r}]` must have shape (B, {len(columns)}), one column per modality {columns}; "
+                f"got {tuple(flags.shape)}."
+            )
+        absent = torch.zeros(len(flags), dtype=torch.bool, device=flags.device)
+        return torch.stack(
+            [
+                flags[:, columns.index(name)] > 0.5 if name in columns and self._uses(name) else absent
+                for name in self.representation.modalities
+            ]
+        )
 
     def encode_arrays(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The same for arrays, encoded on the device of the representation: float32 (B, latent_dim)."""
@@ -140,24 +161,43 @@ class FrozenExtractor(BaseFeaturesExtractor):
         self,
         observation_space: spaces.Dict,
         representation: str | Path | Representation,
-        modalities: Iterable[str] | None = None,
+        modalities: Sequence[str] | None = None,
     ) -> None:
         encoder = FrozenEncoder(representation, modalities)
-        encoder.check_space(observation_space)
+        boxes = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+        known = encoder.representation.modalities
+        transposed = [name for name in boxes if name in known and _is_transposed(boxes[name], known[name].shape)]
+        images = {name: spaces.Box(0, 255, known[name].shape, np.uint8) for name in transposed}
+        encoder.check_space(spaces.Dict({**boxes, **images}) if transposed else observation_space)
         super().__init__(observation_space, features_dim=encoder.latent_dim)
         self.encoder = encoder
+        self._transposed = transposed
+        self._undivided = [name for name, box in boxes.items() if box.dtype == np.uint8 and not is_image_space(box)]
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Latents (B, latent_dim) of observations as Stable-Baselines3 passes them (images divided by 255)."""
-        return self.encoder.encode(observations)
+        """Latents (B, latent_dim) of observations as Stable-Baselines3 hands them over.
+
+        It turns all into float32, divides images by 255 (not other uint8 entries), and puts their channels first.
+        """
+        raw = dict(observations)
+        for name in self._transposed:
+            raw[name] = raw[name].permute(0, 2, 3, 1)
+        for name in self._undivided:
+            raw[name] = raw[name] / 255.0
+        return self.encoder.encode(raw)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Follow the device of ``.to()`` and its kin; the dtype of the weights stays."""
+        """Follow the device of ``.to()`` and the like; the dtype of the weights stays."""
         device = fn(torch.zeros(0, device=self.encoder.representation.device)).device
         if device.type != "meta":
             self.encoder.to(device)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
+
+
+def _is_transposed(space: spaces.Space[Any], shape: tuple[int, ...]) -> bool:
+    """Whether a space is that of an image (H, W, C) whose channels Stable-Baselines3 has put first."""
+    return is_image_space(space) and space.shape != shape and space.shape == (*shape[-1:], *shape[:-1])
 
 
 def _frozen(representation: str | Path | Representation) -> Representation:
@@ -171,42 +211,3 @@ def _frozen(representation: str | Path | Representation) -> Representation:
             f"got {type(representation).__name__}."
         )
     return frozen.requires_grad_(False).eval()
-
-
-def _checked_modalities(modalities: Iterable[str] | None, representation: Representation) -> tuple[str, ...] | None:
-    if modalities is None:
-        return None
-    if isinstance(modalities, str):
-        raise TypeError(
-            f"`modalities` must be a sequence of names; got the string {modalities!r}. Write ({modalities!r},)."
-        )
-    names = tuple(modalities)
-    for name in names:
-        if name not in representation.modalities:
-            raise ValueError(unknown_name("modalities", name, representation.modalities))
-    if not names:
-        raise ValueError(f"`modalities` is empty; expected at least one of {list(representation.modalities)}.")
-    return names
-
-
-def _check_present_space(space: spaces.Dict) -> None:
-    entry = space.spaces.get(PRESENT)
-    count = len(space.spaces) - 1
-    if entry is not None and (not isinstance(entry, spaces.MultiBinary) or entry.shape != (count,)):
-        raise ValueError(
-            f"`observation_space[{PRESENT!r}]` must be MultiBinary({count}), one entry per modality; got {entry}."
-        )
-
-
-def _split_present(observation: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Modalities and their boolean masks (B,); the columns of ``present`` follow the sorted names of the modalities."""
-    modalities = {name: value for name, value in observation.items() if name != PRESENT}
-    flags = observation.get(PRESENT)
-    if flags is None:
-        return modalities, {}
-    if flags.ndim != 2 or flags.shape[1] != len(modalities):
-        raise ValueError(
-            f"`observation[{PRESENT!r}]` must have shape (B, {len(modalities)}), one column per modality "
-            f"{sorted(modalities)}; got {tuple(flags.shape)}."
-        )
-    return modalities, {name: flags[:, column] > 0.5 for column, name in enumerate(sorted(modalities))}

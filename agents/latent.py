@@ -1,7 +1,7 @@
-"""Encode once: environments whose observation is the latent of what the agent modalities.
+"""Encode once: environments whose observations are latents.
 
-An encoder inside the policy sees every observation again in each gradient step, and the replay buffer holds images.
-These wrappers encode each observation once, when it is made, so that policies and buffers deal with short vectors only.
+With an encoder inside the policy, every gradient step encodes observations again, and the replay buffer holds images.
+These wrappers encode each observation once, when it is made, so that policies and buffers hold short vectors only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +23,16 @@ from anysense.representations.contract import Representation
 __all__ = ["EncodeObservation", "LatentVecEnv"]
 
 Observation = Mapping[str, NDArray[Any]]
+Encoder = FrozenEncoder | str | Path | Representation
 
 
 class LatentVecEnv(VecEnvWrapper):
-    """Vector environment of Stable-Baselines3 that returns latents: ``Box(-1, 1, (latent_dim,), float32)``.
+    """Vector environment of Stable-Baselines3 whose observations are latents, float32 (latent_dim,).
 
     Each step is encoded once, in one batch, together with the terminal observations of episodes that just ended.
 
     Args:
-        venv: Environment with a ``Dict`` observation space of modalities (and optionally ``present``).
+        venv: Environment with a ``Dict`` observation space of modalities (and optionally ``present``), and any actions.
         encoder: Frozen encoder, folder of a saved representation, or a representation.
 
     Attributes:
@@ -41,7 +42,7 @@ class LatentVecEnv(VecEnvWrapper):
         TypeError, ValueError: The observations do not fit the representation.
     """
 
-    def __init__(self, venv: VecEnv, encoder: FrozenEncoder | str | Path | Representation) -> None:
+    def __init__(self, venv: VecEnv, encoder: Encoder) -> None:
         self.encoder = encoder if isinstance(encoder, FrozenEncoder) else FrozenEncoder(encoder)
         self.encoder.check_space(venv.observation_space)
         self.encode_seconds = 0.0
@@ -78,19 +79,9 @@ class LatentVecEnv(VecEnvWrapper):
 class EncodeObservation(
     gymnasium.ObservationWrapper[NDArray[np.float32], Any, dict[str, NDArray[Any]]], RecordConstructorArgs
 ):
-    """Single environment that returns latents: ``Box(-1, 1, (latent_dim,), float32)``.
+    """Single environment whose observations are latents, float32 (latent_dim,); otherwise as `LatentVecEnv`."""
 
-    Args:
-        env: Environment with a ``Dict`` observation space of modalities (and optionally ``present``).
-        encoder: Frozen encoder, folder of a saved representation, or a representation.
-
-    Raises:
-        TypeError, ValueError: The observations do not fit the representation.
-    """
-
-    def __init__(
-        self, env: gymnasium.Env[dict[str, NDArray[Any]], Any], encoder: FrozenEncoder | str | Path | Representation
-    ) -> None:
+    def __init__(self, env: gymnasium.Env[dict[str, NDArray[Any]], Any], encoder: Encoder) -> None:
         RecordConstructorArgs.__init__(self, _disable_deepcopy=True, encoder=encoder)
         super().__init__(env)
         self.encoder = encoder if isinstance(encoder, FrozenEncoder) else FrozenEncoder(encoder)

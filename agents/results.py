@@ -6,18 +6,18 @@ of a start state.
 """
 
 import csv
-import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anysense.common.files import read_description, write_bytes
+from anysense.common.files import read_description, sha256_of, write_csv, write_json
+from anysense.envs.world import World
 from anysense.representations.evaluation.records import Record
 
 __all__ = ["EpisodeResults", "SavedResults", "load_results", "save_results"]
@@ -26,6 +26,7 @@ FORMAT = "anysense results"
 FORMAT_VERSION = 2
 RESULTS_FILE = "results.json"
 EPISODES_FILE = "episodes.csv"
+_ARRAYS = ("returns", "lengths", "starts")
 _COLUMNS = ("evaluation", "name", "modalities", "corruption", "missing", "episode", "length", "return")
 
 FloatArray = npt.NDArray[np.float64]
@@ -37,28 +38,28 @@ class EpisodeResults:
 
     Attributes:
         name: Who acted, for instance ``"agent"`` or ``"optimal"``.
+        returns: Undiscounted sums of rewards, float64 (N,).
+        lengths: Steps of each episode, int64 (N,).
+        starts: Start states, float64 (N, K); None where the world has none.
+        seed: Seed of whatever was random.
+        steps: Most steps of an episode.
         modalities: The modalities that it had; none for references.
         corruption: Corruptions of the modalities, written ``modality:name:level``, in the order applied.
         missing: Dropout of modalities in words, ``""`` for none.
-        seed: Seed of whatever was random.
-        steps: Most steps of an episode.
-        starts: Start states, float64 (N, K); None where the world has none.
-        returns: Undiscounted sums of rewards, float64 (N,).
-        lengths: Steps of each episode, int64 (N,).
 
     Raises:
         ValueError: Shapes do not fit, there is no episode, a return is not finite, or a length is below 1.
     """
 
     name: str
-    modalities: tuple[str, ...]
-    corruption: tuple[str, ...]
-    missing: str
-    seed: int
-    steps: int
-    starts: FloatArray | None
     returns: FloatArray
     lengths: npt.NDArray[np.int64]
+    starts: FloatArray | None
+    seed: int
+    steps: int
+    modalities: tuple[str, ...] = ()
+    corruption: tuple[str, ...] = ()
+    missing: str = ""
 
     def __post_init__(self) -> None:
         if self.returns.ndim != 1 or self.lengths.shape != self.returns.shape:
@@ -81,6 +82,10 @@ class EpisodeResults:
         average: FloatArray = self.returns / self.lengths
         return average
 
+    def score(self, world: World) -> FloatArray:
+        """What the world scores an episode by, float64 (N,): its average reward or its return."""
+        return self.average_reward if world.score == "average_reward" else self.returns
+
     @property
     def condition(self) -> str:
         """Corruption and dropout in words, as in `Record.condition`."""
@@ -88,15 +93,8 @@ class EpisodeResults:
 
     def description(self) -> dict[str, Any]:
         """All but the arrays, as JSON can hold it."""
-        return {
-            "name": self.name,
-            "modalities": list(self.modalities),
-            "corruption": list(self.corruption),
-            "missing": self.missing,
-            "seed": self.seed,
-            "steps": self.steps,
-            "episodes": len(self.returns),
-        }
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _ARRAYS}
+        return {**plain, "episodes": len(self.returns)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,19 +124,18 @@ def save_results(
         TypeError: Something is no JSON value.
         ValueError: Something is NaN or infinite.
     """
-    folder = Path(folder)
-    episodes = _episodes_csv(results)
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "details": dict(details or {}),
         "records": [record.to_json() for record in records],
         "evaluations": [result.description() for result in results],
-        "episodes_sha256": hashlib.sha256(episodes).hexdigest(),
     }
-    description = json.dumps(content, indent=2, allow_nan=False).encode() + b"\n"
-    write_bytes(folder / EPISODES_FILE, episodes)
-    write_bytes(folder / RESULTS_FILE, description)
+    json.dumps(content, allow_nan=False)  # fails before anything is written
+    numbers = max((result.starts.shape[1] for result in results if result.starts is not None), default=0)
+    columns = (*_COLUMNS, *(f"start_{place}" for place in range(numbers)))
+    episodes = write_csv(Path(folder) / EPISODES_FILE, columns, _rows(results))
+    write_json(Path(folder) / RESULTS_FILE, {**content, "episodes_sha256": sha256_of(episodes)})
 
 
 def load_results(folder: str | Path) -> SavedResults:
@@ -152,13 +149,12 @@ def load_results(folder: str | Path) -> SavedResults:
     content = read_description(folder / RESULTS_FILE, FORMAT, FORMAT_VERSION, "the results of an evaluation")
     if not (folder / EPISODES_FILE).is_file():
         raise FileNotFoundError(f"`{folder / EPISODES_FILE}` is missing; it belongs beside {RESULTS_FILE}.")
-    episodes = (folder / EPISODES_FILE).read_bytes()
-    if hashlib.sha256(episodes).hexdigest() != content.get("episodes_sha256"):
+    if sha256_of(folder / EPISODES_FILE) != content.get("episodes_sha256"):
         raise ValueError(
             f"`{folder / EPISODES_FILE}` does not belong to {RESULTS_FILE} or was altered; evaluate again."
         )
     try:
-        results = _parse_episodes(content["evaluations"], episodes.decode())
+        results = _parse_episodes(content["evaluations"], (folder / EPISODES_FILE).read_text())
         records = [Record.from_json(record) for record in content["records"]]
         return SavedResults(results, records, dict(content["details"]))
     except (KeyError, TypeError, IndexError, ValueError) as error:
@@ -167,17 +163,14 @@ def load_results(folder: str | Path) -> SavedResults:
         ) from error
 
 
-def _episodes_csv(results: Iterable[EpisodeResults]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    numbers = max((result.starts.shape[1] for result in results if result.starts is not None), default=0)
-    writer.writerow((*_COLUMNS, *(f"start_{place}" for place in range(numbers))))
+def _rows(results: Iterable[EpisodeResults]) -> Iterator[dict[str, Any]]:
     for number, result in enumerate(results):
         labels = (number, result.name, "+".join(result.modalities), " ".join(result.corruption), result.missing)
-        starts = [()] * len(result.returns) if result.starts is None else result.starts.tolist()
-        table = zip(result.lengths.tolist(), result.returns.tolist(), starts, strict=True)
-        writer.writerows((*labels, row, length, total, *start) for row, (length, total, start) in enumerate(table))
-    return text.getvalue().encode()
+        table = zip(result.lengths.tolist(), result.returns.tolist(), strict=True)
+        for episode, (length, total) in enumerate(table):
+            row = dict(zip(_COLUMNS, (*labels, episode, length, total), strict=True))
+            starts = [] if result.starts is None else result.starts[episode].tolist()
+            yield row | {f"start_{place}": value for place, value in enumerate(starts)}
 
 
 def _parse_episodes(descriptions: list[dict[str, Any]], text: str) -> list[EpisodeResults]:
@@ -185,21 +178,16 @@ def _parse_episodes(descriptions: list[dict[str, Any]], text: str) -> list[Episo
     next(reader)
     rows: list[list[list[float]]] = [[] for _ in descriptions]
     for row in reader:
-        rows[int(row[0])].append([float(value) for value in row[6:]])
-    results = []
-    for description, episodes in zip(descriptions, rows, strict=True):
-        table = np.array(episodes, dtype=np.float64)
-        results.append(
-            EpisodeResults(
-                name=description["name"],
-                modalities=tuple(description["modalities"]),
-                corruption=tuple(description["corruption"]),
-                missing=description["missing"],
-                seed=description["seed"],
-                steps=description["steps"],
-                starts=table[:, 2:] if table.shape[1] > 2 else None,
-                returns=table[:, 1],
-                lengths=table[:, 0].astype(np.int64),
-            )
-        )
-    return results
+        rows[int(row[0])].append([float(value) for value in row[6:] if value])
+    return [_restored(*pair) for pair in zip(descriptions, rows, strict=True)]
+
+
+def _restored(description: Mapping[str, Any], rows: list[list[float]]) -> EpisodeResults:
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in description.items()
+    }
+    if plain.pop("episodes") != len(rows):
+        raise ValueError("the numbers of episodes differ")
+    table = np.array(rows, dtype=np.float64)
+    starts = table[:, 2:] if table.shape[1] > 2 else None
+    return EpisodeResults(returns=table[:, 1], lengths=table[:, 0].astype(np.int64), starts=starts, **plain)

@@ -85,14 +85,10 @@ def _estimates(
         yield "length", bootstrap_mean(result.lengths, resamples=resamples, seed=seed)
     if optimum is None:
         return
-    own, best = _score(result, world), _score(optimum, world)
+    own, best = result.score(world), optimum.score(world)
     yield "gap", paired_gap(own, best, resamples=resamples, seed=seed)
-    if random is not None and _score(random, world).mean() < best.mean():
-        yield "share", share_of_optimal(own, _score(random, world), best, resamples=resamples, seed=seed)
-
-
-def _score(result: EpisodeResults, world: World) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return result.average_reward if world.score == "average_reward" else result.returns
+    if random is not None and random.score(world).mean() < best.mean():
+        yield "share", share_of_optimal(own, random.score(world), best, resamples=resamples, seed=seed)
 
 
 def _check_same_episodes(result: EpisodeResults, reference: EpisodeResults) -> None:

@@ -1,17 +1,15 @@
 """Training of an agent on frozen latents: vectorised, evaluated as it goes, and resumable to the bit."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import configure
 
-from anysense.agents.algorithms.catalogue import build_model, make_agent_settings
+from anysense.agents.actor import Actor
+from anysense.agents.algorithms.catalogue import build_model, check_actions, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
 from anysense.agents.callbacks import CurvePoint, TrainingCallback
 from anysense.agents.checkpoint import has_checkpoint, load_checkpoint, model_state, restore_model, save_checkpoint
@@ -19,6 +17,8 @@ from anysense.agents.environments import TrainingEnvironment, environment_seed
 from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
+from anysense.common.files import read_json
+from anysense.common.machine import resolve_device, thread_limit
 from anysense.common.progress import training_display
 from anysense.common.randomness import forked_generators
 from anysense.common.validation import check_choice, check_positive_integer
@@ -64,7 +64,7 @@ class TrainSettings:
     """Threads of torch while training; one is fastest for small networks. None leaves them as they are."""
 
     def __post_init__(self) -> None:
-        """Checks values; raises ValueError."""
+        """Checks values; raises ValueError, and TypeError for a value of the wrong type."""
         object.__setattr__(self, "representation", Path(self.representation))
         check_choice("encode", self.encode, ("once", "in-policy"))
         check_positive_integer("eval_every", self.eval_every)
@@ -77,6 +77,7 @@ class TrainSettings:
         if self.seed < 0:
             raise ValueError(f"`seed` must be at least 0, got {self.seed!r}.")
         self.agent_settings()
+        check_actions(self.algorithm, self.world.action_space)
 
     def agent_settings(self) -> AgentSettings:
         """Settings of the algorithm: the preset with the overrides."""
@@ -115,7 +116,8 @@ def train(
 
     Writes into `folder`: ``agent/`` (best so far, exported), ``last_agent/``, ``checkpoints/`` (for resume),
     ``metrics.csv`` (learning curve) and ``tensorboard/``. Global random generators and the number of torch threads are
-    left as they were.
+    left as they were. In a world whose environments cannot hand over their exact state (``state_dict``) there are no
+    checkpoints, and a resumed training starts from the beginning.
 
     Args:
         settings: Settings.
@@ -128,6 +130,7 @@ def train(
 
     Raises:
         FileNotFoundError: The representation is missing.
+        TypeError: The agent cannot be exported, because its actions are no ``Box``.
         ValueError: A setting or file is wrong, or `folder` holds a training and `resume` is False.
     """
     folder = Path(folder)
@@ -139,7 +142,7 @@ def train(
     saved = load_checkpoint(checkpoints) if resume and has_checkpoint(checkpoints) else None
     if saved is not None:
         _check_same(settings, saved["settings"])
-    with forked_generators(), _threads(settings.threads):
+    with forked_generators(), thread_limit(settings.threads):
         training = _Training(settings, folder)
         return training.run(saved, progress, on_evaluation)
 
@@ -151,14 +154,27 @@ class _Training:
         self.settings = settings
         self.folder = folder
         self.agent_settings = settings.agent_settings()
-        self.device = _device(settings)
+        in_policy = settings.encode == "in-policy"
+        self.device = resolve_device(settings.device if settings.device != "auto" or in_policy else "cpu")
         self.encoder = FrozenEncoder(settings.representation, settings.modalities).to(self.device)
         self.modalities = self.encoder.modalities or tuple(self.encoder.representation.modalities)
-        self.environment = self._make_environment()
-        self.model = self._make_model()
+        self.environment = TrainingEnvironment.make(
+            settings.world,
+            self.agent_settings.n_envs,
+            self.modalities,
+            encoder=None if in_policy else self.encoder,
+            missing=settings.missing,
+            terminal_time_limit=self.agent_settings.time_limit == "terminal",
+            reward_scale=self.agent_settings.reward_scale,
+            episode_steps=self.agent_settings.episode_steps,
+        )
+        venv, inside = self.environment.venv, self.encoder if in_policy else None
+        self.model = build_model(settings.algorithm, self.agent_settings, venv, settings.seed, self.device, inside)
+        venv.seed(environment_seed(settings.seed))
         self.episodes = EvaluationEpisodes.of(
             settings.world, settings.eval_episodes, settings.eval_steps, EVALUATION_SEED
         )
+        self._agent()  # what cannot be exported fails now, not at the first evaluation
 
     def run(
         self,
@@ -192,73 +208,32 @@ class _Training:
             seconds=callback.seconds(),
         )
 
-    def _make_environment(self) -> TrainingEnvironment:
-        return TrainingEnvironment.make(
-            self.settings.world,
-            self.agent_settings.n_envs,
-            self.modalities,
-            encoder=self.encoder if self.settings.encode == "once" else None,
-            missing=self.settings.missing,
-            terminal_time_limit=self.agent_settings.time_limit == "terminal",
-            reward_scale=self.agent_settings.reward_scale,
-            episode_steps=self.agent_settings.episode_steps,
-        )
-
-    def _make_model(self) -> BaseAlgorithm:
-        inside = self.encoder if self.settings.encode == "in-policy" else None
-        model = build_model(
-            self.settings.algorithm,
-            self.agent_settings,
-            self.environment.venv,
-            self.settings.seed,
-            self.device,
-            inside,
-        )
-        self.environment.venv.seed(environment_seed(self.settings.seed))
-        return model
-
     def _agent(self, **facts: Any) -> Agent:
-        return Agent.from_model(
-            self.model,
+        return Agent(
+            Actor.from_model(self.model),
             self.encoder,
             self.settings.algorithm,
             self.settings.world,
-            modalities=self.modalities,
-            facts={"seed": self.settings.seed, **facts},
+            self.modalities,
+            {"seed": self.settings.seed, **facts},
         )
 
     def _evaluate(self) -> float:
         results = evaluate(self._agent(), self.settings.world, self.modalities, self.episodes)
-        score = results.average_reward if self.settings.world.score == "average_reward" else results.returns
-        return float(score.mean())
+        return float(results.score(self.settings.world).mean())
 
     def _keep_best(self, point: CurvePoint) -> None:
         self._agent(steps=point.steps, score=point.score).save(self.folder / "agent")
 
     def _save(self, training: Mapping[str, Any]) -> None:
+        if not self.environment.resumable:
+            return
         state = {
             "settings": _comparable(self.settings),
             "training": training,
             "model": model_state(self.model, self.environment.adapter),
         }
         save_checkpoint(self.folder / "checkpoints", state, self.model.num_timesteps)
-
-
-def _device(settings: TrainSettings) -> torch.device:
-    if settings.device != "auto":
-        return torch.device(settings.device)
-    return torch.device("cuda" if settings.encode == "in-policy" and torch.cuda.is_available() else "cpu")
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _comparable(settings: TrainSettings) -> str:
@@ -268,7 +243,7 @@ def _comparable(settings: TrainSettings) -> str:
     values["world"] = settings.world.to_json()
     for name in ("device", "threads", "overrides", "preset", "representation"):
         values.pop(name)
-    description = json.loads((settings.representation / "representation.json").read_bytes())
+    description = read_json(settings.representation / "representation.json", "a saved representation")
     values["representation_sha256"] = description["weights_sha256"]
     return json.dumps(values, sort_keys=True, default=str)
 

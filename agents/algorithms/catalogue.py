@@ -8,17 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from anysense.agents.algorithms.noise import GaussianNoise, OrnsteinUhlenbeckNoise, StatefulNoise
+from anysense.agents.algorithms.noise import ExplorationNoise
 from anysense.agents.algorithms.settings import AgentSettings, DeterministicSettings
 from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
 from anysense.common.errors import unknown_name
 from anysense.common.registry import Registry
+from anysense.common.validation import check_choice
 from anysense.envs.world import World
 
-__all__ = ["ALGORITHMS", "Algorithm", "agent_presets", "build_model", "make_agent_settings"]
+__all__ = ["ALGORITHMS", "Algorithm", "agent_presets", "build_model", "check_actions", "make_agent_settings"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,14 @@ class Algorithm:
 
     Attributes:
         path: ``module:class``.
-        presets: Settings by preset that suit any world; a world adds to them, see `World.agent_presets`.
+        presets: Settings by preset that suit any world, with ``default``; a world adds to them, see
+            `World.agent_presets`.
+        actions: Kinds of action spaces that it can act in.
     """
 
     path: str
     presets: Mapping[str, AgentSettings]
+    actions: tuple[type[spaces.Space[Any]], ...] = (spaces.Box,)
 
     def load(self) -> type[BaseAlgorithm]:
         """The class."""
@@ -42,13 +47,14 @@ class Algorithm:
 
 def _check_algorithm(found: Any) -> None:
     if not isinstance(found, Algorithm):
-        raise TypeError(f"an algorithm must be an instance of anysense's Algorithm; got {found!r}.")
+        raise TypeError(f"an algorithm must be an instance of anysense.agents.Algorithm; got {found!r}.")
 
 
+_NAMES = ("ppo", "a2c", "sac", "td3", "ddpg", "tqc")
 ALGORITHMS: Registry[Algorithm] = Registry(
     "algorithm",
     "anysense.algorithms",
-    {name: f"anysense.agents.algorithms.usual:{name.upper()}" for name in ("ppo", "a2c", "sac", "td3", "ddpg", "tqc")},
+    {name: f"anysense.agents.algorithms.usual:{name.upper()}" for name in _NAMES},
     _check_algorithm,
 )
 """All algorithms."""
@@ -72,21 +78,36 @@ def make_agent_settings(name: str, preset: str, world: World, **overrides: Any) 
     """Settings of an algorithm and preset in a world, with some fields replaced.
 
     Raises:
+        TypeError: A value of the wrong type.
         ValueError: Unknown algorithm, preset or setting, or a value out of range.
     """
     presets = agent_presets(name, world)
     if preset not in presets:
         raise ValueError(f"{unknown_name('preset', preset, presets)} Nothing is published of {name} in {world.id}.")
-    fields = [field.name for field in dataclasses.fields(presets[preset])]
     for key in overrides:
-        if key not in fields:
-            raise ValueError(unknown_name(f"setting of {name}", key, fields))
-    if "net_arch" in overrides:
-        overrides["net_arch"] = tuple(overrides["net_arch"])
+        check_choice(f"setting of {name}", key, [field.name for field in dataclasses.fields(presets[preset])])
     settings = dataclasses.replace(presets[preset], **overrides)
     if isinstance(settings, DeterministicSettings) and settings.published and name != "ddpg":
         raise ValueError(f"`published` is the published form of ddpg; got `algorithm` {name!r}.")
     return settings
+
+
+def check_actions(name: str, space: spaces.Space[Any]) -> None:
+    """Checks that an algorithm can act in an action space.
+
+    Raises:
+        ValueError: It cannot, or the actions have no limits.
+    """
+    if not isinstance(space, ALGORITHMS.get(name).actions):
+        able = [other for other in _NAMES if isinstance(space, ALGORITHMS.get(other).actions)]
+        kinds = " or ".join(kind.__name__ for kind in ALGORITHMS.get(name).actions)
+        advice = f"use one of {', '.join(map(repr, able))}" if able else "wrap the environment"
+        raise ValueError(f"`algorithm` {name!r} needs actions of the kind {kinds}; the actions are {space}: {advice}.")
+    if isinstance(space, spaces.Box) and not space.is_bounded():
+        raise ValueError(
+            f"the actions {space} must have finite limits; wrap the environment with "
+            "gymnasium.wrappers.RescaleAction or state the limits in its `action_space`."
+        )
 
 
 def build_model(
@@ -109,29 +130,31 @@ def build_model(
         seed: Seed of everything that the agent draws.
         device: Device of the networks.
         encoder: Encodes raw observations inside the policy.
+
+    Raises:
+        ValueError: Unknown algorithm, or one that cannot act in the action space.
     """
-    keywords: dict[str, Any] = {**settings.keywords(), "policy_kwargs": settings.policy_keywords()}
-    policy = "MlpPolicy"
+    check_actions(name, venv.action_space)
+    cls = ALGORITHMS.get(name).load()
+    if isinstance(settings, DeterministicSettings) and settings.published:
+        from anysense.agents.algorithms.published import PublishedDDPG
+
+        cls = PublishedDDPG
+    keywords: dict[str, Any] = {**settings.keywords(cls), "policy_kwargs": settings.policy_keywords()}
+    if isinstance(settings, DeterministicSettings):
+        keywords["action_noise"] = _noise(settings, venv, seed)
     if encoder is not None:
-        policy = "MultiInputPolicy"
         keywords["policy_kwargs"] |= {
             "features_extractor_class": FrozenExtractor,
             "features_extractor_kwargs": {"representation": encoder.representation, "modalities": encoder.modalities},
         }
-    cls = ALGORITHMS.get(name).load()
-    if isinstance(settings, DeterministicSettings):
-        keywords["action_noise"] = _noise(settings, venv, seed)
-        if settings.published:
-            from anysense.agents.algorithms.published import PublishedDDPG
-
-            cls, policy = PublishedDDPG, "MlpPolicy"
-            keywords |= settings.published_keywords()
+    policy = "MlpPolicy" if encoder is None else "MultiInputPolicy"
     return cls(policy, venv, seed=seed, device=device, verbose=0, **keywords)
 
 
-def _noise(settings: DeterministicSettings, venv: VecEnv, seed: int) -> StatefulNoise:
+def _noise(settings: DeterministicSettings, venv: VecEnv, seed: int) -> ExplorationNoise:
     generator = np.random.default_rng([seed, 0x6E6F6973])
-    shape = (venv.num_envs, int(np.prod(venv.action_space.shape or (1,))))
+    shape = (venv.num_envs, *(venv.action_space.shape or ()))
     if settings.noise == "gaussian":
-        return GaussianNoise(shape, settings.noise_scale, generator)
-    return OrnsteinUhlenbeckNoise(shape, settings.noise_scale, settings.noise_frames, generator)
+        return ExplorationNoise(shape, settings.noise_scale, generator)
+    return ExplorationNoise(shape, settings.noise_scale, generator, reversion=0.15, fade_frames=settings.noise_frames)

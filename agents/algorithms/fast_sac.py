@@ -1,4 +1,4 @@
-"""SAC whose inner loop is lean: the same mathematics as in Stable-Baselines3, with less around each kernel.
+"""SAC with a faster inner loop: the same mathematics as in Stable-Baselines3, with less work around each kernel.
 
 With latents as observations the networks are small, and most of a gradient step in Stable-Baselines3 goes into modules,
 distributions, and gradients of the critic that the actor loss does not need.
@@ -6,7 +6,7 @@ distributions, and gradients of the critic that the actor loss does not need.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -19,50 +19,27 @@ from torch.nn import functional
 
 __all__ = ["FastSAC"]
 
-Activation = Callable[[Tensor], Tensor]
-ACTIVATIONS: dict[type[nn.Module], Activation] = {nn.ReLU: torch.relu, nn.Tanh: torch.tanh}
+Layers = list[tuple[Tensor, Tensor]]
+"""Weights and biases of linear layers."""
+ACTIVATIONS: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {nn.ReLU: torch.relu, nn.Tanh: torch.tanh}
+LOSSES = ("ent_coef", "ent_coef_loss", "critic_loss", "actor_loss")
 LOG_STD_LIMITS = (-20.0, 2.0)
 LOG_SQRT_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 EPSILON = 1e-6
 """Keeps the logarithm of the squashing correction finite, as in Stable-Baselines3."""
 
 
-@dataclass(frozen=True)
-class Perceptron:
-    """Layers of a multilayer perceptron, called without modules."""
-
-    layers: tuple[tuple[Tensor, Tensor], ...]
-    activation: Activation
-
-    @classmethod
-    def of(cls, modules: Any, activation: Activation) -> "Perceptron":
-        """The linear layers of a sequence of modules."""
-        return cls(tuple((layer.weight, layer.bias) for layer in modules if isinstance(layer, nn.Linear)), activation)
-
-    def hidden(self, value: Tensor) -> Tensor:
-        """All layers, each with activation."""
-        for weight, bias in self.layers:
-            value = self.activation(functional.linear(value, weight, bias))
-        return value
-
-    def __call__(self, value: Tensor) -> Tensor:
-        """All layers, the last one linear."""
-        for weight, bias in self.layers[:-1]:
-            value = self.activation(functional.linear(value, weight, bias))
-        return functional.linear(value, *self.layers[-1])
-
-
 class FastSAC(SAC):
     """SAC (Haarnoja et al., 2018, arXiv 1812.05905) for flat observations.
 
     Draws the same random numbers in the same order as `stable_baselines3.SAC` and takes the same gradient steps, up
-    to rounding. Where it has no lean form (dictionary observations, state-dependent exploration, other activations, a
+    to rounding. Where it has no fast form (dictionary observations, state-dependent exploration, other activations, a
     fixed entropy weight) it trains exactly as its base class does.
     """
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """Take gradient steps, see the base class."""
-        if not self._has_lean_form():
+        if not self._has_fast_form():
             super().train(gradient_steps, batch_size)
             return
         self.policy.set_training_mode(True)
@@ -72,17 +49,13 @@ class FastSAC(SAC):
         losses = np.zeros(4)
         for step in range(gradient_steps):
             assert self.replay_buffer is not None
-            losses += loop.step(
-                self.replay_buffer.sample(batch_size), update_target=step % self.target_update_interval == 0
-            )
+            losses += loop.step(self.replay_buffer.sample(batch_size), step % self.target_update_interval == 0)
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        for name, value in zip(
-            ("ent_coef", "ent_coef_loss", "critic_loss", "actor_loss"), losses / gradient_steps, strict=True
-        ):
+        for name, value in zip(LOSSES, losses / gradient_steps, strict=True):
             self.logger.record(f"train/{name}", float(value))
 
-    def _has_lean_form(self) -> bool:
+    def _has_fast_form(self) -> bool:
         return (
             isinstance(self.observation_space, spaces.Box)
             and len(self.observation_space.shape) == 1
@@ -97,17 +70,17 @@ class FastSAC(SAC):
 
 
 class _Loop:
-    """Views of the networks of an agent, and the gradient step on them."""
+    """Views of the networks of an agent, called without modules, and the gradient step on them."""
 
     def __init__(self, agent: FastSAC) -> None:
-        activation = ACTIVATIONS[agent.policy.activation_fn]
         self.agent = agent
+        self.activation = ACTIVATIONS[agent.policy.activation_fn]
         self.actor_parameters: list[Tensor] = list(agent.actor.parameters())
         self.critic_parameters: list[Tensor] = list(agent.critic.parameters())
         self.target_parameters: list[Tensor] = list(agent.critic_target.parameters())
-        self.trunk = Perceptron.of(agent.actor.latent_pi, activation)
-        self.critics = [Perceptron.of(network, activation) for network in agent.critic.q_networks]
-        self.targets = [Perceptron.of(network, activation) for network in agent.critic_target.q_networks]
+        self.trunk = _layers(agent.actor.latent_pi)
+        self.critics = [_layers(network) for network in agent.critic.q_networks]
+        self.targets = [_layers(network) for network in agent.critic_target.q_networks]
 
     def step(self, batch: ReplayBufferSamples, update_target: bool) -> tuple[float, float, float, float]:
         """One gradient step of all networks; returns entropy weight and the losses of entropy, critic and actor."""
@@ -115,8 +88,8 @@ class _Loop:
         action, log_probability = self._act(batch.observations)
         weight, weight_loss = self._step_entropy_weight(log_probability.detach())
         critic_loss = self._step_critic(batch, weight)
-        value = self._smallest(self.critics, torch.cat([batch.observations, action], dim=1))
-        actor_loss = (weight * log_probability - value).mean()
+        values = [self._value(critic, batch.observations, action) for critic in self.critics]
+        actor_loss = (weight * log_probability - reduce(torch.minimum, values)).mean()
         _descend(actor_loss, self.actor_parameters, agent.actor.optimizer)
         if update_target:
             with torch.no_grad():
@@ -126,7 +99,7 @@ class _Loop:
     def _act(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Squashed normal actions (B, A) and their log-probabilities (B, 1)."""
         actor: Any = self.agent.actor
-        hidden = self.trunk.hidden(observation)
+        hidden = self._hidden(self.trunk, observation)
         mean, log_std = actor.mu(hidden), actor.log_std(hidden).clamp(*LOG_STD_LIMITS)
         noise = torch.randn_like(mean)
         action = torch.tanh(mean + log_std.exp() * noise)
@@ -148,20 +121,28 @@ class _Loop:
     def _step_critic(self, batch: ReplayBufferSamples, weight: Tensor) -> float:
         with torch.no_grad():
             action, log_probability = self._act(batch.next_observations)
-            value = self._smallest(self.targets, torch.cat([batch.next_observations, action], dim=1))
-            future = (1.0 - batch.dones) * self.agent.gamma * (value - weight * log_probability)
-            target = batch.rewards + future
-        sensed = torch.cat([batch.observations, batch.actions], dim=1)
-        loss = 0.5 * torch.stack([functional.mse_loss(critic(sensed), target) for critic in self.critics]).sum()
+            values = [self._value(target, batch.next_observations, action) for target in self.targets]
+            future = reduce(torch.minimum, values) - weight * log_probability
+            target = batch.rewards + (1.0 - batch.dones) * self.agent.gamma * future
+        values = [self._value(critic, batch.observations, batch.actions) for critic in self.critics]
+        loss = 0.5 * torch.stack([functional.mse_loss(value, target) for value in values]).sum()
         _descend(loss, self.critic_parameters, self.agent.critic.optimizer)
         return loss.item()
 
-    @staticmethod
-    def _smallest(critics: Sequence[Perceptron], value: Tensor) -> Tensor:
-        smallest = critics[0](value)
-        for critic in critics[1:]:
-            smallest = torch.minimum(smallest, critic(value))
-        return smallest
+    def _value(self, layers: Layers, observation: Tensor, action: Tensor) -> Tensor:
+        """Values (B, 1) of observations and actions."""
+        *hidden, last = layers
+        value = self._hidden(hidden, torch.cat([observation, action], dim=1))
+        return functional.linear(value, *last)
+
+    def _hidden(self, layers: Layers, value: Tensor) -> Tensor:
+        for layer in layers:
+            value = self.activation(functional.linear(value, *layer))
+        return value
+
+
+def _layers(modules: Any) -> Layers:
+    return [(layer.weight, layer.bias) for layer in modules if isinstance(layer, nn.Linear)]
 
 
 def _descend(loss: Tensor, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> None:

@@ -1,4 +1,4 @@
-"""The published pendulum controller of GMC: DDPG with its networks, exploration rule and, on request, its quirks.
+"""The published controller of GMC: DDPG with its networks, exploration rule and, on request, its peculiarities.
 
 Follows the description of the reference implementation of Poklukar et al. (ICML 2022, arXiv 2202.03390). What stays as
 in Stable-Baselines3: replay is sampled with replacement and the loss of the critic is computed in float32.
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from stable_baselines3 import DDPG
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import ContinuousCritic
+from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.utils import update_learning_rate
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.td3.policies import Actor, TD3Policy
 from torch import Tensor, nn
 
-from anysense.agents.algorithms.noise import OrnsteinUhlenbeckNoise
+from anysense.agents.algorithms.noise import ExplorationNoise
 
-__all__ = ["LateActionNetwork", "PublishedDDPG", "PublishedPolicy", "TerminalTimeLimit"]
+__all__ = ["LateActionNetwork", "PublishedDDPG", "PublishedPolicy"]
 
 
 class LateActionNetwork(nn.Module):
@@ -52,8 +53,8 @@ class PublishedPolicy(TD3Policy):
 
     Args:
         *args: As for `TD3Policy`.
-        action_scaling: Whether the output of the actor, in [-1, 1], is scaled to the torque limits. As published it is
-            not: it is the torque itself.
+        action_scaling: Whether the output of the actor, in [-1, 1], is scaled to the limits of the action. As published
+            it is not: it is the action itself.
         **kwargs: As for `TD3Policy`.
     """
 
@@ -71,7 +72,7 @@ class PublishedPolicy(TD3Policy):
         """Critic with Xavier-uniform weights in which the action enters late."""
         critic = super().make_critic(features_extractor)
         widths: Any = self.critic_kwargs["net_arch"]
-        action_dim = int(np.prod(self.action_space.shape or (1,)))
+        action_dim = get_action_dim(self.action_space)
         for index in range(len(critic.q_networks)):
             network = LateActionNetwork(critic.features_extractor.features_dim, action_dim, tuple(widths))
             network.apply(_xavier)
@@ -80,24 +81,24 @@ class PublishedPolicy(TD3Policy):
         return critic.to(self.device)
 
     def scale_action(self, action: NDArray[Any]) -> NDArray[Any]:
-        """Torques to outputs of the actor."""
+        """Actions to outputs of the actor."""
         return super().scale_action(action) if self.action_scaling else action
 
     def unscale_action(self, scaled_action: NDArray[Any]) -> NDArray[Any]:
-        """Outputs of the actor to torques."""
+        """Outputs of the actor to actions."""
         return super().unscale_action(scaled_action) if self.action_scaling else scaled_action
 
 
 class PublishedDDPG(DDPG):
     """DDPG with the exploration rule and the two learning rates of the published controller.
 
-    Noise is added to the torque, in N m. As published (`action_doubling`) the policy output counts twice while
+    Noise is added to the action, in its units. As published (`action_doubling`) the policy output counts twice while
     exploring: ``clip(a + clip(a + noise))``; otherwise once: ``clip(a + noise)``.
 
     Args:
         policy: Ignored; the policy is always `PublishedPolicy`.
         env: Environment.
-        critic_learning_rate: Learning rate of the critic; `learning_rate` is that of the actor.
+        critic_learning_rate: Learning rate of the critic; that of the actor, `learning_rate`, if None.
         action_scaling: See `PublishedPolicy`.
         action_doubling: Whether to explore by the published rule.
         policy_kwargs: As for `DDPG`.
@@ -109,7 +110,7 @@ class PublishedDDPG(DDPG):
         policy: str | type[TD3Policy],
         env: VecEnv,
         *,
-        critic_learning_rate: float = 1e-3,
+        critic_learning_rate: float | None = None,
         action_scaling: bool = True,
         action_doubling: bool = False,
         policy_kwargs: dict[str, Any] | None = None,
@@ -122,43 +123,29 @@ class PublishedDDPG(DDPG):
 
     def _update_learning_rate(self, optimizers: list[torch.optim.Optimizer] | torch.optim.Optimizer) -> None:
         super()._update_learning_rate(optimizers)
-        for group in self.critic.optimizer.param_groups:
-            group["lr"] = self.critic_learning_rate
+        if self.critic_learning_rate is not None:
+            update_learning_rate(self.critic.optimizer, self.critic_learning_rate)
 
     def _sample_action(
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         if self.num_timesteps < learning_starts:
-            torque = np.array([self.action_space.sample() for _ in range(n_envs)])
+            action = np.array([self.action_space.sample() for _ in range(n_envs)])
         else:
-            torque = self._explore(action_noise)
-        return torque, self.policy.scale_action(torque)
+            action = self._explore(action_noise)
+        return action, self.policy.scale_action(action)
 
     def _explore(self, action_noise: ActionNoise | None) -> NDArray[Any]:
         assert self._last_obs is not None
-        torque, _ = self.predict(self._last_obs, deterministic=True)
+        action, _ = self.predict(self._last_obs, deterministic=True)
         if action_noise is None:
-            return torque
-        if isinstance(action_noise, OrnsteinUhlenbeckNoise):
+            return action
+        if isinstance(action_noise, ExplorationNoise):
             action_noise.frame = self.num_timesteps
         space: Any = self.action_space
         low, high = space.low, space.high
-        noisy: NDArray[Any] = np.clip(torque + action_noise(), low, high)
-        return np.clip(torque + noisy, low, high) if self.action_doubling else noisy
-
-
-class TerminalTimeLimit(VecEnvWrapper):
-    """Hides that an episode was cut off by the time limit: the agent takes it for a real end, as published."""
-
-    def reset(self) -> VecEnvObs:
-        """First observations."""
-        return self.venv.reset()
-
-    def step_wait(self) -> VecEnvStepReturn:
-        """What the environment returns, without its mark of truncation."""
-        observations, rewards, dones, infos = self.venv.step_wait()
-        infos = [{key: value for key, value in info.items() if key != "TimeLimit.truncated"} for info in infos]
-        return observations, rewards, dones, infos
+        noisy: NDArray[Any] = np.clip(action + action_noise(), low, high)
+        return np.clip(action + noisy, low, high) if self.action_doubling else noisy
 
 
 def _xavier(module: nn.Module) -> None:

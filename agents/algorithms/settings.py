@@ -1,15 +1,19 @@
 """Typed settings of the algorithms: what can be tuned, with the arguments of Stable-Baselines3 that follow from it."""
 
-import dataclasses
-from dataclasses import dataclass
+import inspect
+import re
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
-from anysense.common.validation import check_choice, check_positive_integer
+from anysense.common.validation import check_range
+from anysense.representations.settings import Settings
 
 __all__ = [
+    "ACTIVATIONS",
     "AgentSettings",
     "DeterministicSettings",
     "OffPolicySettings",
@@ -20,11 +24,10 @@ __all__ = [
 ]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
-NOISES = ("gaussian", "ornstein-uhlenbeck")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentSettings:
+class AgentSettings(Settings):
     """What every algorithm has."""
 
     total_steps: int
@@ -49,33 +52,28 @@ class AgentSettings:
     """Whether the agent looks beyond the time limit; terminal: it takes the limit for a real end."""
 
     def __post_init__(self) -> None:
-        """Checks values; raises ValueError."""
-        for name in ("total_steps", "n_envs"):
-            check_positive_integer(name, getattr(self, name))
-        if self.episode_steps is not None:
-            check_positive_integer("episode_steps", self.episode_steps)
-        check_choice("time_limit", self.time_limit, ("truncated", "terminal"))
-        for width in self.net_arch:
-            check_positive_integer("net_arch", width)
-        check_choice("activation", self.activation, ACTIVATIONS)
-        check_range("gamma", self.gamma, 0.0, 1.0)
-        check_range("reward_scale", self.reward_scale, 0.0, 1.0)
-        check_range("learning_rate", self.learning_rate, 0.0, 1.0)
+        """Checks values; raises TypeError for a wrong type and ValueError for a value out of range."""
+        super().__post_init__()
+        self.require_positive("total_steps", "n_envs", "net_arch", "gamma", "reward_scale", "learning_rate")
+        for name in ("gamma", "reward_scale", "learning_rate"):
+            check_range(name, getattr(self, name), 0, 1)
         if self.final_learning_rate is not None:
-            check_range("final_learning_rate", self.final_learning_rate, 0.0, 1.0, open_low=False)
+            check_range("final_learning_rate", self.final_learning_rate, 0, 1)
+        if self.episode_steps is not None:
+            self.require_positive("episode_steps")
 
-    def keywords(self) -> dict[str, Any]:
-        """Arguments of the class in Stable-Baselines3."""
-        return {"gamma": self.gamma, "learning_rate": self._schedule()}
+    def keywords(self, cls: type[BaseAlgorithm]) -> dict[str, Any]:
+        """Arguments of a class: the fields that it or a base class takes under the same name, unless they are None."""
+        makers = [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base)]
+        taken = {name for maker in makers for name in inspect.signature(maker).parameters}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name in taken}
+        if self.final_learning_rate is not None:
+            values["learning_rate"] = LinearSchedule(self.learning_rate, self.final_learning_rate, 1.0)
+        return {name: value for name, value in values.items() if value is not None}
 
     def policy_keywords(self) -> dict[str, Any]:
         """``policy_kwargs`` of the class in Stable-Baselines3."""
         return {"net_arch": list(self.net_arch), "activation_fn": ACTIVATIONS[self.activation]}
-
-    def _schedule(self) -> float | LinearSchedule:
-        if self.final_learning_rate is None:
-            return self.learning_rate
-        return LinearSchedule(self.learning_rate, self.final_learning_rate, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,18 +94,11 @@ class OffPolicySettings(AgentSettings):
     """Share of the online network that the target network takes over per gradient step."""
 
     def __post_init__(self) -> None:
-        """Checks values; raises ValueError."""
+        """Checks values; raises TypeError and ValueError."""
         super().__post_init__()
-        for name in ("batch_size", "buffer_size", "train_freq", "gradient_steps"):
-            check_positive_integer(name, getattr(self, name))
-        check_range("tau", self.tau, 0.0, 1.0)
-        if self.learning_starts < 0:
-            raise ValueError(f"`learning_starts` must be at least 0, got {self.learning_starts!r}.")
-
-    def keywords(self) -> dict[str, Any]:
-        """Arguments of the class in Stable-Baselines3."""
-        names = ("batch_size", "buffer_size", "learning_starts", "train_freq", "gradient_steps", "tau")
-        return {**super().keywords(), **_chosen(self, names)}
+        self.require_positive("batch_size", "buffer_size", "train_freq", "gradient_steps", "tau")
+        self.require_non_negative("learning_starts")
+        check_range("tau", self.tau, 0, 1)
 
     def policy_keywords(self) -> dict[str, Any]:
         """``policy_kwargs`` of the class; the fused form of Adam spares one kernel per parameter."""
@@ -123,11 +114,16 @@ class SoftSettings(OffPolicySettings):
     target_entropy: float | None = None
     """Entropy of the actions that the weight is tuned for; minus the number of actions when None."""
 
-    def keywords(self) -> dict[str, Any]:
-        """Arguments of the class in Stable-Baselines3."""
-        learned = self.ent_coef.startswith("auto")
-        keywords = {**super().keywords(), "ent_coef": self.ent_coef if learned else float(self.ent_coef)}
-        return keywords if self.target_entropy is None else {**keywords, "target_entropy": self.target_entropy}
+    def __post_init__(self) -> None:
+        """Checks values; raises TypeError and ValueError."""
+        super().__post_init__()
+        if not re.fullmatch(r"auto|(auto_)?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", self.ent_coef):
+            raise ValueError(f"`ent_coef` must be a number, auto, or auto_ and a number; got {self.ent_coef!r}.")
+
+    def keywords(self, cls: type[BaseAlgorithm]) -> dict[str, Any]:
+        """As in the base class, with a fixed weight as a number."""
+        fixed = not self.ent_coef.startswith("auto")
+        return {**super().keywords(cls), "ent_coef": float(self.ent_coef) if fixed else self.ent_coef}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,10 +134,6 @@ class TQCSettings(SoftSettings):
     """Quantiles per critic."""
     top_quantiles_to_drop_per_net: int = 2
     """Highest quantiles per critic that the target leaves out."""
-
-    def keywords(self) -> dict[str, Any]:
-        """Arguments of the class in sb3-contrib."""
-        return {**super().keywords(), **_chosen(self, ("top_quantiles_to_drop_per_net",))}
 
     def policy_keywords(self) -> dict[str, Any]:
         """``policy_kwargs`` of the class."""
@@ -155,7 +147,7 @@ class DeterministicSettings(OffPolicySettings):
     noise: Literal["gaussian", "ornstein-uhlenbeck"] = "gaussian"
     """Exploration noise."""
     noise_scale: float = 0.1
-    """Scale of the noise: as a share of the torque limit; in N m in the published form of DDPG."""
+    """Scale of the noise, for actions scaled to [-1, 1]; in units of the action in the published form of DDPG."""
     noise_frames: int = 100_000
     """Frames until Ornstein-Uhlenbeck noise has faded."""
     published: bool = False
@@ -168,22 +160,22 @@ class DeterministicSettings(OffPolicySettings):
     """Published form: whether exploration counts the output twice; as published."""
 
     def __post_init__(self) -> None:
-        """Checks values; raises ValueError."""
+        """Checks values; raises TypeError and ValueError."""
         super().__post_init__()
-        check_choice("noise", self.noise, NOISES)
-        check_positive_integer("noise_frames", self.noise_frames)
-        usual = {"critic_learning_rate": None, "action_scaling": True, "action_doubling": False}
-        for name, value in usual.items():
-            if getattr(self, name) != value and not self.published:
-                raise ValueError(
-                    f"`{name}={getattr(self, name)}` has a meaning only in the published form of ddpg; leave it out "
-                    "or set `published=True`."
-                )
+        self.require_non_negative("noise_scale")
+        self.require_positive("noise_frames")
+        if not self.published:
+            for name in ("critic_learning_rate", "action_scaling", "action_doubling"):
+                self._require_usual(name, "the published form of ddpg: set `published=True`")
+        elif not self.net_arch:
+            raise ValueError("`net_arch` must have at least one width in the published form of ddpg; got ().")
+        if self.noise == "gaussian":
+            self._require_usual("noise_frames", "Ornstein-Uhlenbeck noise: set `noise='ornstein-uhlenbeck'`")
 
-    def published_keywords(self) -> dict[str, Any]:
-        """Further arguments of `PublishedDDPG`."""
-        rate = self.critic_learning_rate or self.learning_rate
-        return {"critic_learning_rate": rate, **_chosen(self, ("action_scaling", "action_doubling"))}
+    def _require_usual(self, name: str, where: str) -> None:
+        """Raises ValueError if a field that would have no effect was set."""
+        if getattr(self, name) != getattr(DeterministicSettings, name):
+            raise ValueError(f"`{name}={getattr(self, name)}` has an effect only with {where}, or leave it out.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,17 +194,11 @@ class OnPolicySettings(AgentSettings):
     """Largest norm of the gradient."""
 
     def __post_init__(self) -> None:
-        """Checks values; raises ValueError."""
+        """Checks values; raises TypeError and ValueError."""
         super().__post_init__()
-        check_positive_integer("n_steps", self.n_steps)
-        check_range("gae_lambda", self.gae_lambda, 0.0, 1.0)
-
-    def keywords(self) -> dict[str, Any]:
-        """Arguments of the class in Stable-Baselines3."""
-        return {
-            **super().keywords(),
-            **_chosen(self, ("n_steps", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")),
-        }
+        self.require_positive("n_steps", "max_grad_norm")
+        self.require_non_negative("ent_coef", "vf_coef")
+        check_range("gae_lambda", self.gae_lambda, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,26 +213,10 @@ class PPOSettings(OnPolicySettings):
     """How far the probability ratio may leave 1."""
 
     def __post_init__(self) -> None:
-        """Checks values; raises ValueError."""
+        """Checks values; raises TypeError and ValueError."""
         super().__post_init__()
-        check_positive_integer("n_epochs", self.n_epochs)
-        check_positive_integer("batch_size", self.batch_size)
+        self.require_positive("n_epochs", "batch_size", "clip_range")
         if self.n_steps * self.n_envs % self.batch_size:
             raise ValueError(
                 f"`batch_size` must divide `n_steps` x `n_envs` = {self.n_steps * self.n_envs}; got {self.batch_size}."
             )
-
-    def keywords(self) -> dict[str, Any]:
-        """Arguments of the class in Stable-Baselines3."""
-        return {**super().keywords(), **_chosen(self, ("batch_size", "n_epochs", "clip_range"))}
-
-
-def check_range(argument: str, value: float, low: float, high: float, *, open_low: bool = True) -> None:
-    """Raise ValueError unless ``low < value <= high`` (or ``low <= value``)."""
-    if not ((low < value if open_low else low <= value) and value <= high):
-        raise ValueError(f"`{argument}` must lie in {'(' if open_low else '['}{low:g}, {high:g}], got {value!r}.")
-
-
-def _chosen(settings: AgentSettings, names: tuple[str, ...]) -> dict[str, Any]:
-    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    return {name: values[name] for name in names}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from gymnasium import spaces
+
 from anysense.agents.algorithms.catalogue import Algorithm
 from anysense.agents.algorithms.settings import (
     DeterministicSettings,
@@ -31,6 +33,7 @@ _DEFAULT_REPLAY: dict[str, Any] = {
     "net_arch": (256, 256),
     "gamma": 0.99,
 }
+_ANY_ACTIONS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 _SMOKE_ROLLOUT: dict[str, Any] = {"total_steps": 1_200, "n_envs": 8, "n_steps": 32, "net_arch": (32, 32)}
 _DEFAULT_ROLLOUT: dict[str, Any] = {"total_steps": 300_000, "n_envs": 8, "gamma": 0.99, "gae_lambda": 0.95}
 
@@ -40,6 +43,7 @@ PPO = Algorithm(
         "smoke": PPOSettings(**_SMOKE_ROLLOUT, batch_size=64, n_epochs=2),
         "default": PPOSettings(**_DEFAULT_ROLLOUT, n_steps=256, batch_size=256),
     },
+    _ANY_ACTIONS,
 )
 A2C = Algorithm(
     "stable_baselines3:A2C",
@@ -47,6 +51,7 @@ A2C = Algorithm(
         "smoke": OnPolicySettings(**_SMOKE_ROLLOUT),
         "default": OnPolicySettings(**_DEFAULT_ROLLOUT, n_steps=8, learning_rate=7e-4),
     },
+    _ANY_ACTIONS,
 )
 SAC = Algorithm(
     "anysense.agents.algorithms.fast_sac:FastSAC",

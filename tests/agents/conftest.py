@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from anysense.envs import DEFAULT_WORLD
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
-from anysense.representations import build, make_settings, modalities_from_space, save_representation
+from anysense.representations import build, make_networks, make_settings, modalities_from_space, save_representation
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,7 +24,8 @@ def representation_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved, untrained GMC."""
     folder = tmp_path_factory.mktemp("representation")
     space = gymnasium.make(DEFAULT_WORLD).observation_space
-    save_representation(build("gmc", modalities_from_space(space), make_settings("gmc", "smoke"), seed=7), folder)
+    settings, networks = (make("gmc", "smoke", benchmark="pendulum") for make in (make_settings, make_networks))
+    save_representation(build("gmc", modalities_from_space(space), settings, networks, seed=7), folder)
     return folder
 
 

@@ -15,7 +15,8 @@ from torch import nn
 from anysense.agents.algorithms import noise
 from anysense.agents.algorithms.catalogue import ALGORITHMS, build_model, make_agent_settings
 from anysense.agents.algorithms.fast_sac import FastSAC
-from anysense.agents.algorithms.published import LateActionNetwork, TerminalTimeLimit
+from anysense.agents.algorithms.published import LateActionNetwork
+from anysense.agents.environments import LearningSignal
 from anysense.common.randomness import forked_generators
 from anysense.envs import world
 
@@ -85,7 +86,7 @@ def test_overrides_replace_values_of_the_preset():
 
 def test_learning_rate_falls_linearly():
     settings = make_agent_settings("sac", "smoke", WORLD, learning_rate=1e-2, final_learning_rate=1e-3)
-    schedule = settings.keywords()["learning_rate"]
+    schedule = settings.keywords(FastSAC)["learning_rate"]
     assert [schedule(rest) for rest in (1.0, 0.5, 0.0)] == pytest.approx([1e-2, 5.5e-3, 1e-3])
 
 
@@ -113,12 +114,12 @@ class TestFastSAC:
         reference, fast = models
         assert reference._n_updates == fast._n_updates > 90
         assert isinstance(fast, FastSAC)
-        assert fast._has_lean_form()
+        assert fast._has_fast_form()
         for name, value in reference.policy.state_dict().items():
             torch.testing.assert_close(fast.policy.state_dict()[name], value, rtol=1e-3, atol=1e-4)
         torch.testing.assert_close(fast.log_ent_coef, reference.log_ent_coef, rtol=1e-3, atol=1e-4)
 
-    def test_what_has_no_lean_form_trains_as_the_base_class(self):
+    def test_what_has_no_fast_form_trains_as_the_base_class(self):
         states = []
         for cls in (SAC, FastSAC):
             model = cls("MlpPolicy", Latents(), learning_starts=5, buffer_size=50, batch_size=8, ent_coef=0.1, seed=1)
@@ -138,7 +139,7 @@ class TestNoise:
     """Exploration noise."""
 
     def test_ornstein_uhlenbeck_follows_its_recursion_and_fades(self):
-        process = noise.OrnsteinUhlenbeckNoise((2, 1), 0.2, 100, np.random.default_rng(3))
+        process = noise.ExplorationNoise((2, 1), 0.2, np.random.default_rng(3), reversion=0.15, fade_frames=100)
         twin, value, scale = np.random.default_rng(3), np.zeros((2, 1)), 0.2
         for frame in range(0, 150, 10):
             process.frame = frame
@@ -148,7 +149,7 @@ class TestNoise:
             process.reset()
 
     def test_gaussian_has_its_scale_and_differs_between_environments(self):
-        many = noise.GaussianNoise((20_000, 1), 0.3, np.random.default_rng(0))()
+        many = noise.ExplorationNoise((20_000, 1), 0.3, np.random.default_rng(0))()
         assert len(np.unique(many)) > 19_000
         assert many.std() == pytest.approx(0.3, rel=0.05)
         assert many.dtype == np.float32
@@ -157,8 +158,8 @@ class TestNoise:
     @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(0, 20))
     def test_state_brings_back_the_same_values(self, seed, n_envs, before):
         for make in (
-            lambda rng: noise.GaussianNoise((n_envs, 1), 0.1, rng),
-            lambda rng: noise.OrnsteinUhlenbeckNoise((n_envs, 1), 0.2, 1000, rng),
+            lambda rng: noise.ExplorationNoise((n_envs, 1), 0.1, rng),
+            lambda rng: noise.ExplorationNoise((n_envs, 1), 0.2, rng, reversion=0.15, fade_frames=1000),
         ):
             first, second = make(np.random.default_rng(seed)), make(np.random.default_rng(0))
             for _ in range(before):
@@ -213,7 +214,7 @@ class TestPublished:
         model = published(2, action_scaling=scaling, action_doubling=doubling)
         model._last_obs = model.env.reset()
         model.num_timesteps = 1000
-        twin = noise.OrnsteinUhlenbeckNoise((2, 1), 0.2, 100_000, np.random.default_rng(0))
+        twin = noise.ExplorationNoise((2, 1), 0.2, np.random.default_rng(0), reversion=0.15, fade_frames=100_000)
         twin.load_state_dict(model.action_noise.state_dict())
         twin.frame = 1000
         with torch.no_grad():
@@ -251,14 +252,18 @@ class TestPublished:
         ]
 
     def test_terminal_time_limit_stops_the_bootstrap(self):
-        venv = TerminalTimeLimit(Latents(limit=2))
+        venv = LearningSignal(Latents(limit=2), terminal_time_limit=True)
         venv.reset()
         steps = [venv.step(np.zeros((1, 1), np.float32)) for _ in range(2)]
         assert steps[1][2].all()
         assert steps[1][3][0].keys() == {"terminal_observation"}
         settings = make_agent_settings("ddpg", "paper", WORLD, learning_starts=100, buffer_size=60)
         cut_off = build_model("ddpg", settings, Latents(limit=2), seed=0).learn(8).replay_buffer
-        ended = build_model("ddpg", settings, TerminalTimeLimit(Latents(limit=2)), seed=0).learn(8).replay_buffer
+        ended = (
+            build_model("ddpg", settings, LearningSignal(Latents(limit=2), terminal_time_limit=True), seed=0)
+            .learn(8)
+            .replay_buffer
+        )
         every = np.arange(8)
         assert cut_off._get_samples(every).dones.sum() == 0
         assert ended._get_samples(every).dones.sum() == 4
@@ -290,21 +295,22 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("name", "value", "message"),
         [
-            ("total_steps", 0, "`total_steps` must be a whole number of at least 1, got 0"),
-            ("gamma", 1.5, r"`gamma` must lie in \(0, 1\], got 1.5"),
-            ("learning_rate", 0.0, r"`learning_rate` must lie in \(0, 1\], got 0.0"),
+            ("total_steps", 0, "`total_steps` must be positive; got 0"),
+            ("gamma", 1.5, r"`gamma` must lie in \[0, 1\], got 1.5"),
+            ("learning_rate", 0.0, "`learning_rate` must be positive; got 0.0"),
             ("final_learning_rate", -1.0, r"`final_learning_rate` must lie in \[0, 1\], got -1.0"),
-            ("episode_steps", 0, "`episode_steps` must be a whole number of at least 1, got 0"),
-            ("reward_scale", 0.0, r"`reward_scale` must lie in \(0, 1\], got 0.0"),
-            ("tau", 0.0, r"`tau` must lie in \(0, 1\], got 0.0"),
-            ("batch_size", 2.5, "`batch_size` must be a whole number of at least 1, got 2.5"),
-            ("learning_starts", -1, "`learning_starts` must be at least 0, got -1"),
-            ("net_arch", (0,), "`net_arch` must be a whole number of at least 1, got 0"),
+            ("episode_steps", 0, "`episode_steps` must be positive; got 0"),
+            ("reward_scale", 0.0, "`reward_scale` must be positive; got 0.0"),
+            ("tau", 0.0, "`tau` must be positive; got 0.0"),
+            ("batch_size", 2.5, r"`batch_size` must be int; got 2.5 \(float\)"),
+            ("learning_starts", -1, "`learning_starts` must be a finite number of at least 0; got -1"),
+            ("net_arch", (0,), r"`net_arch` must be positive; got \(0,\)"),
+            ("ent_coef", "much", "`ent_coef` must be a number, auto, or auto_ and a number; got 'much'"),
             ("activation", "rel", "`activation` must be one of 'relu', 'tanh'; got 'rel'. Did you mean 'relu'"),
         ],
     )
     def test_value_out_of_range(self, name, value, message):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, TypeError), match=message):
             make_agent_settings("sac", "default", WORLD, **{name: value})
 
     def test_batch_that_does_not_divide_the_rollout(self):
@@ -320,7 +326,7 @@ class TestErrors:
             make_agent_settings("td3", "default", WORLD, published=True)
 
     def test_two_learning_rates_without_the_published_form(self):
-        with pytest.raises(ValueError, match=r"`critic_learning_rate=0.001` has a meaning only in the published form"):
+        with pytest.raises(ValueError, match=r"`critic_learning_rate=0.001` has an effect only with the published form"):
             make_agent_settings("ddpg", "default", WORLD, critic_learning_rate=1e-3)
 
 

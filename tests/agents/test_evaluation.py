@@ -221,7 +221,7 @@ def test_wrong_input_is_refused():
 
 def result(name: str, average: np.ndarray, steps: int = 300, modalities: tuple[str, ...] = ()) -> EpisodeResults:
     starts, lengths = WORLD.start_states(len(average), 1), np.full(len(average), steps)
-    return EpisodeResults(name, modalities, (), "", 0, steps, starts, np.asarray(average) * steps, lengths)
+    return EpisodeResults(name, np.asarray(average) * steps, lengths, starts, 0, steps, modalities)
 
 
 @pytest.fixture
@@ -298,14 +298,14 @@ class _Damped:
 )
 def test_impossible_results_are_refused(starts, returns, length, message):
     with pytest.raises(ValueError, match=message):
-        EpisodeResults("agent", (), (), "", 0, 9, starts, returns, np.full(len(returns), length))
+        EpisodeResults("agent", returns, np.full(len(returns), length), starts, 0, 9)
 
 
 @pytest.fixture
 def saved(tmp_path, references):
     noisy = EpisodeResults(
-        "agent", ("image", "sound"), ("image:delay:2", "sound:dead_sensor"), "image 0.1, sound 0.2 per step", 7, 300,
-        WORLD.start_states(200, 1), np.random.default_rng(2).normal(size=200), np.full(200, 300),
+        "agent", np.random.default_rng(2).normal(size=200), np.full(200, 300), WORLD.start_states(200, 1), 7, 300,
+        ("image", "sound"), ("image:delay:2", "sound:dead_sensor"), "image 0.1, sound 0.2 per step",
     )  # fmt: skip
     records = summarise([noisy], references, WORLD, resamples=50)
     save_results(tmp_path / "results", [noisy, *references.values()], records, {"command": "evaluate"})

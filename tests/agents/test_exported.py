@@ -1,5 +1,6 @@
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -39,16 +40,15 @@ def make_model(name, representation_folder, make_venv, preset="smoke", **switche
 @pytest.fixture
 def agent(representation_folder, make_venv):
     encoder = FrozenEncoder(representation_folder)
-    return Agent.from_model(
-        make_model("sac", representation_folder, make_venv), encoder, "sac", world(), facts={"seed": 3}
-    )
+    actor = Actor.from_model(make_model("sac", representation_folder, make_venv))
+    return Agent(actor, encoder, "sac", world(), facts={"seed": 3})
 
 
 @pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_actions_equal_those_of_the_model(name, representation_folder, make_venv, tmp_path):
     model = make_model(name, representation_folder, make_venv)
     encoder = FrozenEncoder(representation_folder)
-    Agent.from_model(model, encoder, name, world()).save(tmp_path / "agent")
+    Agent(Actor.from_model(model), encoder, name, world()).save(tmp_path / "agent")
     agent = Agent.load(tmp_path / "agent")
     for modalities in (("image", "sound"), ("image",), ("sound",)):
         sensed = {modality: observation(40)[modality] for modality in modalities}
@@ -66,7 +66,7 @@ def test_actions_equal_those_of_the_model(name, representation_folder, make_venv
 def test_published_ddpg(scaling, representation_folder, make_venv):
     model = make_model("ddpg", representation_folder, make_venv, "paper", action_scaling=scaling)
     encoder = FrozenEncoder(representation_folder)
-    agent = Agent.from_model(model, encoder, "ddpg", world())
+    agent = Agent(Actor.from_model(model), encoder, "ddpg", world())
     expected, _ = model.predict(encoder.encode_arrays(observation(40)), deterministic=True)
     np.testing.assert_allclose(agent.act(observation(40)), expected, atol=1e-5)
     assert (np.abs(expected).max() > 1.0) == scaling
@@ -76,7 +76,7 @@ def test_published_ddpg(scaling, representation_folder, make_venv):
 def test_random_actions_have_the_distribution_of_the_model(name, representation_folder, make_venv):
     model = make_model(name, representation_folder, make_venv)
     encoder = FrozenEncoder(representation_folder)
-    agent = Agent.from_model(model, encoder, name, world())
+    agent = Agent(Actor.from_model(model), encoder, name, world())
     one = {modality: np.repeat(value, 3000, axis=0) for modality, value in observation(1).items()}
     actions = agent.act(one, deterministic=False, generator=torch.Generator().manual_seed(0))
     with forked_generators():
@@ -89,7 +89,7 @@ def test_random_actions_have_the_distribution_of_the_model(name, representation_
 
 def test_a_deterministic_policy_acts_alike_when_asked_for_random_actions(representation_folder, make_venv):
     model = make_model("td3", representation_folder, make_venv)
-    agent = Agent.from_model(model, FrozenEncoder(representation_folder), "td3", world())
+    agent = Agent(Actor.from_model(model), FrozenEncoder(representation_folder), "td3", world())
     random = agent.act(observation(), deterministic=False, generator=torch.Generator())
     np.testing.assert_array_equal(random, agent.act(observation()))
 
@@ -136,7 +136,7 @@ def test_the_folder_holds_no_pickle_and_says_what_it_is(agent, tmp_path):
         "representation/representation.safetensors",
     ]
     description = json.loads((tmp_path / "agent" / "agent.json").read_text())
-    assert description["format_version"] == 1
+    assert description["format_version"] == 2
     assert description["facts"] == {"seed": 3}
     assert [path.name for path in tmp_path.iterdir()] == ["agent"]
 
@@ -269,9 +269,14 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"format_version": 99}, "has format version 99; this release of anysense reads version 1"),
+            ({"format_version": 99}, "has format version 99; this release of anysense reads version 2"),
             ({"format": "cake"}, "does not describe an exported agent"),
-            ({"actor": None}, "its policy does not fit agent.json"),
+            ({"actor": None}, "'actor' must be a dict; got None"),
+            ({"algorithm": 3}, "'algorithm' must be a str; got 3"),
+            ({"facts": []}, r"'facts' must be a dict; got \[\]"),
+            ({"world": {"id": "x"}}, "`world` must hold 'id' and 'options'"),
+            ({"modalities": ["smell"]}, "`modalities` must be one of 'image', 'sound'; got 'smell'"),
+            ({"modalities": [7]}, r"`modalities` must be a sequence of names, got \[7\]"),
         ],
     )
     def test_other_description(self, agent, tmp_path, change, message):
@@ -287,7 +292,7 @@ class TestErrors:
         content = json.loads(path.read_text())
         del content["modalities"]
         path.write_text(json.dumps(content))
-        with pytest.raises(ValueError, match=r"is damaged: it lacks \['modalities'\]"):
+        with pytest.raises(ValueError, match="is damaged: 'modalities' must be a list; got None"):
             Agent.load(tmp_path / "agent")
 
     def test_damaged_description(self, agent, tmp_path):
@@ -296,8 +301,39 @@ class TestErrors:
         with pytest.raises(ValueError, match="is damaged: not valid JSON"):
             Agent.load(tmp_path / "agent")
 
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"hidden": [100_000] * 1000}, "`spec` names 1000 hidden layers; got only"),
+            ({"hidden": [10**9, 10**6]}, "`weights` do not fit `spec`: .*hidden.0.weight"),
+            ({"hidden": [10**12, 10**12]}, "`weights` do not fit `spec`: Storage size calculation overflowed"),
+            ({"hidden": [10**30]}, "`weights` do not fit `spec`"),
+            ({"hidden": [-1]}, "`hidden` must be positive"),
+            ({"hidden": 3}, "`hidden` must be "),
+            ({"latent_dim": 10**12}, "`weights` do not fit `spec`: .*hidden.0.weight"),
+            ({"latent_dim": 8.0}, "`latent_dim` must be int; got 8.0"),
+            ({"action_shape": [10**9]}, "must have 1000000000 entries each"),
+            ({"action_low": [float("nan")]}, "must be finite"),
+            ({"action_low": [3.0]}, "the low one below the high one"),
+            ({"spread": "constant"}, "`weights` do not fit `spec`: .*constant_log_std"),
+            ({"activation": "gelu"}, "`activation` must be one of 'relu', 'tanh'; got 'gelu'"),
+            ({"squash": 1}, "`squash` must be bool; got 1"),
+            ({"size": 1}, "`setting of the actor` must be one of .*; got 'size'"),
+        ],
+    )
+    def test_claims_about_the_actor_are_checked_before_it_is_built(self, agent, tmp_path, change, message):
+        agent.save(tmp_path / "agent")
+        path = tmp_path / "agent" / "agent.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "actor": {**content["actor"], **change}}))
+        start = time.perf_counter()
+        with pytest.raises(ValueError, match=message):
+            Agent.load(tmp_path / "agent")
+        assert time.perf_counter() - start < 2
+
     def test_actor_of_another_size(self, representation_folder):
-        actor = Actor(ActorSpec(3, (4,), "relu", True, "none", (-2.0,), (2.0,)))
+        spec = ActorSpec(3, (), "relu", True, "none", (1,), (-2.0,), (2.0,))
+        actor = Actor(spec, {"mean.weight": torch.zeros(1, 3), "mean.bias": torch.zeros(1)})
         with pytest.raises(ValueError, match=r"`actor` takes latents of length 3, `encoder` makes 8"):
             Agent(actor, FrozenEncoder(representation_folder), "td3", world(), ("sound",))
 

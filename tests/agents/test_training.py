@@ -61,7 +61,7 @@ def test_learning_curve_file(representation_folder, tmp_path):
         rows = list(csv.DictReader(file))
     assert [int(row["steps"]) for row in rows] == [32, 64]
     for row, point in zip(rows, result.curve, strict=True):
-        assert float(row["average_reward"]) == point.score
+        assert float(row["score"]) == point.score
         spent = [float(row[f"{stage}_seconds"]) for stage in ("env", "encode", "learn", "evaluate")]
         assert all(seconds > 0 for seconds in spent)
         assert sum(spent) <= float(row["wall_seconds"]) + 0.01
@@ -191,14 +191,20 @@ class TestErrors:
             ({"preset": "fast"}, "`preset` must be one of 'smoke', 'default', 'paper'; got 'fast'"),
             ({"overrides": {"gama": 1}}, "got 'gama'. Did you mean 'gamma'"),
             ({"encode": "twice"}, "`encode` must be one of 'once', 'in-policy'; got 'twice'"),
-            ({"time_limit": "none"}, "`time_limit` must be one of 'truncated', 'terminal'; got 'none'"),
+            ({"overrides": {"time_limit": "none"}}, "`time_limit` must be one of 'truncated', 'terminal'; got 'none'"),
             ({"missing": 1.0}, r"`missing` must lie in \[0, 1\), got 1.0"),
             ({"seed": -1}, "`seed` must be at least 0, got -1"),
             ({"eval_every": 0}, "`eval_every` must be a whole number of at least 1, got 0"),
             ({"eval_episodes": 0}, "`eval_episodes` must be a whole number of at least 1, got 0"),
             ({"threads": 0}, "`threads` must be a whole number of at least 1, got 0"),
-            ({"action_scaling": False}, "`action_scaling=False` needs the published form of ddpg"),
-            ({"action_doubling": True}, "`action_doubling=True` needs the published form of ddpg"),
+            (
+                {"algorithm": "ddpg", "overrides": {"action_doubling": True}},
+                "`action_doubling=True` has an effect only with the published form of ddpg",
+            ),
+            (
+                {"algorithm": "ddpg", "overrides": {"noise_frames": 5}},
+                "`noise_frames=5` has an effect only with Ornstein-Uhlenbeck noise",
+            ),
         ],
     )
     def test_wrong_setting(self, tmp_path, more, message):
@@ -215,8 +221,4 @@ class TestErrors:
 
     def test_other_receivers_than_in_pretraining(self, representation_folder, tmp_path):
         with pytest.raises(ValueError, match=r"`observation_space\['sound'\]` must be a Box of shape \(2, 3, 2\)"):
-            train(small(representation_folder, environment={"receivers": ("left_top",)}), tmp_path)
-
-    def test_unknown_physics(self, representation_folder, tmp_path):
-        with pytest.raises(ValueError, match="`physics` must be one of"):
-            train(small(representation_folder, physics="newton"), tmp_path)
+            train(small(representation_folder, world=world(options={"receivers": ("left_top",)})), tmp_path)
