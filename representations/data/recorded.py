@@ -1,4 +1,4 @@
-"""What pretraining and evaluation need of recorded data, and the checks that all kinds of data share."""
+"""What pretraining and evaluation need of recorded data, and what all kinds of data share."""
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +14,12 @@ __all__ = [
     "Indices",
     "Recorded",
     "broken_rows",
-    "check_fraction",
     "check_masks",
-    "check_selection",
     "checked_indices",
     "checksum",
     "held_out_count",
     "mask_rows",
+    "named",
     "present_of",
 ]
 
@@ -29,7 +28,7 @@ _ROWS_AT_ONCE = 1024
 
 
 class Recorded(Protocol):
-    """N recorded samples of M modalities. Every method that takes indices raises IndexError for wrong ones."""
+    """N recorded samples of M modalities. Every method that takes indices (B,) raises IndexError for wrong ones."""
 
     def __len__(self) -> int:
         """N."""
@@ -38,23 +37,23 @@ class Recorded(Protocol):
         """Names of the modalities."""
 
     def observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Raw observations (B, *shape) of the chosen samples, of all or of the named modalities."""
+        """Raw observations (B, *shape) of all or of the named modalities; ValueError for an unknown one."""
 
     def present(self, indices: Indices) -> Tensor | None:
-        """Which modalities the chosen samples have, boolean (M, B); None where all samples have all."""
+        """Which modalities the samples have, boolean (M, B); None where all samples have all."""
 
     def target(self, indices: Indices) -> Tensor | None:
-        """Targets (B, ...) of the chosen samples; None where there are none."""
+        """Targets (B, ...); None where there are none."""
 
     def probe_targets(self, indices: Indices) -> tuple[tuple[str, ...], Tensor] | None:
-        """Quantities to read out of latents, with their names: float (B, P). None where there are none."""
+        """Names of quantities to read out of latents, and their values, float (B, P); None where there are none."""
 
     def fingerprint(self) -> str:
         """Short text that changes with the content."""
 
 
 def present_of(data: Recorded, indices: Indices, names: Iterable[str]) -> Tensor | None:
-    """Which of the named modalities the chosen samples have, boolean (len(names), B); None for data without masks.
+    """Which of the named modalities the samples have, boolean (len(names), B); None for data without masks.
 
     A modality that was not recorded is absent.
     """
@@ -66,7 +65,7 @@ def present_of(data: Recorded, indices: Indices, names: Iterable[str]) -> Tensor
 
 
 def mask_rows(masks: Mapping[str, Tensor], names: Iterable[str], rows: Tensor) -> Tensor | None:
-    """Chosen rows of the masks of the names, boolean (M, B), True for names without a mask; None without masks."""
+    """Rows of the masks of the names, boolean (M, B), True for names without a mask; None without masks."""
     if not masks:
         return None
     whole = torch.ones(len(rows), dtype=torch.bool)
@@ -74,11 +73,7 @@ def mask_rows(masks: Mapping[str, Tensor], names: Iterable[str], rows: Tensor) -
 
 
 def checked_indices(indices: Indices, size: int) -> Tensor:
-    """Indices as int64 (B,).
-
-    Raises:
-        IndexError: They are not one row of integers between 0 and ``size`` - 1.
-    """
+    """Indices as int64 (B,); IndexError unless they are one row of integers between 0 and ``size`` - 1."""
     chosen = torch.as_tensor(indices)
     if chosen.numel() == 0:
         chosen = chosen.long()
@@ -91,13 +86,13 @@ def checked_indices(indices: Indices, size: int) -> Tensor:
     return chosen.long()
 
 
-def check_selection(modalities: Iterable[str], recorded: Iterable[str]) -> list[str]:
-    """The names as a list; ValueError for one that was not recorded."""
-    names, known = list(modalities), list(recorded)
-    for name in names:
-        if name not in known:
-            raise ValueError(unknown_name("modalities", name, known))
-    return names
+def named(values: Mapping[str, Tensor], names: Iterable[str] | None) -> dict[str, Tensor]:
+    """The named ones of the modalities, all by default; ValueError for one that was not recorded."""
+    chosen = list(values if names is None else names)
+    for name in chosen:
+        if name not in values:
+            raise ValueError(unknown_name("modalities", name, values))
+    return {name: values[name] for name in chosen}
 
 
 def check_masks(masks: Mapping[str, Tensor], modalities: Iterable[str], size: int) -> None:
@@ -115,25 +110,20 @@ def check_masks(masks: Mapping[str, Tensor], modalities: Iterable[str], size: in
 
 
 def broken_rows(value: Tensor, mask: Tensor | None = None) -> list[int]:
-    """Rows that hold NaN or infinity, of those that ``mask`` (boolean, one entry per row) marks; all by default."""
+    """Rows with NaN or infinity among those that ``mask``, boolean (N,), marks; among all by default."""
     if not value.is_floating_point() or len(value) == 0:
         return []
     # In parts: what isfinite needs in between is larger than its input.
-    parts = torch.split(value.detach(), _ROWS_AT_ONCE)
-    broken = ~torch.cat([torch.isfinite(part).flatten(1).all(dim=1) for part in parts])
+    broken = ~torch.cat([torch.isfinite(part).flatten(1).all(dim=1) for part in torch.split(value, _ROWS_AT_ONCE)])
     rows: list[int] = (broken if mask is None else broken & mask).nonzero().flatten().tolist()
     return rows
 
 
-def check_fraction(fraction: float) -> None:
-    """Raise ValueError unless a validation fraction lies between 0 and 1, both excluded."""
-    if not 0 < fraction < 1:
-        raise ValueError(f"`validation_fraction` must lie between 0 and 1, both excluded; got {fraction}.")
-
-
-def held_out_count(fraction: float, count: int) -> int:
-    """How many of ``count`` are held out: the fraction, rounded, but at least one on each side."""
-    return min(max(round(fraction * count), 1), count - 1)
+def held_out_count(validation_fraction: float, count: int) -> int:
+    """How many of ``count`` are held out, at least one on each side; ValueError for a fraction outside (0, 1)."""
+    if not 0 < validation_fraction < 1:
+        raise ValueError(f"`validation_fraction` must lie between 0 and 1, both excluded; got {validation_fraction}.")
+    return min(max(round(validation_fraction * count), 1), count - 1)
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -11,13 +11,12 @@ from torch import Tensor
 from anysense.representations.data.recorded import (
     Indices,
     broken_rows,
-    check_fraction,
     check_masks,
-    check_selection,
     checked_indices,
     checksum,
     held_out_count,
     mask_rows,
+    named,
 )
 from anysense.representations.modality import Modality
 
@@ -59,7 +58,13 @@ class Samples:
         for name, modality in self.modalities.items():
             _check_values(name, self.values[name], modality, len(self))
         check_masks(self.masks, self.modalities, len(self))
-        self._check_finite()
+        for name, value in self.values.items():
+            rows = broken_rows(value, self.masks.get(name))
+            if rows:
+                raise ValueError(
+                    f"`values[{name!r}]` has NaN or infinity in {len(rows)} samples, the first at {rows[:5]}. "
+                    "Mark them as absent with `masks`, or remove them."
+                )
         present = self.present(torch.arange(len(self)))
         empty = 0 if present is None else int((~present.any(dim=0)).sum())
         if empty:
@@ -76,22 +81,16 @@ class Samples:
         return tuple(self.modalities)
 
     def observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Raw observations (B, *shape) of the chosen samples.
-
-        Raises:
-            ValueError: Unknown modality.
-            IndexError: No such sample, or indices that are not one row of integers; so in the other methods.
-        """
-        names = check_selection(self.modalities if modalities is None else modalities, self.modalities)
+        """Raw observations (B, *shape), of all modalities by default."""
         chosen = checked_indices(indices, len(self))
-        return {name: self.values[name].index_select(0, chosen) for name in names}
+        return {name: value.index_select(0, chosen) for name, value in named(self.values, modalities).items()}
 
     def present(self, indices: Indices) -> Tensor | None:
-        """Which modalities the chosen samples have, boolean (M, B); None where there are no masks."""
+        """Which modalities the samples have, boolean (M, B); None where there are no masks."""
         return mask_rows(self.masks, self.modalities, checked_indices(indices, len(self)))
 
     def target(self, indices: Indices) -> Tensor | None:
-        """Targets (B,) of the chosen samples; None where there are none."""
+        """Targets (B,); None where there are none."""
         chosen = checked_indices(indices, len(self))
         return None if self.targets is None else self.targets[chosen]
 
@@ -110,10 +109,9 @@ class Samples:
         Raises:
             ValueError: The fraction is outside (0, 1), or there is only one sample.
         """
-        check_fraction(validation_fraction)
+        held_out = held_out_count(validation_fraction, len(self))
         if len(self) < 2:
             raise ValueError(f"`split` needs at least 2 samples, got {len(self)}.")
-        held_out = held_out_count(validation_fraction, len(self))
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(self)))
         return self.select(order[held_out:]), self.select(order[:held_out])
 
@@ -123,15 +121,6 @@ class Samples:
         masks = {f"mask of {name}": mask[chosen] for name, mask in self.masks.items()}
         targets = {} if self.targets is None else {"targets": self.targets}
         return f"{len(self)} samples, checksum {checksum({**self.observation(chosen), **masks, **targets})}"
-
-    def _check_finite(self) -> None:
-        for name, value in self.values.items():
-            rows = broken_rows(value, self.masks.get(name))
-            if rows:
-                raise ValueError(
-                    f"`values[{name!r}]` has NaN or infinity in {len(rows)} samples, the first at {rows[:5]}. "
-                    "Mark them as absent with `masks`, or remove them."
-                )
 
 
 def _check_values(name: str, value: Tensor, modality: Modality, size: int) -> None:

@@ -14,13 +14,12 @@ from anysense.representations.data import storage
 from anysense.representations.data.recorded import (
     Indices,
     broken_rows,
-    check_fraction,
     check_masks,
-    check_selection,
     checked_indices,
     checksum,
     held_out_count,
     mask_rows,
+    named,
 )
 
 __all__ = ["MAX_FRAME_STACK", "Transitions"]
@@ -99,17 +98,12 @@ class Transitions:
         return len(next(iter(self.modalities.values())))
 
     def observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Raw observations (B, *shape) before the action, stacked along the second axis where there are stacks.
-
-        Raises:
-            IndexError: An index is out of range or not an integer; so in the other methods.
-            ValueError: A modality was not recorded.
-        """
+        """Raw observations (B, *shape) before the action, of all modalities by default."""
         chosen = checked_indices(indices, len(self))
         return self._read(self.current[chosen], self.first[chosen], modalities)
 
     def next_observation(self, indices: Indices, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Raw observations after the action; like `observation`."""
+        """Raw observations after the action."""
         chosen = checked_indices(indices, len(self))
         return self._read(self.current[chosen] + 1, self.first[chosen], modalities)
 
@@ -138,18 +132,16 @@ class Transitions:
 
     def fingerprint(self) -> str:
         """Number of transitions and a checksum: actions, rewards, and one to two thousand of the observations."""
-        chosen = torch.arange(0, len(self), max(1, len(self) // 1024))
-        instants = self.current[chosen]
-        values = {name: value[instants] for name, value in {**self.modalities, **_named(_MASK, self.masks)}.items()}
-        content = {"actions": self.actions, "rewards": self.rewards, **values}
-        return f"{len(self)} transitions, checksum {checksum(content)}"
+        instants = self.current[:: max(1, len(self) // 1024)]
+        seen = {name: value[instants] for name, value in {**self.modalities, **_prefixed(_MASK, self.masks)}.items()}
+        return f"{len(self)} transitions, checksum {checksum({'a': self.actions, 'r': self.rewards, **seen})}"
 
     def state(self, indices: Indices) -> Tensor:
         """States before the action, float64 (B, K); ValueError where none were recorded."""
         return self._states()[self.current[checked_indices(indices, len(self))]]
 
     def next_state(self, indices: Indices) -> Tensor:
-        """States after the action; like `state`."""
+        """States after the action."""
         return self._states()[self.current[checked_indices(indices, len(self))] + 1]
 
     def action(self, indices: Indices) -> Tensor:
@@ -171,15 +163,15 @@ class Transitions:
         Raises:
             ValueError: The fraction of trajectories is outside (0, 1), or there is only one trajectory.
         """
-        check_fraction(validation_fraction)
         names = torch.unique(self.trajectory)
+        held_out = held_out_count(validation_fraction, len(names))
         if len(names) < 2:
             raise ValueError(
                 f"`split` needs at least 2 trajectories to keep training and validation apart, got {len(names)}; "
                 "collect more samples or shorter episodes."
             )
         order = torch.from_numpy(np.random.default_rng(seed).permutation(len(names)))
-        validation = torch.isin(self.trajectory, names[order[: held_out_count(validation_fraction, len(names))]])
+        validation = torch.isin(self.trajectory, names[order[:held_out]])
         return self.select((~validation).nonzero().squeeze(1)), self.select(validation.nonzero().squeeze(1))
 
     def save(self, path: str | Path) -> None:
@@ -191,7 +183,7 @@ class Transitions:
         part = self._compact()
         arrays = {"actions": part.actions, **{name: getattr(part, name) for name in _PER_TRANSITION}}
         arrays |= {} if part.states is None else {"states": part.states}
-        arrays |= _named(_MODALITY, part.modalities) | _named(_MASK, part.masks)
+        arrays |= _prefixed(_MODALITY, part.modalities) | _prefixed(_MASK, part.masks)
         about = {name: getattr(self, name) for name in _ABOUT}
         storage.write(Path(path), {name: value.numpy() for name, value in arrays.items()}, about)
 
@@ -219,12 +211,11 @@ class Transitions:
             raise ValueError(f"`{path}` does not hold valid transitions: {error} Collect the data again.") from error
 
     def _read(self, newest: Tensor, first: Tensor, modalities: Iterable[str] | None) -> dict[str, Tensor]:
-        names = check_selection(self.modalities if modalities is None else modalities, self.modalities)
+        chosen = named(self.modalities, modalities)
         if self.frame_stack is None:
-            return {name: self.modalities[name].index_select(0, newest) for name in names}
+            return {name: values.index_select(0, newest) for name, values in chosen.items()}
         age = torch.arange(self.frame_stack - 1, -1, -1)
         instants = torch.maximum(newest[:, None] - age, first[:, None])  # (B, stack)
-        chosen = {name: self.modalities[name] for name in names}
         return {
             name: values.index_select(0, instants.flatten()).view(*instants.shape, *values.shape[1:])
             for name, values in chosen.items()
@@ -298,7 +289,7 @@ class Transitions:
             )
 
 
-def _named(prefix: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _prefixed(prefix: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}{name}": value for name, value in values.items()}
 
 

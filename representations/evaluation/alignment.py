@@ -1,4 +1,7 @@
-"""How near the latents of single modalities lie to the joint latents of the same samples."""
+"""How near the latents of single modalities lie to the joint latents of the same samples.
+
+All functions take float matrices (B, D) whose rows belong together, and raise ValueError for others.
+"""
 
 import torch
 from torch import Tensor
@@ -12,50 +15,28 @@ RETRIEVAL_BLOCK = 256
 
 
 def mean_cosine(latents: Tensor, joint: Tensor) -> Tensor:
-    r"""Mean cosine similarity of paired rows: :math:`\frac1B\sum_n \frac{z_n\cdot j_n}{|z_n||j_n|}`.
-
-    Args:
-        latents: Float (B, D), one modality.
-        joint: Float (B, D), the joint latents of the same samples in the same order.
-
-    Returns:
-        Scalar in [-1, 1]; 1 is perfect alignment. A zero row counts as cosine 0.
-
-    Raises:
-        ValueError: Shapes differ, are not (B, D), or B is 0; so in the other functions.
-    """
+    r"""Mean cosine similarity :math:`\frac1B\sum_n \frac{z_n\cdot j_n}{|z_n||j_n|}`; a zero row counts as cosine 0."""
     check_paired(latents=latents, joint=joint)
     return torch.nn.functional.cosine_similarity(latents, joint, dim=1).mean()
 
 
 def rms_distance(latents: Tensor, joint: Tensor) -> Tensor:
-    r"""Root mean square distance of paired rows: :math:`\sqrt{\frac1B\sum_n |z_n-j_n|^2}`.
+    r"""Root mean square distance :math:`\sqrt{\frac1B\sum_n |z_n-j_n|^2}`.
 
-    For unit vectors it equals :math:`\sqrt{2-2c}` with the mean cosine :math:`c`: 0 is perfect alignment,
-    :math:`\sqrt2` is what unrelated directions give. Arguments as in `mean_cosine`.
+    For unit vectors it equals :math:`\sqrt{2-2c}` with the mean cosine :math:`c`; unrelated directions give
+    :math:`\sqrt2`.
     """
     check_paired(latents=latents, joint=joint)
     return (latents - joint).square().sum(dim=1).mean().sqrt()
 
 
 def retrieval_accuracy(queries: Tensor, keys: Tensor, top: int = 1) -> Tensor:
-    r"""Share of queries whose own key is among the ``top`` most similar keys (cosine).
+    r"""Share of queries whose own key is among the ``top`` (1 to B) most similar keys by cosine, in [0, 1].
 
     With :math:`s_{nk}` the cosine of query n and key k, :math:`g_n=\#\{k: s_{nk}>s_{nn}\}` and
     :math:`t_n=\#\{k: s_{nk}=s_{nn}\}`, the value is
     :math:`\frac1B\sum_n \mathrm{clip}((top-g_n)/t_n, 0, 1)`: the expected accuracy when ties are broken at random,
     so a collapsed representation scores chance, ``top / B``. Values depend on B: compare only equal B.
-
-    Args:
-        queries: Float (B, D), latents of one modality.
-        keys: Float (B, D), joint latents; row n belongs to query n.
-        top: How many best keys count as found, 1 to B.
-
-    Returns:
-        Scalar in [0, 1].
-
-    Raises:
-        ValueError: Shapes differ, or ``top`` is outside 1..B.
     """
     check_paired(queries=queries, keys=keys)
     if not 1 <= top <= len(queries):
@@ -70,7 +51,7 @@ def retrieval_accuracy(queries: Tensor, keys: Tensor, top: int = 1) -> Tensor:
 def retrieval_in_blocks(latents: Tensor, joint: Tensor) -> Tensor:
     """Mean `retrieval_accuracy` over blocks of `RETRIEVAL_BLOCK` samples (of all, if there are fewer).
 
-    A rest that fills no block is left out. Arguments as in `mean_cosine`.
+    A rest that fills no block is left out.
     """
     block = min(RETRIEVAL_BLOCK, len(joint))
     starts = range(0, len(joint) - block + 1, block)

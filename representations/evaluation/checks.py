@@ -1,6 +1,13 @@
-"""Shape checks that all metrics share."""
+"""Checks of latents that metrics share."""
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+__all__ = ["Points", "check_matrix", "check_paired", "finite_points"]
+
+Points = NDArray[np.floating] | Tensor
 
 
 def check_matrix(**matrices: Tensor) -> None:
@@ -22,3 +29,14 @@ def check_paired(**matrices: Tensor) -> None:
             f"`{first}` and `{second}` must hold the same samples and features, "
             f"got shapes {tuple(a.shape)} and {tuple(b.shape)}."
         )
+
+
+def finite_points(name: str, points: Points) -> NDArray[np.float64]:
+    """Points as float64 (n, d); ValueError unless they are a floating matrix without NaN and infinity."""
+    tensor = torch.as_tensor(points).detach()
+    check_matrix(**{name: tensor})
+    bad = int((~tensor.isfinite().all(dim=1)).sum())
+    if bad:
+        raise ValueError(f"`{name}` must be finite; {bad} of {len(tensor)} rows hold NaN or infinity.")
+    array: NDArray[np.float64] = tensor.cpu().double().numpy()
+    return array

@@ -33,7 +33,7 @@ class ClassifierSettings(Settings):
 
 
 def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: ClassifierSettings, seed: int) -> nn.Module:
-    """Trains D -> widths -> classes with ReLU on cross-entropy; every random draw follows ``seed``.
+    """A network D -> widths -> classes with ReLU, trained on cross-entropy, in eval mode; it gives logits (N, classes).
 
     Args:
         latents: Float (N, D), of complete observations.
@@ -41,9 +41,6 @@ def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: Clas
         classes: Number of classes.
         settings: How.
         seed: Seed of weights and order.
-
-    Returns:
-        The network in eval mode; it gives logits (N, classes).
 
     Raises:
         ValueError: Latents and labels differ in number, or a label is out of range.

@@ -62,15 +62,10 @@ def encode_subsets(
 
 
 def predict_subsets(
-    representation: SupervisedRepresentation,
-    data: Recorded,
-    subsets: Iterable[Subset],
-    present: Tensor | None = None,
-    indices: Indices | None = None,
-    batch_size: int = BATCH_SIZE,
+    representation: SupervisedRepresentation, data: Recorded, subsets: Iterable[Subset], present: Tensor | None = None
 ) -> dict[Subset, Tensor]:
     """Predicted targets float32 (N,) on the CPU, by subset; otherwise like `encode_subsets`."""
-    return _over_batches(representation, representation.predict, data, subsets, present, indices, batch_size)
+    return _over_batches(representation, representation.predict, data, subsets, present, None, BATCH_SIZE)
 
 
 def _over_batches(

@@ -37,13 +37,8 @@ class Probe:
 def fit_ridge(latents: Tensor, targets: Tensor, penalty: float = 1e-6) -> Probe:
     r"""Ridge regression, float64, intercept not penalised.
 
-    :math:`W = (Z^\top Z/B + \lambda I)^{-1} Z^\top Y/B` with centred Z and Y. The penalty is relative to one sample, so
-    it does not depend on B.
-
-    Args:
-        latents: Float (B, D).
-        targets: Float (B, T).
-        penalty: lambda > 0, in units of latent variance.
+    :math:`W = (Z^\top Z/B + \lambda I)^{-1} Z^\top Y/B` with centred latents Z (B, D) and targets Y (B, T). The penalty
+    lambda > 0 is in units of latent variance and does not depend on B.
 
     Raises:
         ValueError: Shapes do not fit, or ``penalty`` is not positive.
@@ -59,13 +54,8 @@ def fit_kernel_ridge(latents: Tensor, targets: Tensor, penalty: float = 1e-3, re
 
     :math:`A = (K + \lambda I)^{-1} (Y - \bar y)` with :math:`K_{nk}=\exp(-|z_n-z_k|^2/2s^2)`, and the bandwidth s in
     units of the spread :math:`\sqrt{\frac1N\sum_n|z_n-\bar z|^2}` of the latents. A contrastive latent bends: a linear
-    read-out can miss what any small network reads from it, this one does not. Needs memory for N x N numbers.
-
-    Args:
-        latents: Float (N, D).
-        targets: Float (N, T).
-        penalty: lambda > 0.
-        relative_bandwidth: s over the spread, > 0.
+    read-out can miss what any small network reads from it, this one does not. Latents are float (N, D), targets float
+    (N, T). Needs memory for N x N numbers.
 
     Raises:
         ValueError: Shapes do not fit, or ``penalty`` or ``relative_bandwidth`` is not positive.
@@ -97,17 +87,9 @@ def _check_fit(latents: Tensor, targets: Tensor, penalty: float) -> None:
 
 
 def r2_score(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Coefficient of determination per target: :math:`1-\sum_n(y_n-\hat y_n)^2/\sum_n(y_n-\bar y)^2`.
+    r"""Coefficient of determination of each target :math:`1-\sum_n(y_n-\hat y_n)^2/\sum_n(y_n-\bar y)^2`, float64 (T,).
 
-    Args:
-        predictions: Float (B, T).
-        targets: Float (B, T).
-
-    Returns:
-        Float64 (T,); 1 is perfect, 0 is as good as the mean, negative is worse. A constant target gives NaN.
-
-    Raises:
-        ValueError: Shapes differ.
+    1 is perfect, 0 is as good as the mean; a constant target gives NaN. Both are float (B, T); ValueError otherwise.
     """
     from sklearn.metrics import r2_score as scores
 
@@ -121,10 +103,6 @@ def r2_score(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 def root_mean_squared_error(predictions: Tensor, targets: Tensor) -> Tensor:
-    r"""Per target :math:`\sqrt{\frac1B\sum_n(y_n-\hat y_n)^2}`, shape (T,), in the unit of the target.
-
-    Raises:
-        ValueError: Shapes differ.
-    """
+    r"""Of each target :math:`\sqrt{\frac1B\sum_n(y_n-\hat y_n)^2}`, (T,), in its unit; ValueError if shapes differ."""
     check_paired(predictions=predictions, targets=targets)
     return (targets - predictions).square().mean(dim=0).sqrt()

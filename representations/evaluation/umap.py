@@ -1,18 +1,15 @@
 """Pictures of latents: several sets of points in one plane."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from anysense.common.errors import unknown_name
 from anysense.common.extras import import_extra
+from anysense.common.validation import check_choice
+from anysense.representations.evaluation.checks import Points, finite_points
 
 __all__ = ["Metric", "umap_embedding"]
 
@@ -20,7 +17,7 @@ Metric = Literal["euclidean", "cosine"]
 
 
 def umap_embedding(
-    latents: Mapping[str, NDArray[np.floating] | Tensor],
+    latents: Mapping[str, Points],
     seed: int,
     n_neighbors: int = 15,
     min_dist: float = 0.1,
@@ -32,7 +29,7 @@ def umap_embedding(
     same picture on one machine. The first call of a process takes several seconds more.
 
     Args:
-        latents: By name, for example of the modalities that were seen, float (n, d), array or tensor.
+        latents: By name, for example of the modalities that were given, float (n, d), array or tensor.
         seed: Seed of the layout.
         n_neighbors: Neighbours that count as near, 2 to the number of all points - 1; more shows coarser structure.
         min_dist: How close points may lie in the plane, at least 0.
@@ -46,13 +43,12 @@ def umap_embedding(
             ``metric``.
         ModuleNotFoundError: UMAP is not installed.
     """
-    if metric not in get_args(Metric):
-        raise ValueError(unknown_name("metric", metric, get_args(Metric)))
-    sets = {name: _matrix(name, points) for name, points in latents.items()}
+    check_choice("metric", metric, get_args(Metric))
+    sets = {name: finite_points(name, points) for name, points in latents.items()}
     if len({points.shape[1] for points in sets.values()}) != 1:
         widths = ", ".join(f"{name!r}: {points.shape[1]}" for name, points in sets.items())
         raise ValueError(f"`latents` must hold sets with the same number of features, got {{{widths}}}.")
-    points = np.concatenate(list(sets.values()))
+    points = np.concatenate(list(sets.values())).astype(np.float32)
     if not 2 <= n_neighbors < len(points):
         raise ValueError(
             f"`n_neighbors` must lie between 2 and the number of points - 1 ({len(points) - 1}), got {n_neighbors}."
@@ -80,16 +76,3 @@ def _layout(
             init="spectral" if len(points) > 3 else "random",  # Needs more points than eigenvectors, which are 3.
         )
         return np.asarray(model.fit_transform(points), np.float32)
-
-
-def _matrix(name: str, points: NDArray[np.floating] | Tensor) -> NDArray[np.float32]:
-    tensor = torch.as_tensor(points).detach()
-    if tensor.ndim != 2 or tensor.numel() == 0 or not tensor.is_floating_point():
-        raise ValueError(
-            f"`latents` must hold floating point matrices (points, features), "
-            f"got {tensor.dtype} of shape {tuple(tensor.shape)} for {name!r}."
-        )
-    if not tensor.isfinite().all():
-        raise ValueError(f"`latents` must be finite; {name!r} holds NaN or infinity.")
-    array: NDArray[np.float32] = tensor.cpu().float().numpy()
-    return array

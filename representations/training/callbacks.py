@@ -64,43 +64,18 @@ class Measure(pl.Callback):
         write_csv(self.path, list(self.rows[0]), self.rows)
 
 
-class ProgressBar(pl.Callback):
-    """Progress of the whole training: steps, rate, time left, latest validation loss."""
+class ShowProgress(pl.Callback):
+    """Tells a display the steps done and the latest validation loss."""
 
-    def __init__(self) -> None:
-        self._display: Display | None = None
+    def __init__(self, display: Display) -> None:
+        self.display, self.facts = display, ""
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show it."""
-        total = int(trainer.max_epochs or 0) * int(trainer.num_training_batches)
-        self._facts = ""
-        self._display = Display("pretrain", total, unit="steps", keep=True).__enter__()
-        self._display.update(trainer.global_step)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Advance."""
-        if self._display is not None:
-            self._display.update(trainer.global_step, facts=self._facts)
+        self.display.update(trainer.global_step, facts=self.facts)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the validation loss."""
-        if MONITORED in trainer.callback_metrics:
-            value = float(trainer.callback_metrics[MONITORED])
-            self._facts = f"epoch {trainer.current_epoch}: validation loss {value:.3f}"
-            if self._display is not None:
-                self._display.update(trainer.global_step, facts=self._facts)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the terminal tidy."""
-        self._stop()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leave the terminal tidy."""
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._display is not None:
-            self._display.__exit__()
-            self._display = None
+        value = float(trainer.callback_metrics[MONITORED])
+        self.facts = f"epoch {trainer.current_epoch}: validation loss {value:.3f}"
+        self.display.update(trainer.global_step, facts=self.facts)

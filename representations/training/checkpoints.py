@@ -3,7 +3,6 @@
 import io
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,15 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write under another name, then rename; load tensors and plain values only."""
+    """Writes checkpoints completely or not at all."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
     ) -> None:
-        """Write ``checkpoint``, complete or not at all.
-
-        Raises:
-            OSError: It cannot be written.
-        """
+        """Write ``checkpoint``; OSError where that is impossible."""
         buffer = io.BytesIO()  # torch.save itself reports a full disk as RuntimeError, without the reason.
         torch.save(checkpoint, buffer)
         write_bytes(Path(path), buffer.getbuffer())
-
-    def load_checkpoint(
-        self,
-        path: str | os.PathLike[str],
-        map_location: Callable[..., Any] | None = lambda storage, _: storage,
-        weights_only: bool | None = None,
-    ) -> dict[str, Any]:
-        """Read a checkpoint; ``weights_only`` is always on."""
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        return loaded
 
 
 class KeepBest(Checkpoint):

@@ -12,13 +12,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from anysense.common.files import explained
 from anysense.common.machine import resolve_device, thread_limit
+from anysense.common.progress import Display
 from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
 from anysense.representations.data.recorded import Recorded, present_of
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.files import save_representation
 from anysense.representations.training import machine
-from anysense.representations.training.callbacks import TABLE, Measure, ProgressBar
+from anysense.representations.training.callbacks import TABLE, Measure, ShowProgress
 from anysense.representations.training.checkpoints import (
     BEST,
     LAST,
@@ -106,7 +107,7 @@ def pretrain(
             callback.load_state_dict(checkpoint["callbacks"].get(callback.state_key, callback.state_dict()))
     if not stop.stopped_epoch and len(table.rows) < settings.epochs:
         resumed = None if checkpoint is None else folder / CHECKPOINTS / LAST
-        given = [table, ProgressBar(), *callbacks, *([stop] if settings.patience else []), best]
+        given = [table, *callbacks, *([stop] if settings.patience else []), best]
         _fit(module, given, folder, device, resumed)
     epoch = best.best_epoch if settings.keep == "best" else len(table.rows) - 1
     kept = folder / CHECKPOINTS / (BEST if settings.keep == "best" else LAST)
@@ -126,13 +127,19 @@ def _fit(
 ) -> None:
     settings = module.settings
     precision = machine.resolve_precision(settings.precision, device)
-    with machine.quiet_lightning(), thread_limit(settings.threads), own_randomness(device):
+    steps = settings.epochs * len(module.loader)
+    with (
+        machine.quiet_lightning(),
+        thread_limit(settings.threads),
+        own_randomness(device),
+        Display("pretrain", steps, unit="steps", keep=True) as display,
+    ):
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=[device.index] if device.type == "cuda" else 1,
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=settings.epochs,
-            callbacks=callbacks,
+            callbacks=[*callbacks, ShowProgress(display)],
             plugins=[AtomicCheckpointIO()],
             logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
             default_root_dir=folder,

@@ -109,13 +109,19 @@ def test_nothing_present(small: Representation, pendulum_batch: MakeBatch) -> No
 
 def test_wrong_present(small: Representation, pendulum_batch: MakeBatch) -> None:
     batch = pendulum_batch(3)
-    with pytest.raises(TypeError, match=r"`present` must map modality names to boolean tensors, or be one .*; got list"):
+    with pytest.raises(
+        TypeError, match=r"`present` must map modality names to boolean tensors, or be one .*; got list"
+    ):
         small.encode(batch, ["image"])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"`present` must be a boolean torch\.Tensor; got torch\.float32"):
         small.encode(batch, torch.ones(2, 3))
-    with pytest.raises(ValueError, match=r"`present` must have shape \(2, 3\), one row per modality of \['image', 'sound"):
+    with pytest.raises(
+        ValueError, match=r"`present` must have shape \(2, 3\), one row per modality of \['image', 'sound"
+    ):
         small.encode(batch, torch.ones(3, 2, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"`present` marks rows of 'sound' as present, but `observation` has no 'sound'"):
+    with pytest.raises(
+        ValueError, match=r"`present` marks rows of 'sound' as present, but `observation` has no 'sound'"
+    ):
         small.encode({"image": batch["image"]}, torch.ones(2, 3, dtype=torch.bool))
     with pytest.raises(TypeError, match=r"`present\['image'\]` must be a boolean.* got torch\.uint8.*\.bool\(\)"):
         small.encode(batch, {"image": torch.ones(3, dtype=torch.uint8)})

@@ -1,9 +1,8 @@
 """Makes the digits of `mhd-offline` and keeps them in the cache folder."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,12 +36,12 @@ def load_mhd_offline(
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Samples, Samples]:
-    """Digits seen, heard and written, made on this machine; a stand-in for MHD with the same modalities.
+    """Images, sounds and pen trajectories of digits, generated; a stand-in for MHD with the same modalities.
 
-    Images vary the real handwritten digits of scikit-learn, sounds are spoken by eSpeak NG, trajectories are written by
-    random hands; the three of one sample have only the class in common. Training and test samples share no source
-    image, no speaker and no writer (`details` lists who is on which side). Classes are balanced. They are made at the
-    first use (about two minutes for the default sizes) and read from the cache later; a damaged cache is made anew.
+    Images vary the handwritten digits of scikit-learn, sounds are spoken by eSpeak NG, trajectories are random variants
+    of stroke forms; the three of one sample have only the class in common. Training and test samples share no source
+    image, speaker or writer (see `details`). Classes are balanced. Samples are made at the first use (about two minutes
+    for the default sizes) and read from the cache later; a damaged cache is made anew.
 
     Args:
         train: Number of training samples, at least 10.
@@ -71,8 +70,7 @@ def load_mhd_offline(
     return _samples(kept, "train"), _samples(kept, "test")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sources:
+class _Sources(NamedTuple):
     """What the samples of one part are made from."""
 
     images: NDArray[np.int64]

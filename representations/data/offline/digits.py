@@ -17,11 +17,7 @@ _BATCH = 2000
 
 
 def handwritten_digits() -> tuple[Tensor, NDArray[np.int64]]:
-    """The 1797 handwritten digits that come with scikit-learn (UCI optical recognition of handwritten digits).
-
-    Returns:
-        Ink, float32 (1797, 8, 8) in [0, 1]; labels, int64 (1797,).
-    """
+    """The 1797 digits of scikit-learn (UCI optical recognition): ink float32 (1797, 8, 8) in [0, 1]; labels int64."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -34,16 +30,16 @@ def draw_digits(
     rng: np.random.Generator,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Draw each chosen source once more: turned, stretched, slanted, bent, with another pen.
+    """Random variants of sources: turned, stretched, slanted, bent, with another pen.
 
     Args:
         ink: Sources, float32 (S, 8, 8) in [0, 1].
         chosen: Source of each picture, int64 (N,).
-        rng: Source of the variation.
+        rng: Draws the variation.
         progress: Called with the number of pictures done.
 
     Returns:
-        Pictures, float32 (N, 1, 28, 28) in [0, 1].
+        float32 (N, 1, 28, 28) in [0, 1].
     """
     pictures = torch.empty(len(chosen), 1, SIZE, SIZE)
     for start in range(0, len(chosen), _BATCH):

@@ -1,8 +1,8 @@
 """`mosei-offline`: a synthetic stand-in for CMU-MOSEI, with its shapes, padding and distribution of labels.
 
-An utterance has one sentiment. Text is a sequence of words, few of which carry sentiment, sometimes turned round by a
-negation; the voice and the face show it in short bursts on top of smooth movements and of what is particular to the
-speaker. Each modality has an own view of the sentiment, so that three say more than one, and text says most.
+An utterance has one sentiment. Text is a sequence of words, few of which carry sentiment, sometimes negated; audio and
+vision show it in short bursts on top of smooth movements and of traits of the speaker. Each modality has an error of
+its own about the sentiment, so that three tell more than one; that of text is smallest.
 """
 
 import dataclasses
@@ -63,8 +63,8 @@ def load_mosei_offline(
             raise ValueError(f"`{name}` must be at least 1 sample; got {size}.")
     if seed < 0:
         raise ValueError(f"`seed` must be 0 or more; got {seed}.")
-    world_seed, *part_seeds = np.random.SeedSequence(seed).spawn(4)
-    world, done = _World.random(np.random.default_rng(world_seed)), 0
+    shared_seed, *part_seeds = np.random.SeedSequence(seed).spawn(4)
+    shared, done = _Shared.random(np.random.default_rng(shared_seed)), 0
     edition = "/".join(map(str, sizes.values()))
     parts = []
     for (part, size), part_seed in zip(sizes.items(), part_seeds, strict=True):
@@ -74,13 +74,13 @@ def load_mosei_offline(
                 progress(before + count, sum(sizes.values()))
 
         details = {"data": "mosei-offline", "part": part, "edition": edition, "seed": seed, "synthetic": True}
-        parts.append(_make_part(world, size, part_seed, advance, details))
+        parts.append(_make_part(shared, size, part_seed, advance, details))
         done += size
     return Splits(*parts)
 
 
 def _make_part(
-    world: "_World",
+    shared: "_Shared",
     size: int,
     seed: np.random.SeedSequence,
     advance: Callable[[int], None],
@@ -92,7 +92,7 @@ def _make_part(
     starts = range(0, size, _CHUNK)
     for start, chunk_seed in zip(starts, seed.spawn(len(starts)), strict=True):
         rows = slice(start, min(start + _CHUNK, size))
-        made, made_labels = _make_chunk(world, np.random.default_rng(chunk_seed))
+        made, made_labels = _make_chunk(shared, np.random.default_rng(chunk_seed))
         for name, array in arrays.items():
             array[rows] = made[name][: rows.stop - rows.start]
         labels[rows] = made_labels[: rows.stop - rows.start]
@@ -101,16 +101,16 @@ def _make_part(
     return Samples(modalities, tensors, torch.from_numpy(labels), details=details)
 
 
-def _make_chunk(world: "_World", rng: np.random.Generator) -> tuple[dict[str, _Floats], _Floats]:
+def _make_chunk(shared: "_Shared", rng: np.random.Generator) -> tuple[dict[str, _Floats], _Floats]:
     sentiment = _sentiments(rng)
     labels = _rated(sentiment, rng)
     lengths = np.clip(np.round(rng.lognormal(2.9, 0.55, _CHUNK)), 5, STEPS).astype(np.int64)
     spoken = np.arange(STEPS) >= STEPS - lengths[:, None]
     emphasis = _bursts(lengths, rng)
     speaker = rng.integers(_SPEAKERS, size=_CHUNK)
-    words = world.text.choose(_view(sentiment, world.text.doubt, rng), emphasis, spoken, rng)
-    made = {"text": world.text.vectors[words]}
-    for name, channel in (("audio", world.audio), ("vision", world.vision)):
+    words = shared.text.choose(_view(sentiment, shared.text.doubt, rng), emphasis, spoken, rng)
+    made = {"text": shared.text.vectors[words]}
+    for name, channel in (("audio", shared.audio), ("vision", shared.vision)):
         made[name] = channel.show(_view(sentiment, channel.doubt, rng), emphasis, speaker, rng)
     for array in made.values():
         array[~spoken] = 0.0
@@ -257,7 +257,7 @@ def _smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> _Floats:
 
 
 @dataclasses.dataclass(frozen=True)
-class _World:
+class _Shared:
     """What all splits have in common."""
 
     text: _Text
@@ -265,7 +265,7 @@ class _World:
     vision: _Channel
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> "_World":
+    def random(cls, rng: np.random.Generator) -> "_Shared":
         """A vocabulary and two mixings."""
         sizes = {name: modality.shape[1] for name, modality in SENTIMENT_MODALITIES("mosei").items()}
         audio = _Channel.random(sizes["audio"], 2.6, rng)

@@ -1,6 +1,5 @@
 """Spoken digits: eSpeak NG says them with many voices; microphones, distances and noise vary."""
 
-import dataclasses
 import functools
 import json
 import struct
@@ -9,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
@@ -55,17 +54,8 @@ _BATCH = 500
 _REINSTALL = "Install it again with `pip install --force-reinstall espeakng-loader`."
 
 
-@dataclasses.dataclass(frozen=True)
-class Utterance:
-    """One word, said by one voice in one way.
-
-    Attributes:
-        word: What is said.
-        voice: Accent and speaker, such as ``en-us+m1``.
-        pitch: 0 to 100, 50 is the speaker's normal pitch.
-        pitch_range: 0 to 100, how lively.
-        rate: Words per minute.
-    """
+class Utterance(NamedTuple):
+    """One word, said by one voice in one way: pitch and liveliness from 0 to 100, rate in words per minute."""
 
     word: str
     voice: str
@@ -75,20 +65,12 @@ class Utterance:
 
 
 def plan_utterances(labels: NDArray[np.int64], speakers: Sequence[str], rng: np.random.Generator) -> list[Utterance]:
-    """One utterance per label, with random speaker, accent, pitch and speed."""
-    count = len(labels)
-    draws = zip(
-        labels.tolist(),
-        rng.integers(len(speakers), size=count).tolist(),
-        rng.integers(len(ACCENTS), size=count).tolist(),
-        rng.integers(25, 80, size=count).tolist(),
-        rng.integers(20, 80, size=count).tolist(),
-        rng.integers(125, 230, size=count).tolist(),
-        strict=True,
-    )
+    """One utterance per label, with random speaker, accent, pitch and speed; a voice is such as ``en-us+m1``."""
+    ranges = ((0, len(speakers)), (0, len(ACCENTS)), (25, 80), (20, 80), (125, 230))
+    draws = [rng.integers(*bounds, size=len(labels)).tolist() for bounds in ranges]
     return [
         Utterance(WORDS[label], f"{ACCENTS[accent]}+{speakers[speaker]}", pitch, lively, rate)
-        for label, speaker, accent, pitch, lively, rate in draws
+        for label, speaker, accent, pitch, lively, rate in zip(labels.tolist(), *draws, strict=True)
     ]
 
 
@@ -98,19 +80,11 @@ def record_digits(
     rng: np.random.Generator,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Iterator[FloatArray]:
-    """Recordings of the labels, spoken by random speakers in random ways, in batches.
-
-    Args:
-        labels: What to say, int64 (N,), 0 to 9.
-        speakers: Names of eSpeak NG's speakers to choose from.
-        rng: Source of the variation.
-        progress: Called with the number of recordings done.
-
-    Yields:
-        Waveforms, float32 (up to 500, 16_000), -1 to 1, 16 kHz; together N.
+    """Recordings of labels 0 to 9, int64 (N,), by random speakers: float32 (up to 500, 16_000), 16 kHz; together N.
 
     Raises:
         RuntimeError: eSpeak NG does not work on this machine.
+        ModuleNotFoundError: It is not installed.
     """
     batch: list[FloatArray] = []
     for number, spoken in enumerate(_spoken(plan_utterances(labels, speakers, rng)), start=1):
@@ -137,7 +111,7 @@ def _spoken(utterances: Sequence[Utterance]) -> Iterator[NDArray[np.int16]]:
     request = {
         "library": espeakng_loader.get_library_path(),
         "data": espeakng_loader.get_data_path(),
-        "utterances": [dataclasses.astuple(utterance) for utterance in utterances],
+        "utterances": utterances,
     }
     command = [sys.executable, "-I", str(Path(espeak_worker.__file__))]
     with tempfile.TemporaryFile() as wishes, tempfile.TemporaryFile() as complaints:
@@ -153,12 +127,9 @@ def _spoken(utterances: Sequence[Utterance]) -> Iterator[NDArray[np.int16]]:
 
 
 def _check_installed(utterances: Sequence[Utterance], data: Path) -> None:
-    """Raise where a speaker is missing: eSpeak NG would take another one without a word."""
-    missing = {
-        speaker
-        for speaker in {utterance.voice.partition("+")[2] for utterance in utterances}
-        if not (data / "voices" / "!v" / speaker).is_file()
-    }
+    """Raise where a speaker is missing, which eSpeak NG would replace without saying so."""
+    speakers = {utterance.voice.partition("+")[2] for utterance in utterances}
+    missing = {speaker for speaker in speakers if not (data / "voices" / "!v" / speaker).is_file()}
     if missing:
         raise RuntimeError(f"eSpeak NG lacks the speakers {sorted(missing)} in `{data}`. {_REINSTALL}")
 

@@ -1,12 +1,11 @@
 """The cached file of `mhd-offline`: safetensors, images and sounds in 256 steps, with a checksum."""
 
-import dataclasses
 import json
 import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,8 +23,7 @@ FORMAT_VERSION = 1
 _TENSORS = {f"{part}.{name}" for part in ("train", "test") for name in ("label", "image", "sound", "trajectory")}
 
 
-@dataclasses.dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """Content of the file: packed tensors by ``part.modality``, and the details of each part."""
 
     tensors: Mapping[str, Tensor]
@@ -33,7 +31,7 @@ class Kept:
 
 
 def file_name(train: int, test: int, seed: int) -> str:
-    """Name of the file; it carries everything that the samples depend on."""
+    """Name of the file: everything that the samples depend on."""
     return f"mhd-offline-{train}-{test}-seed{seed}-v{FORMAT_VERSION}.safetensors"
 
 
@@ -41,9 +39,7 @@ def packed(name: str, value: Tensor) -> Tensor:
     """The tensor as it is stored: labels and, in 256 steps, images and sounds as uint8."""
     if name.endswith(".label"):
         return value.to(torch.uint8)
-    if name.endswith(".trajectory"):
-        return value.contiguous()
-    return value.mul(255).round_().to(torch.uint8)
+    return value.contiguous() if name.endswith(".trajectory") else value.mul(255).round_().to(torch.uint8)
 
 
 def unpacked(value: Tensor) -> Tensor:

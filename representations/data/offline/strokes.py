@@ -89,13 +89,13 @@ FORMS: tuple[tuple[FloatArray, ...], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Writers:
-    """W writers, each with a way to form every digit and a hand of his own.
+    """W writers.
 
     Attributes:
-        form: Which of `FORMS` the writer takes for a digit, int64 (W, 10).
-        bend: How his strokes bend away from it: waves along the stroke, float64 (W, 10, waves, 2).
-        slant, turn, width, height: Shear, angle (rad) and stretch of his hand, float64 (W,).
-        speed: Where along a stroke he slows down, float64 (W, 2).
+        form: Which of `FORMS` a writer takes for a digit, int64 (W, 10).
+        bend: How strokes deviate from the form: waves along the stroke, float64 (W, 10, waves, 2).
+        slant, turn, width, height: Shear, angle (rad) and stretch, float64 (W,).
+        speed: Where along a stroke the pen slows down, float64 (W, 2).
     """
 
     form: NDArray[np.int64]
@@ -127,16 +127,10 @@ class Writers:
 def write_digits(
     labels: NDArray[np.int64], writer: NDArray[np.int64], writers: Writers, rng: np.random.Generator
 ) -> Tensor:
-    """Trajectories of the labels, no two alike.
-
-    Args:
-        labels: What to write, int64 (N,), 0 to 9.
-        writer: Who writes it, int64 (N,).
-        writers: All writers.
-        rng: Source of what differs between two digits of the same writer.
+    """Trajectories of labels 0 to 9, int64 (N,), by writers with the given numbers, int64 (N,).
 
     Returns:
-        float32 (N, 200): x of the 100 points, then their y; about -1 to 1, y up.
+        float32 (N, 200): x of the 100 points, then their y; about -1 to 1, y up. No two are alike.
     """
     count = len(labels)
     bend = writers.bend[writer, labels] + rng.normal(0, 0.035, (count, _WAVES, 2))

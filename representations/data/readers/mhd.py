@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot
 
 from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, decibels_to_waveforms
 from anysense.representations.data.readers.torch_file import read_torch
-from anysense.representations.data.recorded import Indices
+from anysense.representations.data.recorded import Indices, broken_rows
 from anysense.representations.data.samples import Samples
 from anysense.representations.modality import Modality
 
@@ -43,14 +43,10 @@ _SLACK = 0.25
 
 
 def load_mhd(folder: str | Path = MHD_FOLDER) -> tuple[Samples, Samples]:
-    """Read ``mhd_train.pt`` and ``mhd_test.pt``. Nothing in the files is executed.
+    """Training and test samples from ``mhd_train.pt`` and ``mhd_test.pt``. Nothing in the files is executed.
 
-    Args:
-        folder: Where the files lie.
-
-    Returns:
-        Training and test samples with the modalities `MHD_MODALITIES`; targets int64 (N,). `details` has the ranges
-        with which sounds (dB) and trajectories were scaled: original = value * (max - min) + min.
+    Targets are int64 (N,). `details` has the ranges with which sounds (dB) and trajectories were scaled:
+    original = value * (max - min) + min.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -67,15 +63,7 @@ def check_mhd_file(path: Path) -> int:
 
 
 def waveforms(samples: Samples, indices: Indices, seed: int = 0) -> Tensor:
-    """Waveforms of the sounds of chosen samples, rebuilt from their spectrograms.
-
-    Args:
-        samples: MHD or its offline stand-in.
-        indices: Which samples, (B,).
-        seed: Of the phases, which a spectrogram does not hold.
-
-    Returns:
-        float32 (B, 16_000), -1 to 1, one second at 16 kHz.
+    """Waveforms of the sounds of chosen samples of MHD or its stand-in, rebuilt: float32 (B, 16_000), -1 to 1, 16 kHz.
 
     Raises:
         ValueError: The samples do not say how their sounds were scaled.
@@ -156,11 +144,11 @@ class _File:
             raise ValueError(
                 f"`{self.path}`: {name} must have shape {shape}, as many rows as labels; got {tuple(field.shape)}."
             )
-        broken = ~torch.isfinite(field).flatten(1).all(dim=1)
-        if bool(broken.any()):
+        broken = broken_rows(field)
+        if broken:
             raise ValueError(
-                f"`{self.path}`: {name} has NaN or infinity in {int(broken.sum())} rows, the first at "
-                f"{broken.nonzero().flatten()[:5].tolist()}. Download the file again."
+                f"`{self.path}`: {name} has NaN or infinity in {len(broken)} rows, the first at {broken[:5]}. Download "
+                "the file again."
             )
         low, high = (float(bound) for bound in field.aminmax())
         if low < -slack or high > 1 + slack:

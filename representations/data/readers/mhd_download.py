@@ -12,14 +12,9 @@ MHD_DRIVE_IDS = {"train": "1Tj1i-hXA0INQpU0jmuTMO4IwfDoGD2oV", "test": "1qiEjFNC
 
 
 def download_mhd(folder: str | Path = MHD_FOLDER, progress: bool = True) -> dict[str, int]:
-    """Download what is missing and check both files. A file appears under its name only when it is whole and right.
+    """Download what is missing and check both files; gives the number of samples by part, ``train`` and ``test``.
 
-    Args:
-        folder: Where to put the files.
-        progress: Whether gdown draws its bar.
-
-    Returns:
-        Number of samples by part, ``train`` and ``test``.
+    A file appears under its name only when it is complete and valid. ``progress``: whether gdown draws its bar.
 
     Raises:
         ModuleNotFoundError: gdown is not installed.

@@ -5,11 +5,10 @@ form is at hand, checked, and kept in one neutral file.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -39,7 +38,7 @@ __all__ = [
 ]
 
 Say = Callable[[str], None]
-"""Told in a sentence what is being done."""
+"""Takes a message to the user, one sentence."""
 
 STEPS = 50
 SENTIMENT_DATA: Mapping[str, Mapping[str, int]] = {
@@ -77,13 +76,12 @@ def load_sentiment(name: str, folder: str | Path, say: Say | None = None) -> Spl
 
     The first of these in ``folder`` is read: ``mosei.safetensors`` (ours); ``mosei_data.pkl`` or
     ``mosei_senti_data.pkl`` (processed pickle; for MOSI: ``mosi_data.pkl``); ``mosei_train_a.dt``, ``..._valid_a.dt``
-    and ``..._test_a.dt`` (published caches). Nothing that such a file contains is run. From the last two the neutral
-    file is made. -infinity in audio becomes 0, as published.
+    and ``..._test_a.dt`` (published caches). Nothing in them is executed. -infinity in audio becomes 0, as published.
 
     Args:
         name: ``mosei`` or ``mosi``.
         folder: Where the files are.
-        say: Told about a conversion and about the edition.
+        say: Gets messages about a conversion and the edition.
 
     Returns:
         Splits with targets float32 (N,), the sentiment in [-3, 3]. The details of each part name the edition (number of
@@ -98,13 +96,21 @@ def load_sentiment(name: str, folder: str | Path, say: Say | None = None) -> Spl
     path = Path(folder) / neutral_name(name)
     if not path.is_file():
         _convert(name, find_source(name, Path(folder)), path, modalities, tell)
-    tensors, about = _read(path, name, modalities)
-    counts = [len(tensors[f"{part}.labels"]) for part in PARTS]
-    edition = "/".join(map(str, counts))
-    note = edition_note(name, counts)
+    tensors, about = _read(path, name, [f"{part}.{key}" for part in PARTS for key in (*modalities, "labels")])
+    counts = [tensors[f"{part}.labels"].numel() for part in PARTS]
+    edition, note = "/".join(map(str, counts)), edition_note(name, counts)
     tell(f"{name}: {edition} samples to train, validate and test on; {note}")
     details = {**about, "data": name, "edition": edition, "edition_note": note, "synthetic": False}
-    parts = [_samples(tensors, part, modalities, details) for part in PARTS]
+    parts = []
+    for part in PARTS:
+        try:
+            labels, values = tensors[f"{part}.labels"], {key: tensors[f"{part}.{key}"] for key in modalities}
+            parts.append(Samples(modalities, values, labels, details={**details, "part": part}))
+            check_labels("`labels`", labels.numpy())
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"split {part!r} of `{path}` is damaged: {error} Delete the file, and it is made again from the source."
+            ) from error
     return Splits(*parts)
 
 
@@ -117,13 +123,6 @@ def edition_note(name: str, counts: list[int]) -> str:
         return f"an unknown edition: numbers do not compare with published ones, which are on {published}."
     compares = "" if tuple(counts) == next(iter(known)) else f", which are on {published}: numbers do not compare"
     return f"{found}{compares}."
-
-
-def _samples(
-    tensors: Mapping[str, Tensor], part: str, modalities: dict[str, Modality], details: dict[str, Any]
-) -> Samples:
-    values = {key: tensors[f"{part}.{key}"] for key in modalities}
-    return Samples(modalities, values, tensors[f"{part}.labels"], details={**details, "part": part})
 
 
 def _convert(name: str, source: Source, path: Path, modalities: Mapping[str, Modality], tell: Say) -> None:
@@ -144,13 +143,13 @@ def _write(path: Path, content: Content, about: Mapping[str, Any]) -> None:
         raise OSError(f"Cannot write `{path}` ({error}); free space or make the folder writable.") from error
 
 
-def _read(path: Path, name: str, modalities: Mapping[str, Modality]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path, name: str, wanted: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         about = dict(json.loads(metadata.get("about", "{}")))
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise ValueError(f"`{path}` is damaged ({error}). Delete it, and it is made again from the source.") from error
     came = (metadata.get("format"), metadata.get("version"), about.get("data"))
     if came != (_FORMAT, _VERSION, name):
@@ -158,23 +157,6 @@ def _read(path: Path, name: str, modalities: Mapping[str, Modality]) -> tuple[di
             f"`{path}` must be {(_FORMAT, _VERSION, name)} by its description; it is {came}. "
             "Delete it, and it is made again from the source."
         )
-    _check(path, tensors, modalities)
+    if set(tensors) != set(wanted):
+        raise ValueError(f"`{path}` must hold {list(wanted)}; it holds {sorted(tensors)}. Delete it to make it anew.")
     return tensors, {"sources": about.get("sources", {}), "zeroed": about.get("zeroed", {})}
-
-
-def _check(path: Path, tensors: Mapping[str, Tensor], modalities: Mapping[str, Modality]) -> None:
-    wanted = {f"{part}.{key}" for part in PARTS for key in (*modalities, "labels")}
-    if set(tensors) != wanted:
-        raise ValueError(f"`{path}` must hold {sorted(wanted)}; it holds {sorted(tensors)}. Delete it to make it anew.")
-    for part in PARTS:
-        labels = tensors[f"{part}.labels"]
-        count = labels.numel()
-        shapes = {"labels": (count,)} | {key: (count, *entry.shape) for key, entry in modalities.items()}
-        for key, shape in shapes.items():
-            value = tensors[f"{part}.{key}"]
-            if value.dtype != torch.float32 or tuple(value.shape) != shape:
-                raise ValueError(
-                    f"`{part}.{key}` in `{path}` must be float32 {shape}; got {value.dtype} {tuple(value.shape)}. "
-                    "Delete the file, and it is made again from the source."
-                )
-        check_labels(f"`{part}.labels` in `{path}`", labels.numpy())

@@ -17,16 +17,13 @@ _TIMEOUT = 60.0
 
 
 def download_sentiment(name: str, folder: str | Path, progress: Progress | None = None, url: str | None = None) -> Path:
-    """Download the processed pickle, or our neutral file, to the name under which `load_sentiment` finds it.
+    """Download the processed pickle, or our neutral file, to the name under which `load_sentiment` finds and checks it.
 
     Args:
         name: ``mosei`` or ``mosi``.
         folder: Where the file goes.
         progress: Called after every block with the bytes received and expected (0: not announced).
         url: Address of the file itself (http or https).
-
-    Returns:
-        The file, complete; its content is checked by `load_sentiment`.
 
     Raises:
         FileNotFoundError: No address was given; says what can be had where.

@@ -1,8 +1,7 @@
 """The files in which CMU-MOSEI and CMU-MOSI are passed around (pickles and ``.dt`` caches), read and checked."""
 
 import dataclasses
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anysense.common.files import sha256_of
 from anysense.representations.data.readers.torch_file import read_torch
 from anysense.representations.data.readers.unpickle import read_pickle
 from anysense.representations.modality import Modality
@@ -32,10 +32,9 @@ def neutral_name(name: str) -> str:
 
 
 def obtainable(name: str) -> str:
-    """What can be had of a data set and how, in a few sentences."""
+    """Where a data set can be obtained, in a few sentences."""
     return (
-        f"{_TITLES[name]} has no fixed address to download from: the server of the CMU SDK comes and goes, and the "
-        "recordings of MOSEI were withdrawn. What can be had are processed features, in shared folders that need a "
+        f"{_TITLES[name]} has no fixed address to download from. Processed features are in shared folders that need a "
         "browser: the one linked from the README of github.com/yaohungt/Multimodal-Transformer "
         f"(`{_PICKLES[name][-1]}`, the aligned features), and the one of github.com/pliang279/MultiBench. Put the file "
         f"into the folder, or pass the address of the file itself: `anysense data {name} --url ADDRESS`. "
@@ -59,11 +58,7 @@ class Source:
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 by file name."""
-        sums = {}
-        for path in self.files:
-            with path.open("rb") as file:
-                sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-        return sums
+        return {path.name: sha256_of(path) for path in self.files}
 
     def read(self, modalities: Mapping[str, Modality]) -> "Content":
         """All splits, checked.
@@ -204,16 +199,12 @@ def _labels(where: str, array: Any) -> NDArray[np.float32]:
 
 
 def _check_finite(where: str, values: NDArray[Any], known: str) -> None:
-    if np.isfinite(values).all():
-        return
-    counts: dict[str, Callable[[NDArray[Any]], NDArray[np.bool_]]] = {
-        "NaN": np.isnan,
-        "+infinity": np.isposinf,
-        "-infinity": np.isneginf,
-    }
-    rows = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-    came = ", ".join(f"{int(count)} x {kind}" for kind, test in counts.items() if (count := test(values).sum()))
-    raise ValueError(
-        f"{where} must be finite ({known}); got {came} in {len(rows)} samples, the first at {rows[:5].tolist()}. "
-        "Get the file again, or correct it."
-    )
+    bad = ~np.isfinite(values)
+    if bad.any():
+        kinds, counts = np.unique(values[bad], return_counts=True)
+        came = ", ".join(f"{count} x {kind}" for kind, count in zip(kinds, counts, strict=True))
+        rows = np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))
+        raise ValueError(
+            f"{where} must be finite ({known}); got {came} in {len(rows)} samples, the first at {rows[:5].tolist()}. "
+            "Get the file again, or correct it."
+        )

@@ -4,21 +4,17 @@ Poklukar et al. (2022), "Delaunay Component Analysis for Evaluation of Data Repr
 latents are compared with it by Poklukar et al. (2022), "Geometric Multimodal Contrastive Representation Learning".
 """
 
-from __future__ import annotations
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from anysense.common.progress import Progress
+from anysense.representations.evaluation.checks import Points, finite_points
 from anysense.representations.evaluation.dca.components import find_clusters
-from anysense.representations.evaluation.dca.filter import cover_sphere
-from anysense.representations.evaluation.dca.rays import Progress, delaunay_graph, random_directions
+from anysense.representations.evaluation.dca.graph import cover_sphere
+from anysense.representations.evaluation.dca.rays import delaunay_graph, random_directions
 from anysense.representations.evaluation.dca.scores import DCAResult, score
 
-__all__ = ["Points", "dca"]
-
-Points = NDArray[np.floating] | Tensor
+__all__ = ["dca"]
 
 
 def dca(
@@ -34,20 +30,18 @@ def dca(
     allow_single_cluster: bool = False,
     progress: Progress | None = None,
 ) -> DCAResult:
-    """Join both sets into one Delaunay graph, distil it into components and score how the sets share them.
+    """Join both sets into one Delaunay graph, find its components, and score how the sets share them.
 
-    Nothing is normalised or scaled. Which set a point belongs to plays no part before the scores. The components, and
-    with them precision and recall, hardly depend on the rays; network quality depends on ``n_rays``, so compare it at
-    equal numbers only. One homogeneous cloud is no component unless ``allow_single_cluster``: it falls to pieces,
-    mostly noise, and scores low even against itself.
-
-    Runs on the processor, with as many threads as torch uses. Time grows with the square of the number of points.
+    Nothing is normalised or scaled. The components, and with them precision and recall, hardly depend on the rays;
+    network quality depends on ``n_rays``, so compare it at equal numbers only. One homogeneous cloud is no component
+    unless ``allow_single_cluster``: it falls into pieces, mostly noise, and scores low even against itself. Time grows
+    with the square of the number of points; as many threads as torch has are used.
 
     Args:
         reference: Float (n_R, d), array or tensor, for example joint latents.
         evaluation: Float (n_E, d), for example latents of one modality.
         n_rays: Rays from each point, T.
-        sphere_coverage: In (0, 1]; below 1, long edges are dropped, see :func:`cover_sphere`.
+        sphere_coverage: In (0, 1]; below 1, long edges are dropped, see `cover_sphere`.
         min_cluster_size: Points of the smallest component that is not noise, at least 2.
         consistency_threshold: In [0, 1); components up to this consistency are not fundamental.
         quality_threshold: In [0, 1); components up to this quality are not fundamental.
@@ -59,7 +53,12 @@ def dca(
         ValueError: Not float matrices of equal width, a value that is not finite, fewer points than
             ``min_cluster_size``, a disconnected graph, or an argument out of its range.
     """
-    _check_arguments(n_rays, sphere_coverage, min_cluster_size, consistency_threshold, quality_threshold, seed)
+    _check("n_rays", n_rays, n_rays >= 1, "be at least 1")
+    _check("sphere_coverage", sphere_coverage, 0 < sphere_coverage <= 1, "lie above 0 and not above 1")
+    _check("min_cluster_size", min_cluster_size, min_cluster_size >= 2, "be at least 2")
+    for name, value in (("consistency_threshold", consistency_threshold), ("quality_threshold", quality_threshold)):
+        _check(name, value, 0 <= value < 1, "be at least 0 and below 1")
+    _check("seed", seed, 0 <= seed < 2**32, "lie between 0 and 2^32 - 1")
     points = _stack(reference, evaluation, min_cluster_size)
     graph = delaunay_graph(points, random_directions(n_rays, points.shape[1], seed), progress)
     graph = cover_sphere(graph, sphere_coverage, n_rays)
@@ -72,7 +71,7 @@ def dca(
 
 def _stack(reference: Points, evaluation: Points, min_cluster_size: int) -> NDArray[np.float64]:
     """Both sets under each other, float64 (N, d)."""
-    r, e = _matrix("reference", reference), _matrix("evaluation", evaluation)
+    r, e = finite_points("reference", reference), finite_points("evaluation", evaluation)
     if r.shape[1] != e.shape[1]:
         raise ValueError(
             f"`reference` and `evaluation` must have the same number of features, got {r.shape[1]} and {e.shape[1]}."
@@ -85,39 +84,9 @@ def _stack(reference: Points, evaluation: Points, min_cluster_size: int) -> NDAr
     return np.concatenate([r, e])
 
 
-def _matrix(name: str, points: Points) -> NDArray[np.float64]:
-    tensor = torch.as_tensor(points).detach()
-    if tensor.ndim != 2 or tensor.numel() == 0 or not tensor.is_floating_point():
-        raise ValueError(
-            f"`{name}` must be a floating point matrix (points, features) with at least one point, "
-            f"got {tensor.dtype} of shape {tuple(tensor.shape)}."
-        )
-    bad = ~tensor.isfinite().all(dim=1)
-    if bad.any():
-        raise ValueError(f"`{name}` must be finite; {int(bad.sum())} of {len(bad)} rows hold NaN or infinity.")
-    array: NDArray[np.float64] = tensor.cpu().double().numpy()
-    return array
-
-
-def _check_arguments(
-    n_rays: int,
-    sphere_coverage: float,
-    min_cluster_size: int,
-    consistency_threshold: float,
-    quality_threshold: float,
-    seed: int,
-) -> None:
-    if n_rays < 1:
-        raise ValueError(f"`n_rays` must be at least 1, got {n_rays}.")
-    if not 0 < sphere_coverage <= 1:
-        raise ValueError(f"`sphere_coverage` must lie above 0 and not above 1, got {sphere_coverage}.")
-    if min_cluster_size < 2:
-        raise ValueError(f"`min_cluster_size` must be at least 2, got {min_cluster_size}.")
-    for name, value in (("consistency_threshold", consistency_threshold), ("quality_threshold", quality_threshold)):
-        if not 0 <= value < 1:
-            raise ValueError(f"`{name}` must be at least 0 and below 1, got {value}.")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"`seed` must lie between 0 and 2^32 - 1, got {seed}.")
+def _check(argument: str, value: float, fits: bool, expected: str) -> None:
+    if not fits:
+        raise ValueError(f"`{argument}` must {expected}, got {value}.")
 
 
 def _disconnected(pieces: int, sphere_coverage: float) -> str:

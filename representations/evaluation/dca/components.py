@@ -1,7 +1,5 @@
 """Distilling a graph into components: minimum spanning tree, single linkage, condensed tree (HDBSCAN)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array

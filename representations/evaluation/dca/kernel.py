@@ -1,7 +1,5 @@
 """The inner loop of ray shooting: a plain Python function, compiled once per process by numba."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +27,9 @@ def count_first_crossings(
 ) -> None:
     r"""Add to ``hits`` which neighbour's bisector each ray from each point crosses first.
 
-    From p along u that is the q with the largest :math:`(u\cdot q - u\cdot p)/|q-p|^2`, if it is positive; of equal
-    ones, the first. Candidates come by increasing distance, so once :math:`(\max_x u\cdot x - u\cdot p)/|q-p|^2` is
-    no larger than what is found already, for every ray of the block, no further candidate can win.
+    From p along u that is the q with the largest :math:`(u\cdot q - u\cdot p)/|q-p|^2`, if positive; of equal ones, the
+    first. Candidates come by increasing distance, so once :math:`(\max_x u\cdot x - u\cdot p)/|q-p|^2` is no larger
+    than the best so far, for every ray of the block, no further candidate can win.
 
     Args:
         projections: (N, B), u . x of every point and of a block of B rays.

@@ -6,8 +6,6 @@ under small angles may be missed. Poklukar et al. (2022), "Delaunay Component An
 Representations".
 """
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
@@ -20,8 +18,7 @@ from anysense.common.progress import Progress
 from anysense.representations.evaluation.dca.graph import Graph
 from anysense.representations.evaluation.dca.kernel import LANES, compiled
 
-__all__ = ["Progress", "delaunay_graph", "random_directions"]
-
+__all__ = ["delaunay_graph", "random_directions"]
 
 _RAYS_AT_ONCE = 64  # A block of projections of thousands of points then stays in the second-level cache.
 _POINTS_AT_ONCE = 256

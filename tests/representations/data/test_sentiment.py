@@ -165,10 +165,10 @@ def put(value, *where):
 
 
 BROKEN = {
-    "nan": (change("train", "audio", put(np.nan, 1, 40, 2)), r"got 1 x NaN in 1 samples, the first at \[1\]"),
-    "infinity": (change("valid", "audio", put(np.inf, 0, 40, 2)), r"`audio` of .*split `valid`.*1 x \+infinity in 1"),
-    "text": (change("test", "text", put(-np.inf, 2)), r"only -infinity in `audio` is known.*15000 x -infinity"),
-    "too_large": (change("test", "vision", put(1e300, 2, 49, 0)), r"1 x \+infinity"),
+    "nan": (change("train", "audio", put(np.nan, 1, 40, 2)), r"got 1 x nan in 1 samples, the first at \[1\]"),
+    "infinity": (change("valid", "audio", put(np.inf, 0, 40, 2)), r"`audio` of .*split `valid`.*1 x inf in 1"),
+    "text": (change("test", "text", put(-np.inf, 2)), r"only -infinity in `audio` is known.*15000 x -inf in 1"),
+    "too_large": (change("test", "vision", put(1e300, 2, 49, 0)), r"1 x inf in 1"),
     "labels_nan": (change("test", "labels", put(np.nan, 0)), r"`labels` of .* must be finite"),
     "range": (change("test", "labels", put(3.4, 2)), r"must lie in \[-3, 3\]; got 1 labels from .* to 3.4"),
     "bert": (
@@ -270,8 +270,14 @@ def test_damaged_neutral_files_are_refused(tmp_path):
         (lambda: rewritten(path, about=json.dumps({"data": "mosi"})), "'mosi'"),
         (lambda: rewritten(path, about="{"), "is damaged"),
         (lambda: rewritten(path, lambda t: t.pop("test.text")), "must hold .* Delete it to make it anew"),
-        (lambda: rewritten(path, lambda t: t.update({"test.text": torch.zeros(3)})), r"must be float32 \(3, 50, 300\)"),
-        (lambda: rewritten(path, lambda t: t.update({"test.labels": torch.tensor(1.0)})), r"must be float32 \(1,\)"),
+        (
+            lambda: rewritten(path, lambda t: t.update({"test.text": torch.zeros(3)})),
+            r"split 'test' of .*`values\['text'\]` must have shape",
+        ),
+        (
+            lambda: rewritten(path, lambda t: t.update({"test.labels": torch.tensor(1.0)})),
+            r"split 'test' of .* is damaged",
+        ),
         (lambda: rewritten(path, lambda t: t["test.labels"].fill_(9)), "must lie in"),
     ]
     for damage, says in cases:

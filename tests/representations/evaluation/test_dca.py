@@ -11,14 +11,10 @@ from hypothesis import strategies as st
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import cdist, squareform
 
-from anysense.representations.evaluation.dca import (
-    DCAResult,
-    Graph,
-    dca,
-    dca_score,
-    find_clusters,
-    score,
-)
+from anysense.representations.evaluation.dca import DCAResult, dca, dca_score
+from anysense.representations.evaluation.dca.components import find_clusters
+from anysense.representations.evaluation.dca.graph import Graph
+from anysense.representations.evaluation.dca.scores import score
 
 EXAMPLE = np.load(Path(__file__).parent / "dca_first_example.npz")
 seeds = st.integers(0, 10_000)
@@ -55,20 +51,20 @@ def partition(labels) -> set[frozenset[int]]:
 def test_published_example(options):
     result = dca(EXAMPLE["R"], EXAMPLE["E"], **options)
     assert (result.precision, result.recall, result.network_consistency) == (0.95, 0.4, 1.0)
-    assert (result.mixed_edges, result.component_edges, result.network_quality) == (19, 95, 0.2)
-    assert len(result.edges) == len(result.hits) == len(result.lengths) == 107
-    assert result.hits.sum() == 39 * 10_000
-    assert (result.n_clusters, len(result.components), result.n_fundamental) == (2, 3, 1)
-    mixed, reference, single = result.components
-    assert [len(part.reference) for part in result.components] == [8, 12, 0]
-    assert [len(part.evaluation) for part in result.components] == [19, 0, 1]
+    assert (sum(part.edges for part in result.components), result.network_quality) == (95, 0.2)
+    graph = result.graph
+    assert len(graph.edges) == len(graph.hits) == len(graph.lengths) == 107
+    assert graph.hits.sum() == 39 * 10_000
+    assert (result.n_clusters, len(result.fundamental)) == (2, 1)
+    mixed, reference = result.components
+    assert [len(part.reference) for part in result.components] == [8, 12]
+    assert [len(part.evaluation) for part in result.components] == [19, 0]
     assert mixed.consistency == pytest.approx(0.5926, abs=5e-5)
     assert (mixed.mixed_edges, mixed.edges, mixed.quality) == (19, 70, 19 / 70)
     assert (reference.consistency, reference.quality, reference.edges) == (0, 0, 25)
-    assert (single.size, single.consistency, single.quality, single.edges) == (1, 0, 0, 0)
-    assert [part.fundamental for part in result.components] == [True, False, False]
-    assert (result.reference_outliers, result.evaluation_outliers) == (0, 1)
-    assert (result.reference_in_fundamental, result.evaluation_in_fundamental) == (8, 19)
+    assert result.fundamental == (mixed,)
+    noise = result.labels < 0
+    assert (noise[:20].sum(), noise[20:].sum()) == (0, 1)
 
 
 def test_published_example_with_filtered_edges():
@@ -84,7 +80,7 @@ def test_thresholds_are_strict():
     assert dca(*sets, n_rays=2000, quality_threshold=quality).precision == 0.0
     assert dca(*sets, n_rays=2000, consistency_threshold=0.59).recall == 0.4
     refused = dca(*sets, n_rays=2000, consistency_threshold=0.6)
-    assert (refused.recall, refused.n_fundamental, refused.network_quality) == (0.0, 0, 0.2)
+    assert (refused.recall, refused.fundamental, refused.network_quality) == (0.0, (), 0.2)
 
 
 # Components
@@ -153,10 +149,9 @@ def test_one_cloud_falls_to_pieces_unless_allowed():
 def test_all_noise_scores_zero():
     points = np.cumsum(2.0 ** np.arange(12))[:, None]  # Every split takes one point off: no cluster besides the root.
     result = dca(points[::2], points[1::2], n_rays=10, min_cluster_size=6)
-    assert (result.n_clusters, result.n_fundamental, len(result.components)) == (0, 0, 12)
+    assert (result.n_clusters, result.fundamental, result.components) == (0, (), ())
     assert (result.precision, result.recall, result.network_quality, result.expected_quality) == (0, 0, 0, 0)
     assert result.noise_share == 1
-    assert [part.size for part in result.components] == [1] * 12
     assert all(dca_score(result, quality) == 0 for quality in ("raw", "normalised", "none"))
 
 
@@ -170,7 +165,7 @@ def test_same_half_and_disjoint_clusters(dim):
     assert (same.precision, same.recall, same.network_consistency, same.n_clusters) == (1, 1, 1, 6)
     assert same.network_quality == pytest.approx(same.expected_quality, abs=0.04)
     half = dca(clustered(0, dim, [0, 1, 2, 3]), clustered(1, dim, [2, 3, 4, 5]), n_rays=2000)
-    assert (half.precision, half.recall, half.n_fundamental, half.n_clusters) == (0.5, 0.5, 2, 6)
+    assert (half.precision, half.recall, len(half.fundamental), half.n_clusters) == (0.5, 0.5, 2, 6)
     assert 0.2 < half.network_quality < 0.37
     apart = dca(clustered(0, dim, [0, 1, 2]), clustered(1, dim, [3, 4, 5]), n_rays=2000)
     assert (apart.precision, apart.recall, apart.network_quality) == (0, 0, 0)
@@ -191,8 +186,9 @@ def test_copies_have_two_thirds_mixed_edges():
     assert (result.precision, result.recall) == (1, 1)
     # Among 20 pairs of twins: 190 edges from R to R, 380 from R to E, none from E to E.
     assert result.network_quality == pytest.approx(2 / 3, abs=0.003)
-    assert not ((result.edges[:, 0] >= 60) & (result.edges[:, 1] >= 60)).any()
-    assert not (result.edges[:, 1] - result.edges[:, 0] == 60).any()
+    edges = result.graph.edges
+    assert not ((edges[:, 0] >= 60) & (edges[:, 1] >= 60)).any()
+    assert not (edges[:, 1] - edges[:, 0] == 60).any()
 
 
 def test_nearly_copies_are_mixed():
@@ -243,17 +239,14 @@ def test_scores_and_components_are_consistent(seed, n_reference, n_evaluation, d
     sets = cloud(seed, n_reference + 5, dim), cloud(seed + 1, n_evaluation, dim)
     result = dca(*sets, n_rays=50, min_cluster_size=smallest)
     assert all(0 <= value <= 1 for value in (*global_scores(result), result.expected_quality, result.noise_share))
-    assert sum(part.size for part in result.components) == n_reference + 5 + n_evaluation
-    assert sorted(i for part in result.components for i in part.reference) == list(range(n_reference + 5))
-    assert sorted(i for part in result.components for i in part.evaluation) == list(range(n_evaluation))
-    assert sum(part.edges for part in result.components) == result.component_edges <= len(result.edges)
-    assert sum(part.mixed_edges for part in result.components) == result.mixed_edges
-    assert all(part.size == 1 and not part.fundamental for part in result.components[result.n_clusters :])
-    for label, part in enumerate(result.components[: result.n_clusters]):
-        inside = (result.labels[result.edges] == label).all(axis=1)
-        mixed = (result.edges[inside] < result.n_reference).sum(axis=1) == 1
+    edges = result.graph.edges
+    for label, part in enumerate(result.components):
+        inside = (result.labels[edges] == label).all(axis=1)
+        mixed = (edges[inside] < result.n_reference).sum(axis=1) == 1
         assert (part.edges, part.mixed_edges) == (inside.sum(), mixed.sum())
-        assert (result.labels == label).sum() == part.size >= smallest
+        members = np.flatnonzero(result.labels == label)
+        assert [*part.reference, *(part.evaluation + result.n_reference)] == members.tolist()
+        assert part.size >= smallest
 
 
 def test_scores_of_a_graph_by_hand():
@@ -264,10 +257,9 @@ def test_scores_of_a_graph_by_hand():
     assert [(part.mixed_edges, part.edges, part.quality) for part in result.components] == [
         (3, 5, 0.6),
         (1, 1, 1.0),
-        (0, 0, 0.0),
     ]
-    assert [part.consistency for part in result.components] == [1, 1, 0]
-    assert [part.fundamental for part in result.components] == [False, True, False]
+    assert [part.consistency for part in result.components] == [1, 1]
+    assert result.fundamental == result.components[1:]
     assert (result.precision, result.recall) == (1 / 4, 1 / 3)
     assert result.network_consistency == pytest.approx(1 - 1 / 7)
     assert result.network_quality == pytest.approx(4 / 6)
@@ -285,7 +277,7 @@ def test_tensors_and_arrays_give_the_same(dtype):
     arrays = EXAMPLE["R"], EXAMPLE["E"]
     tensors = [torch.from_numpy(array).to(dtype).requires_grad_() for array in arrays]
     expected, result = dca(*arrays, n_rays=200), dca(*tensors, n_rays=200)
-    np.testing.assert_array_equal(result.hits, expected.hits)
+    np.testing.assert_array_equal(result.graph.hits, expected.graph.hits)
     np.testing.assert_array_equal(result.labels, expected.labels)
     assert global_scores(result) == global_scores(expected)
 
@@ -295,7 +287,7 @@ def test_tensors_and_arrays_give_the_same(dtype):
     [
         (lambda x: dca(x[:, 0], x), r"`reference` must be a floating point matrix.*float64 of shape \(12,\)"),
         (lambda x: dca(x, x.astype(int)), r"`evaluation` must be a floating point matrix.*int64"),
-        (lambda x: dca(x, x[:0]), r"`evaluation`.*at least one point.*\(0, 2\)"),
+        (lambda x: dca(x, x[:0]), r"`evaluation`.*at least one sample.*\(0, 2\)"),
         (lambda x: dca(x, x[:, :1]), r"same number of features, got 2 and 1"),
         (lambda x: dca(x, np.where(x > 2, np.nan, x) * [[np.inf, 1]]), r"`evaluation` must be finite; 12 of 12 rows"),
         (lambda x: dca(x[:4], x[:5]), r"at least `min_cluster_size` = 10 points, got 4 \+ 5"),

@@ -11,8 +11,10 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay
 from scipy.spatial.distance import cdist
 
-from anysense.representations.evaluation.dca import Graph, cover_sphere, delaunay_graph, random_directions, rays
+from anysense.representations.evaluation.dca import rays
+from anysense.representations.evaluation.dca.graph import Graph, cover_sphere
 from anysense.representations.evaluation.dca.kernel import count_first_crossings
+from anysense.representations.evaluation.dca.rays import delaunay_graph, random_directions
 
 seeds = st.integers(0, 10_000)
 

@@ -52,9 +52,9 @@ _SIDES = {"low": slice(0, 15), "high": slice(15, 30)}
     [
         ({}, {}, r"`latents` must hold sets with the same number of features, got \{\}"),
         ({"a": np.ones((9, 2)), "b": np.ones((9, 3))}, {}, r"same number of features, got \{'a': 2, 'b': 3\}"),
-        ({"a": np.ones(9)}, {}, r"`latents` must hold floating point matrices.*\(9,\) for 'a'"),
-        ({"a": np.ones((9, 2), int)}, {}, r"`latents`.*int64"),
-        ({"a": np.full((20, 2), np.nan)}, {}, r"`latents` must be finite; 'a' holds NaN"),
+        ({"a": np.ones(9)}, {}, r"`a` must be a floating point matrix.*\(9,\)"),
+        ({"a": np.ones((9, 2), int)}, {}, r"`a` must be a floating point matrix.*int64"),
+        ({"a": np.full((20, 2), np.nan)}, {}, r"`a` must be finite; 20 of 20 rows hold NaN"),
         ({"a": np.ones((9, 2))}, {}, r"`n_neighbors` must lie between 2 and .* - 1 \(8\), got 15"),
         ({"a": np.ones((9, 2))}, {"n_neighbors": 1}, r"`n_neighbors`.*got 1"),
         ({"a": np.ones((20, 2))}, {"metric": "cosin"}, r"`metric` must be one of .*Did you mean 'cosine'"),

@@ -175,7 +175,7 @@ def test_predictions_equal_those_of_single_samples() -> None:
     expected = [
         sum(float(samples.values[name][row].sum()) for name in TWO if samples.masks[name][row]) for row in range(11)
     ]
-    found = predict_subsets(Answer(), samples, [BOTH], batch_size=4)[BOTH]
+    found = predict_subsets(Answer(), samples, [BOTH])[BOTH]
     assert (found.dtype, found.requires_grad) == (torch.float32, False)
     assert found.tolist() == pytest.approx(expected, abs=1e-5)
     only = predict_subsets(Answer(), replace(samples, masks={}), [("second",)])[("second",)]
