@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.settings import MethodSettings
 
-__all__ = ["Representation", "SupervisedRepresentation"]
+__all__ = ["Batch", "Representation", "SupervisedRepresentation"]
 
 
 class Representation(nn.Module, ABC):
@@ -67,23 +67,18 @@ class Representation(nn.Module, ABC):
 
     def _check_networks(self, networks: Networks | None) -> None:
         """Raises unless the networks are those that the method needs, and no setting of theirs is without effect."""
-        if networks is None and not self.uses_networks:
-            return
         if not self.uses_networks:
+            if networks is None:
+                return
             raise ValueError(f"the method {self.method!r} uses no family of networks; leave out `networks`.")
         if not isinstance(networks, Networks):
             raise TypeError(
                 f"`networks` must be an instance of Networks for method {self.method!r}; got {networks!r}. "
                 "Make one with networks(name)."
             )
-        if self.generative:
-            return
-        for field in fields(networks.settings):
-            if field.name in networks.generative_only and getattr(networks.settings, field.name) != field.default:
-                raise ValueError(
-                    f"`{field.name}` of the networks {networks.name!r} has no effect on the method {self.method!r}, "
-                    f"which is not generative; leave it at {field.default!r}."
-                )
+        if not self.generative:
+            reason = f"on the method {self.method!r}, which is not generative"
+            networks.settings.require_default(*networks.generative_only, reason=reason)
 
     @property
     def device(self) -> torch.device:

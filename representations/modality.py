@@ -57,13 +57,13 @@ class Modality:
         return tuple(self.shape)
 
     def _check_bounds(self) -> None:
-        try:
-            low, high = np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"bounds of modality {self.name!r} must be numbers or nested tuples of numbers."
-            ) from error
-        for label, bound in (("low", low), ("high", high)):
+        for label in ("low", "high"):
+            try:
+                bound = np.asarray(getattr(self, label), np.float64)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"bounds of modality {self.name!r} must be numbers or nested tuples of numbers."
+                ) from error
             if bound.shape not in ((), self.shape):
                 raise ValueError(
                     f"`{label}` of modality {self.name!r} must be one number or have shape {self.shape}; "
@@ -72,7 +72,7 @@ class Modality:
             if not np.isfinite(bound).all():
                 raise ValueError(f"`{label}` of modality {self.name!r} must be finite; use None for unknown bounds.")
             object.__setattr__(self, label, _nested_tuple(bound.tolist()))
-        if not (low < high).all():
+        if not (np.asarray(self.low) < np.asarray(self.high)).all():
             raise ValueError(f"`low` of modality {self.name!r} must be below `high` in every entry.")
 
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -99,33 +99,27 @@ def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str]
 
     Args:
         space: Observation space of one environment (not of a vector environment).
-        modalities: Names to take; by default every ``Box`` entry of dtype uint8 or float32 (an entry of booleans such as
-            ``present`` is passed over).
+        modalities: Names to take; by default every ``Box`` entry of dtype uint8 or float32.
 
     Returns:
         Modalities by name, in the order of the space. Infinite bounds become None.
 
     Raises:
-        TypeError: Not a ``Dict`` space, or a named entry is no ``Box``.
+        TypeError: Not a ``Dict`` space, or a named entry is no such ``Box``.
         ValueError: Unknown or no modality.
     """
     if not isinstance(space, gymnasium.spaces.Dict):
         raise TypeError(
             f"`space` must be a gymnasium.spaces.Dict with one Box per modality; got {type(space).__name__}."
         )
-    fitting = {
-        key: box
-        for key, box in space.spaces.items()
-        if isinstance(box, gymnasium.spaces.Box) and str(box.dtype) in DTYPES
-    }
+    boxes = {key: box for key, box in space.items() if isinstance(box, gymnasium.spaces.Box)}
+    fitting = {key: box for key, box in boxes.items() if str(box.dtype) in DTYPES}
     names = list(fitting) if modalities is None else list(modalities)
     for name in names:
         if name not in space.spaces:
             raise ValueError(unknown_name("modalities", name, fitting))
         if name not in fitting:
-            raise TypeError(
-                f"`space` entry {name!r} must be a Box of dtype uint8 or float32; got {space.spaces[name]}."
-            )
+            raise TypeError(f"`space` entry {name!r} must be a Box of dtype uint8 or float32; got {space[name]}.")
     if not names:
         raise ValueError("`modalities` is empty; expected at least one modality of the space.")
     return {name: _modality_from_box(name, box) for name, box in fitting.items() if name in names}

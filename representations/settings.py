@@ -4,11 +4,13 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from anysense.common.errors import unknown_name
 
-__all__ = ["MethodSettings", "NetworkSettings", "Settings", "settings_from"]
+__all__ = ["MethodSettings", "Names", "NetworkSettings", "Settings", "settings_from"]
+
+Names = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +20,17 @@ class Settings:
     Fields may be int, float, bool, str, Literal, tuples of these, or unions with None. Integers are taken for floats
     and lists (from JSON) for tuples.
 
+    Attributes:
+        positive: Fields of the class whose numbers must be finite and above 0; see `require_positive`.
+        non_negative: Fields of the class whose numbers must be finite and at least 0.
+
     Raises:
         TypeError: A value has another type.
-        ValueError: A word is not among those allowed, or a number out of the range that the method states.
+        ValueError: A word is not among those allowed, or a number out of range.
     """
+
+    positive: ClassVar[Names] = ()
+    non_negative: ClassVar[Names] = ()
 
     def __post_init__(self) -> None:
         """Checks and converts every field."""
@@ -29,22 +38,36 @@ class Settings:
         for field in dataclasses.fields(self):
             value = _converted(field.name, getattr(self, field.name), hints[field.name])
             object.__setattr__(self, field.name, value)
+        for kind in type(self).__mro__:
+            self.require_positive(*vars(kind).get("positive", ()))
+            self.require_non_negative(*vars(kind).get("non_negative", ()))
 
     def require_positive(self, *names: str) -> None:
-        """Raises ValueError unless the named fields, or every entry of them, are None or finite and above 0."""
+        """Raises ValueError unless all numbers of the named fields are finite and above 0.
+
+        A field may hold None, a number, a tuple of numbers, or a tuple of pairs of a name and a number.
+        """
         for name in names:
-            value = getattr(self, name)
-            entries = value if isinstance(value, tuple) else () if value is None else (value,)
-            if not all(entry > 0 for entry in entries):
-                raise ValueError(f"`{name}` must be positive; got {value!r}.")
-            if math.inf in entries:
-                raise ValueError(f"`{name}` must be finite; got {value!r}.")
+            numbers = _numbers(getattr(self, name))
+            if not all(number > 0 for number in numbers):
+                raise ValueError(f"`{name}` must be positive; got {getattr(self, name)!r}.")
+            if math.inf in numbers:
+                raise ValueError(f"`{name}` must be finite; got {getattr(self, name)!r}.")
 
     def require_non_negative(self, *names: str) -> None:
-        """Raises ValueError unless the named fields are finite and at least 0."""
+        """Raises ValueError unless all numbers of the named fields are finite and at least 0; see above."""
         for name in names:
-            if not 0.0 <= getattr(self, name) < math.inf:
+            if not all(0.0 <= number < math.inf for number in _numbers(getattr(self, name))):
                 raise ValueError(f"`{name}` must be a finite number of at least 0; got {getattr(self, name)!r}.")
+
+    def require_default(self, *names: str, reason: str) -> None:
+        """Raises ValueError if one of the named fields, which have no effect for the given reason, is changed."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in names and value != field.default:
+                raise ValueError(
+                    f"`{field.name}` has no effect {reason}; leave it at {field.default!r} (got {value!r})."
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +102,11 @@ def settings_from(kind: type[Kind], values: Mapping[str, Any], owner: str) -> Ki
                 raise ValueError(f"{owner} has no settings; got {name!r}. Leave it out.")
             raise ValueError(unknown_name(f"setting of {owner}", name, names))
     return kind(**values)
+
+
+def _numbers(value: Any) -> tuple[Any, ...]:
+    entries = value if isinstance(value, tuple) else () if value is None else (value,)
+    return tuple(entry[1] if isinstance(entry, tuple) else entry for entry in entries)
 
 
 def _converted(name: str, value: Any, hint: Any) -> Any:

@@ -4,40 +4,30 @@ from anysense.representations.benchmarks.presets import Presets
 
 __all__ = ["PENDULUM"]
 
-_SOUND = {"reconstruction_weights": (("sound", 100.0),)}
-_LATENTS = {**_SOUND, "modality_dims": (("image", 16), ("sound", 8))}
+_SMALL_GMC = {"common_dim": 16, "head_widths": (32,), "centre": False, "latent_dim": 8}
+_VAE = {"reconstruction_weights": (("sound", 100.0),)}
+_LATENTS = _VAE | {"modality_dims": (("image", 16), ("sound", 8))}
 _SMALL_LATENTS = {"modality_dims": (("image", 8), ("sound", 8)), "top_widths": (32,), "latent_dim": 8}
+_IWAE = {"objective": "iwae_looser", "posterior": "laplace", "laplace_likelihood": 0.75}
+_PUBLISHED_TRAINING = {"epochs": 500, "batch_size": 128, "learning_rate": 1e-3, "schedule": "constant", "keep": "last"}
 
 PENDULUM = Presets(
     name="pendulum",
     family="pendulum",
     settings={
-        "gmc": {
-            "smoke": {"common_dim": 16, "head_widths": (32,), "centre": False, "latent_dim": 8},
-            "paper": {"centre": False},
-        },
-        "gram": {
-            "smoke": {"common_dim": 16, "head_widths": (32,), "centre": False, "latent_dim": 8},
-            "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1},
-        },
-        # Not in the paper: sizes are ours, and nothing is supervised.
-        "mfm": {
-            "*": _SOUND,
-            "smoke": {"code_dim": 16, "intermediate_widths": (16,), "fusion_widths": (32,)},
-        },
+        "gmc": {"smoke": _SMALL_GMC, "paper": {"centre": False}},
+        "gram": {"smoke": _SMALL_GMC, "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1}},
+        # The paper has no MFM of the pendulum: sizes are ours, and nothing is supervised.
+        "mfm": {"*": _VAE, "smoke": {"code_dim": 16, "intermediate_widths": (16,), "fusion_widths": (32,)}},
         "mvae": {
-            "*": _SOUND,
+            "*": _VAE,
             "smoke": {"latent_dim": 8},
             "paper": {"reconstruction_weights": (("image", 1.0), ("sound", 1.0))},
         },
-        # Not in the paper: `paper` applies the published loss to the published networks.
-        "mmvae": {
-            "*": _SOUND,
-            "smoke": {"latent_dim": 8},
-            "paper": {"objective": "iwae_looser", "posterior": "laplace", "laplace_likelihood": 0.75},
-        },
+        # Nor MMVAE: `paper` applies the published loss to the published networks.
+        "mmvae": {"*": _VAE, "smoke": {"latent_dim": 8}, "paper": _IWAE},
         "muse": {"*": _LATENTS, "smoke": _SMALL_LATENTS, "paper": {"top_warmup_epochs": 200}},
-        "nexus": {"*": _LATENTS, "smoke": {**_SMALL_LATENTS, "message_dim": 16}},
+        "nexus": {"*": _LATENTS, "smoke": _SMALL_LATENTS | {"message_dim": 16}},
     },
     family_settings={
         "smoke": {"frame_widths": (32,), "frame_dim": 16, "sound_widths": (32,)},
@@ -45,19 +35,8 @@ PENDULUM = Presets(
     },
     training_settings={
         "smoke": {"epochs": 2, "batch_size": 64, "warmup_steps": 5},
-        "paper": {
-            "epochs": 500,
-            "batch_size": 128,
-            "learning_rate": 1e-3,
-            "schedule": "constant",
-            "keep": "last",
-            "precision": "32",
-        },
+        "paper": _PUBLISHED_TRAINING | {"precision": "32"},
     },
-    collection_settings={
-        "*": {"policy": "coverage"},
-        "smoke": {"samples": 1_000},
-        "paper": {"samples": 20_000, "policy": "random"},
-    },
+    collection_settings={"smoke": {"samples": 1_000}, "paper": {"samples": 20_000, "policy": "random"}},
 )
 """``paper`` is Poklukar et al. (ICML 2022): Adam 1e-3 for 500 epochs, last weights."""

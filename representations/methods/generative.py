@@ -1,9 +1,8 @@
 """What the generative methods share: settings, encoders with two heads, decoding to raw observations."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.settings import MethodSettings
+from anysense.representations.settings import MethodSettings, Names
 
 __all__ = [
     "ByModality",
@@ -38,18 +37,8 @@ class GenerativeSettings(MethodSettings):
     reconstruction_weights: ByModality = ()
     """Weight of each modality's reconstruction error; 1 for modalities not named."""
 
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        self.require_positive("latent_dim")
-        self.require_non_negative_by_modality("reconstruction_weights")
-
-    def require_non_negative_by_modality(self, *fields: str) -> None:
-        """Raises ValueError unless every number of the named fields is finite and at least 0."""
-        for field in fields:
-            for name, value in getattr(self, field):
-                if not 0.0 <= value < math.inf:
-                    raise ValueError(f"`{field}` of {name!r} must be a finite number of at least 0; got {value}.")
+    positive: ClassVar[Names] = ("latent_dim",)
+    non_negative: ClassVar[Names] = ("reconstruction_weights",)
 
 
 def of_modality(values: ByModality, name: str, default: float = 1.0) -> float:

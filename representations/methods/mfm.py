@@ -10,7 +10,7 @@ Letters: M modalities, B rows, C code size, D latent size.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.trunk import Trunk
+from anysense.representations.settings import Names
 
 __all__ = ["MFM", "MFMSettings"]
 
@@ -55,16 +56,21 @@ class MFMSettings(GenerativeSettings):
     """Probability that training blanks the code of a modality, at least one being kept (not in the paper: there,
     absent modalities first occur after training)."""
 
+    positive: ClassVar[Names] = (
+        "code_dim",
+        "factor_dim",
+        "intermediate_widths",
+        "fusion_widths",
+        "head_widths",
+    )
+    non_negative: ClassVar[Names] = ("supervised_weight",)
+
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("code_dim", "factor_dim", "intermediate_widths", "fusion_widths", "head_widths")
-        self.require_non_negative("supervised_weight")
-        if self.supervised_weight > 0.0 and self.supervised_modality is None:
-            raise ValueError(
-                f"`supervised_modality` must name the label to predict when `supervised_weight` is positive; got None "
-                f"and {self.supervised_weight}."
-            )
+        if self.supervised_modality is None:
+            reason = "without `supervised_modality`"
+            self.require_default("supervised_weight", "head_widths", "as_published", reason=reason)
         if not 0.0 <= self.modality_dropout < 1.0:
             raise ValueError(f"`modality_dropout` must lie in [0, 1); got {self.modality_dropout}.")
 
@@ -164,8 +170,8 @@ class MFM(GenerativeRepresentation):
         """From latents to logits of the classes of a one-hot modality."""
         if name not in self.modalities:
             raise ValueError(
-                f"{unknown_name('supervised_modality', name, self.modalities)} To learn without labels, set it to None "
-                "and `supervised_weight` to 0."
+                f"{unknown_name('supervised_modality', name, self.modalities)} To learn without labels, leave it "
+                "at None."
             )
         likelihood = self.decoder(name).likelihood
         if likelihood != "categorical":

@@ -6,7 +6,7 @@ drew a sample.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from anysense.representations.maths.reconstruction import reconstruction_errors
 from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
+from anysense.representations.settings import Names
 
 __all__ = ["MMVAE", "MMVAESettings"]
 
@@ -60,17 +61,16 @@ class MMVAESettings(GenerativeSettings):
     """Leave out the label's likelihood in rows of the first class. Repeats a coding error in the baseline of the GMC
     paper (Poklukar et al., ICML 2022)."""
 
+    positive: ClassVar[Names] = ("expert_samples", "laplace_likelihood")
+    non_negative: ClassVar[Names] = ("beta", "warmup_epochs")
+
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("expert_samples", "laplace_likelihood")
-        self.require_non_negative("beta", "warmup_epochs")
+        if self.objective in ("elbo_simple", "dreg_looser"):
+            self.require_default("detach_posterior", reason=f"on the objective {self.objective!r}")
         if self.objective != "elbo_simple":
-            if (self.beta, self.warmup_epochs) != (1.0, 0):
-                raise ValueError(
-                    f"`beta` and `warmup_epochs` have no effect on the objective {self.objective!r}; leave them at 1 "
-                    f"and 0 (got {self.beta:g} and {self.warmup_epochs}), or choose 'elbo_simple'."
-                )
+            self.require_default("beta", "warmup_epochs", reason=f"on the objective {self.objective!r}")
         elif self.posterior != "gaussian":
             raise ValueError(
                 f"`posterior` must be 'gaussian' for the objective 'elbo_simple'; got {self.posterior!r}. Choose "

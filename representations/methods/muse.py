@@ -8,7 +8,7 @@ Letters: B rows, M modalities, D size of the upper latent, S subsets.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from anysense.representations.methods.two_level import Noise, TwoLevel, TwoLevel
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
+from anysense.representations.settings import Names
 
 __all__ = ["MUSE", "MUSESettings", "Subsets", "alma", "subset_table"]
 
@@ -40,10 +41,7 @@ class MUSESettings(TwoLevelSettings):
     top_kl_inert: bool = False
     """Published pendulum code: the epoch of the warm-up was always read as 0, so ``top_kl`` never counted."""
 
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        self.require_non_negative("alma_weight")
+    non_negative: ClassVar[Names] = ("alma_weight",)
 
 
 class MUSE(TwoLevel):

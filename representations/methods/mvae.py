@@ -5,7 +5,7 @@ Letters: M modalities, B rows, D latent dimensions, S subsets of modalities.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from anysense.representations.maths.subsets import all_and_single, random_subset
 from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
+from anysense.representations.settings import Names
 
 __all__ = ["MVAE", "MVAESettings"]
 
@@ -40,10 +41,7 @@ class MVAESettings(GenerativeSettings):
     """Modalities whose expert uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding error in
     the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
 
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        self.require_non_negative("beta", "warmup_epochs", "random_subsets")
+    non_negative: ClassVar[Names] = ("beta", "warmup_epochs", "random_subsets")
 
 
 class MVAE(GenerativeRepresentation):
@@ -80,7 +78,7 @@ class MVAE(GenerativeRepresentation):
         """
         table = self._subsets(batch.present)
         if self.settings.separate_passes:
-            passes = [self._bounds(batch.restricted(subset[0]), subset) for subset in table.split(1)]
+            passes = [self._bounds(batch.restricted(subset[0]), subset) for subset in torch.split(table, 1)]
         else:
             passes = [self._bounds(batch, table)]
         terms = {name: torch.stack([found[name] for found in passes]).sum() for name in passes[0]}

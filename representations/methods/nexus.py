@@ -8,6 +8,7 @@ Letters: B rows, M modalities, C size of a message, D size of the upper latent.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from anysense.representations.methods.two_level import Noise, TwoLevel, TwoLevel
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
+from anysense.representations.settings import Names
 
 __all__ = ["Nexus", "NexusSettings", "mean_message", "optimal_variance_error", "perceptual_dropout"]
 
@@ -41,10 +43,11 @@ class NexusSettings(TwoLevelSettings):
     optimal_variance: bool = False
     """Weigh the error of the sound's latent by its own variance in the batch (sigma-VAE) instead of a constant."""
 
+    positive: ClassVar[Names] = ("message_dim",)
+
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("message_dim")
         if not 0.0 <= self.drop_rate <= 1.0:
             raise ValueError(f"`drop_rate` must lie in [0, 1]; got {self.drop_rate}.")
 

@@ -7,7 +7,7 @@ Letters: B rows, M modalities, d_m size of the latent of modality m, D size of t
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from anysense.representations.methods.generative import (
 )
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
+from anysense.representations.settings import Names
 
 __all__ = ["Noise", "TwoLevel", "TwoLevelSettings"]
 
@@ -54,15 +55,19 @@ class TwoLevelSettings(GenerativeSettings):
     """Modalities whose lower encoder uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding
     error in the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
 
+    positive: ClassVar[Names] = ("modality_dims", "default_modality_dim", "top_widths")
+    non_negative: ClassVar[Names] = (
+        "kl_weights",
+        "latent_weights",
+        "default_latent_weight",
+        "top_kl_weight",
+        "warmup_epochs",
+        "top_warmup_epochs",
+    )
+
     def __post_init__(self) -> None:
         """Checks types and ranges."""
         super().__post_init__()
-        self.require_positive("default_modality_dim", "top_widths")
-        self.require_non_negative_by_modality("kl_weights", "latent_weights")
-        for name, size in self.modality_dims:
-            if size < 1:
-                raise ValueError(f"`modality_dims` of {name!r} must be at least 1; got {size}.")
-        self.require_non_negative("default_latent_weight", "top_kl_weight", "warmup_epochs", "top_warmup_epochs")
         if not self.top_widths:
             raise ValueError("`top_widths` is empty; expected at least one hidden layer.")
 

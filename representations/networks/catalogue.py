@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from anysense.common.registry import Registry
 from anysense.representations.modality import Modality
@@ -69,10 +69,10 @@ NETWORKS: Registry[type[Networks]] = Registry(
     "networks",
     "anysense.networks",
     {
-        "pendulum": "anysense.representations.networks.pendulum:PendulumNetworks",
-        "mhd": "anysense.representations.networks.mhd:MHDNetworks",
-        "generic": "anysense.representations.networks.generic:GenericNetworks",
-        "sentiment": "anysense.representations.networks.sentiment:SentimentNetworks",
+        "pendulum": f"{__package__}.pendulum:PendulumNetworks",
+        "mhd": f"{__package__}.mhd:MHDNetworks",
+        "generic": f"{__package__}.generic:GenericNetworks",
+        "sentiment": f"{__package__}.sentiment:SentimentNetworks",
     },
     _check_family,
 )
@@ -141,8 +141,10 @@ class PerModality(Networks):
         """The given encoder, or that of the other family; TypeError if the function returns no `Trunk`."""
         if modality.name not in self.trunks:
             return self.other.trunk(modality)
-        trunk = self.trunks[modality.name](modality)
-        return _made("trunks", modality, Trunk, trunk)  # type: ignore[type-abstract]
+        trunk: object = self.trunks[modality.name](modality)
+        if not isinstance(trunk, Trunk):
+            raise TypeError(f"`trunks[{modality.name!r}]` must return a Trunk; got {type(trunk).__name__}.")
+        return trunk
 
     def generative_trunk(self, modality: Modality) -> Trunk:
         """The given encoder, or the generative one of the other family."""
@@ -152,17 +154,7 @@ class PerModality(Networks):
         """The given decoder, or that of the other family; TypeError if the function returns no `Decoder`."""
         if modality.name not in self.decoders:
             return self.other.decoder(modality, latent_dim)
-        decoder = self.decoders[modality.name](modality, latent_dim)
-        return _made("decoders", modality, Decoder, decoder)  # type: ignore[type-abstract]
-
-
-Made = TypeVar("Made")
-
-
-def _made(argument: str, modality: Modality, kind: type[Made], value: object) -> Made:
-    if not isinstance(value, kind):
-        raise TypeError(
-            f"`{argument}[{modality.name!r}]` must return a {kind.__name__}; got {type(value).__name__}. "
-            f"Derive it from anysense's {kind.__name__}."
-        )
-    return value
+        decoder: object = self.decoders[modality.name](modality, latent_dim)
+        if not isinstance(decoder, Decoder):
+            raise TypeError(f"`decoders[{modality.name!r}]` must return a Decoder; got {type(decoder).__name__}.")
+        return decoder

@@ -1,7 +1,7 @@
 """Networks of the multimodal pendulum: images are uint8, everything else is sound."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -17,7 +17,7 @@ from anysense.representations.networks.pendulum_sound import SoundNormalisation,
 from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.sparse import WindowPlan, plan_windows
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
-from anysense.representations.settings import NetworkSettings
+from anysense.representations.settings import Names, NetworkSettings
 
 __all__ = ["PendulumNetworkSettings", "PendulumNetworks"]
 
@@ -47,20 +47,16 @@ class PendulumNetworkSettings(NetworkSettings):
     sound_normalisation: SoundNormalisation = "physical"
     """``min_max`` as published, or ``physical``: radial speed and log amplitude, centred and scaled per receiver."""
 
+    positive: ClassVar[Names] = ("image_channels", "frame_widths", "frame_dim", "sound_widths")
+
     def __post_init__(self) -> None:
         """Checks types and ranges, and that nothing is set for the image encoder that is not chosen."""
         super().__post_init__()
-        self.require_positive("image_channels", "frame_widths", "frame_dim", "sound_widths")
         for name in ("sound_widths", "frame_widths"):
             if not getattr(self, name):
                 raise ValueError(f"`{name}` is empty; expected at least one hidden layer.")
         idle = ("image_channels",) if self.image_encoder == "frames" else ("frame_widths", "frame_dim")
-        for field in fields(self):
-            if field.name in idle and getattr(self, field.name) != field.default:
-                raise ValueError(
-                    f"`{field.name}` has no effect with `image_encoder` {self.image_encoder!r}; leave it at "
-                    f"{field.default} (got {getattr(self, field.name)}), or choose the other encoder."
-                )
+        self.require_default(*idle, reason=f"with `image_encoder` {self.image_encoder!r}")
 
 
 class PendulumNetworks(Networks):

@@ -58,10 +58,10 @@ def test_numbers_by_modality() -> None:
         ({"latent_dim": 0}, r"`latent_dim` must be positive; got 0"),
         (
             {"reconstruction_weights": (("sound", -1.0),)},
-            r"`reconstruction_weights` of 'sound' must be a finite number of at least 0; got -1.0",
+            r"`reconstruction_weights` must be a finite number of at least 0; got .*'sound', -1.0",
         ),
-        ({"reconstruction_weights": (("sound", math.inf),)}, r"`reconstruction_weights` of 'sound' .*; got inf"),
-        ({"reconstruction_weights": (("sound", math.nan),)}, r"`reconstruction_weights` of 'sound' .*; got nan"),
+        ({"reconstruction_weights": (("sound", math.inf),)}, r"`reconstruction_weights` must be a finite .*; got .*'sound', inf"),
+        ({"reconstruction_weights": (("sound", math.nan),)}, r"`reconstruction_weights` must be a finite .*; got .*'sound', nan"),
     ],
 )
 def test_wrong_settings(changes: dict[str, object], message: str) -> None:

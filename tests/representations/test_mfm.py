@@ -361,10 +361,10 @@ def test_published_settings() -> None:
         ({"code_dim": 0}, r"`code_dim` must be positive; got 0"),
         ({"fusion_widths": (8, 0)}, r"`fusion_widths` must be positive; got \(8, 0\)"),
         ({"supervised_weight": math.inf}, r"`supervised_weight` must be a finite number of at least 0; got inf"),
-        ({"supervised_modality": None}, r"`supervised_modality` must name the label.*got None and 2\.0"),
+        ({"supervised_modality": None}, r"`supervised_weight` has no effect without `supervised_modality`; .*got 2\.0"),
         (
             {"supervised_modality": "lable"},
-            r"`supervised_modality` must be one of .* Did you mean 'label'\?.*set it to",
+            r"`supervised_modality` must be one of .* Did you mean 'label'\?.*leave it",
         ),
         ({"supervised_modality": "touch"}, r"`supervised_modality` must hold one-hot labels; 'touch' is .* gaussian"),
         ({"modality_dropout": 1.0}, r"`modality_dropout` must lie in \[0, 1\); got 1\.0"),

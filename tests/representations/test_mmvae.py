@@ -376,8 +376,11 @@ def test_presets_hold_the_published_settings() -> None:
 
 
 def test_wrong_settings() -> None:
-    with pytest.raises(ValueError, match=r"`beta` and `warmup_epochs` have no effect on the objective 'iwae'"):
+    with pytest.raises(ValueError, match=r"`beta` has no effect on the objective 'iwae'; leave it at 1.0 \(got 2.0\)"):
         make_settings("mmvae", objective="iwae", beta=2.0)
+    for objective in ("elbo_simple", "dreg_looser"):
+        with pytest.raises(ValueError, match=r"`detach_posterior` has no effect on the objective"):
+            make_settings("mmvae", objective=objective, detach_posterior=False)
     with pytest.raises(ValueError, match=r"`posterior` must be 'gaussian' for the objective 'elbo_simple'"):
         make_settings("mmvae", posterior="laplace")
     with pytest.raises(ValueError, match=r"`expert_samples` must be positive; got 0"):

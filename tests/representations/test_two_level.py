@@ -226,11 +226,11 @@ def test_mhd(method: str, preset: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("modality_dims", (("image", 0),), r"`modality_dims` of 'image' must be at least 1; got 0"),
+        ("modality_dims", (("image", 0),), r"`modality_dims` must be positive; got .*'image', 0"),
         ("default_modality_dim", 0, "`default_modality_dim` must be positive"),
         ("top_widths", (), "`top_widths` is empty; expected at least one hidden layer"),
         ("top_kl_weight", -1.0, "`top_kl_weight` must be a finite number of at least 0"),
-        ("latent_weights", (("image", -1.0),), "`latent_weights` of 'image' must be a finite number of at least 0"),
+        ("latent_weights", (("image", -1.0),), "`latent_weights` must be a finite number of at least 0"),
     ],
 )
 @pytest.mark.parametrize("method", METHODS)
