@@ -20,6 +20,7 @@ from anysense.representations.modality import Modality, modalities_from_space
 __all__ = ["EpisodeBuffers", "Layout", "Recording"]
 
 Array = NDArray[Any]
+_STATE = 'info["state"]'
 
 
 @dataclass(frozen=True)
@@ -55,21 +56,22 @@ class Layout:
                     f"{name!r} of {world.id} must stack {world.frame_stack} frames along its first axis, as its world "
                     f"says (`frame_stack`); its shape is {modality.shape}."
                 )
-        masked = present_modalities(space) if PRESENT in space.spaces else ()
+        masked = present_modalities(space) if isinstance(space.spaces.get(PRESENT), gym.spaces.MultiBinary) else ()
         action = world.action_space
         return cls(
             world.to_json(), world.frame_stack, described, tuple(masked), (action.shape or (), np.dtype(action.dtype))
         )
 
     def instants(self, *shape: int) -> dict[str, Array]:
-        """Room for instants by modality: (*shape, *shape of a frame)."""
+        """Room for instants, (*shape, *shape of a frame) by modality, and for masks (*shape, M), if there are any."""
         cut = self.frame_stack is not None
-        return {name: np.zeros((*shape, *one.shape[cut:]), one.dtype) for name, one in self.modalities.items()}
+        found = {name: np.zeros((*shape, *one.shape[cut:]), one.dtype) for name, one in self.modalities.items()}
+        return found | ({PRESENT: np.zeros((*shape, len(self.masked)), np.bool_)} if self.masked else {})
 
     def bytes_of(self, samples: int, instants: int) -> int:
         """Bytes of so many transitions and instants, states left out."""
         shape, dtype = self.action
-        instant = sum(array.nbytes for array in self.instants(1).values()) + len(self.masked)
+        instant = sum(array.nbytes for array in self.instants(1).values())
         return instants * instant + samples * (int(np.prod(shape)) * dtype.itemsize + 4 * 8)
 
 
@@ -82,15 +84,11 @@ class EpisodeBuffers:
     """
 
     def __init__(self, layout: Layout, count: int, episodes: Episodes) -> None:
-        self.layout, self.skip = layout, episodes.skip
-        length = episodes.skip + episodes.steps + 1
-        self.frames = layout.instants(count, length)
-        self.masks = np.zeros((count, length, len(layout.masked)), np.bool_)
+        self.layout, self.skip, self.length = layout, episodes.skip, episodes.skip + episodes.steps + 1
+        self.seen = layout.instants(count, self.length)
         shape, dtype = layout.action
         self.actions = np.zeros((count, episodes.steps, *shape), dtype)
         self.rewards = np.zeros((count, episodes.steps))
-        self.states: Array | None = None
-        self.length = length
 
     def begin(self, wanted: NDArray[np.int64]) -> None:
         """Start over in all environments; ``wanted`` transitions, int64 (N,), are to be recorded of each."""
@@ -110,7 +108,7 @@ class EpisodeBuffers:
         rows = np.flatnonzero((self.age < self.length) if fresh is None else fresh)
         where = rows, self.age[rows]
         if self.layout.masked:
-            self.masks[where] = np.asarray(observation[PRESENT], np.bool_)[rows]
+            self.seen[PRESENT][where] = np.asarray(observation[PRESENT])[rows]
         for name, modality in self.layout.modalities.items():
             values = np.asarray(observation[name])
             if values.shape != (len(self.age), *modality.shape):
@@ -118,7 +116,7 @@ class EpisodeBuffers:
             frames = values[rows] if self.layout.frame_stack is None else values[rows, -1]
             if not self._finite(name, frames, where):
                 self._refuse(name, "has NaN or infinity")
-            self.frames[name][where] = frames
+            self.seen[name][where] = frames
         self._see_states(info, where)
 
     def act(self, actions: Array, rewards: Array) -> bool:
@@ -138,19 +136,20 @@ class EpisodeBuffers:
         """Store ``info["state"]`` where it is a vector of numbers."""
         state = np.asarray(info.get("state"))
         usable = state.ndim == 2 and len(state) == len(self.age) and state.dtype.kind in "fiu"
-        if self.states is None and usable:
-            self.states = np.zeros((len(state), self.length, state.shape[1]))
-        if self.states is not None:
-            if not usable or state.shape[1] != self.states.shape[2]:
-                self._refuse('info["state"]', f"has shape {state.shape[1:]} after {self.states.shape[2:]} before")
-            self.states[where] = state[where[0]]
+        if usable and _STATE not in self.seen:
+            self.seen[_STATE] = np.zeros((len(state), self.length, state.shape[1]))
+        if _STATE in self.seen:
+            known = self.seen[_STATE].shape[2:]
+            if not usable or state.shape[1:] != known:
+                self._refuse(_STATE, f"has shape {state.shape[1:]} after {known} before")
+            self.seen[_STATE][where] = state[where[0]]
 
     def _finite(self, name: str, frames: Array, where: tuple[Array, Array]) -> bool:
         if frames.dtype.kind != "f" or np.isfinite(frames).all():
             return True
         finite = np.isfinite(frames.reshape(len(frames), -1)).all(axis=1)
         masked = self.layout.masked
-        return name in masked and bool((finite | ~self.masks[where][:, masked.index(name)]).all())
+        return name in masked and bool((finite | ~self.seen[PRESENT][where][:, masked.index(name)]).all())
 
     def _refuse(self, name: str, reason: str) -> None:
         raise ValueError(f"`{name}` of {self.layout.world['id']} {reason}. Repair the environment.")
@@ -169,9 +168,7 @@ class Recording:
 
     def __post_init__(self) -> None:
         shape, dtype = self.layout.action
-        self.frames = self.layout.instants(self.capacity)
-        self.masks = np.zeros((self.capacity, len(self.layout.masked)), np.bool_)
-        self.states: Array | None = None
+        self.seen = self.layout.instants(self.capacity)
         self.actions = np.zeros((self.samples, *shape), dtype)
         self.rewards = np.zeros(self.samples)
         self.index = np.zeros((3, self.samples), np.int64)  # Current instant, first instant, episode.
@@ -192,13 +189,13 @@ class Recording:
 
     def transitions(self, policy: str, seed: int) -> Transitions:
         """Everything recorded."""
-        cut = slice(0, self.instants)
-        current, first, trajectory = map(torch.from_numpy, self.index)
+        seen = {name: torch.from_numpy(values[: self.instants]) for name, values in self.seen.items()}
         columns = {name: column for column, name in enumerate(self.layout.masked) if name in self.layout.modalities}
+        current, first, trajectory = map(torch.from_numpy, self.index)
         return Transitions(
-            modalities={name: torch.from_numpy(values[cut]) for name, values in self.frames.items()},
-            masks={name: torch.from_numpy(self.masks[cut, column].copy()) for name, column in columns.items()},
-            states=None if self.states is None else torch.from_numpy(self.states[cut]),
+            modalities={name: seen[name] for name in self.layout.modalities},
+            masks={name: seen[PRESENT][:, column].clone() for name, column in columns.items()},
+            states=seen.get(_STATE),
             actions=torch.from_numpy(self.actions),
             rewards=torch.from_numpy(self.rewards),
             current=current,
@@ -212,23 +209,12 @@ class Recording:
 
     def _append_instants(self, buffers: EpisodeBuffers, kept: NDArray[np.bool_]) -> None:
         new = slice(self.instants, self.instants + int(kept.sum()))
-        if buffers.states is not None and self.states is None:
-            self.states = np.zeros((len(self.masks), buffers.states.shape[2]))
-        self.frames = {name: _with_room(values, new.stop) for name, values in self.frames.items()}
-        self.masks = _with_room(self.masks, new.stop)
-        pairs = [(self.masks, buffers.masks), *((self.frames[name], buffers.frames[name]) for name in self.frames)]
-        if self.states is not None and buffers.states is not None:
-            self.states = _with_room(self.states, new.stop)
-            pairs.append((self.states, buffers.states))
-        for stored, seen in pairs:
-            stored[new] = seen[kept]
+        for name, values in buffers.seen.items():
+            stored = self.seen.get(name, values[0, :0])
+            if len(stored) < new.stop:  # Early ends add instants to those that were planned.
+                room = max(new.stop, self.capacity, len(stored) * 3 // 2)
+                stored, smaller = np.zeros((room, *values.shape[2:]), values.dtype), stored
+                stored[: len(smaller)] = smaller
+            stored[new] = values[kept]
+            self.seen[name] = stored
         self.instants = new.stop
-
-
-def _with_room(values: Array, rows: int) -> Array:
-    """The array, or a copy with half as much room again where it has fewer than ``rows`` rows."""
-    if rows <= len(values):
-        return values
-    larger = np.zeros((max(rows, len(values) * 3 // 2), *values.shape[1:]), values.dtype)
-    larger[: len(values)] = values
-    return larger

@@ -112,8 +112,11 @@ class Transitions:
         return tuple(self.modalities)
 
     def present(self, indices: Indices) -> Tensor | None:
-        """Which modalities are present before the action, boolean (M, B); None where there are no masks."""
-        return mask_rows(self.masks, self.modalities, self.current[checked_indices(indices, len(self))])
+        """Which modalities are present before the action in all frames, boolean (M, B); None without masks."""
+        chosen = checked_indices(indices, len(self))
+        instants = self._instants_of(self.current[chosen], self.first[chosen])
+        found = mask_rows(self.masks, self.modalities, instants.flatten())
+        return None if found is None else found.view(-1, *instants.shape).all(dim=2)
 
     def target(self, indices: Indices) -> None:
         """Transitions have no targets of supervised learning."""
@@ -211,15 +214,17 @@ class Transitions:
             raise ValueError(f"`{path}` does not hold valid transitions: {error} Collect the data again.") from error
 
     def _read(self, newest: Tensor, first: Tensor, modalities: Iterable[str] | None) -> dict[str, Tensor]:
-        chosen = named(self.modalities, modalities)
-        if self.frame_stack is None:
-            return {name: values.index_select(0, newest) for name, values in chosen.items()}
-        age = torch.arange(self.frame_stack - 1, -1, -1)
-        instants = torch.maximum(newest[:, None] - age, first[:, None])  # (B, stack)
+        instants = self._instants_of(newest, first)
+        shape = instants.shape[: 1 if self.frame_stack is None else 2]
         return {
-            name: values.index_select(0, instants.flatten()).view(*instants.shape, *values.shape[1:])
-            for name, values in chosen.items()
+            name: values.index_select(0, instants.flatten()).view(*shape, *values.shape[1:])
+            for name, values in named(self.modalities, modalities).items()
         }
+
+    def _instants_of(self, newest: Tensor, first: Tensor) -> Tensor:
+        """Instants that observations are made of, oldest first, int64 (B, stack)."""
+        age = torch.arange((self.frame_stack or 1) - 1, -1, -1)
+        return torch.maximum(newest[:, None] - age, first[:, None])
 
     def _states(self) -> Tensor:
         if self.states is None:
@@ -246,15 +251,13 @@ class Transitions:
         )
 
     def _check_about(self) -> None:
-        stack = self.frame_stack
+        stack, world = self.frame_stack, self.world
         if stack is not None and (type(stack) is not int or not 1 <= stack <= MAX_FRAME_STACK):
             raise ValueError(f"`frame_stack` must be None or an integer from 1 to {MAX_FRAME_STACK}, got {stack!r}.")
         if not isinstance(self.policy, str) or not (self.seed is None or type(self.seed) is int):
             raise ValueError(f"`policy` must be a string and `seed` an integer, got {self.policy!r}, {self.seed!r}.")
-        given = self.world if isinstance(self.world, Mapping) else None
-        complete = given is not None and set(given) == {"id", "options"} and isinstance(given["options"], Mapping)
-        if given is None or (given and not (complete and isinstance(given["id"], str))):
-            raise ValueError(f"`world` must hold an id and options, as `World.to_json` gives them; got {self.world!r}.")
+        if not isinstance(world, Mapping) or (world and set(world) != {"id", "options"}):
+            raise ValueError(f"`world` must hold an id and options, as `World.to_json` gives them; got {world!r}.")
 
     def _check_instants(self) -> None:
         if not self.modalities:

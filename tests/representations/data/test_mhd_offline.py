@@ -1,3 +1,4 @@
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -192,6 +193,12 @@ def test_recordings_are_one_second_and_reproducible():
 def test_unknown_voice_is_an_error():
     with pytest.raises(RuntimeError, match=r"eSpeak NG lacks the speakers \['nobody'\] in .*pip install"):
         list(record_digits(np.arange(2), ["nobody"], np.random.default_rng(0)))
+
+
+def test_without_espeak_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(ModuleNotFoundError, match=r"making spoken digits needs .*: pip install 'anysense\[speech\]'"):
+        list(record_digits(np.arange(2), ["m1"], np.random.default_rng(0)))
 
 
 def test_missing_library_is_an_error(monkeypatch, tmp_path):

@@ -281,6 +281,17 @@ def test_other_files_are_refused(tmp_path):
         Transitions.load(tmp_path / "other.npz")
 
 
+def test_a_stack_is_present_where_all_of_its_frames_are():
+    transitions = make_transitions((3, 2), frame_stack=2)
+    seen = torch.tensor([True, True, False, True, False, True, True])  # Instants 0 to 3 and 4 to 6.
+    masked = replace(transitions, masks={"sound": seen})
+    present = masked.present(range(5))
+    assert present[0].tolist() == [True] * 5
+    assert present[1].tolist() == [True, True, False, False, False]
+    single = replace(masked, frame_stack=None)
+    assert single.present(range(5))[1].tolist() == [True, True, False, False, True]
+
+
 # What a file claims
 
 

@@ -1,6 +1,7 @@
 """Components, scores and the whole analysis: recorded values, slow twins and what must not change the scores."""
 
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.spatial.distance import cdist, squareform
 from anysense.representations.evaluation.dca import DCAResult, dca, dca_score
 from anysense.representations.evaluation.dca.components import find_clusters
 from anysense.representations.evaluation.dca.graph import Graph
+from anysense.representations.evaluation.dca.kernel import compiled
 from anysense.representations.evaluation.dca.scores import score
 
 EXAMPLE = np.load(Path(__file__).parent / "dca_first_example.npz")
@@ -81,6 +83,13 @@ def test_thresholds_are_strict():
     assert dca(*sets, n_rays=2000, consistency_threshold=0.59).recall == 0.4
     refused = dca(*sets, n_rays=2000, consistency_threshold=0.6)
     assert (refused.recall, refused.fundamental, refused.network_quality) == (0.0, (), 0.2)
+
+
+def test_without_numba_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    compiled.cache_clear()
+    with pytest.raises(ModuleNotFoundError, match=r"component analysis needs numba, .*: pip install 'anysense\[dca\]'"):
+        dca(EXAMPLE["R"], EXAMPLE["E"], n_rays=10)
 
 
 # Components
