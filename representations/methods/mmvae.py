@@ -6,7 +6,7 @@ drew a sample.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -78,21 +78,6 @@ class MMVAESettings(GenerativeSettings):
             )
 
 
-class Samples(NamedTuple):
-    """Samples of all experts and their reconstruction errors.
-
-    Attributes:
-        latents: (M, K, B, D).
-        errors: Reconstruction error of each modality from each sample, (M, K, B) by target; 0 where source or target
-            is absent.
-        weighted: Their weighted sum (M, K, B).
-    """
-
-    latents: Tensor
-    errors: dict[str, Tensor]
-    weighted: Tensor
-
-
 class MMVAE(GenerativeRepresentation):
     """One encoder and one decoder per modality; the posterior of a subset is the equal mixture of its experts.
 
@@ -135,20 +120,23 @@ class MMVAE(GenerativeRepresentation):
             ``elbo_simple``).
         """
         experts, present = [self._expert(batch, name) for name in self.modalities], batch.present
-        densities = [self._density(name, expert) for name, expert in zip(self.modalities, experts, strict=True)]
-        drawn = self._sample(batch, densities, present)
         with torch.autocast(self.device.type, enabled=False):
+            densities = [self._density(name, expert) for name, expert in zip(self.modalities, experts, strict=True)]
+            latents = torch.stack([samples(density, self.settings.expert_samples) for density in densities])
+        errors = self._errors(batch, latents)
+        with torch.autocast(self.device.type, enabled=False):
+            weighted = sum((self.error_weight(name) * error for name, error in errors.items()), latents.new_zeros(()))
             if self.settings.objective == "elbo_simple":
                 divergence = torch.stack([kl_to_standard(expert) for expert in experts])
                 weight = self.warmed_up(self.settings.beta, self.settings.warmup_epochs)
-                bound = -importance.mean_over_experts(drawn.weighted.mean(dim=1) + weight * divergence, present)
+                bound = -importance.mean_over_experts(weighted.mean(dim=1) + weight * divergence, present)
             else:
-                surprise = self._surprise(drawn.latents, densities, present)
-                bound = self._bound(drawn, -drawn.weighted - surprise, present)
+                surprise = self._surprise(latents, densities, present)
+                bound = self._bound(latents, -weighted - surprise, present)
                 divergence = surprise.mean(dim=1)
             terms = {"total": -bound.mean(), "kl": importance.mean_over_experts(divergence, present).mean()}
-            for name, errors in drawn.errors.items():
-                terms[name] = importance.mean_over_experts(errors.mean(dim=1), present).mean()
+            for name, error in errors.items():
+                terms[name] = importance.mean_over_experts(error.mean(dim=1), present).mean()
             return terms
 
     def draw_latents(self, count: int, generator: torch.Generator | None) -> Tensor:
@@ -172,8 +160,7 @@ class MMVAE(GenerativeRepresentation):
 
     def _density(self, name: str, expert: Gaussian) -> LocationScale:
         """Posterior (B, D) of one source; location 0 and a plain scale in rows that lack it."""
-        with torch.autocast(self.device.type, enabled=False):
-            return make_density(expert.mean, expert.log_variance, self._form(name))
+        return make_density(expert.mean, expert.log_variance, self._form(name))
 
     def _prior(self, index: int, name: str) -> LocationScale:
         """Prior (D,) of the samples of one source."""
@@ -181,27 +168,21 @@ class MMVAE(GenerativeRepresentation):
         form = self._form(name)
         return make_density(torch.zeros_like(raw), raw, "softplus" if form == "log_variance" else form)
 
-    def _sample(self, batch: Batch, densities: list[LocationScale], present: Tensor) -> Samples:
-        """Samples of every source, and how well each reconstructs what its row has: one decoder call per modality."""
-        count = self.settings.expert_samples
-        with torch.autocast(self.device.type, enabled=False):
-            latents = torch.stack([samples(density, count) for density in densities])
-        shape = latents.shape[:-1]
-        errors, weighted = {}, latents.new_zeros(shape)
+    def _errors(self, batch: Batch, latents: Tensor) -> dict[str, Tensor]:
+        """Reconstruction error (M, K, B) of each modality from the samples (M, K, B, D) of all sources.
+
+        It is 0 where source or target is absent; one decoder call per modality.
+        """
+        settings, shape, errors = self.settings, latents.shape[:-1], {}
         for index, name in enumerate(self.modalities):
-            chosen = (present & present[index])[:, None].expand(shape)
+            errors[name] = latents.new_zeros(shape)
             if name in batch.inputs:
-                likelihood = MMVAELikelihood(
-                    self.decoder(name), self.settings.laplace_likelihood, self.settings.ignore_first_class
-                )
-                found = reconstruction_errors(
-                    self.decoder(name), latents.flatten(0, 1), batch.inputs[name], chosen.flatten(0, 1), likelihood
-                )
+                chosen = (batch.present & batch.present[index])[:, None].expand(shape).flatten(0, 1)
+                decoder = self.decoder(name)
+                likelihood = MMVAELikelihood(decoder, settings.laplace_likelihood, settings.ignore_first_class)
+                found = reconstruction_errors(decoder, latents.flatten(0, 1), batch.inputs[name], chosen, likelihood)
                 errors[name] = found.view(shape)
-            else:
-                errors[name] = latents.new_zeros(shape)
-            weighted = weighted + self.error_weight(name) * errors[name]
-        return Samples(latents, errors, weighted)
+        return errors
 
     def _surprise(self, latents: Tensor, densities: list[LocationScale], present: Tensor) -> Tensor:
         """Log-density of the mixture less that of the prior of the source, at each sample: (M, K, B)."""
@@ -216,12 +197,12 @@ class MMVAE(GenerativeRepresentation):
         prior = torch.stack([log_density(*pair) for pair in zip(latents, priors, strict=True)])
         return mixture - prior
 
-    def _bound(self, drawn: Samples, log_weights: Tensor, present: Tensor) -> Tensor:
+    def _bound(self, latents: Tensor, log_weights: Tensor, present: Tensor) -> Tensor:
         """The bound (B,) to maximise, from log-weights (M, K, B)."""
         if self.settings.objective == "iwae":
             return importance.iwae(log_weights, present)
         if self.settings.objective == "iwae_looser":
             return importance.iwae_looser(log_weights, present)
         weights = importance.dreg_weights(log_weights)
-        importance.scale_gradient(drawn.latents, weights[..., None])
+        importance.scale_gradient(latents, weights[..., None])
         return importance.mean_over_experts((weights * log_weights).sum(dim=1), present)

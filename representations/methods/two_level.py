@@ -57,12 +57,8 @@ class TwoLevelSettings(GenerativeSettings):
 
     positive: ClassVar[Names] = ("modality_dims", "default_modality_dim", "top_widths")
     non_negative: ClassVar[Names] = (
-        "kl_weights",
-        "latent_weights",
-        "default_latent_weight",
-        "top_kl_weight",
-        "warmup_epochs",
-        "top_warmup_epochs",
+        *("kl_weights", "latent_weights", "default_latent_weight"),
+        *("top_kl_weight", "warmup_epochs", "top_warmup_epochs"),
     )
 
     def __post_init__(self) -> None:
@@ -88,20 +84,6 @@ class Noise(NamedTuple):
     bottom: dict[str, Tensor]
     top: Tensor
     dropout: Tensor | None = None
-
-
-class Bottom(NamedTuple):
-    """What the lower level gives to a loss.
-
-    Attributes:
-        latents: Detached samples (B, d_m) of the modalities that some row has; mere noise in rows that lack them.
-        reconstruction: Weighted negative log-likelihood of what each row has, (B,).
-        kl: Weighted divergence of the latents that each row has, (B,).
-    """
-
-    latents: dict[str, Tensor]
-    reconstruction: Tensor
-    kl: Tensor
 
 
 class TwoLevel(GenerativeRepresentation):
@@ -169,15 +151,17 @@ class TwoLevel(GenerativeRepresentation):
 
     def loss_given(self, batch: Batch, noise: Noise) -> dict[str, Tensor]:
         """`loss_batch` with given noise."""
-        bottom = self.bottom_level(batch, noise.bottom)
+        latents, rows = self.bottom_level(batch, noise.bottom)
         with torch.autocast(self.device.type, enabled=False):
-            rows = {"reconstruction": bottom.reconstruction, "kl": bottom.kl}
-            rows |= self.top_terms(bottom.latents, batch.present, noise)
+            rows |= self.top_terms(latents, batch.present, noise)
             terms = {name: value.mean() for name, value in rows.items()}
             return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
-    def bottom_level(self, batch: Batch, noise: Mapping[str, Tensor]) -> Bottom:
-        """Samples and losses of the lower VAEs; rows without a modality do not pass through its networks."""
+    def bottom_level(self, batch: Batch, noise: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Detached samples (B, d_m) of the modalities that some row has, and the weighted terms (B,) of the lower VAEs.
+
+        Rows without a modality do not pass through its networks; their samples are mere noise.
+        """
         settings, latents, errors, divergences = self.settings, {}, [], []
         for name, value in batch.inputs.items():
             expert = self._bottom_expert(batch, name)
@@ -187,7 +171,8 @@ class TwoLevel(GenerativeRepresentation):
             weight = self.warmed_up(of_modality(settings.kl_weights, name), settings.warmup_epochs)
             divergences.append(weight * kl_to_standard(expert))
             latents[name] = sample.detach()
-        return Bottom(latents, torch.stack(errors).sum(dim=0), torch.stack(divergences).sum(dim=0))
+        parts = {"reconstruction": errors, "kl": divergences}
+        return latents, {name: torch.stack(part).sum(dim=0) for name, part in parts.items()}
 
     def common_top_terms(
         self, posterior: Gaussian, latents: Mapping[str, Tensor], present: Tensor, noise: Noise

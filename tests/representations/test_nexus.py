@@ -246,7 +246,7 @@ def test_optimal_variance_replaces_the_error_of_the_sound_only(linear_networks: 
     plain, weighed = (small(linear_networks, optimal_variance=on, default_latent_weight=1.0) for on in (False, True))
     noise = plain.eval().draw_noise(7)
     checked = check_batch(batch, None, plain.modalities, plain.device)
-    latents = plain.bottom_level(checked, noise.bottom).latents
+    latents, _ = plain.bottom_level(checked, noise.bottom)
     posterior = plain.top_posterior(latents, everything(3, 7))
     top = posterior.mean + (0.5 * posterior.log_variance).exp() * noise.top
     predicted, sound = plain.top_decoders["sound"](top), latents["sound"]
