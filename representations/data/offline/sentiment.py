@@ -145,13 +145,7 @@ def _bursts(lengths: _Integers, rng: np.random.Generator) -> _Floats:
 
 @dataclasses.dataclass(frozen=True)
 class _Text:
-    """A vocabulary: neutral words in topics, words from most negative to most positive, and negations.
-
-    Attributes:
-        vectors: Word vectors (words, 300).
-        neutral: Number of neutral words, which come first; then the loaded ones in order of sentiment, then negations.
-        loaded: Number of words with sentiment.
-    """
+    """Vectors (words, 300): neutral words in topics, then loaded ones from negative to positive, then negations."""
 
     vectors: _Floats
     neutral: int = 1_600
@@ -194,15 +188,10 @@ class _Text:
 
 @dataclasses.dataclass(frozen=True)
 class _Channel:
-    """Features of the voice or the face: linear and saturated mixtures of a few smooth movements.
+    """Features of audio or vision: linear and saturated (tanh) mixtures (latents, features) of a few smooth movements.
 
-    Attributes:
-        linear: Mixing (latents, features); the first two latents show the sentiment and its strength.
-        saturated: Mixing inside the tanh (latents, features).
-        offset: Added to the features.
-        scale: Very different from feature to feature, as in the real files.
-        doubt: Standard deviation of the own error about the sentiment.
-        noise: Standard deviation of the noise of single steps.
+    The first two latents show the sentiment and its strength. Scales differ from feature to feature, as in the real
+    files. ``doubt`` is the standard deviation of the error about the sentiment, ``noise`` that of single steps.
     """
 
     linear: _Floats

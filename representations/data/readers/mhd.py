@@ -4,7 +4,6 @@ The data set is that of Nexus (Vasco et al., 2022) and of the classification exp
 A file holds six fields: labels, images, trajectories, sounds and the ranges with which the last two were scaled.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch.nn.functional import one_hot
 
 from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, decibels_to_waveforms
 from anysense.representations.data.readers.torch_file import read_torch
-from anysense.representations.data.recorded import Indices, broken_rows
+from anysense.representations.data.recorded import Indices
 from anysense.representations.data.samples import Samples
 from anysense.representations.modality import Modality
 
@@ -76,25 +75,36 @@ def waveforms(samples: Samples, indices: Indices, seed: int = 0) -> Tensor:
 
 
 def _read_samples(path: Path, part: str) -> Samples:
-    label, image, trajectory, sound, trajectory_scale, sound_scale = _read_fields(path)
-    file = _File(path)
-    label = file.label(label)
-    count = len(label)
-    image = file.scaled(image, "image", (count, 1, 28, 28), slack=0.0)
-    trajectory = file.scaled(trajectory, "trajectory", (count, 200), _SLACK)
-    sound = file.scaled(sound, "sound", file.sound_shape(sound, count), _SLACK)
-    normalisation = {
-        "trajectory": file.scale(trajectory_scale, "trajectory normalisation"),
-        "sound": file.scale(sound_scale, "sound normalisation"),
-    }
-    values = {
-        "image": image,
-        "sound": sound.reshape(count, 1, MEL_BANDS, FRAMES).transpose(2, 3).contiguous(),
-        "trajectory": trajectory,
-        "label": one_hot(label, CLASSES).float(),
-    }
-    details = {"source": "mhd", "part": part, "normalisation": normalisation}
-    return Samples(MHD_MODALITIES, values, targets=label, details=details)
+    label, image, trajectory, sound, *scales = _read_fields(path)
+    try:
+        fields = {"image": image, "trajectory": trajectory, "sound": sound}
+        values = {name: _tensor(value, name, "float32") for name, value in fields.items()}
+        targets = _tensor(label, "label", "int64")
+        if targets.ndim != 1 or len(targets) == 0 or not 0 <= int(targets.min()) <= int(targets.max()) < CLASSES:
+            found = sorted(set(targets.flatten().tolist()))[:20]
+            raise ValueError(
+                f"label must have shape (N,) with N >= 1 and lie in 0 to {CLASSES - 1}; got shape "
+                f"{tuple(targets.shape)} and {found}."
+            )
+        shape, count = tuple(values["sound"].shape), len(targets)
+        for name, value in values.items():
+            if len(value) != count:
+                raise ValueError(f"{name} must have as many rows as labels, {count}; got shape {tuple(value.shape)}.")
+        if len(shape) != 4 or shape[1] * shape[2] != MEL_BANDS or shape[3] != FRAMES:
+            raise ValueError(f"sound must have shape ({count}, K, A, {FRAMES}) with K * A = {MEL_BANDS}; got {shape}.")
+        values["sound"] = values["sound"].reshape(count, 1, MEL_BANDS, FRAMES).transpose(2, 3).contiguous()
+        values["label"] = one_hot(targets, CLASSES).float()
+        names = ("trajectory", "sound")
+        normalisation = {name: _scale(scale, name) for name, scale in zip(names, scales, strict=True)}
+        details = {"source": "mhd", "part": part, "normalisation": normalisation}
+        samples = Samples(MHD_MODALITIES, values, targets, details=details)
+        for name, value in values.items():
+            low, high, slack = float(value.min()), float(value.max()), 0.0 if name == "image" else _SLACK
+            if low < -slack or high > 1 + slack:
+                raise ValueError(f"{name} must be scaled to 0 to 1; got {low:.4g} to {high:.4g}.")
+        return samples
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"`{path}` is not in the published format: {error} Download the file again.") from error
 
 
 def _read_fields(path: Path) -> tuple[Any, ...]:
@@ -110,72 +120,25 @@ def _read_fields(path: Path) -> tuple[Any, ...]:
     return tuple(content)
 
 
-@dataclasses.dataclass(frozen=True)
-class _File:
-    """Checks of the fields of one file; every error names it."""
-
-    path: Path
-
-    def label(self, value: Any) -> Tensor:
-        """Classes, int64 (N,)."""
-        label = self._tensor(value, "label", "int64")
-        if label.ndim != 1 or len(label) == 0:
-            raise ValueError(f"`{self.path}`: label must have shape (N,) with N >= 1; got {tuple(label.shape)}.")
-        low, high = (int(bound) for bound in label.aminmax())
-        if low < 0 or high >= CLASSES:
-            raise ValueError(f"`{self.path}`: label must lie in 0 to {CLASSES - 1}; got {low} to {high}.")
-        return label
-
-    def sound_shape(self, value: Any, count: int) -> tuple[int, ...]:
-        """The stored shape of the sounds, checked."""
-        shape = tuple(self._tensor(value, "sound", "float32").shape)
-        fits = len(shape) == 4 and shape[0] == count and shape[1] * shape[2] == MEL_BANDS and shape[3] == FRAMES
-        if not fits:
-            raise ValueError(
-                f"`{self.path}`: sound must have shape ({count}, K, A, {FRAMES}) with K * A = {MEL_BANDS}, as many "
-                f"rows as labels; got {shape}."
-            )
-        return shape
-
-    def scaled(self, value: Any, name: str, shape: tuple[int, ...], slack: float) -> Tensor:
-        """A float field with type, shape, finite numbers and range checked."""
-        field = self._tensor(value, name, "float32")
-        if tuple(field.shape) != shape:
-            raise ValueError(
-                f"`{self.path}`: {name} must have shape {shape}, as many rows as labels; got {tuple(field.shape)}."
-            )
-        broken = broken_rows(field)
-        if broken:
-            raise ValueError(
-                f"`{self.path}`: {name} has NaN or infinity in {len(broken)} rows, the first at {broken[:5]}. Download "
-                "the file again."
-            )
-        low, high = (float(bound) for bound in field.aminmax())
-        if low < -slack or high > 1 + slack:
-            raise ValueError(
-                f"`{self.path}`: {name} must be scaled to 0 to 1; got {low:.4g} to {high:.4g}. Scale it, or download "
-                "the file again."
-            )
-        return field
-
-    def scale(self, value: Any, name: str) -> dict[str, float]:
-        """Smallest and largest value before scaling, as plain numbers."""
-        if not isinstance(value, Mapping) or not {"min", "max"} <= value.keys():
-            found = sorted(map(str, value))[:20] if isinstance(value, Mapping) else type(value).__name__
-            raise ValueError(f"`{self.path}`: {name} must be a dictionary with `min` and `max`; got {found}.")
-        low, high = (self._number(value[bound], f"{name}, `{bound}`,") for bound in ("min", "max"))
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"`{self.path}`: {name} must be finite with min < max; got min {low}, max {high}.")
-        return {"min": low, "max": high}
-
-    def _number(self, value: Any, name: str) -> float:
-        number = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+def _scale(value: Any, name: str) -> dict[str, float]:
+    """Smallest and largest value before scaling, as plain numbers."""
+    if not isinstance(value, Mapping) or not {"min", "max"} <= value.keys():
+        found = sorted(map(str, value))[:20] if isinstance(value, Mapping) else type(value).__name__
+        raise ValueError(f"{name} normalisation must be a dictionary with `min` and `max`; got {found}.")
+    bounds = {}
+    for bound in ("min", "max"):
+        entry = value[bound]
+        number = entry.item() if isinstance(entry, np.ndarray) and entry.size == 1 else entry
         if not isinstance(number, int | float) or (isinstance(number, int) and number.bit_length() > 64):
-            raise TypeError(f"`{self.path}`: {name} must be a number; got {type(value).__name__}.")
-        return float(number)
+            raise TypeError(f"{name} normalisation, `{bound}`, must be a number; got {type(entry).__name__}.")
+        bounds[bound] = float(number)
+    if not (math.isfinite(bounds["min"]) and math.isfinite(bounds["max"]) and bounds["min"] < bounds["max"]):
+        raise ValueError(f"{name} normalisation must be finite with min < max; got {bounds}.")
+    return bounds
 
-    def _tensor(self, value: Any, name: str, dtype: str) -> Tensor:
-        if not isinstance(value, np.ndarray) or value.dtype != dtype:
-            found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
-            raise TypeError(f"`{self.path}`: {name} must be a tensor of {dtype}; got {found}.")
-        return torch.from_numpy(np.require(value, requirements="W"))
+
+def _tensor(value: Any, name: str, dtype: str) -> Tensor:
+    if not isinstance(value, np.ndarray) or value.dtype != dtype:
+        found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"{name} must be a tensor of {dtype}; got {found}.")
+    return torch.from_numpy(np.require(value, requirements="W"))
