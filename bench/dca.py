@@ -1,25 +1,25 @@
-"""`anysense bench dca`: time and memory of Delaunay Component Analysis.
+"""Time and memory of Delaunay Component Analysis.
 
-All points come from one normal cloud, half of them as reference: the slowest case, since few
-candidates can be left out.
+All points come from one normal cloud, half of them as reference: the slowest case, since few candidates can be left
+out.
 """
-
-from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from anysense.common.machine import peak_memory
 from anysense.representations.evaluation.dca import dca
-from bench.measure import Figure, alternate
+from bench.measure import SMOKE, Bench, Figure, alternate
 
-__all__ = ["bench_dca", "extra_memory"]
+__all__ = ["Part", "extra_memory"]
 
 _DIM, _RAYS = 64, 10_000
 # For two processor cores, at that many features and rays: by number of points, seconds and bytes.
@@ -27,20 +27,36 @@ _MOST_SECONDS = {1000: 5.0, 4000: 120.0}
 _MOST_MEMORY = {1000: 1e9}
 
 
-def bench_dca(repeats: int, seconds: float, seed: int, points: Sequence[int], dim: int, rays: int) -> list[Figure]:
-    """Measure the seconds of one analysis, and the memory that it adds to a new process, for each number of points."""
-    promised = (dim, rays) == (_DIM, _RAYS)
-    rates = alternate({str(count): _analysing(count, dim, rays, seed) for count in points}, repeats, seconds)
-    figures = []
-    for count in points:
-        times = [1 / rate for rate in rates[str(count)]]
-        most = _MOST_SECONDS.get(count) if promised else None
-        figures.append(Figure(f"{count} points: time", "s", times, most, at_least=False))
-    for count in points:
-        most = _MOST_MEMORY.get(count) if promised else None
-        memory = float(_measured_apart(count, dim, rays, seed))
-        figures.append(Figure(f"{count} points: extra memory", "bytes", [memory], most, at_least=False))
-    return figures
+@dataclass(frozen=True, kw_only=True)
+class Part(Bench):
+    """Seconds and memory of Delaunay Component Analysis, by number of points."""
+
+    smoke: ClassVar = {**SMOKE, "points": (60,), "dim": 3, "rays": 100}
+
+    repeats: int = 3
+    """How often each number of points is measured; the medians are reported."""
+    points: tuple[int, ...] = (1000, 4000)
+    """Numbers of points, both sets together, to measure."""
+    dim: int = _DIM
+    """Features of each point."""
+    rays: int = _RAYS
+    """Rays shot from each point."""
+
+    def measure(self) -> list[Figure]:
+        """Measure the seconds of one analysis, and the memory that it adds to a new process."""
+        promised = (self.dim, self.rays) == (_DIM, _RAYS)
+        sides = {str(count): _analysing(count, self.dim, self.rays, self.seed) for count in self.points}
+        rates = alternate(sides, self.repeats, self.seconds)
+        figures = []
+        for count in self.points:
+            times = [1 / rate for rate in rates[str(count)]]
+            most = _MOST_SECONDS.get(count) if promised else None
+            figures.append(Figure(f"{count} points: time", "s", times, most, at_least=False))
+        for count in self.points:
+            most = _MOST_MEMORY.get(count) if promised else None
+            memory = float(_measured_apart(count, self.dim, self.rays, self.seed))
+            figures.append(Figure(f"{count} points: extra memory", "bytes", [memory], most, at_least=False))
+        return figures
 
 
 def extra_memory(points: int, dim: int, rays: int, seed: int) -> int:

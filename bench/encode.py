@@ -1,39 +1,54 @@
-"""`anysense bench encode`: samples per second that a representation encodes, by modalities and batch size."""
+"""Samples per second that a representation encodes, by modalities and batch size."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from anysense.envs.pendulum.env import MultimodalPendulumEnv
-from anysense.envs.world import world
-from anysense.representations.contract import Representation, modalities_from_space
+from anysense.envs import DEFAULT_WORLD, World, world
+from anysense.representations import Representation, build, modalities_from_space, presets
 from anysense.representations.data import collect
-from anysense.representations.registry import build, make_settings
-from anysense.runs.settings import Preset
-from bench.measure import Figure, alternate, speed
+from bench.measure import SMOKE, Bench, Figure, alternate, speed
 
-__all__ = ["bench_encode"]
+__all__ = ["Part", "new_representation"]
 
 
-def bench_encode(
-    repeats: int, seconds: float, seed: int, method: str, preset: Preset, batch_sizes: Sequence[int], device: str
-) -> list[Figure]:
-    """Measure complete, image and sound observations at each batch size, with new weights."""
-    space = MultimodalPendulumEnv().observation_space
-    representation = build(method, modalities_from_space(space), make_settings(method, preset), seed).to(device).eval()
-    data = collect(world(), max(batch_sizes), seed=seed)
-    subsets = {"image and sound": ("image", "sound"), "image": ("image",), "sound": ("sound",)}
-    sides: dict[str, Callable[[], int]] = {}
-    for batch_size in batch_sizes:
-        observation = {name: value.to(device) for name, value in data.observation(range(batch_size)).items()}
-        for label, modalities in subsets.items():
-            part = {name: observation[name] for name in modalities}
-            sides[f"{label}, batch {batch_size}"] = _encoding(representation, part)
-    rates = alternate(sides, repeats, seconds)
-    return [speed(name, values, "samples") for name, values in rates.items()]
+@dataclass(frozen=True, kw_only=True)
+class Part(Bench):
+    """Samples per second that a representation with new weights encodes, by modalities and batch size."""
+
+    smoke: ClassVar = {**SMOKE, "batch_sizes": (1, 4)}
+
+    method: str = "gmc"
+    """Method of the representation; --preset chooses its architecture."""
+    env: str = DEFAULT_WORLD
+    """Gymnasium id of the environment."""
+    batch_sizes: tuple[int, ...] = (1, 64, 256, 1024)
+    """Batch sizes to measure."""
+
+    def measure(self) -> list[Figure]:
+        """Measure complete observations and each modality alone at each batch size."""
+        known = world(self.env)
+        representation = new_representation(known, self.method, self.preset, self.seed).to(self.device).eval()
+        data = collect(known, max(self.batch_sizes), seed=self.seed)
+        subsets = [known.modalities, *((name,) for name in known.modalities)]
+        sides: dict[str, Callable[[], int]] = {}
+        for batch_size in self.batch_sizes:
+            observation = {name: it.to(self.device) for name, it in data.observation(range(batch_size)).items()}
+            for subset in subsets:
+                part = {name: observation[name] for name in subset}
+                sides[f"{' and '.join(subset)}, batch {batch_size}"] = _encoding(representation, part)
+        rates = alternate(sides, self.repeats, self.seconds)
+        return [speed(name, values, "samples") for name, values in rates.items()]
+
+
+def new_representation(known: World, method: str, preset: str, seed: int) -> Representation:
+    """A representation of a world with new weights and the settings of a preset."""
+    suited = presets(known.benchmark)
+    settings, networks = suited.method_settings(method, preset), suited.networks(method, preset)
+    return build(method, modalities_from_space(known.observation_space), settings, networks, seed)
 
 
 def _encoding(representation: Representation, observation: dict[str, Tensor]) -> Callable[[], int]:

@@ -1,14 +1,56 @@
 """Measuring speed: the sides of a comparison take turns, and medians over the rounds are reported."""
 
-from __future__ import annotations
-
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-__all__ = ["Figure", "alternate", "ratio", "speed"]
+from anysense.common.machine import resolve_device
+from anysense.common.validation import check_positive_integer
+
+__all__ = ["Bench", "Figure", "alternate", "drained", "ratio", "speed"]
+
+SMOKE = {"repeats": 1, "seconds": 0.01}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench(ABC):
+    """Options of every measurement; a part adds its own and says how it measures.
+
+    Attributes:
+        smoke: Values of the preset smoke.
+    """
+
+    smoke: ClassVar[Mapping[str, Any]] = SMOKE
+
+    preset: Literal["smoke", "default", "paper"] = "default"
+    """Where the other values come from: smoke (seconds, to try things), or default; which networks are encoded with."""
+    repeats: int = 5
+    """How often each side is measured; the medians are reported."""
+    seconds: float = 2.0
+    """Shortest time of one measurement."""
+    seed: int = 0
+    """Seed of data and weights."""
+    device: str = "auto"
+    """Where networks run: cpu, cuda, cuda:1, ..., or auto: a GPU if there is one."""
+    threads: int | None = None
+    """Processor threads of torch; what torch uses by default if not given."""
+    out: Path = Path("out/bench")
+    """Folder for the figures, a JSON file per part."""
+
+    def __post_init__(self) -> None:
+        """Checks values; raises ValueError."""
+        check_positive_integer("repeats", self.repeats)
+        if not self.seconds > 0:
+            raise ValueError(f"`seconds` must be more than 0, got {self.seconds}.")
+        object.__setattr__(self, "device", str(resolve_device(self.device)))
+
+    @abstractmethod
+    def measure(self) -> list["Figure"]:
+        """Do the measurement."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +63,6 @@ class Figure:
     target: float | None = None
     """The value to reach (`at_least`) or not to exceed."""
     at_least: bool = True
-    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def median(self) -> float:
@@ -56,14 +97,22 @@ def alternate(sides: Mapping[str, Callable[[], int]], repeats: int, seconds: flo
     return rates
 
 
-def speed(name: str, rates: Sequence[float], unit: str, target: float | None = None, **details: Any) -> Figure:
+def speed(name: str, rates: Sequence[float], unit: str, target: float | None = None) -> Figure:
     """A figure of items per second."""
-    return Figure(name, f"{unit}/s", list(rates), target, details=details)
+    return Figure(name, f"{unit}/s", list(rates), target)
 
 
 def ratio(name: str, fast: Sequence[float], slow: Sequence[float], target: float | None = None) -> Figure:
     """How many times faster, round by round."""
     return Figure(name, "times", [a / b for a, b in zip(fast, slow, strict=True)], target)
+
+
+def drained(steps: Iterator[int], samples: int, seconds: float) -> float:
+    """Samples per second of a training that yields their number after each step: at least `samples` and `seconds`."""
+    done, start = 0, time.perf_counter()
+    while done < samples or time.perf_counter() - start < seconds:
+        done += next(steps)
+    return done / (time.perf_counter() - start)
 
 
 def _rate(work: Callable[[], int], seconds: float) -> float:

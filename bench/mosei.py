@@ -1,68 +1,66 @@
-"""`anysense bench mosei`: training and evaluation of supervised GMC on sequences of the sizes of CMU-MOSEI.
+"""Training and evaluation of supervised GMC on sequences of the sizes of CMU-MOSEI.
 
 Both sides have the published architecture, the same data, batch size, threads, precision and optimiser, and a step is
 the same work: loss, gradient, clipping, Adam. Ours takes its batches from memory; the plain side reads row by row.
 """
 
-from __future__ import annotations
-
-import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from anysense.representations.contract import Modality
-from anysense.representations.data.samples import Samples
-from anysense.representations.methods.supervised_gmc import SupervisedGMC
-from anysense.representations.registry import build, make_settings
-from bench.measure import Figure, alternate, ratio, speed
-from bench.mult_reference import plain_training
+from anysense.representations import Modality, build, make_networks, make_settings
+from anysense.representations.contract import SupervisedRepresentation
+from anysense.representations.data import Samples
+from anysense.representations.evaluation.subsets import every_subset
+from bench.measure import SMOKE, Bench, Figure, alternate, ratio, speed
+from bench.plain import PlainSentiment, Rows, plain_training
 
-__all__ = ["FEATURES", "bench_mosei", "sequences"]
+__all__ = ["FEATURES", "Part", "sequences"]
 
 STEPS = 50
 FEATURES = {"text": 300, "audio": 74, "vision": 35}
 _EVALUATION_ROWS, _EVALUATION_SECONDS, _TRAINING_ROWS = 64, 30.0, 1536
 
 
-def bench_mosei(repeats: int, seconds: float, seed: int, samples: int, batch_size: int, device: str) -> list[Figure]:
-    """Measure training on both sides in turn, and the predictions from every subset of modalities.
+@dataclass(frozen=True, kw_only=True)
+class Part(Bench):
+    """Training and evaluation of supervised GMC on sequences as in CMU-MOSEI, against a plain float32 loop."""
 
-    Args:
-        repeats: How often each side is measured.
-        seconds: Shortest time that a side trains per repeat.
-        seed: Seed of data and weights.
-        samples: Samples to predict; 4 643 as in the test split of CMU-MOSEI.
-        batch_size: Batch size of both sides in training.
-        device: Where ours runs; the plain side runs on the processor.
-    """
-    data = sequences(min(samples, _TRAINING_ROWS), seed)
-    representation = build(
-        "gmc-supervised", data.modalities, make_settings("gmc-supervised", "paper", benchmark="sentiment")
-    )
-    assert isinstance(representation, SupervisedGMC)
-    ours = _training(representation.to(device), data, batch_size, seed)
-    arrays = {name: value.numpy() for name, value in data.values.items()}
-    assert data.targets is not None
-    plain = plain_training(arrays, data.targets.numpy(), batch_size, seed)
-    rates = alternate({"ours": lambda: next(ours), "plain": lambda: next(plain)}, repeats, seconds)
-    evaluation = sequences(samples, seed + 1)
-    durations = [_evaluation_seconds(representation, evaluation) for _ in range(repeats)]
-    return [
-        speed(f"supervised GMC, training, batches of {batch_size} on {device}", rates["ours"], "samples"),
-        speed("plain float32 loop on cpu", rates["plain"], "samples"),
-        ratio("supervised GMC against the plain loop", rates["ours"], rates["plain"], target=2),
-        Figure(
-            f"predictions of {samples} samples from all 7 subsets of modalities",
-            "s",
-            durations,
-            target=_EVALUATION_SECONDS,
-            at_least=False,
-        ),
-    ]
+    smoke: ClassVar = {**SMOKE, "samples": 24, "batch_size": 4}
+
+    samples: int = 4643
+    """Samples to predict from every subset of modalities, as many as in the test split of CMU-MOSEI."""
+    batch_size: int = 24
+    """Batch size of both sides in training."""
+
+    def measure(self) -> list[Figure]:
+        """Measure training on both sides in turn, and the predictions from every subset of modalities."""
+        data = sequences(min(self.samples, _TRAINING_ROWS), self.seed)
+        settings, networks = (
+            make("gmc-supervised", "paper", benchmark="mosei") for make in (make_settings, make_networks)
+        )
+        representation = build("gmc-supervised", data.modalities, settings, networks, self.seed).to(self.device)
+        assert isinstance(representation, SupervisedRepresentation)
+        assert data.targets is not None
+        ours = _training(representation, data, self.batch_size, self.seed)
+        rows = Rows(*data.values.values(), data.targets[:, None])
+        make_plain = partial(PlainSentiment, FEATURES)
+        plain = plain_training(make_plain, rows, self.batch_size, 0.3, self.seed, supervised=True)
+        rates = alternate({"ours": lambda: next(ours), "plain": lambda: next(plain)}, self.repeats, self.seconds)
+        tested = sequences(self.samples, self.seed + 1)
+        times = [_evaluation_seconds(representation, tested) for _ in range(self.repeats)]
+        title = f"predictions of {self.samples} samples from all 7 subsets of modalities"
+        return [
+            speed(f"supervised GMC, batches of {self.batch_size} on {self.device}", rates["ours"], "samples"),
+            speed("plain float32 loop on cpu", rates["plain"], "samples"),
+            ratio("supervised GMC against the plain loop", rates["ours"], rates["plain"], target=2),
+            Figure(title, "s", times, target=_EVALUATION_SECONDS, at_least=False),
+        ]
 
 
 def sequences(count: int, seed: int) -> Samples:
@@ -78,7 +76,7 @@ def sequences(count: int, seed: int) -> Samples:
     return Samples(modalities, values, torch.from_numpy(rng.uniform(-3.0, 3.0, count).astype(np.float32)))
 
 
-def _training(representation: SupervisedGMC, data: Samples, batch_size: int, seed: int) -> Iterator[int]:
+def _training(representation: SupervisedRepresentation, data: Samples, batch_size: int, seed: int) -> Iterator[int]:
     """Train without end; yields the number of samples after each step."""
     device, shuffling = representation.device, torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(representation.parameters(), lr=1e-3, fused=True)
@@ -96,20 +94,12 @@ def _training(representation: SupervisedGMC, data: Samples, batch_size: int, see
             yield len(rows)
 
 
-def _evaluation_seconds(representation: SupervisedGMC, data: Samples) -> float:
+@torch.inference_mode()
+def _evaluation_seconds(representation: SupervisedRepresentation, data: Samples) -> float:
     representation.eval()
     start = time.perf_counter()
-    for count in range(1, len(FEATURES) + 1):
-        for modalities in itertools.combinations(FEATURES, count):
-            _predictions(representation, data, modalities)
+    for modalities in every_subset(tuple(FEATURES)):
+        for rows in torch.split(torch.arange(len(data)), _EVALUATION_ROWS):
+            observation = data.observation(rows, modalities)
+            representation.predict({name: it.to(representation.device) for name, it in observation.items()}).cpu()
     return time.perf_counter() - start
-
-
-@torch.inference_mode()
-def _predictions(representation: SupervisedGMC, data: Samples, modalities: tuple[str, ...]) -> Tensor:
-    predict: Callable[..., Tensor] = representation.predict
-    parts = []
-    for rows in torch.split(torch.arange(len(data)), _EVALUATION_ROWS):
-        observation = data.observation(rows, modalities)
-        parts.append(predict({name: value.to(representation.device) for name, value in observation.items()}).cpu())
-    return torch.cat(parts)

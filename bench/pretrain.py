@@ -1,83 +1,87 @@
-"""`anysense bench pretrain`: samples per second of `anysense pretrain`, against the plain float32 loop.
+"""Samples per second of pretraining, against a plain float32 loop.
 
-Both sides have the published architecture, the same data, batch size, threads and optimiser (Adam). Ours is the command
-itself: its second epoch is counted, with Lightning's work around the steps, without the measurements after each epoch.
+Both sides have the published architecture, the same data, batch size, threads and optimiser (Adam). Ours is what
+`anysense pretrain` does: its second epoch is counted, with Lightning's work around the steps, without the measurements
+after each epoch.
 """
 
-from __future__ import annotations
-
 import tempfile
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 
-from anysense.envs.pendulum.env import MultimodalPendulumEnv
-from anysense.envs.world import world
-from anysense.representations.contract import modalities_from_space
-from anysense.representations.data import Transitions, collect
-from anysense.representations.registry import build, make_settings
+from anysense.envs import world
+from anysense.representations import Representation
+from anysense.representations.data import Samples, Transitions, collect
 from anysense.representations.training import PretrainSettings, pretrain
 from anysense.representations.training.machine import resolve_precision
 from anysense.representations.training.pretrain_settings import Precision
-from bench.measure import Figure, ratio, speed
-from bench.reference import plain_training
+from bench.encode import new_representation
+from bench.measure import SMOKE, Bench, Figure, drained, ratio, speed
+from bench.plain import PlainPendulum, Rows, plain_training
 
-__all__ = ["bench_pretrain"]
+__all__ = ["Part", "epoch_rate"]
 
-_TEMPERATURE, _LEARNING_RATE = 0.3, 1e-3
+_TEMPERATURE = 0.3
 
 
-def bench_pretrain(
-    repeats: int, seconds: float, seed: int, samples: int, batch_size: int, device: str, precision: Precision
-) -> list[Figure]:
-    """Measure both sides in turn, with at least one epoch and at least `seconds` of work each per repeat."""
-    data = collect(world(), samples, seed=seed)
+@dataclass(frozen=True, kw_only=True)
+class Part(Bench):
+    """Samples per second of pretraining, against a plain float32 loop with the same architecture and batch size."""
+
+    smoke: ClassVar = {**SMOKE, "samples": 256, "batch_size": 32}
+
+    samples: int = 4096
+    """Samples of the data set; both sides hold it in memory."""
+    batch_size: int = 128
+    """Batch size of both sides."""
+    precision: Precision = "auto"
+    """Precision of ours: 32, bf16 (mixed), or auto, what `anysense pretrain` takes by default."""
+
+    def measure(self) -> list[Figure]:
+        """Measure both sides in turn, with at least one epoch and at least `seconds` of work each per repeat."""
+        data = collect(world(), self.samples, seed=self.seed)
+        plain = _plain(data, self.batch_size, self.seed)
+        next(plain)
+        epoch_rate(self._new(), data.select(range(min(self.samples, 4 * self.batch_size))), self)
+        rates: dict[str, list[float]] = {"ours": [], "plain": []}
+        for _ in range(self.repeats):
+            rates["ours"].append(epoch_rate(self._new(), data, self, epochs=2))
+            rates["plain"].append(drained(plain, self.samples, self.seconds))
+        used = resolve_precision(self.precision, torch.device(self.device))
+        return [
+            speed(f"anysense pretrain, {used} on {self.device}", rates["ours"], "samples"),
+            speed("plain float32 loop on cpu", rates["plain"], "samples"),
+            ratio("anysense pretrain against the plain loop", rates["ours"], rates["plain"], target=2),
+        ]
+
+    def _new(self) -> Representation:
+        return new_representation(world(), "gmc", "paper", self.seed)
+
+
+def epoch_rate(representation: Representation, data: Samples | Transitions, options: Any, epochs: int = 1) -> float:
+    """Samples per second of the last epoch of a pretraining with Adam at 1e-3."""
     settings = PretrainSettings(
-        epochs=2,
-        batch_size=batch_size,
-        learning_rate=_LEARNING_RATE,
+        epochs=epochs,
+        batch_size=options.batch_size,
+        learning_rate=1e-3,
         schedule="constant",
-        precision=precision,
-        device=device,
-        seed=seed,
+        keep="last",
+        precision=options.precision,
+        device=options.device,
+        seed=options.seed,
     )
-    plain = _plain(data, batch_size, seed)
-    next(plain)
-    rates: dict[str, list[float]] = {"ours": [], "plain": []}
-    for _ in range(repeats):
-        rates["ours"].append(_ours(data, settings, seed))
-        rates["plain"].append(_plain_rate(plain, samples, seconds))
-    used = resolve_precision(precision, torch.device(device))
-    return [
-        speed(f"anysense pretrain, {used} on {device}", rates["ours"], "samples"),
-        speed("plain float32 loop on cpu", rates["plain"], "samples"),
-        ratio("anysense pretrain against the plain loop", rates["ours"], rates["plain"], target=2),
-    ]
-
-
-def _ours(data: Transitions, settings: PretrainSettings, seed: int) -> float:
-    space = MultimodalPendulumEnv().observation_space
-    representation = build("gmc", modalities_from_space(space), make_settings("gmc", "paper"), seed)
     few = data.select(range(min(len(data), settings.batch_size)))
     with tempfile.TemporaryDirectory() as folder:
-        result = pretrain(representation, data, few, settings, Path(folder))
-    return result.history[-1]["samples_per_second"]
+        return pretrain(representation, data, few, settings, Path(folder)).history[-1]["samples_per_second"]
 
 
 def _plain(data: Transitions, batch_size: int, seed: int) -> Iterator[int]:
     observation = data.observation(range(len(data)))
-    low, high = (
-        observation["sound"].amin(dim=(0, 1, 2)),
-        observation["sound"].amax(dim=(0, 1, 2)),
-    )
-    sound = (observation["sound"] - low) / (high - low)
-    return plain_training(observation["image"] / 255.0, sound, batch_size, _TEMPERATURE, _LEARNING_RATE, seed)
-
-
-def _plain_rate(steps: Iterator[int], samples: int, seconds: float) -> float:
-    done, start = 0, time.perf_counter()
-    while done < samples or time.perf_counter() - start < seconds:
-        done += next(steps)
-    return done / (time.perf_counter() - start)
+    sound = observation["sound"]
+    low, high = sound.amin(dim=(0, 1, 2)), sound.amax(dim=(0, 1, 2))
+    rows = Rows(observation["image"] / 255.0, (sound - low) / (high - low))
+    return plain_training(PlainPendulum, rows, batch_size, _TEMPERATURE, seed)

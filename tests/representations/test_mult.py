@@ -22,7 +22,7 @@ from anysense.representations.networks.stacked_layers import (
     rectified,
 )
 from anysense.representations.networks.stacked_transformer import StackedTransformer
-from bench.mult_reference import PlainMulT, PlainTransformer
+from tests.oracles.mult import PlainMulT, PlainTransformer
 
 STEPS = 8
 SMALL = {"text": 6, "audio": 5, "vision": 4}

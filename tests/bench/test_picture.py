@@ -2,7 +2,7 @@ import numpy as np
 from matplotlib.image import imread
 
 from anysense.envs.pendulum.references import ZeroController
-from anysense.runs.picture import draw_picture, record_episode
+from bench.picture import draw_picture, record_episode
 
 
 def test_a_resting_pendulum_looks_and_sounds_the_same_at_each_step():

@@ -2,7 +2,6 @@ import time
 
 import pytest
 
-from anysense.runs.tables import markdown_table, print_table, with_interval
 from bench.measure import Figure, alternate, ratio, speed
 
 
@@ -30,12 +29,3 @@ def test_medians_ratios_and_targets():
     assert Figure("m", "MB", [5.0]).reached is None
     with pytest.raises(ValueError, match="zip"):
         ratio("r", [1], [1, 2])
-
-
-def test_tables(capsys):
-    print_table("title", ("name", "value"), [("a long name", "1.0"), ("b", "-2.0")], rules=[0])
-    text = capsys.readouterr().out
-    assert "a long name" in text
-    assert "-2.0" in text
-    assert markdown_table(("a", "b"), [("1", "2")]) == "| a | b |\n|---|---:|\n| 1 | 2 |"
-    assert with_interval(-0.5, -0.52, -0.481) == "-0.500 [-0.520, -0.481]"
