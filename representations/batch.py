@@ -133,10 +133,11 @@ def _check_rows(batch: Batch) -> None:
         raise ValueError("`present` leaves every row without any modality; each row needs at least one.")
     if len(batch.partial) < len(batch.inputs):
         return
-    empty = ~batch.present.any(dim=0)
-    if bool(empty.any()):
-        rows = empty.nonzero().flatten().tolist()
-        raise ValueError(f"`present` leaves rows {_shortened(rows)} without any modality; each row needs at least one.")
+    empty = (~batch.present.any(dim=0)).nonzero().flatten().tolist()
+    if empty:
+        raise ValueError(
+            f"`present` leaves rows {_shortened(empty)} without any modality; each row needs at least one."
+        )
 
 
 def _check_observation(
@@ -154,20 +155,16 @@ def _check_observation(
 
 
 def _check_tensor(name: str, value: Tensor, modality: Modality, device: torch.device) -> None:
-    label = f"`observation[{name!r}]`"
+    label, shape = f"`observation[{name!r}]`", f"(B, {', '.join(map(str, modality.shape))})"
     if not isinstance(value, Tensor):
         raise TypeError(f"{label} must be a torch.Tensor; got {type(value).__name__}. Convert it with torch.as_tensor.")
-    dtypes = {torch.uint8, torch.float32} if modality.dtype == "uint8" else {torch.float32}
+    dtypes = [torch.float32, torch.uint8] if modality.dtype == "uint8" else [torch.float32]
     if value.dtype not in dtypes:
-        wanted = " or ".join(sorted(str(dtype) for dtype in dtypes))
+        wanted = " or ".join(map(str, dtypes))
         raise TypeError(f"{label} must have dtype {wanted}; got {value.dtype}. Convert it with .to(...).")
-    if tuple(value.shape) == modality.shape:
-        raise ValueError(
-            f"{label} lacks the batch axis: expected shape (B, {_listed(modality.shape)}), got {tuple(value.shape)}. "
-            "Add one with .unsqueeze(0)."
-        )
     if tuple(value.shape[1:]) != modality.shape:
-        raise ValueError(f"{label} must have shape (B, {_listed(modality.shape)}); got {tuple(value.shape)}.")
+        hint = " Add the batch axis with .unsqueeze(0)." if tuple(value.shape) == modality.shape else ""
+        raise ValueError(f"{label} must have shape {shape}; got {tuple(value.shape)}.{hint}")
     if value.device != device:
         raise ValueError(
             f"{label} is on {value.device}, the representation on {device}; move one of them with .to(...)."
@@ -221,10 +218,6 @@ def _check_values(name: str, value: Tensor, modality: Modality) -> None:
             f"{label} is floating point and must lie in [0, 1]; got values from {least:g} to {most:g}. "
             "Pass the raw uint8 image, or divide by 255."
         )
-
-
-def _listed(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))
 
 
 def _shortened(rows: list[int]) -> str:

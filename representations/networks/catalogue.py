@@ -16,8 +16,7 @@ __all__ = ["NETWORKS", "Networks", "PerModality", "networks", "no_network"]
 class Networks(ABC):
     """Encoders and decoders of one kind of data.
 
-    Every method raises ValueError for a modality that the family has no network for; the message names the modality
-    and what the family knows. A new network draws its initial weights from torch's default generator.
+    Every method raises ValueError for a modality that the family has no network for; see `no_network`.
 
     Attributes:
         name: Name in the registry `NETWORKS`.
@@ -106,14 +105,13 @@ def no_network(modality: Modality, part: str, family: str, known: str) -> str:
 class PerModality(Networks):
     """A family put together by hand: own encoders or decoders for some modalities, a known family for the others.
 
-    Register it before building and before loading what was built with it::
+    A subclass states ``name`` and what differs; it is registered before it is used::
 
         class HandNetworks(PerModality):
             name = "hand"
             trunks = {"touch": TouchTrunk}
 
         NETWORKS.register("hand", HandNetworks)
-        build("gmc", modalities, networks=networks("hand"))
 
     Attributes:
         trunks: Function modality -> new `Trunk`, by modality name; for contrastive and generative methods alike.

@@ -13,7 +13,7 @@ from anysense.representations.networks.catalogue import Networks, no_network
 from anysense.representations.networks.convolution import ConvolutionDecoder, ConvolutionTrunk
 from anysense.representations.networks.decoder import Decoder, ScaledDecoder
 from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, layers
-from anysense.representations.networks.pendulum_sound import SoundNormalisation, UnitSound, sound_normalisation
+from anysense.representations.networks.pendulum_sound import SoundNormalisation, sound_normalisation
 from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.sparse import WindowPlan, plan_windows
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
@@ -90,7 +90,7 @@ class PendulumNetworks(Networks):
         _check(modality, "decoder")
         settings = self.settings
         if modality.dtype != "uint8":
-            scale: nn.Module = UnitSound(settings.sound_normalisation, modality)
+            scale: nn.Module = sound_normalisation(settings.sound_normalisation, modality, unit=True)
             return SoundDecoder(modality, latent_dim, scale, settings.sound_widths[::-1])
         if any(size % 4 for size in modality.shape[1:]):
             raise ValueError(

@@ -1,7 +1,7 @@
 """Normalisation of the pendulum's sound, from the bounds of the modality alone.
 
-Input (B, stack, receivers, 2): last axis frequency in Hz and amplitude. Output (B, stack * receivers * 2) in the same
-order. The buffers follow from the modality, so they are not part of the saved weights.
+Sound (B, stack, receivers, 2): last axis frequency in Hz and amplitude. The buffers follow from the modality, so they
+are not part of the saved weights.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
 
-__all__ = ["MinMaxSound", "PhysicalSound", "SoundNormalisation", "UnitSound", "sound_normalisation"]
+__all__ = ["MinMaxSound", "PhysicalSound", "SoundNormalisation", "sound_normalisation"]
 
 SoundNormalisation = Literal["min_max", "physical"]
 LIMIT = math.sqrt(3.0)
@@ -38,12 +38,12 @@ class MinMaxSound(nn.Module):
         self.register_buffer("span", torch.tensor(most - least, dtype=torch.float32), persistent=False)
 
     def forward(self, sound: Tensor) -> Tensor:
-        """Flat entries, in [0, 1] within the bounds."""
-        return ((sound - self.low) / self.span).flatten(1)
+        """Entries of the same shape, in [0, 1] within the bounds."""
+        return (sound.float() - self.low) / self.span
 
     def inverse(self, normal: Tensor) -> Tensor:
         """Sound (B, stack, receivers, 2) of normalised entries of that shape."""
-        return normal * self.span + self.low
+        return normal.float() * self.span + self.low
 
 
 class PhysicalSound(nn.Module):
@@ -72,45 +72,38 @@ class PhysicalSound(nn.Module):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32), persistent=False)
 
     def forward(self, sound: Tensor) -> Tensor:
-        """Flat entries, in [-sqrt(3), sqrt(3)]."""
-        sound = torch.clamp(sound, self.low, self.high)
+        """Entries of the same shape, in [-sqrt(3), sqrt(3)]."""
+        sound = torch.clamp(sound.float(), self.low, self.high)
         warped = torch.stack([-FREQUENCY_UNIT / sound[..., 0], sound[..., 1].log()], dim=-1)
-        return ((warped - self.centre) * self.scale).flatten(1)
+        return (warped - self.centre) * self.scale
 
     def inverse(self, normal: Tensor) -> Tensor:
         """Sound (B, stack, receivers, 2) of normalised entries of that shape."""
-        warped = normal / self.scale + self.centre
+        warped = normal.float() / self.scale + self.centre
         sound = torch.stack([-FREQUENCY_UNIT / warped[..., 0], warped[..., 1].exp()], dim=-1)
         return torch.clamp(sound, self.low, self.high)
 
 
-class UnitSound(nn.Module):
-    """Normalised sound in [0, 1] over the bounds, and back; ``physical`` saturates outside."""
-
-    def __init__(self, kind: SoundNormalisation, modality: Modality) -> None:
-        super().__init__()
-        self.shape, self.physical = modality.shape, kind == "physical"
-        self.normalise = sound_normalisation(kind, modality)
+class UnitPhysicalSound(PhysicalSound):
+    """The same in [0, 1]."""
 
     def forward(self, sound: Tensor) -> Tensor:
-        """(B, stack, receivers, 2), float32 even under autocast."""
-        with torch.autocast(sound.device.type, enabled=False):
-            unit: Tensor = self.normalise(sound.float())
-            if self.physical:
-                unit = ((unit + LIMIT) / (2.0 * LIMIT)).clamp(0.0, 1.0)
-            return unit.view(-1, *self.shape)
+        """Sound (B, stack, receivers, 2) to entries of that shape."""
+        return ((super().forward(sound) + LIMIT) / (2.0 * LIMIT)).clamp(0.0, 1.0)
 
-    def inverse(self, unit: Tensor) -> Tensor:
-        """Frequency in Hz and amplitude (B, stack, receivers, 2)."""
-        normal = (2.0 * unit - 1.0) * LIMIT if self.physical else unit
-        return self.normalise.inverse(normal.float())
+    def inverse(self, normal: Tensor) -> Tensor:
+        """Sound of entries of that shape."""
+        return super().inverse((2.0 * normal - 1.0) * LIMIT)
 
 
-def sound_normalisation(kind: SoundNormalisation, modality: Modality) -> MinMaxSound | PhysicalSound:
-    """The normalisation called ``kind``; an unknown one raises ValueError."""
+def sound_normalisation(
+    kind: SoundNormalisation, modality: Modality, *, unit: bool = False
+) -> MinMaxSound | PhysicalSound:
+    """The normalisation called ``kind``, to [0, 1] if ``unit``; an unknown one raises ValueError."""
     if kind not in get_args(SoundNormalisation):
         raise ValueError(unknown_name("sound_normalisation", kind, get_args(SoundNormalisation)))
-    return MinMaxSound(modality) if kind == "min_max" else PhysicalSound(modality)
+    physical = UnitPhysicalSound if unit else PhysicalSound
+    return MinMaxSound(modality) if kind == "min_max" else physical(modality)
 
 
 def _warped(sound: NDArray[np.float64]) -> NDArray[np.float64]:
