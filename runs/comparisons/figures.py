@@ -38,7 +38,7 @@ def draw_inputs(
         _draw_groups(ax, records, column, part, methods)
         ax.set_xticks(np.arange(len(part)), [label(one).replace(" + ", "\n") for one in part], fontsize=8)
         ax.set_xlim(-0.6, per_row - 0.4)
-        ax.set_ylabel(axis_label(column))
+    figure.supylabel(axis_label(column), fontsize=9)
     figure.suptitle(title, fontsize=10)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, ncols=min(len(names), 6), fontsize=8, loc="outside lower center", frameon=False)
