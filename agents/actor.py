@@ -131,24 +131,24 @@ class Actor(nn.Module):
         if not isinstance(space, spaces.Box):
             raise TypeError(f"`model` is a {name} with {space} actions; only agents with Box actions can be exported.")
         body, mean, log_std = _parts(model)
-        known = {nn.Linear, *ACTIVATIONS.values()}
-        strange = [type(layer).__name__ for layer in body if type(layer) not in known]
-        if strange:
+        used: Any = model.policy.activation_fn
+        activations: list[Any] = [known for known, kind in ACTIVATIONS.items() if kind is used]
+        strange = [type(layer).__name__ for layer in body if type(layer) not in (nn.Linear, *ACTIVATIONS.values())]
+        if strange or not activations:
             raise TypeError(
-                f"`model` has layers {strange} in its actor; only linear layers with one activation can be exported."
+                f"`model` has {used.__name__} activations and in its actor the layers {strange}; "
+                f"only linear layers with one of the activations {list(ACTIVATIONS)} can be exported."
             )
         linear = [layer for layer in body if isinstance(layer, nn.Linear)]
         layers = {**{f"hidden.{index}": layer for index, layer in enumerate(linear)}, "mean": mean}
-        constant = isinstance(log_std, nn.Parameter)
+        constant = {"constant_log_std": log_std} if isinstance(log_std, nn.Parameter) else {}
         if isinstance(log_std, nn.Linear):
             layers["log_std"] = log_std
         weights = {f"{name}.{key}": value for name, it in layers.items() for key, value in it.state_dict().items()}
-        if isinstance(log_std, nn.Parameter):
-            weights["constant_log_std"] = log_std
         spec = ActorSpec(
             latent_dim=(linear[0] if linear else mean).in_features,
             hidden=tuple(layer.out_features for layer in linear),
-            activation=_activation_name(model.policy.activation_fn),
+            activation=activations[0],
             squash=not constant,
             spread="none" if log_std is None else "constant" if constant else "network",
             action_shape=space.shape,
@@ -156,7 +156,7 @@ class Actor(nn.Module):
             action_high=tuple(space.high.flatten().tolist()),
             action_scaling=getattr(model.policy, "action_scaling", True),
         )
-        return cls(spec, {name: value.detach().cpu().clone() for name, value in weights.items()})
+        return cls(spec, {name: value.detach().cpu().clone() for name, value in {**weights, **constant}.items()})
 
 
 def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Module | nn.Parameter | None]:
@@ -171,10 +171,3 @@ def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Modul
         *body, mean, _ = actor.mu
         return body, mean, None
     raise TypeError(f"`model` must be one of PPO, A2C, SAC, TQC, TD3 and DDPG; got {type(model).__name__}.")
-
-
-def _activation_name(cls: Any) -> Any:
-    for name, known in ACTIVATIONS.items():
-        if cls is known:
-            return name
-    raise TypeError(f"`model` uses the activation {cls.__name__}; only {list(ACTIVATIONS)} can be exported.")

@@ -49,15 +49,9 @@ class TrainingCallback(BaseCallback):
     At the start of a rollout nothing is half done: the last transitions are stored and the last gradient step is taken,
     so a checkpoint made there continues exactly.
 
-    Args:
-        environment: Training environment.
-        evaluate: Returns the score of the agent as it is now.
-        on_best: Called when an evaluation was better than all before.
-        save: Called after each evaluation with the state of this callback.
-        curve_path: Where the learning curve goes.
-        eval_every: Steps between evaluations.
-        display: Progress display.
-        on_evaluation: Called after each evaluation.
+    ``evaluate`` returns the score of the agent as it is now, every ``eval_every`` steps. After it ``on_best`` is called
+    if no score was better, the learning curve is written to ``curve_path``, ``save`` is called with the state of this
+    callback, then ``on_evaluation``.
     """
 
     def __init__(
@@ -176,7 +170,7 @@ class TrainingCallback(BaseCallback):
         self.model.dump_logs()
 
     def _show(self) -> None:
-        """Steps, their rate since the start or the continuation, share of each stage, and the last score."""
+        """Steps, their rate since the start or the continuation, times of the stages, and the last score."""
         self._shown = perf_counter()
         wall = max(self._shown - self._started, 1e-9)
         rate = (self.model.num_timesteps - self._start_steps) / wall

@@ -28,6 +28,7 @@ CHECKPOINT_FORMAT = "anysense-checkpoint"
 CHECKPOINT_FORMAT_VERSION = 2
 DESCRIPTION_FILE = "last.json"
 COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_current_progress_remaining")
+ATTRIBUTES = (*COUNTERS, "_last_obs", "_last_episode_starts")
 REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
@@ -37,12 +38,9 @@ def has_checkpoint(folder: str | Path) -> bool:
 
 
 def save_checkpoint(folder: str | Path, state: Mapping[str, Any], steps: int) -> None:
-    """Write a checkpoint in the place of the one in `folder`.
+    """Write a checkpoint in the place of the one in `folder`; the environment steps so far name its file.
 
-    Args:
-        folder: Where checkpoints lie.
-        state: Nested dictionaries, lists and tuples of arrays, tensors and plain values.
-        steps: Environment steps so far; names the file.
+    The state consists of nested dictionaries, lists and tuples of arrays, tensors and plain values.
     """
     folder = Path(folder)
     path = folder / f"step_{steps:09d}.pt"
@@ -87,18 +85,14 @@ def load_checkpoint(folder: str | Path) -> dict[str, Any]:
 
 
 def model_state(model: BaseAlgorithm, adapter: GymnasiumVecEnv) -> dict[str, Any]:
-    """State of a model between two trainings, of its environment, and of all random generators.
+    """State of a model between two trainings, of its innermost environment, and of all random generators.
 
-    Args:
-        model: Off-policy between training and collecting; on-policy with an empty rollout buffer.
-        adapter: Innermost environment of the model.
+    Not included: a rollout buffer, which is empty then.
     """
     state: dict[str, Any] = {
         "parameters": model.get_parameters(),
         "variables": {name: recursive_getattr(model, name).detach().clone() for name in _variable_names(model)},
-        "counters": {name: getattr(model, name) for name in COUNTERS},
-        "last_observation": model._last_obs,
-        "last_episode_starts": model._last_episode_starts,
+        "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
         "episodes": list(model.ep_info_buffer or ()),
         "action_space": model.action_space.np_random.bit_generator.state,
         "environment": adapter.state_dict(),
@@ -123,10 +117,8 @@ def restore_model(model: BaseAlgorithm, adapter: GymnasiumVecEnv, state: Mapping
         raise ValueError(f"`state` is of a model with other networks: {error}") from error
     for name in _variable_names(model):
         recursive_getattr(model, name).data.copy_(state["variables"][name])
-    for name, value in state["counters"].items():
+    for name, value in state["attributes"].items():
         setattr(model, name, value)
-    model._last_obs = state["last_observation"]
-    model._last_episode_starts = state["last_episode_starts"]
     model.ep_info_buffer = deque(state["episodes"], maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     model.action_space.np_random.bit_generator.state = state["action_space"]

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
@@ -45,12 +43,6 @@ class LearningSignal(VecEnvWrapper):
         observations = self.venv.reset()
         self.seconds += perf_counter() - start
         return observations
-
-    def step_async(self, actions: NDArray[Any]) -> None:
-        """Hand over actions."""
-        start = perf_counter()
-        self.venv.step_async(actions)
-        self.seconds += perf_counter() - start
 
     def step_wait(self) -> VecEnvStepReturn:
         """What the environment returns, with scaled rewards."""
@@ -91,17 +83,11 @@ class TrainingEnvironment:
         reward_scale: float = 1.0,
         episode_steps: int | None = None,
     ) -> "TrainingEnvironment":
-        """Build all layers.
+        """Build all layers, for observations of any shape and any actions.
 
-        Args:
-            world: Where the agent acts; observations of any shape, any actions.
-            n_envs: Environments that are stepped together.
-            modalities: Modalities that they offer.
-            encoder: Encodes once per step; None leaves raw observations to the policy.
-            missing: Probability of each modality to be missing for an episode.
-            terminal_time_limit: See `LearningSignal`.
-            reward_scale: See `LearningSignal`.
-            episode_steps: Time limit of an episode; that of the world if None.
+        Without ``encoder`` raw observations are left to the policy. ``missing`` is the probability of each modality to
+        be missing for an episode, ``episode_steps`` the time limit of one, that of the world if None; for the other
+        options see `LearningSignal`.
 
         Raises:
             TypeError, ValueError: An option is unknown or out of range, or the modalities do not fit the encoder.

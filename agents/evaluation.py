@@ -4,9 +4,8 @@ Letters: N episodes, K numbers of a state.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal, Protocol
 
 import gymnasium as gym
@@ -78,19 +77,18 @@ class EvaluationEpisodes:
     def of(cls, world: World, count: int, steps: int | None, seed: int) -> "EvaluationEpisodes":
         """The usual episodes of a world; the first ones of a larger count with the same seed are the same.
 
-        Args:
-            world: The world.
-            count: How many.
-            steps: Most steps of each; the time limit of the world if None.
-            seed: Seed of start states and of what is random.
-
-        Raises:
-            ValueError: ``count`` or ``steps`` is below 1.
+        ``steps`` None stands for the time limit of the world. Raises ValueError if ``count`` or ``steps`` is below 1.
         """
         check_positive_integer("episodes", count)
         usual = world.episode_steps or LONGEST_EPISODE
         length = check_positive_integer("steps", usual if steps is None else steps)
         return cls(count, length, seed, world.start_states(count, seed))
+
+    def part(self, first: int, most: int) -> "EvaluationEpisodes":
+        """At most ``most`` of the episodes, from number ``first`` on."""
+        rows = slice(first, min(first + most, self.count))
+        starts = None if self.starts is None else self.starts[rows]
+        return EvaluationEpisodes(rows.stop - first, self.steps, self.seed + first, starts)
 
     def results(
         self, name: str, returns: FloatArray, lengths: npt.NDArray[np.int64] | None = None, **more: Any
@@ -152,15 +150,14 @@ def evaluate(
     """
     names = check_names("modalities", modalities, world.modalities)
     check_positive_integer("batch_envs", batch_envs)
+    check_positive_integer("episodes", episodes.count)
     corruptions = [parse_corruption(entry) if isinstance(entry, str) else entry for entry in corruption]
-    firsts = range(0, episodes.count, batch_envs)
-    returns, lengths = np.empty(episodes.count), np.empty(episodes.count, dtype=np.int64)
-    for batch, first in enumerate(firsts):
-        rows = slice(first, min(first + batch_envs, episodes.count))
-        venv = _build(world, names, rows.stop - rows.start, episodes, corruptions, missing)
-        done = batch * episodes.steps
-        report = None if progress is None else partial(_report, progress, done, len(firsts) * episodes.steps)
-        returns[rows], lengths[rows] = _run(agent, venv, world, episodes, rows, report)
+    parts = [episodes.part(first, batch_envs) for first in range(0, episodes.count, batch_envs)]
+    found = []
+    for number, part in enumerate(parts):
+        venv = _build(world, names, part, corruptions, missing)
+        found.append(_run(agent, venv, world, part, progress, number * part.steps, len(parts) * part.steps))
+    returns, lengths = (np.concatenate(column) for column in zip(*found, strict=True))
     dropped, corrupted = "" if missing is None else str(missing), tuple(map(str, corruptions))
     return episodes.results(name, returns, lengths, modalities=names, corruption=corrupted, missing=dropped)
 
@@ -173,11 +170,8 @@ def reference_results(
 ) -> dict[str, EpisodeResults]:
     """Results of the reference controllers of a world by name; of random actions where it has none of its own.
 
-    Args:
-        world: The world.
-        episodes: The same as those of the agent.
-        options: Options of the references.
-        progress: Told about each step.
+    Raises:
+        ValueError: There are ``options`` but no references that they could be of.
     """
     if episodes.starts is not None:
         found = world.references(episodes.starts, episodes.steps, episodes.seed, options or {}, progress)
@@ -193,14 +187,13 @@ def reference_results(
 def _build(
     world: World,
     modalities: tuple[str, ...],
-    count: int,
     episodes: EvaluationEpisodes,
     corruptions: Sequence[Corruption],
     missing: MissingLevel | None,
 ) -> VectorEnvironment:
-    """Environments with the modalities as the agent gets them; `_run` counts the first episode of each."""
+    """One environment per episode, with the modalities as the agent gets them."""
     limit = None if episodes.starts is not None else episodes.steps
-    venv = world.make_vec(count, modalities, episode_steps=limit)
+    venv = world.make_vec(episodes.count, modalities, episode_steps=limit)
     for entry in corruptions:
         venv = VectorCorrupt(venv, entry)
     return venv if missing is None else VectorMissingModalities(venv, missing.probability, missing.per)
@@ -211,12 +204,13 @@ def _run(
     venv: VectorEnvironment,
     world: World,
     episodes: EvaluationEpisodes,
-    rows: slice,
-    report: Callable[[int], None] | None,
+    progress: Progress | None,
+    steps_before: int,
+    steps_in_all: int,
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Returns and lengths of the first episode of each environment."""
-    options = None if episodes.starts is None else world.start_options(episodes.starts[rows])
-    observation, _ = venv.reset(seed=episodes.seed + rows.start, options=options)
+    """Returns and lengths of the first episode of each environment; what follows it does not count."""
+    options = None if episodes.starts is None else world.start_options(episodes.starts)
+    observation, _ = venv.reset(seed=episodes.seed, options=options)
     returns, lengths = np.zeros(venv.num_envs), np.zeros(venv.num_envs, dtype=np.int64)
     running = np.ones(venv.num_envs, dtype=np.bool_)
     try:
@@ -225,15 +219,10 @@ def _run(
             returns += np.where(running, rewards, 0.0)
             lengths += running
             running &= ~(terminated | truncated)
-            if report is not None:
-                report(step + 1)
+            if progress is not None:
+                progress(steps_before + step + 1, steps_in_all)
             if not running.any():
                 break
     finally:
         venv.close()
     return returns, lengths
-
-
-def _report(progress: Progress, done_before: int, total: int, done: int) -> None:
-    """Tell how far the whole has come from how far one batch has."""
-    progress(done_before + done, total)

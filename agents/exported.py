@@ -15,7 +15,6 @@ import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from anysense.agents.actor import Actor, ActorSpec
 from anysense.agents.frozen import FrozenEncoder
@@ -74,14 +73,14 @@ class Agent:
         facts: Mapping[str, Any] | None = None,
     ) -> None:
         if actor.spec.latent_dim != encoder.latent_dim:
-            raise ValueError(
-                f"`actor` takes latents of length {actor.spec.latent_dim}, `encoder` makes {encoder.latent_dim}."
-            )
+            sizes = f"latents of length {actor.spec.latent_dim}, `encoder` makes {encoder.latent_dim}"
+            raise ValueError(f"`actor` takes {sizes}.")
         known = tuple(encoder.representation.modalities)
+        used = encoder.modalities or known if trained_with is None else trained_with
         self.actor = actor.to(encoder.representation.device)
         self.encoder = encoder
         self.algorithm = algorithm
-        self.trained_with = check_names("modalities", trained_with or encoder.modalities or known, known)
+        self.trained_with = check_names("modalities", used, known)
         self.world = world
         self.facts = dict(facts or {})
 
@@ -120,33 +119,20 @@ class Agent:
             TypeError: Wrong container or dtype.
             ValueError: Unknown modality, none at all, wrong shape, or values that are not finite.
         """
-        arrays = _as_arrays(observation, self.modalities)
-        if _is_batched(arrays, self.modalities):
-            return self.act_batch(arrays, deterministic, generator)
-        single = self.act_batch({name: array[None] for name, array in arrays.items()}, deterministic, generator)
-        action: NDArray[np.float32] = single[0]
-        return action
-
-    def act_batch(
-        self,
-        observation: Mapping[str, NDArray[Any]],
-        deterministic: bool = True,
-        generator: torch.Generator | None = None,
-    ) -> NDArray[np.float32]:
-        """The same for a batch of arrays, without looking for single observations."""
-        tensors = {name: torch.as_tensor(array, device=self.device) for name, array in observation.items()}
-        latents = self.encoder.encode(tensors)
-        with torch.no_grad():
-            actions: Tensor = self.actor(latents, None if deterministic else self._noise(len(latents), generator))
-        result: NDArray[np.float32] = actions.cpu().numpy().reshape(-1, *self.actor.spec.action_shape)
-        return result
-
-    def _noise(self, count: int, generator: torch.Generator | None) -> Tensor:
-        if generator is None:
+        if not deterministic and generator is None:
             raise ValueError(
                 "`generator` is needed for random actions; pass a torch.Generator or `deterministic=True`."
             )
-        return torch.randn((count, len(self.actor.spec.action_low)), generator=generator, device=self.device)
+        arrays = _as_arrays(observation, self.modalities)
+        batched, spec = _is_batched(arrays, self.modalities), self.actor.spec
+        tensors = {
+            name: torch.as_tensor(it if batched else it[None], device=self.device) for name, it in arrays.items()
+        }
+        latents = self.encoder.encode(tensors)
+        size = (len(latents), len(spec.action_low))
+        noise = None if deterministic else torch.randn(size, generator=generator, device=self.device)
+        actions: NDArray[np.float32] = self.actor(latents, noise).cpu().numpy().reshape(-1, *spec.action_shape)
+        return actions if batched else actions[0]
 
     def save(self, folder: str | Path) -> None:
         """Write the agent into `folder`, in the place of one that may be there; a kill leaves one of them whole."""

@@ -138,23 +138,16 @@ class FrozenEncoder:
 class FrozenExtractor(BaseFeaturesExtractor):
     """Features extractor for Stable-Baselines3 that encodes observations with a frozen representation.
 
-    Use it with ``MultiInputPolicy`` and a ``Dict`` observation space::
+    Use it with ``MultiInputPolicy`` and a ``Dict`` observation space of any modalities of the representation, with or
+    without ``present`` (`MultiBinary`, one entry per modality in sorted order)::
 
         policy_kwargs = dict(features_extractor_class=FrozenExtractor,
                              features_extractor_kwargs=dict(representation="out/pretrain/001/representation"))
 
     The representation is not part of the module: it appears in no parameter list, optimiser, state dictionary or
     target network. Constructing the extractor draws no random numbers. Saved models hold the path (or the
-    representation object that was given), not the weights.
-
-    Args:
-        observation_space: Any non-empty subset of the modalities, plus optionally ``present`` (`MultiBinary`, one entry
-            per modality in sorted order).
-        representation: Folder of a saved representation, or a representation in memory.
-        modalities: Modalities to use; all in the space when None.
-
-    Raises:
-        TypeError, ValueError: The space or the modalities do not fit the representation.
+    representation object that was given), not the weights. For arguments and errors see `FrozenEncoder` and its
+    `check_space`.
     """
 
     def __init__(
@@ -197,7 +190,7 @@ class FrozenExtractor(BaseFeaturesExtractor):
 
 def _is_transposed(space: spaces.Space[Any], shape: tuple[int, ...]) -> bool:
     """Whether a space is that of an image (H, W, C) whose channels Stable-Baselines3 has put first."""
-    return is_image_space(space) and space.shape != shape and space.shape == (*shape[-1:], *shape[:-1])
+    return is_image_space(space) and space.shape == (*shape[-1:], *shape[:-1]) != shape
 
 
 def _frozen(representation: str | Path | Representation) -> Representation:

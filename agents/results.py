@@ -99,7 +99,7 @@ class EpisodeResults:
 
 @dataclass(frozen=True, eq=False)
 class SavedResults:
-    """What a results folder holds: the evaluations, their records, and further details as plain values."""
+    """What a results folder holds; see `save_results`."""
 
     results: list[EpisodeResults]
     records: list[Record]
@@ -112,13 +112,10 @@ def save_results(
     records: Sequence[Record] = (),
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write ``episodes.csv`` and ``results.json``, each completely or not at all.
+    """Write ``episodes.csv`` and ``results.json``, each completely or not at all; the folder is made if absent.
 
-    Args:
-        folder: Where to write; made if absent.
-        results: The evaluations.
-        records: Their summary, see ``anysense.agents.summary.summarise``.
-        details: Anything else that JSON can hold, for instance the settings of the command.
+    ``records`` is the summary that ``anysense.agents.summary.summarise`` makes of the evaluations, ``details`` anything
+    else that JSON can hold.
 
     Raises:
         TypeError: Something is no JSON value.

@@ -1,6 +1,6 @@
 """The summary of an evaluation: means with intervals, the gap to the best known control, the share of the way to it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -41,54 +41,34 @@ def summarise(
     ``gap`` is the mean of the optimum's score minus this one's, episode by episode; ``share`` is the share of the way
     from random to the optimum, and left out where the optimum is not better than random.
 
-    Args:
-        results: Evaluations of one agent.
-        references: ``reference_results`` of the same episodes.
-        world: The world.
-        method: What the records call the agent.
-        resamples: Bootstrap resamples of each interval.
-        seed: Seed of the bootstrap.
-
-    Raises:
-        ValueError: Results and references are not of the same episodes.
+    ``results`` are evaluations of one agent, which the records call ``method``, ``references`` the
+    `reference_results` of the same episodes (otherwise ValueError). ``seed`` is that of the bootstrap.
     """
-    optimum = references.get(world.optimum) if world.optimum is not None else None
+    optimum, random = references.get(world.optimum or ""), references.get(RANDOM)
     records: list[Record] = []
     for result in (*results, *references.values()):
+        estimates = _estimates(result, world, resamples=resamples, seed=seed)
         if optimum is not None:
             _check_same_episodes(result, optimum)
-        values = _estimates(result, optimum, references.get(RANDOM), world, resamples, seed)
+            own, best = result.score(world), optimum.score(world)
+            estimates["gap"] = paired_gap(own, best, resamples=resamples, seed=seed)
+            if random is not None and random.score(world).mean() < best.mean():
+                share = share_of_optimal(own, random.score(world), best, resamples=resamples, seed=seed)
+                estimates["share"] = share
         name = method if result in results else result.name
         subset = subset_name(result.modalities, len(world.modalities)) if result.modalities else ""
-        records += [
-            Record(subset, metric, one.value, result.condition, one.low, one.high, name) for metric, one in values
-        ]
+        for metric, one in estimates.items():
+            records.append(Record(subset, metric, one.value, result.condition, one.low, one.high, name))
     return records
 
 
-def _estimates(
-    result: EpisodeResults,
-    optimum: EpisodeResults | None,
-    random: EpisodeResults | None,
-    world: World,
-    resamples: int,
-    seed: int,
-) -> Iterable[tuple[str, Estimate]]:
-    average = bootstrap_mean(result.average_reward, resamples=resamples, seed=seed)
-    yield "average_reward", average
+def _estimates(result: EpisodeResults, world: World, **bootstrap: int) -> dict[str, Estimate]:
+    """Averages over the episodes of one evaluation."""
+    average = bootstrap_mean(result.average_reward, **bootstrap)
     same_length = bool((result.lengths == result.lengths[0]).all())
-    if same_length:
-        yield "return", average.scaled(int(result.lengths[0]))
-    else:
-        yield "return", bootstrap_mean(result.returns, resamples=resamples, seed=seed)
-    if world.score == "return":
-        yield "length", bootstrap_mean(result.lengths, resamples=resamples, seed=seed)
-    if optimum is None:
-        return
-    own, best = result.score(world), optimum.score(world)
-    yield "gap", paired_gap(own, best, resamples=resamples, seed=seed)
-    if random is not None and random.score(world).mean() < best.mean():
-        yield "share", share_of_optimal(own, random.score(world), best, resamples=resamples, seed=seed)
+    total = average.scaled(int(result.lengths[0])) if same_length else bootstrap_mean(result.returns, **bootstrap)
+    found = {"average_reward": average, "return": total}
+    return found if world.score != "return" else {**found, "length": bootstrap_mean(result.lengths, **bootstrap)}
 
 
 def _check_same_episodes(result: EpisodeResults, reference: EpisodeResults) -> None:
@@ -97,7 +77,6 @@ def _check_same_episodes(result: EpisodeResults, reference: EpisodeResults) -> N
         same = np.array_equal(result.starts, reference.starts)
     if not same:
         raise ValueError(
-            f"`results` of {result.name!r} ({len(result.returns)} episodes of {result.steps} steps) and `references` "
-            f"({len(reference.returns)} of {reference.steps}) must be of the same episodes; use `reference_results` "
-            "with the episodes of the evaluation."
+            f"`results` of {result.name!r} ({len(result.returns)} episodes, {result.steps} steps) and `references` "
+            f"({len(reference.returns)}, {reference.steps}) must be of the same episodes; see `reference_results`."
         )

@@ -67,9 +67,7 @@ class TrainSettings:
         """Checks values; raises ValueError, and TypeError for a value of the wrong type."""
         object.__setattr__(self, "representation", Path(self.representation))
         check_choice("encode", self.encode, ("once", "in-policy"))
-        check_positive_integer("eval_every", self.eval_every)
-        check_positive_integer("eval_episodes", self.eval_episodes)
-        for name in ("threads", "eval_steps"):
+        for name in ("eval_every", "eval_episodes", "threads", "eval_steps"):
             if getattr(self, name) is not None:
                 check_positive_integer(name, getattr(self, name))
         if not 0.0 <= self.missing < 1.0:
@@ -89,20 +87,16 @@ class TrainResult:
     """Where a training ended.
 
     Attributes:
-        folder: Folder that it wrote to.
         agent: Folder of the exported agent that was best in evaluations.
         last_agent: Folder of the exported agent as it was at the end.
         curve: The learning curve.
-        best: Its best point.
-        seconds: Wall time, in all and by stage.
+        best: Its best point; the earliest of equals.
     """
 
-    folder: Path
     agent: Path
     last_agent: Path
     curve: tuple[CurvePoint, ...]
     best: CurvePoint
-    seconds: Mapping[str, float]
 
 
 def train(
@@ -119,32 +113,26 @@ def train(
     left as they were. In a world whose environments cannot hand over their exact state (``state_dict``) there are no
     checkpoints, and a resumed training starts from the beginning.
 
-    Args:
-        settings: Settings.
-        folder: Where to write.
-        resume: Go on from the checkpoint in `folder`, exactly as if the training had not been interrupted (with a
-            learning rate that falls, only for the same ``total_steps``). All settings must be the same, but for
-            ``total_steps``, ``device`` and ``threads``. Without a checkpoint the training starts.
-        progress: Whether to show progress; None asks whether standard error is a terminal.
-        on_evaluation: Called after each evaluation with its row of the learning curve.
+    With ``resume`` it goes on from the checkpoint in `folder`, exactly as if it had not been interrupted (with a
+    learning rate that falls, only for the same ``total_steps``), or starts if there is none. All settings must be the
+    same, but for ``total_steps``, ``device`` and ``threads``.
+
+    ``progress`` says whether to show progress, None: if standard error is a terminal. ``on_evaluation`` is called after
+    each evaluation with its row of the learning curve.
 
     Raises:
         FileNotFoundError: The representation is missing.
         TypeError: The agent cannot be exported, because its actions are no ``Box``.
         ValueError: A setting or file is wrong, or `folder` holds a training and `resume` is False.
     """
-    folder = Path(folder)
-    checkpoints = folder / "checkpoints"
+    checkpoints = Path(folder) / "checkpoints"
     if not resume and has_checkpoint(checkpoints):
-        raise ValueError(
-            f"`folder` {folder} holds a training already; go on with `resume=True` or choose another folder."
-        )
-    saved = load_checkpoint(checkpoints) if resume and has_checkpoint(checkpoints) else None
+        raise ValueError(f"`folder` {folder} holds a training; go on with `resume=True` or choose another folder.")
+    saved = load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else None
     if saved is not None:
         _check_same(settings, saved["settings"])
     with forked_generators(), thread_limit(settings.threads):
-        training = _Training(settings, folder)
-        return training.run(saved, progress, on_evaluation)
+        return _Training(settings, Path(folder)).run(saved, progress, on_evaluation)
 
 
 class _Training:
@@ -199,14 +187,7 @@ class _Training:
         self._agent(steps=self.model.num_timesteps).save(self.folder / "last_agent")
         self.environment.venv.close()
         assert callback.best is not None
-        return TrainResult(
-            folder=self.folder,
-            agent=self.folder / "agent",
-            last_agent=self.folder / "last_agent",
-            curve=tuple(callback.curve),
-            best=callback.best,
-            seconds=callback.seconds(),
-        )
+        return TrainResult(self.folder / "agent", self.folder / "last_agent", tuple(callback.curve), callback.best)
 
     def _agent(self, **facts: Any) -> Agent:
         return Agent(
@@ -226,14 +207,10 @@ class _Training:
         self._agent(steps=point.steps, score=point.score).save(self.folder / "agent")
 
     def _save(self, training: Mapping[str, Any]) -> None:
-        if not self.environment.resumable:
-            return
-        state = {
-            "settings": _comparable(self.settings),
-            "training": training,
-            "model": model_state(self.model, self.environment.adapter),
-        }
-        save_checkpoint(self.folder / "checkpoints", state, self.model.num_timesteps)
+        if self.environment.resumable:
+            model = model_state(self.model, self.environment.adapter)
+            state = {"settings": _comparable(self.settings), "training": training, "model": model}
+            save_checkpoint(self.folder / "checkpoints", state, self.model.num_timesteps)
 
 
 def _comparable(settings: TrainSettings) -> str:

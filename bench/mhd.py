@@ -61,5 +61,5 @@ class Part(Bench):
 
 def published(seed: int) -> Representation:
     """GMC with the published architecture for MHD and new weights."""
-    settings, networks = (make("gmc", "paper", benchmark="mhd") for make in (make_settings, make_networks))
-    return build("gmc", MHD_MODALITIES, settings, networks, seed)
+    networks = make_networks("gmc", "paper", benchmark="mhd")
+    return build("gmc", MHD_MODALITIES, make_settings("gmc", "paper", benchmark="mhd"), networks, seed)

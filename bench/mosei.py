@@ -41,9 +41,8 @@ class Part(Bench):
     def measure(self) -> list[Figure]:
         """Measure training on both sides in turn, and the predictions from every subset of modalities."""
         data = sequences(min(self.samples, _TRAINING_ROWS), self.seed)
-        settings, networks = (
-            make("gmc-supervised", "paper", benchmark="mosei") for make in (make_settings, make_networks)
-        )
+        settings = make_settings("gmc-supervised", "paper", benchmark="mosei")
+        networks = make_networks("gmc-supervised", "paper", benchmark="mosei")
         representation = build("gmc-supervised", data.modalities, settings, networks, self.seed).to(self.device)
         assert isinstance(representation, SupervisedRepresentation)
         assert data.targets is not None

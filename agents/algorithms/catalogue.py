@@ -120,16 +120,9 @@ def build_model(
 ) -> BaseAlgorithm:
     """Make a new agent.
 
-    The initialisation and the training of Stable-Baselines3 draw from the global generators of Python, numpy and torch;
-    call it inside `anysense.common.randomness.forked_generators`.
-
-    Args:
-        name: Algorithm.
-        settings: Its settings.
-        venv: Environment with latents as observations, or with raw observations when `encoder` is given.
-        seed: Seed of everything that the agent draws.
-        device: Device of the networks.
-        encoder: Encodes raw observations inside the policy.
+    The observations of `venv` are latents, or raw ones that `encoder` encodes inside the policy. Initialisation and
+    training of Stable-Baselines3 draw from the global generators of Python, numpy and torch; call it inside
+    `anysense.common.randomness.forked_generators`.
 
     Raises:
         ValueError: Unknown algorithm, or one that cannot act in the action space.

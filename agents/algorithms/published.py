@@ -25,13 +25,7 @@ __all__ = ["LateActionNetwork", "PublishedDDPG", "PublishedPolicy"]
 
 
 class LateActionNetwork(nn.Module):
-    """Value network in which the action enters at the second layer.
-
-    Args:
-        features_dim: Length of the features.
-        action_dim: Length of the action.
-        widths: Widths of the first layer and of all others.
-    """
+    """Value network in which the action enters at the second layer; ``widths`` are those of all hidden layers."""
 
     def __init__(self, features_dim: int, action_dim: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -51,11 +45,8 @@ class LateActionNetwork(nn.Module):
 class PublishedPolicy(TD3Policy):
     """Actor and critic of the published controller: Xavier-uniform weights, late action.
 
-    Args:
-        *args: As for `TD3Policy`.
-        action_scaling: Whether the output of the actor, in [-1, 1], is scaled to the limits of the action. As published
-            it is not: it is the action itself.
-        **kwargs: As for `TD3Policy`.
+    With ``action_scaling`` the output of the actor, in [-1, 1], is scaled to the limits of the action. As published it
+    is not: it is the action itself.
     """
 
     def __init__(self, *args: Any, action_scaling: bool = True, **kwargs: Any) -> None:
@@ -95,14 +86,8 @@ class PublishedDDPG(DDPG):
     Noise is added to the action, in its units. As published (`action_doubling`) the policy output counts twice while
     exploring: ``clip(a + clip(a + noise))``; otherwise once: ``clip(a + noise)``.
 
-    Args:
-        policy: Ignored; the policy is always `PublishedPolicy`.
-        env: Environment.
-        critic_learning_rate: Learning rate of the critic; that of the actor, `learning_rate`, if None.
-        action_scaling: See `PublishedPolicy`.
-        action_doubling: Whether to explore by the published rule.
-        policy_kwargs: As for `DDPG`.
-        **kwargs: As for `DDPG`.
+    The policy is always `PublishedPolicy`, whatever ``policy`` says. ``critic_learning_rate`` None stands for that of
+    the actor, ``learning_rate``.
     """
 
     def __init__(

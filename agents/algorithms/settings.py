@@ -7,13 +7,12 @@ from typing import Any, Literal
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import LinearSchedule
-from torch import nn
 
+from anysense.agents.actor import ACTIVATIONS
 from anysense.common.validation import check_range
 from anysense.representations.settings import Settings
 
 __all__ = [
-    "ACTIVATIONS",
     "AgentSettings",
     "DeterministicSettings",
     "OffPolicySettings",
@@ -22,8 +21,6 @@ __all__ = [
     "SoftSettings",
     "TQCSettings",
 ]
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,8 +61,5 @@ TD3 = Algorithm(
     "stable_baselines3:TD3",
     {"smoke": DeterministicSettings(**_SMOKE_REPLAY), "default": DeterministicSettings(**_DEFAULT_REPLAY)},
 )
-DDPG = Algorithm(
-    "stable_baselines3:DDPG",
-    {"smoke": DeterministicSettings(**_SMOKE_REPLAY), "default": DeterministicSettings(**_DEFAULT_REPLAY)},
-)
+DDPG = Algorithm("stable_baselines3:DDPG", TD3.presets)
 TQC = Algorithm("sb3_contrib:TQC", {"smoke": TQCSettings(**_SMOKE_REPLAY), "default": TQCSettings(**_DEFAULT_REPLAY)})

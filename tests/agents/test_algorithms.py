@@ -84,6 +84,37 @@ def test_overrides_replace_values_of_the_preset():
     assert (settings.net_arch, settings.gamma) == ((8,), 0.5)
 
 
+UNUSUAL = {
+    "ppo": {"n_steps": 6, "gae_lambda": 0.7, "ent_coef": 0.1, "vf_coef": 0.3, "max_grad_norm": 0.4, "n_epochs": 3},
+    "a2c": {"n_steps": 6, "gae_lambda": 0.7, "ent_coef": 0.1, "vf_coef": 0.3, "max_grad_norm": 0.4},
+    "sac": {"batch_size": 7, "buffer_size": 70, "learning_starts": 3, "gradient_steps": 5, "tau": 0.3},
+    "tqc": {"batch_size": 7, "gradient_steps": 5, "tau": 0.3, "top_quantiles_to_drop_per_net": 1},
+    "td3": {"batch_size": 7, "buffer_size": 70, "learning_starts": 3, "gradient_steps": 5, "tau": 0.3},
+    "ddpg": {"batch_size": 7, "buffer_size": 70, "learning_starts": 3, "gradient_steps": 5, "tau": 0.3},
+}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS.names())
+def test_settings_reach_the_model(name):
+    more = {"batch_size": 2} if name == "ppo" else {}
+    common = {"gamma": 0.6, "learning_rate": 0.02, "net_arch": (5, 4), "activation": "tanh", "n_envs": 1}
+    model = build_model(
+        name, make_agent_settings(name, "smoke", WORLD, **common, **UNUSUAL[name], **more), Latents(), 0
+    )
+    for setting, value in {**UNUSUAL[name], **more, "gamma": 0.6}.items():
+        assert getattr(model, setting) == value
+    assert model.lr_schedule(0.5) == 0.02
+    assert model.policy.net_arch == [5, 4]
+    assert model.policy.activation_fn is nn.Tanh
+
+
+def test_a_fixed_entropy_weight_reaches_the_algorithm():
+    settings = make_agent_settings("sac", "smoke", WORLD, ent_coef="0.25", n_envs=1)
+    assert build_model("sac", settings, Latents(), seed=0).ent_coef == 0.25
+    settings = make_agent_settings("sac", "smoke", WORLD, ent_coef="auto_0.5", n_envs=1)
+    assert math.exp(build_model("sac", settings, Latents(), seed=0).log_ent_coef.item()) == pytest.approx(0.5)
+
+
 def test_learning_rate_falls_linearly():
     settings = make_agent_settings("sac", "smoke", WORLD, learning_rate=1e-2, final_learning_rate=1e-3)
     schedule = settings.keywords(FastSAC)["learning_rate"]
@@ -147,6 +178,15 @@ class TestNoise:
             scale = 0.2 - 0.2 * min(1.0, frame / 100)  # Holds from the next draw on.
             np.testing.assert_allclose(process(), value, rtol=1e-6)
             process.reset()
+
+    def test_frames_are_counted_by_calls_unless_set(self):
+        process = noise.ExplorationNoise((3, 1), 0.2, np.random.default_rng(0), reversion=0.15, fade_frames=9)
+        scales = []
+        for _ in range(6):
+            process()
+            scales.append(process.scale)
+        assert scales == pytest.approx([0.2, 0.2 * 2 / 3, 0.2 / 3, 0.0, 0.0, 0.0])
+        assert process.frame == 18
 
     def test_gaussian_has_its_scale_and_differs_between_environments(self):
         many = noise.ExplorationNoise((20_000, 1), 0.3, np.random.default_rng(0))()
@@ -326,7 +366,9 @@ class TestErrors:
             make_agent_settings("td3", "default", WORLD, published=True)
 
     def test_two_learning_rates_without_the_published_form(self):
-        with pytest.raises(ValueError, match=r"`critic_learning_rate=0.001` has an effect only with the published form"):
+        with pytest.raises(
+            ValueError, match=r"`critic_learning_rate=0.001` has an effect only with the published form"
+        ):
             make_agent_settings("ddpg", "default", WORLD, critic_learning_rate=1e-3)
 
 

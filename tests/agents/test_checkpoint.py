@@ -225,5 +225,5 @@ class TestResumeErrors:
 
     def test_folder_in_use(self, representation_folder, tmp_path):
         train(small("ppo", representation_folder, 64), tmp_path)
-        with pytest.raises(ValueError, match=r"holds a training already; go on with `resume=True`"):
+        with pytest.raises(ValueError, match=r"holds a training; go on with `resume=True`"):
             train(small("ppo", representation_folder, 64), tmp_path)

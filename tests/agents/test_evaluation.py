@@ -208,7 +208,7 @@ def test_wrong_input_is_refused():
         evaluate(agent, ("sound",), STARTS, corruption=("sound:dealy:3",))
     with pytest.raises(ValueError, match=r"`probability of modality 'sound'` must lie in \[0, 1\], got 3"):
         evaluate(agent, ("sound",), STARTS, missing=MissingLevel(3))
-    with pytest.raises(ValueError, match=r"`returns` must hold at least one episode, got none"):
+    with pytest.raises(ValueError, match=r"`episodes` must be a whole number of at least 1, got 0"):
         evaluate(agent, ("sound",), STARTS[:0])
     for count, steps, name in ((0, 5, "episodes"), (5, -1, "steps")):
         with pytest.raises(ValueError, match=rf"`{name}` must be a whole number of at least 1"):

@@ -276,6 +276,7 @@ class TestErrors:
             ({"facts": []}, r"'facts' must be a dict; got \[\]"),
             ({"world": {"id": "x"}}, "`world` must hold 'id' and 'options'"),
             ({"modalities": ["smell"]}, "`modalities` must be one of 'image', 'sound'; got 'smell'"),
+            ({"modalities": []}, "`modalities` must name at least one of 'image', 'sound'; got none"),
             ({"modalities": [7]}, r"`modalities` must be a sequence of names, got \[7\]"),
         ],
     )
@@ -340,11 +341,11 @@ class TestErrors:
     def test_layers_that_cannot_be_exported(self, representation_folder, make_venv):
         model = make_model("sac", representation_folder, make_venv)
         model.actor.latent_pi.append(torch.nn.Dropout())
-        with pytest.raises(TypeError, match=r"`model` has layers \['Dropout'\] in its actor"):
+        with pytest.raises(TypeError, match=r"`model` has ReLU activations and in its actor the layers \['Dropout'\]"):
             Actor.from_model(model)
 
     def test_activation_that_cannot_be_exported(self, representation_folder, make_venv):
         model = make_model("sac", representation_folder, make_venv)
         model.policy.activation_fn = torch.nn.ELU
-        with pytest.raises(TypeError, match=r"`model` uses the activation ELU; only \['relu', 'tanh'\]"):
+        with pytest.raises(TypeError, match=r"`model` has ELU activations .* the activations \['relu', 'tanh'\]"):
             Actor.from_model(model)

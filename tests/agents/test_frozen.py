@@ -1,14 +1,18 @@
 import copy
 import hashlib
 import io
+import math
 import pickle
 import random
 from dataclasses import dataclass
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sb3_contrib import TQC
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from torch import nn
@@ -45,11 +49,11 @@ class Fragile(Representation):
     settings_class = FragileSettings
     uses_networks = False
 
-    def __init__(self):
-        super().__init__(modalities_from_space(SPACE), FragileSettings(), None)
+    def __init__(self, names=("image", "sound"), space=SPACE):
+        found = modalities_from_space(space)
+        super().__init__({name: found[name] for name in names} if space is SPACE else found, FragileSettings(), None)
         self.latent_dim = 6
-        self.image = nn.Linear(7200, 8)
-        self.sound = nn.Linear(12, 8)
+        self.enter = nn.ModuleDict({name: nn.Linear(math.prod(it.shape), 8) for name, it in found.items()})
         self.norm = nn.BatchNorm1d(8)
         self.drop = nn.Dropout(0.5)
         self.out = nn.Linear(8, 6)
@@ -58,7 +62,7 @@ class Fragile(Representation):
         total = torch.zeros(batch.size, 8, device=self.device)
         for name, value in batch.inputs.items():
             scaled = value / 255.0 if value.dtype == torch.uint8 else value
-            total = total + getattr(self, name)(scaled.flatten(1) / 100.0)
+            total = total + self.enter[name](scaled.flatten(1) / 100.0)
         return torch.tanh(self.out(self.drop(self.norm(total))))
 
     def loss_batch(self, batch):
@@ -225,6 +229,75 @@ def test_present_masks_rows(representation_folder):
         representation.encode({name: value[2:] for name, value in sensed.items()}),
     ]
     torch.testing.assert_close(latents, torch.cat(alone))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.permutations(["image", "sound"]), st.lists(st.sampled_from([(0, 1), (1, 0), (1, 1)]), min_size=1, max_size=5))
+def test_present_becomes_the_mask_of_the_representation(order, flags):
+    """Columns follow the sorted names, rows of the mask the order of the representation."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = FrozenEncoder(Fragile(order))
+    sensed = {name: torch.as_tensor(value) for name, value in observation(len(flags)).items()}
+    columns = torch.tensor(flags)
+    masks = {"image": columns[:, 0] == 1, "sound": columns[:, 1] == 1}
+    expected = encoder.representation.encode(sensed, masks)
+    for dtype in (torch.int8, torch.float32, torch.bool):
+        assert torch.equal(encoder.encode({**sensed, "present": columns.to(dtype)}), expected)
+
+
+def test_present_of_a_subset(representation_folder):
+    """Columns of modalities that the encoder leaves out, or that are not observed, count for nothing."""
+    encoder = FrozenEncoder(representation_folder, modalities=("sound",))
+    sensed = {name: torch.as_tensor(value) for name, value in observation().items()}
+    sound = encoder.encode({"sound": sensed["sound"]})
+    flags = torch.tensor([[0, 1], [1, 1], [0, 1], [1, 1]])
+    assert torch.equal(encoder.encode({**sensed, "present": flags}), sound)
+    assert torch.equal(encoder.encode({"sound": sensed["sound"], "present": torch.ones(4, 1)}), sound)
+    both = FrozenEncoder(representation_folder)
+    assert torch.equal(both.encode({"sound": sensed["sound"], "present": torch.ones(4, 1)}), sound)
+    with pytest.raises(ValueError, match=r"leaves rows \[1\] without any modality"):
+        encoder.encode({**sensed, "present": torch.tensor([[1, 1], [1, 0], [1, 1], [0, 1]])})
+
+
+class Shapes(gymnasium.Env):
+    """An image with channels last, and uint8 entries that are no images for Stable-Baselines3."""
+
+    observation_space = spaces.Dict(
+        {
+            "camera": spaces.Box(0, 255, (8, 9, 3), np.uint8),
+            "buttons": spaces.Box(0, 255, (5,), np.uint8),
+            "map": spaces.Box(0, 255, (2, 3, 4, 2), np.uint8),
+            "pose": spaces.Box(-1.0, 1.0, (2, 2), np.float32),
+        }
+    )
+    action_space = spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def test_extractor_undoes_what_stable_baselines_does_to_observations():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        representation = Fragile(space=Shapes.observation_space)
+    policy = {
+        "features_extractor_class": FrozenExtractor,
+        "features_extractor_kwargs": {"representation": representation},
+        "net_arch": [4],
+    }
+    model = PPO("MultiInputPolicy", Shapes(), policy_kwargs=policy, n_steps=8, batch_size=8, seed=0, device="cpu")
+    sensed = model.env.reset()
+    assert sensed["camera"].shape == (1, 3, 8, 9)
+    raw = {**sensed, "camera": sensed["camera"].transpose(0, 2, 3, 1)}
+    features = model.policy.extract_features(model.policy.obs_to_tensor(sensed)[0])
+    np.testing.assert_allclose(features, FrozenEncoder(representation).encode_arrays(raw), atol=1e-5)
+    assert model.learn(16).num_timesteps == 16
 
 
 def test_learning_with_missing_modalities(representation_folder, make_venv):

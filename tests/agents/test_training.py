@@ -85,7 +85,7 @@ def test_how_often_is_evaluated_does_not_change_what_is_learned(representation_f
 def test_global_generators_and_threads_are_left_alone(representation_folder, tmp_path):
     states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     before = torch.get_num_threads()
-    train(small(representation_folder, threads=before + 1), tmp_path)
+    train(small(representation_folder, threads=before + 1, overrides={"total_steps": 32}), tmp_path)
     assert random.getstate() == states[0]
     np.testing.assert_array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), states[2])
