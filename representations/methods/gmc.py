@@ -5,7 +5,6 @@
 Letters: B rows, M modalities, d_c common size of all base encoders, d_z latent size.
 """
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -105,9 +104,9 @@ class GMCCore(Representation):
                 f"fewer dimensions its contrast is always 0; got {self.latent_dim}."
             )
 
-    @abstractmethod
     def single_latents(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Latents (B, d_z) of unit norm of each modality that is given."""
+        return {name: self.on_sphere(self.encoders[name](inputs)) for name in inputs}
 
     def joint_latents(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Joint latents (B, d_z) of unit norm; needs all modalities."""
@@ -210,10 +209,6 @@ class GMC(GMCCore):
         self.joint = encoder(*modalities)
         last = [own.common_dim, *own.head_widths][-1]
         self.head = nn.Sequential(*layers(own.common_dim, own.head_widths), nn.Linear(last, own.latent_dim))
-
-    def single_latents(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Latents (B, d_z) of unit norm of each modality that is given."""
-        return {name: self.on_sphere(self.encoders[name](inputs)) for name in inputs}
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Contrast of the latents of complete rows, and the sum of its terms as ``"total"``; 0 below two such rows."""

@@ -6,7 +6,7 @@ contrasts see `anysense.representations.maths.contrast`. Letters: B rows, D late
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,6 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm
 from anysense.representations.networks.mult import MulT
-from anysense.representations.networks.sentiment import features_of
 from anysense.representations.settings import MethodSettings
 
 __all__ = ["SupervisedGMC", "SupervisedGMCSettings", "SupervisedGRAM", "SupervisedGRAMSettings"]
@@ -80,13 +79,6 @@ class SupervisedGMC(GMCCore, SupervisedRepresentation):
         self.joint = nn.Sequential(MulT(modalities, size, own.channels, own.heads, own.layers), *centre)
         self.head = nn.Linear(size, size)
         self.answer = PredictionHead(size)
-
-    def single_latents(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Latents (B, D) of unit norm of each modality that is given."""
-        encoders = {name: cast(Encoder, self.encoders[name]) for name in inputs}
-        features = features_of({name: encoder.trunk(name) for name, encoder in encoders.items()}, inputs)
-        common = {name: encoder.project(features[name]) for name, encoder in encoders.items()}
-        return {name: self.on_sphere(encoder.centre(common[name])) for name, encoder in encoders.items()}
 
     def predict_batch(self, batch: Batch) -> Tensor:
         """Predictions (B,) from the latents of `encode_batch`."""

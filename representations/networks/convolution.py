@@ -4,15 +4,14 @@ Letters: B images (stack, height, width).
 """
 
 import math
-from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import Likelihood, ScaledDecoder
 from anysense.representations.networks.dense import layers
+from anysense.representations.networks.kernels.filled_blocks import silu_convolutions
 from anysense.representations.networks.trunk import PreparedTrunk
 
 __all__ = ["ConvolutionDecoder", "ConvolutionTrunk"]
@@ -20,18 +19,8 @@ __all__ = ["ConvolutionDecoder", "ConvolutionTrunk"]
 KERNEL, STRIDE, PADDING = 4, 2, 1
 
 
-class Plan(Protocol):
-    """What a short way knows about the images of a batch."""
-
-    def convolve(self, first: Tensor, second: Tensor) -> Tensor:
-        """Both convolutions with SiLU after each, (B * height/4 * width/4, channels)."""
-
-
 class ConvolutionTrunk(PreparedTrunk):
     """Two convolutions (kernel 4, stride 2, padding 1, no bias), flattened place by place, then layers; all with SiLU.
-
-    A subclass may give images that are mostly empty a short way (`plan`), always in float32; the dense one follows
-    autocast.
 
     Args:
         modality: Image (stack, height, width), at least 4 x 4.
@@ -60,23 +49,14 @@ class ConvolutionTrunk(PreparedTrunk):
         self.layers = layers(flat, widths)
         self.feature_dim = widths[-1] if widths else flat
 
-    def plan(self, value: Tensor) -> Plan | None:
-        """The short way of raw images; None where the dense one is better."""
-        return None
+    def prepare(self, value: Tensor) -> Tensor:
+        """Images in [0, 1]."""
+        scaled: Tensor = self.scale(value)
+        return scaled
 
-    def prepare(self, value: Tensor) -> tuple[Tensor, Plan | None]:
-        """Raw images, uint8 or float in [0, 1], and their short way if there is one."""
-        return value, self.plan(value)
-
-    def features(self, prepared: tuple[Tensor, Plan | None]) -> Tensor:
+    def features(self, prepared: Tensor) -> Tensor:
         """Features (B, feature_dim)."""
-        value, plan = prepared
-        if plan is None:
-            hidden = functional.silu(self.second(functional.silu(self.first(self.scale(value))))).permute(0, 2, 3, 1)
-        else:
-            with torch.autocast("cpu", enabled=False):
-                hidden = plan.convolve(self.first.weight, self.second.weight)
-        features: Tensor = self.layers(hidden.reshape(len(value), -1))
+        features: Tensor = self.layers(silu_convolutions(prepared, self.first, self.second))
         return features.float()
 
 

@@ -5,9 +5,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from anysense.representations.modality import Modality
-from anysense.representations.networks.bernoulli import bernoulli_error
 
 __all__ = ["Decoder", "Likelihood", "ScaledDecoder"]
 
@@ -63,7 +63,8 @@ class Decoder(nn.Module, ABC):
                 return -(logits.log_softmax(dim=-1) * target).sum(dim=-1)
             if self.likelihood == "gaussian":
                 return (logits.sigmoid() - target).square().sum(dim=features)
-            return bernoulli_error(logits.flatten(features[0]), target.flatten(features[0]))
+            target = target.expand_as(logits)
+            return functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=features)
 
 
 class ScaledDecoder(Decoder):

@@ -11,9 +11,7 @@ from anysense.representations.networks.catalogue import Networks, no_network
 from anysense.representations.networks.convolution import ConvolutionDecoder, ConvolutionTrunk
 from anysense.representations.networks.decoder import Decoder, Likelihood, ScaledDecoder
 from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, RowBatchNorm
-from anysense.representations.networks.filled_blocks import BlockPlan, plan_blocks
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.strided import DoubleTime, HalveTime, halving_order
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
 from anysense.representations.settings import NetworkSettings
 
@@ -60,7 +58,7 @@ class MHDNetworks(Networks):
         scale = UnitInterval(modality, unbounded=True)
         match _known(modality, "encoder"):
             case "image":
-                return DigitTrunk(modality, scale, (64, 128), image)
+                return ConvolutionTrunk(modality, scale, (64, 128), image)
             case "sound":
                 return SoundTrunk(scale)
             case "trajectory":
@@ -83,42 +81,33 @@ class MHDNetworks(Networks):
                 return DenseDecoder(modality, latent_dim, scale, (512, 512), likelihood)
 
 
-class DigitTrunk(ConvolutionTrunk):
-    """Published convolutions over images of a digit, which fills less than half of them."""
-
-    def plan(self, value: Tensor) -> BlockPlan | None:
-        """Blocks that hold something."""
-        return plan_blocks(self.scale(value))
-
-
 class SoundTrunk(PreparedTrunk):
     """Sound (B, 1, 32 frames, 128 mel bins): three convolutions with batch normalisation and ReLU, flattened (2048).
 
-    The first convolution spans all mel bins of one frame, so it is a linear layer; the others run over time.
+    The first convolution spans all mel bins of one frame, so it is a linear layer; the others run over time. Flattened
+    frame by frame.
     """
 
     feature_dim = 2048
-    order: Tensor
 
     def __init__(self, scale: nn.Module) -> None:
         super().__init__()
         self.scale = scale
         self.frames = nn.Linear(128, 128, bias=False)
-        self.halving = nn.ModuleList([HalveTime(128, 128, 32, later=1), HalveTime(128, 256, 16)])
-        self.norms = nn.ModuleList(RowBatchNorm(channels) for channels in (128, 128, 256))
-        self.register_buffer("order", torch.tensor(halving_order(32, 2)), persistent=False)
+        self.halving = nn.ModuleList(nn.Conv1d(128, channels, 4, 2, 1, bias=False) for channels in (128, 256))
+        self.norms = nn.ModuleList([RowBatchNorm(128), nn.BatchNorm1d(128), nn.BatchNorm1d(256)])
 
     def prepare(self, value: Tensor) -> Tensor:
-        """Frames (32, B, 128), in the order of `halving_order`."""
+        """Frames (B, 32, 128)."""
         scaled: Tensor = self.scale(value)
-        return scaled.squeeze(1).transpose(0, 1).index_select(0, self.order)
+        return scaled.squeeze(1)
 
     def features(self, prepared: Tensor) -> Tensor:
         """Features (B, 2048)."""
-        hidden = torch.relu(self.norms[0](self.frames(prepared)))
+        hidden = torch.relu(self.norms[0](self.frames(prepared))).transpose(1, 2)
         for convolution, norm in zip(self.halving, self.norms[1:], strict=True):
             hidden = torch.relu(norm(convolution(hidden)))
-        return hidden.transpose(0, 1).flatten(1).float()
+        return hidden.transpose(1, 2).flatten(1).float()
 
 
 class SoundDecoder(ScaledDecoder):
@@ -134,18 +123,17 @@ class SoundDecoder(ScaledDecoder):
     def __init__(self, modality: Modality, latent_dim: int, scale: nn.Module, batch_norm: bool) -> None:
         super().__init__(modality, scale, "gaussian")
         self.start = nn.Linear(latent_dim, 2048)
-        self.doubling = nn.ModuleList([DoubleTime(256, 128), DoubleTime(128, 128)])
+        self.doubling = nn.ModuleList(nn.ConvTranspose1d(inputs, 128, 4, 2, 1, bias=False) for inputs in (256, 128))
         self.frames = nn.Linear(128, 128, bias=False)
-        self.norms = nn.ModuleList(
-            RowBatchNorm(channels) if batch_norm else nn.Identity() for channels in (2048, 128, 128)
-        )
+        norms = [RowBatchNorm(2048), nn.BatchNorm1d(128), nn.BatchNorm1d(128)] if batch_norm else [nn.Identity()] * 3
+        self.norms = nn.ModuleList(norms)
 
     def logits(self, latent: Tensor) -> Tensor:
         """Logits (B, 1, 32, 128)."""
-        hidden = torch.relu(self.norms[0](self.start(latent))).view(-1, 8, 256)
+        hidden = torch.relu(self.norms[0](self.start(latent))).view(-1, 8, 256).transpose(1, 2)
         for convolution, norm in zip(self.doubling, self.norms[1:], strict=True):
             hidden = torch.relu(norm(convolution(hidden)))
-        bins: Tensor = self.frames(hidden)
+        bins: Tensor = self.frames(hidden.transpose(1, 2))
         return bins.unsqueeze(1)
 
 

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.modality import Modality
+from anysense.representations.networks.kernels.dropout import dropped
+from anysense.representations.networks.kernels.stacked_transformer import StackedTransformer
 from anysense.representations.networks.positions import positioned, sinusoid
-from anysense.representations.networks.stacked_layers import dropped
-from anysense.representations.networks.stacked_transformer import StackedTransformer
 
 __all__ = ["MulT"]
 
 TEXT = "text"
 TEXT_DROPOUT = 0.25
+EMBEDDING_DROPOUT = 0.25
 ATTENTION_DROPOUT = 0.1
 
 
@@ -78,7 +79,7 @@ class MulT(nn.Module):
         with torch.autocast(self.order.device.type, enabled=False):
             crossed = self._crossed(self._frames(inputs), rows)
             embedded = positioned(crossed.view(*crossed.shape[:2], rows, -1), self.memory_positions).flatten(2)
-            last = self.memory.last_step(self.memory.embedding_dropped(embedded), rows)
+            last = self.memory.last_step(dropped(embedded, EMBEDDING_DROPOUT, self.training), rows)
             joined = last.flatten(0, 1).T
             joined = joined + self.residual_out(functional.relu(self.residual_in(joined)))
             result: Tensor = self.output(joined)
@@ -98,7 +99,7 @@ class MulT(nn.Module):
     def _crossed(self, frames: Tensor, rows: int) -> Tensor:
         """Results of the cross-modal transformers, joined by target: (M, (M - 1) * C, B * T)."""
         embedded = positioned(frames, self.cross_positions).flatten(2).index_select(0, self.streams)
-        query, key, value = torch.split(self.cross.embedding_dropped(embedded), len(self.pairs))
+        query, key, value = torch.split(dropped(embedded, EMBEDDING_DROPOUT, self.training), len(self.pairs))
         crossed = self.cross.cross(query, key, value, rows).index_select(0, self.order)
         return crossed.view(len(frames), -1, crossed.shape[2])
 

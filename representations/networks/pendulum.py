@@ -15,7 +15,6 @@ from anysense.representations.networks.decoder import Decoder, ScaledDecoder
 from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, layers
 from anysense.representations.networks.pendulum_sound import SoundNormalisation, sound_normalisation
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.sparse import WindowPlan, plan_windows
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
 from anysense.representations.settings import Names, NetworkSettings
 
@@ -83,7 +82,7 @@ class PendulumNetworks(Networks):
             return SoundTrunk(modality, normalise, settings.sound_widths)
         if settings.image_encoder == "frames":
             return FramesTrunk(modality, settings.frame_widths, settings.frame_dim)
-        return RodTrunk(modality, UnitInterval(modality), settings.image_channels, on_top)
+        return ConvolutionTrunk(modality, UnitInterval(modality), settings.image_channels, on_top)
 
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """Decoder from latents of size ``latent_dim``: mirror image of the encoder."""
@@ -100,14 +99,6 @@ class PendulumNetworks(Networks):
         if settings.image_encoder == "convolution":
             return ConvolutionDecoder(modality, latent_dim, scale, settings.image_channels, IMAGE_WIDTH, "bernoulli")
         return FramesDecoder(modality, latent_dim, scale, settings.frame_widths[::-1])
-
-
-class RodTrunk(ConvolutionTrunk):
-    """Published convolutions over images of a rod, of which most is empty."""
-
-    def plan(self, value: Tensor) -> WindowPlan | None:
-        """Windows that hold something."""
-        return plan_windows(value)
 
 
 class SoundTrunk(DenseTrunk):

@@ -91,8 +91,7 @@ def copy_trunk(name, trunk, target):
     else:
         plain[0].weight.copy_(trunk.frames.weight.view(128, 1, 1, 128))
         for ours, theirs in zip(trunk.halving, (plain[2], plain[4]), strict=True):
-            out, inputs = theirs.weight.shape[:2]
-            theirs.weight.copy_(ours.weight.view(2, out, 2, inputs).permute(1, 3, 0, 2).reshape(out, inputs, 4, 1))
+            theirs.weight.copy_(ours.weight.unsqueeze(3))
 
 
 def test_stored_sounds_are_read_as_they_were():

@@ -6,13 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.modality import Modality
-from anysense.representations.networks.bernoulli import bernoulli_error
 from anysense.representations.networks.catalogue import Networks, networks
 from anysense.representations.networks.convolution import ConvolutionDecoder
 from anysense.representations.networks.pendulum import FramesDecoder, FramesTrunk, SoundTrunk
@@ -97,25 +94,6 @@ def test_error_of_an_image_is_the_cross_entropy_pixel_by_pixel() -> None:
             lit = image[row].double().flatten() / 255
             expected = -(lit * probability.log() + (1 - lit) * (1 - probability).log()).sum()
             torch.testing.assert_close(errors[draw, row].double(), expected, rtol=1e-5, atol=1e-4)
-
-
-def test_cross_entropy_has_the_gradient_of_finite_differences() -> None:
-    target = torch.rand(3, 7, dtype=torch.float64)
-    logits = torch.randn(2, 3, 7, dtype=torch.float64, requires_grad=True)
-    torch.autograd.gradcheck(lambda values: bernoulli_error(values, target), (logits,))
-
-
-@settings(max_examples=25, deadline=None)
-@given(scale=st.floats(0.0, 1e4), seed=st.integers(0, 2**31))
-def test_cross_entropy_equals_that_of_torch_at_any_scale(scale: float, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    logits = (scale * torch.randn(4, 9, generator=generator)).requires_grad_()
-    target = torch.rand(4, 9, generator=generator)
-    expected = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)
-    got = bernoulli_error(logits, target)
-    torch.testing.assert_close(got, expected)
-    gradients = [torch.autograd.grad(value.sum(), logits)[0] for value in (got, expected)]
-    torch.testing.assert_close(*gradients)
 
 
 def test_error_of_a_sound_is_the_squared_error_entry_by_entry(

@@ -1,4 +1,4 @@
-"""Trunks of the pendulum: published sizes, the short way over sparse images, and the normalisation of sound."""
+"""Trunks of the pendulum: published sizes, the plain convolutions they stand for, and the normalisation of sound."""
 
 import math
 from collections.abc import Callable
@@ -7,39 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from anysense.representations import Modality
 from anysense.representations.networks.catalogue import networks
-from anysense.representations.networks.pendulum import RodTrunk
+from anysense.representations.networks.convolution import ConvolutionTrunk
 from anysense.representations.networks.pendulum_sound import sound_normalisation
 from anysense.representations.networks.scaling import UnitInterval
-from anysense.representations.networks.sparse import plan_windows
+from tests.oracles.convolutions import silu_convolutions
 
 IMAGE = Modality("image", (2, 60, 60), "uint8", 0, 255)
-SMALL = Modality("image", (3, 16, 8), "uint8", 0, 255)
 
 
-def trunk_of(modality: Modality, channels: tuple[int, int], seed: int = 0) -> RodTrunk:
+def trunk_of(modality: Modality, channels: tuple[int, int], seed: int = 0) -> ConvolutionTrunk:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return RodTrunk(modality, UnitInterval(modality), channels, ())
-
-
-def gradients(trunk: RodTrunk, features: Tensor, weights: Tensor) -> list[Tensor]:
-    return list(torch.autograd.grad((features * weights).sum(), list(trunk.parameters())))
-
-
-def sparse_features(trunk: RodTrunk, images: Tensor) -> Tensor:
-    plan = plan_windows(images)
-    assert plan is not None
-    return trunk.features((images, plan))
-
-
-def dense_features(trunk: RodTrunk, images: Tensor) -> Tensor:
-    return trunk.features((images, None))
+        return ConvolutionTrunk(modality, UnitInterval(modality), channels, ())
 
 
 def test_published_sizes(pendulum_modalities: dict[str, Modality]) -> None:
@@ -51,51 +36,21 @@ def test_published_sizes(pendulum_modalities: dict[str, Modality]) -> None:
     assert sum(p.numel() for p in sound.parameters()) == 12 * 50 + 50 + 50 * 50 + 50
 
 
-def test_rods_take_the_short_way_with_the_same_result(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:
+def test_features_of_rods_are_those_of_the_plain_convolutions(pendulum_batch: Callable[..., dict[str, Tensor]]) -> None:
     images = pendulum_batch(9)["image"]
     trunk = trunk_of(IMAGE, (32, 64))
-    short, dense = sparse_features(trunk, images), dense_features(trunk, images)
-    torch.testing.assert_close(short, dense, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(trunk(images), short, rtol=0, atol=0)
-    weights = torch.from_numpy(np.random.default_rng(0).normal(size=short.shape).astype(np.float32))
-    for a, b in zip(gradients(trunk, short, weights), gradients(trunk, dense, weights), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    weights = list(trunk.parameters())
+    got, expected = trunk(images), silu_convolutions(images, *weights)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
+    factor = torch.from_numpy(np.random.default_rng(0).normal(size=got.shape).astype(np.float32))
+    gradients = [torch.autograd.grad((features * factor).sum(), weights) for features in (got, expected)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    pixels=st.lists(
-        st.tuples(st.integers(0, 7), st.integers(0, 2), st.integers(0, 15), st.integers(0, 7), st.integers(1, 255)),
-        max_size=6,
-    )
-)
-def test_short_way_equals_dense_for_any_pixels(pixels: list[tuple[int, int, int, int, int]]) -> None:
-    images = torch.zeros(8, 3, 16, 8, dtype=torch.uint8)
-    for image, frame, row, column, value in pixels:
-        images[image, frame, row, column] = value
-    assume(plan_windows(images) is not None)
-    trunk = trunk_of(SMALL, (4, 5))
-    for given_images in (images, images / 255.0):
-        torch.testing.assert_close(
-            sparse_features(trunk, given_images), dense_features(trunk, images), rtol=1e-5, atol=1e-6
-        )
-
-
-def test_blank_images_give_zero_features_and_zero_gradients() -> None:
-    trunk = trunk_of(SMALL, (4, 5))
-    features = sparse_features(trunk, torch.zeros(8, 3, 16, 8, dtype=torch.uint8))
-    assert features.shape == (8, trunk.feature_dim)
-    assert not features.any()
-    assert not any(gradient.any() for gradient in gradients(trunk, features, torch.ones_like(features)))
-
-
-def test_full_few_and_odd_images_take_the_dense_way() -> None:
-    assert plan_windows(torch.zeros(7, 3, 16, 8, dtype=torch.uint8)) is None
-    assert plan_windows(torch.full((8, 2, 60, 60), 255, dtype=torch.uint8)) is None
-    odd = Modality("image", (1, 10, 13), "uint8", 0, 255)
+def test_odd_sides() -> None:
+    trunk = trunk_of(Modality("image", (1, 10, 13), "uint8", 0, 255), (2, 3))
     image = torch.zeros(8, 1, 10, 13, dtype=torch.uint8)
-    assert plan_windows(image) is None
-    trunk = trunk_of(odd, (2, 3))
     assert trunk(image).shape == (8, trunk.feature_dim) == (8, 3 * 2 * 3)
 
 
@@ -110,7 +65,6 @@ def test_uint8_equals_float_in_unit_range(pendulum_batch: Callable[..., dict[str
     images = pendulum_batch(9)["image"]
     trunk = trunk_of(IMAGE, (4, 8))
     torch.testing.assert_close(trunk(images), trunk(images.float() / 255))
-    torch.testing.assert_close(dense_features(trunk, images), dense_features(trunk, images.float() / 255))
 
 
 def test_min_max_maps_the_two_ranges_onto_the_unit_interval(pendulum_modalities: dict[str, Modality]) -> None:

@@ -6,10 +6,7 @@ from torch import nn
 
 from anysense.representations import Modality
 from anysense.representations.networks.catalogue import networks
-from anysense.representations.networks.recurrence import gated_recurrence
-from anysense.representations.networks.sentiment import GRUTrunk, features_of
-
-SMALL = {"text": 6, "audio": 5, "vision": 4}
+from anysense.representations.networks.sentiment import GRUTrunk
 
 
 def sequence(features: int, steps: int = 7, name: str = "text") -> Modality:
@@ -24,35 +21,23 @@ def test_published_sizes(features: int, count: int) -> None:
     assert sum(parameter.numel() for parameter in encoder.parameters()) == count
 
 
-def test_equals_the_gru_of_torch() -> None:
+def test_features_are_the_states_of_all_steps_in_time_order() -> None:
+    """Against the equations of Cho et al. (2014), step by step."""
     torch.manual_seed(0)
-    trunks = {name: GRUTrunk(sequence(size, name=name)) for name, size in SMALL.items()}
-    inputs = {name: torch.randn(3, 7, size, requires_grad=True) for name, size in SMALL.items()}
-    together = features_of(trunks, inputs)
-    for name, trunk in trunks.items():
-        expected = trunk.gru(inputs[name])[0].flatten(1)
-        checked = [inputs[name], *trunk.parameters()]
-        along = torch.randn_like(expected)
-        theirs = torch.autograd.grad((expected * along).sum(), checked)
-        for features in (together[name], trunk(inputs[name])):
-            torch.testing.assert_close(features, expected)
-            ours = torch.autograd.grad((features * along).sum(), checked, retain_graph=True)
-            for mine, other in zip(ours, theirs, strict=True):
-                torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
-
-
-def test_gradient_of_the_recurrence() -> None:
-    torch.manual_seed(1)
-    gates, weight, bias = (torch.randn(*shape, dtype=torch.float64) for shape in ((2, 2, 4, 9), (2, 9, 3), (2, 9)))
-    assert torch.autograd.gradcheck(gated_recurrence, tuple(part.requires_grad_() for part in (gates, weight, bias)))
-
-
-def test_trunks_of_other_lengths_and_kinds_run_one_by_one() -> None:
-    trunks = {"text": GRUTrunk(sequence(4, steps=5)), "audio": GRUTrunk(sequence(3, steps=6, name="audio"))}
-    inputs = {"text": torch.randn(2, 5, 4), "audio": torch.randn(2, 6, 3)}
-    features = features_of(trunks, inputs)
-    assert [features[name].shape for name in trunks] == [(2, 150), (2, 180)]
-    assert isinstance(trunks["text"].gru, nn.GRU)
+    trunk, value = GRUTrunk(sequence(4), hidden=3), torch.randn(5, 7, 4)
+    inner, recurrent, inner_bias, recurrent_bias = trunk.gru.all_weights[0]
+    state, states = torch.zeros(5, 3), []
+    for frame in value.unbind(dim=1):
+        from_frame = (frame @ inner.T + inner_bias).chunk(3, dim=1)
+        from_state = (state @ recurrent.T + recurrent_bias).chunk(3, dim=1)
+        reset, update = (torch.sigmoid(a + b) for a, b in zip(from_frame[:2], from_state[:2], strict=True))
+        new = torch.tanh(from_frame[2] + reset * from_state[2])
+        state = update * state + (1 - update) * new
+        states.append(state)
+    torch.testing.assert_close(trunk(value), torch.cat(states, dim=1))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(trunk(value), trunk(value).float())
+        assert trunk(value).dtype == torch.float32
 
 
 def test_later_frames_cannot_influence_earlier_features() -> None:
