@@ -75,13 +75,13 @@ def draw_bars(
     References that would squeeze the bars (further from them than the bars are from zero) are named in the title
     instead of drawn.
     """
-    figure, ax = new_axes(width=max(7.0, 0.9 * len(bars)))
+    figure, ax = new_axes(width=max(7.0, 1.1 * len(bars)), height=4.4)
     places, means = np.arange(len(bars)), np.array([bar.mean for bar in bars])
     errors = np.nan_to_num([[bar.mean - bar.low, bar.high - bar.mean] for bar in bars]).T
     ax.bar(places, means, yerr=errors, capsize=4, color=_COLOURS[0], width=0.6)
     turned = len(bars) > 4
-    labels = [bar.label for bar in bars]
-    ax.set_xticks(places, labels, rotation=20 if turned else 0, ha="right" if turned else "center")
+    labels = [bar.label.replace(", ", ",\n") for bar in bars]
+    ax.set_xticks(places, labels, rotation=20 if turned else 0, ha="right" if turned else "center", fontsize=9)
     reach = 1.3 * max((abs(value) for value in means), default=1.0)
     inside = {name: value for name, value in references.items() if abs(value) <= reach}
     outside = {name: value for name, value in references.items() if name not in inside}
@@ -93,7 +93,7 @@ def draw_bars(
         listed = ", ".join(f"{name} {value:.2f}" for name, value in outside.items())
         ax.set_title(f"outside the chart: {listed}", fontsize=9)
     if inside:
-        ax.legend(loc="lower right" if means.mean() < 0 else "upper right")
+        figure.legend(loc="outside lower center", ncols=len(inside), fontsize=9, frameon=False)
     ax.set_ylim(*((-reach, 0.0) if means.max(initial=-1.0) <= 0 else (min(0.0, 1.3 * means.min()), reach)))
     ax.set_ylabel(ylabel)
     return figure, ax

@@ -21,7 +21,7 @@ from anysense.common.machine import describe_machine, describe_versions, peak_me
 __all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "newest_run", "plain"]
 
 FORMAT = "anysense run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class RunFolder:
@@ -51,8 +51,8 @@ class RunFolder:
             settings: resolved settings.
             seed: seed of the run.
             arguments: what was typed after the name of the command.
-            chosen: arguments that were not typed but must be the same when the run is continued, such as the newest
-                representation.
+            chosen: arguments that were not typed but must be the same when the run is continued or done again, such
+                as the newest representation; they are recorded before those that were typed.
 
         Raises:
             FileExistsError: the folder exists already.
@@ -63,8 +63,8 @@ class RunFolder:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "command": command,
-            "command_line": shlex.join(["anysense", *command.split("/"), *arguments]),
-            "arguments": [*arguments, *chosen],
+            "command_line": shlex.join(["anysense", *command.split("/"), *chosen, *arguments]),
+            "arguments": [*chosen, *arguments],
             "settings": plain(settings),
             "seed": seed,
             "status": "running",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+import shutil
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
 
 import tyro
 
@@ -34,8 +36,8 @@ PRESETS: tuple[Preset, ...] = ("smoke", "default", "paper")
 DataT = TypeVar("DataT")
 ResumableT = TypeVar("ResumableT", bound="ResumableSettings")
 
-Flat = tyro.conf.arg(name="")
-"""Marks settings whose options carry no prefix."""
+Flat = tyro.conf.OmitArgPrefixes
+"""Marks settings whose options carry no prefix; help shows them as a group."""
 
 # What may differ between a run and its continuation: none of it changes the result that the settings ask for.
 _FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs")
@@ -80,8 +82,20 @@ def as_preset(name: str) -> Preset:
     return next(preset for preset in PRESETS if preset == name)
 
 
-RENAMED = {"--senses": "--modalities", "--max-torque": "--reference-option max_torque=..."}
-"""Options of earlier versions: their names now."""
+RENAMED = {
+    "--senses": "--modalities",
+    "--max-torque": "--reference-option max_torque=...",
+    "train --physics": "--env-option physics=...",
+    "train --antialias": "--env-option antialias=...",
+    "train --receivers": "--env-option receivers=...",
+    "train --initial-steps": "--env-option initial_steps=...",
+    "train --action-doubling": "--published",
+    "train --action-scaling": "--published",
+    "report --docs": "--out",
+}
+"""Options of earlier versions, of one command where it is named: what they are called now."""
+LISTS = ("--methods", "--modalities", "--receivers")
+"""Options that take several names."""
 
 
 def value_of(arguments: Sequence[str], option: str) -> str | None:
@@ -107,23 +121,62 @@ def peek(arguments: Sequence[str], option: str, default: str, valid: Sequence[st
     return value
 
 
-def parse(default: DataT, arguments: Sequence[str], command: str) -> DataT:
+def parse(
+    default: DataT, arguments: Sequence[str], command: str, names: Mapping[str, Sequence[str]] | None = None
+) -> DataT:
     """Read `arguments` over the values of `default`; prints help or a parse error and leaves with `SystemExit`.
 
+    Args:
+        default: Values of the options that are not given.
+        arguments: What was typed after the name of the command.
+        command: Its name.
+        names: Names that help lists for an option, by field of `default`.
+
     Raises:
-        ValueError: an option has another name since an earlier version; the message names it.
+        ValueError: An option has another name since an earlier version, or names are separated by commas; the message
+            says how it is written now.
     """
-    for argument in arguments:
-        option = argument.partition("=")[0]
-        if option in RENAMED:
-            raise ValueError(f"`{option}` is called `{RENAMED[option]}` now.")
-    return tyro.cli(
-        type(default),
-        default=default,
+    _check_form(arguments, command)
+    cls: type[Any] = type(default)
+    offering = _offering(cls, names or {})
+    found = tyro.cli(
+        offering,
+        default=widened(offering, default),
         args=list(arguments),
         prog=f"anysense {command}",
-        description=inspect.getdoc(type(default)),
+        description=_description(cls),
     )
+    return widened(cls, found)
+
+
+def _description(cls: type[Any]) -> str:
+    """The docstring, in lines that fit the terminal."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    return "\n\n".join(textwrap.fill(part, width) for part in (inspect.getdoc(cls) or "").split("\n\n"))
+
+
+def _check_form(arguments: Sequence[str], command: str) -> None:
+    for argument in arguments:
+        option = argument.partition("=")[0]
+        now = RENAMED.get(option) or RENAMED.get(f"{command} {option}")
+        if now is not None:
+            raise ValueError(f"`{option}` is called `{now}` now.")
+    for option in LISTS:
+        value = value_of(arguments, option) or ""
+        if "," in value:
+            spaced = " ".join(value.replace(",", " ").split())
+            raise ValueError(f"`{option}` takes names separated by spaces: {option} {spaced}; got {value!r}.")
+
+
+def _offering(cls: type[Any], names: Mapping[str, Sequence[str]]) -> type[Any]:
+    """`cls` with options whose help lists names; they are checked elsewhere, where the message can say more."""
+    hints = get_type_hints(cls, include_extras=True)
+    fields: list[tuple[str, Any]] = []
+    for name, listed in names.items():
+        several = "[{} ...]" if get_origin(hints[name]) is tuple else "{}"
+        metavar = several.format("{" + ",".join(listed) + "}")
+        fields.append((name, Annotated[hints[name], tyro.conf.arg(metavar=metavar)]))
+    return dataclasses.make_dataclass(cls.__name__, fields, bases=(cls,), frozen=True, kw_only=True)
 
 
 def resumed(

@@ -6,14 +6,13 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 __all__ = ["Table", "counted", "latex_table", "markdown_table", "print_table", "with_interval"]
 
-_FILE_WIDTH = 160
-"""Characters per line where no terminal says how many fit."""
 _LATEX = str.maketrans(
     {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "±": r"$\pm$", "~": r"\~{}"}
 )
@@ -35,16 +34,45 @@ class Table:
 
 
 def print_table(title: str, table: Table) -> None:
-    """Print a table on stdout; the first column is left-aligned, numbers to the right."""
-    drawn = RichTable()
-    for index, column in enumerate(table.columns):
-        drawn.add_column(escape(column), justify="left" if index == 0 else "right", no_wrap=index > 0)
-    for index, row in enumerate(table.rows):
-        drawn.add_row(*map(escape, row), end_section=index in table.rules)
-    terminal = Console(highlight=False)
-    console = terminal if terminal.is_terminal else Console(highlight=False, width=_FILE_WIDTH)
+    """Print a table on stdout; the first column is left-aligned, numbers to the right.
+
+    Columns that do not fit beside each other follow in further tables with the same first column.
+    """
+    console = Console(highlight=False)
     console.print(f"[bold]{escape(title)}[/bold]")
-    console.print(drawn)
+    parts = _parts(table, console.width)
+    for part in parts:
+        drawn = RichTable()
+        for index, column in enumerate(part.columns):
+            fixed = (
+                {"no_wrap": True, "justify": "right"}
+                if index
+                else {"max_width": console.width // 3 - 3, "overflow": "fold"}
+            )
+            drawn.add_column(escape(column), **(fixed if index or len(parts) > 1 else {}))
+        for index, row in enumerate(part.rows):
+            drawn.add_row(*map(escape, row), end_section=index in part.rules)
+        console.print(drawn)
+
+
+def _parts(table: Table, width: int) -> list[Table]:
+    """The table in parts of whole columns, each at most ``width`` characters wide where that can be."""
+    widths = [max(map(cell_len, cells)) + 3 for cells in zip(table.columns, *table.rows, strict=True)]
+    if sum(widths) + 1 <= width:
+        return [table]
+    first = min(widths[0], max(width // 3, 12)) + 1  # Longer names take several lines.
+    chosen: list[list[int]] = []
+    left = -1
+    for index in range(1, len(widths)):
+        if left < widths[index]:
+            chosen.append([0])
+            left = width - first
+        chosen[-1].append(index)
+        left -= widths[index]
+    return [
+        Table([table.columns[i] for i in part], [[row[i] for i in part] for row in table.rows], table.rules)
+        for part in chosen
+    ]
 
 
 def markdown_table(table: Table) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from anysense.envs.world import DEFAULT_WORLD, World, world
 from anysense.runs.settings import value_of
 
-__all__ = ["NoOptions", "chosen_world", "options_of", "world_from"]
+__all__ = ["NoOptions", "chosen_world", "named_world", "options_of", "parsed", "world_from"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,9 +20,20 @@ class NoOptions:
     """No typed options: those of the environment are given with --env-option."""
 
 
+def named_world(env: str, options: Mapping[str, Any] | None = None) -> World:
+    """The world of an id that was given on the command line; the module of ``module:Name-v0`` may lie in this folder.
+
+    Raises:
+        ValueError: The id is not known, or its module cannot be imported.
+    """
+    if ":" in env and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    return world(env, options)
+
+
 def chosen_world(arguments: Sequence[str]) -> World:
     """The world that --env names, without options: known before the other settings, whose defaults depend on it."""
-    return world(value_of(arguments, "--env") or DEFAULT_WORLD)
+    return named_world(value_of(arguments, "--env") or DEFAULT_WORLD)
 
 
 def options_of(known: World, preset: str) -> Any:
@@ -37,7 +50,7 @@ def world_from(env: str, options: Any, given: Mapping[str, str] | Sequence[str])
         ValueError: An option is not of the form key=value, or is given twice.
     """
     typed = {} if isinstance(options, NoOptions) else dataclasses.asdict(options)
-    return world(env, {**_plain(typed), **parsed(given)})
+    return named_world(env, {**_plain(typed), **parsed(given)})
 
 
 def parsed(given: Mapping[str, str] | Sequence[str], option: str = "env-option") -> dict[str, Any]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from anysense.common.progress import say
+from anysense.common.extras import import_extra
+from anysense.common.progress import counter, say, stage
 from anysense.representations.benchmarks import DataRequest, benchmark
+from anysense.representations.files import load_representation
 from anysense.runs.comparisons.align_job import AlignJob, align_one
 from anysense.runs.comparisons.align_report import align_report
 from anysense.runs.comparisons.grid import Done, side_by_side
@@ -65,11 +68,9 @@ class AlignCommand(ResumableSettings):
     def job(self, compared: RunFolder, trained: Done, device: str) -> AlignJob:
         """What the job of one representation needs to know."""
         stored = compared.record["settings"]
-        folder = stored["request"]["folder"]
-        request = DataRequest(**{**stored["request"], "folder": None if folder is None else Path(folder)})
         return AlignJob(
             data=stored["data"],
-            request=request,
+            request=_request(compared),
             representation=trained.folder / "representation",
             points=self.points,
             points_seed=self.points_seed,
@@ -93,19 +94,38 @@ def read(arguments: Sequence[str]) -> AlignCommand:
 
 
 def _found(settings: AlignCommand) -> tuple[AlignCommand, Sequence[str]]:
-    """Find the run of `anysense classify` to look at."""
+    """Find the run of `anysense classify` to look at, and check everything before anything is written."""
     if settings.run is not None:
         run = RunFolder.open(settings.run, "classify")
         if run.status != "finished":
             raise ValueError(f"`{settings.run}` is {run.status}; finish it with `anysense classify --resume` first.")
-        _trained(run)
+        _check(settings, run)
         return settings, ()
     newest = newest_run(settings.out, ("classify",))
     if newest is None:
         raise FileNotFoundError(f"`{settings.out}` holds no finished run of `anysense classify`; run it first.")
     say(f"Taking the newest comparison: {newest.path}")
-    _trained(newest)
+    _check(settings, newest)
     return dataclasses.replace(settings, run=newest.path), (str(newest.path),)
+
+
+def _check(settings: AlignCommand, compared: RunFolder) -> None:
+    import_extra("numba", "dca", "`anysense align`")
+    if settings.umap and importlib.util.find_spec("umap") is None:  # Its import takes seconds.
+        import_extra("umap", "umap", "a picture of latents (--no-umap does without)")
+    for one in _trained(compared):
+        load_representation(one.folder / "representation")
+    found = benchmark(compared.record["settings"]["data"])
+    with stage(f"Data of {found.name}"), counter("data") as progress:
+        test = found.load(_request(compared), progress).test
+    if len(test) < settings.points:
+        raise ValueError(f"`points` must be at most {len(test)}, the number of test samples; got {settings.points}.")
+
+
+def _request(compared: RunFolder) -> DataRequest:
+    """The data of a comparison."""
+    stored = compared.record["settings"]["request"]
+    return DataRequest(**{**stored, "folder": None if stored["folder"] is None else Path(stored["folder"])})
 
 
 def _trained(compared: RunFolder) -> list[Done]:

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 from anysense.common.machine import peak_memory
 from anysense.common.progress import counter, say, stage
 from anysense.representations.benchmarks import Benchmark, DataRequest, benchmark, benchmark_names
+from anysense.representations.contract import Representation
 from anysense.representations.evaluation.tasks import TaskSettings
 from anysense.representations.methods.catalogue import BUILT_IN
 from anysense.representations.registry import build
-from anysense.representations.training import PretrainSettings, pretrain
+from anysense.representations.training.pretrain_settings import PretrainSettings
 from anysense.runs.commands.pretrain import Training
 from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.grid import GridSettings, chosen_methods, run_grid
@@ -103,19 +104,31 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("classify", arguments, read, _work)
+    execute("classify", arguments, read, _work, _checked)
 
 
 def read(arguments: Sequence[str]) -> ClassifyCommand:
     """Settings from the command line."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
     data = peek(arguments, "--data", "mhd-offline", benchmark_names())
-    return parse(ClassifyCommand.of(preset, data), arguments, "classify")
+    names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
+    return parse(ClassifyCommand.of(preset, data), arguments, "classify", names)
+
+
+def _checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
+    """Read the data before anything is written, and before the jobs: data that are made are made with progress."""
+    found = benchmark(settings.data)
+    with stage(f"Data of {found.name}"), counter("data") as progress:
+        splits = found.load(settings.request, progress)
+    sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    say(", ".join(f"{size} samples for {name}" for name, size in sizes.items()))
+    for method in settings.chosen():
+        _built(settings.job(method, settings.seed, "cpu"), found)
+    return settings, ()
 
 
 def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     found = benchmark(settings.data)
-    _prepare_data(found, settings.request)
     done = run_grid(
         settings,
         settings.chosen(),
@@ -130,24 +143,22 @@ def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]
 
 
-def _prepare_data(found: Benchmark, request: DataRequest) -> None:
-    """Read the data once before the jobs do, so that generated data are built with progress, and errors come early."""
-    with stage(f"Data of {found.name}"), counter("data") as progress:
-        splits = found.load(request, progress)
-    sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    say(", ".join(f"{size} samples for {name}" for name, size in sizes.items()))
+def _built(job: ClassifyJob, found: Benchmark) -> Representation:
+    settings = found.presets.method_settings(job.method, job.preset)
+    networks = found.presets.networks(job.method, job.preset)
+    return build(job.method, found.modalities, settings, networks, job.seed)
 
 
 def classify_one(job: ClassifyJob, folder: Path) -> dict[str, Any]:
     """Train, or go on training, in ``folder``; then evaluate. Gives plain values: records, times, sizes."""
     import torch
 
+    from anysense.representations.training.pretrain import pretrain
+
     torch.set_num_threads(job.training.threads or 1)
     found = benchmark(job.data)
     splits = found.load(job.request, None)
-    settings = found.presets.method_settings(job.method, job.preset)
-    networks = found.presets.networks(job.method, job.preset)
-    representation = build(job.method, found.modalities, settings, networks, job.seed)
+    representation = _built(job, found)
     begun = (folder / "checkpoints").is_dir()
     result = pretrain(representation, splits.train, splits.validation, job.training, folder, resume=begun)
     start = time.perf_counter()

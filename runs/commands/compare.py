@@ -11,11 +11,11 @@ from typing import Any
 from anysense.agents.exported import Agent
 from anysense.agents.summary import columns_of
 from anysense.common.machine import peak_memory
-from anysense.envs.world import DEFAULT_WORLD, World, world
+from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
-from anysense.runs.commands.pretrain import PretrainCommand, pretrain_run
+from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
 from anysense.runs.commands.train import TrainCommand, train_run
 from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
 from anysense.runs.comparisons.figures import draw_inputs
@@ -27,6 +27,7 @@ from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import PRESETS, Preset, as_preset, parse, peek
 from anysense.runs.tables import Table, counted
+from anysense.runs.worlds import chosen_world, named_world
 
 __all__ = ["CompareCommand", "CompareJob", "compare_one", "main"]
 
@@ -72,11 +73,11 @@ class CompareCommand(GridSettings):
 
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
-        return chosen_methods(self.methods, presets(world(self.env).benchmark).methods)
+        return chosen_methods(self.methods, presets(named_world(self.env).benchmark).methods)
 
     def job(self, method: str, seed: int, device: str) -> CompareJob:
         """All settings of one method with one seed."""
-        pretraining = PretrainCommand.of(self.preset, method, world(self.env))
+        pretraining = PretrainCommand.of(self.preset, method, named_world(self.env))
         common: dict[str, Any] = {"seed": seed, "device": device, "threads": self.threads or 1}
         pretraining = dataclasses.replace(
             pretraining,
@@ -117,13 +118,14 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> CompareCommand:
     """Settings from the command line."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
-    return parse(CompareCommand.of(preset), arguments, "compare")
+    names = {"methods": presets(chosen_world(arguments).benchmark).methods}
+    return parse(CompareCommand.of(preset), arguments, "compare", names)
 
 
 def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
-    """Make the environment before anything is written."""
-    known = settings.job(settings.chosen()[0], settings.seed, "cpu").pretraining.made_world()
-    assert known.observation_space is not None
+    """Make environment and representations before anything is written."""
+    for method in settings.chosen():
+        check_pretraining(settings.job(method, settings.seed, "cpu").pretraining)
     return settings, ()
 
 

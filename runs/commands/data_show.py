@@ -105,8 +105,7 @@ def wav_bytes(waveform: npt.NDArray[np.float32]) -> bytes:
 
 def _show(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: anysense data show DATASET [OPTIONS]\n\nDATASET is one of {', '.join(DATASETS)}.")
-        return
+        parse(ShowSettings(), ["--help"], f"data show {{{','.join(DATASETS)}}}")
     dataset, rest = arguments[0], list(arguments[1:])
     if dataset not in DATASETS:
         raise ValueError(unknown_name("dataset", dataset, DATASETS))

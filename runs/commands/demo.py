@@ -6,18 +6,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from anysense.agents.algorithms.catalogue import check_actions
 from anysense.agents.exported import Agent
 from anysense.agents.training import TrainResult
 from anysense.common.progress import stage
-from anysense.envs.world import DEFAULT_WORLD, World, world
+from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent, print_evaluation
-from anysense.runs.commands.pretrain import PretrainCommand, pretrain_run
+from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
 from anysense.runs.commands.train import TrainCommand, train_run
 from anysense.runs.curves import curve_of_agent
 from anysense.runs.evaluation_report import sentence
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import PRESETS, Preset, ResumableSettings, as_preset, parse, peek
+from anysense.runs.worlds import named_world
 
 __all__ = ["DemoCommand", "main"]
 
@@ -59,7 +61,7 @@ class DemoCommand(ResumableSettings):
 
     def pretraining(self) -> PretrainCommand:
         """Settings of the first stage."""
-        usual = PretrainCommand.of(self.preset, "gmc", world(self.env))
+        usual = PretrainCommand.of(self.preset, "gmc", named_world(self.env))
         return dataclasses.replace(
             usual,
             env_option=self.env_option,
@@ -96,9 +98,10 @@ def read(arguments: Sequence[str]) -> DemoCommand:
 
 def _checked(settings: DemoCommand) -> tuple[DemoCommand, Sequence[str]]:
     """Make the environment and the settings of all stages before anything is written."""
-    known = settings.pretraining().made_world()
-    assert known.observation_space is not None
-    settings.training(known)
+    pretraining = settings.pretraining()
+    check_pretraining(pretraining)
+    known = pretraining.made_world()
+    check_actions(settings.training(known).algorithm, known.action_space)
     return settings, ()
 
 

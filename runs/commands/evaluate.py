@@ -14,7 +14,7 @@ from anysense.agents.exported import Agent
 from anysense.agents.results import EpisodeResults, save_results
 from anysense.agents.summary import columns_of, summarise
 from anysense.common.progress import counter, say, stage
-from anysense.envs.sensors.corruption import parse_corruption
+from anysense.envs.sensors.corruption import CORRUPTIONS, parse_corruption
 from anysense.envs.world import World, world
 from anysense.representations.evaluation.records import Record
 from anysense.representations.evaluation.subsets import every_subset
@@ -26,9 +26,20 @@ from anysense.runs.locate import find_agent, lineage_of
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import PRESETS, CommonSettings, Flat, Preset, as_preset, parse, peek
 from anysense.runs.tables import print_table
-from anysense.runs.worlds import parsed
+from anysense.runs.worlds import named_world, parsed
 
-__all__ = ["Condition", "EvaluateCommand", "EvaluationSettings", "conditions_of", "evaluate_agent", "main"]
+__all__ = [
+    "Condition",
+    "EvaluateCommand",
+    "EvaluationSettings",
+    "check_evaluation",
+    "conditions_of",
+    "evaluate_agent",
+    "main",
+    "print_evaluation",
+]
+
+CORRUPTION_METAVAR = f"[MODALITY:{{{','.join(CORRUPTIONS.names())}}}[:LEVEL] ...]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,9 +50,8 @@ class EvaluationSettings:
     """Episodes per row of the table, the same for every row; what suits the environment if not given."""
     steps: int | None = None
     """Most steps of an episode; the time limit of the environment if not given."""
-    corruption: tuple[str, ...] = ()
-    """Corrupted modalities, each a row of its own: MODALITY:NAME:LEVEL, for example image:gaussian_noise:0.1. Names:
-    gaussian_noise, salt_and_pepper, dead_sensor (no level), frozen_sensor, delay."""
+    corruption: Annotated[tuple[str, ...], tyro.conf.arg(metavar=CORRUPTION_METAVAR)] = ()
+    """Corrupted modalities, each a row of its own, for example image:gaussian_noise:0.1; dead_sensor has no level."""
     dropout: tuple[float, ...] = ()
     """Chances that a modality is missing, each a row of its own: at any time at least one modality is left."""
     dropout_per: Literal["step", "episode"] = "step"
@@ -105,13 +115,11 @@ def read(arguments: Sequence[str]) -> EvaluateCommand:
 def _agent(settings: EvaluateCommand, device: str) -> Agent:
     """The agent, in the world that was asked for."""
     assert settings.run is not None
-    named = None if settings.env is None else world(settings.env)
-    if named is not None:
-        assert named.action_space is not None  # Imports the module of the id, which is confirmed by naming it.
+    named = None if settings.env is None else named_world(settings.env)  # Naming its module confirms it.
     agent = Agent.load(settings.run, device)
     changes = parsed(settings.env_option)
     if named is not None and named.id != agent.world.id:
-        agent.world = world(named.id, changes)
+        agent.world = named_world(named.id, changes)
     elif changes:
         agent.world = world(agent.world.id, {**agent.world.options, **changes})
     return agent
@@ -121,9 +129,21 @@ def _found(settings: EvaluateCommand) -> tuple[EvaluateCommand, Sequence[str]]:
     """Find the agent, and check all conditions before anything is written."""
     path = find_agent(settings.run, settings.out)
     found = dataclasses.replace(settings, run=path)
-    agent = _agent(found, "cpu")
-    conditions_of(agent, settings.evaluation)
+    check_evaluation(_agent(found, "cpu"), settings.evaluation)
     return found, () if settings.run is not None else (str(path),)
+
+
+def check_evaluation(agent: Agent, settings: EvaluationSettings) -> None:
+    """One step of each condition, so that what cannot be evaluated is told before anything is written.
+
+    Raises:
+        ValueError: A modality, corruption or option is unknown, or the agent does not fit the environment.
+    """
+    episode = EvaluationEpisodes.of(agent.world, 1, 1, 0)
+    for condition in conditions_of(agent, settings):
+        evaluate(agent, agent.world, condition.modalities, episode, condition.corruption, condition.missing)
+    if settings.reference_option:
+        reference_results(agent.world, episode, parsed(settings.reference_option, "reference-option"))
 
 
 def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:

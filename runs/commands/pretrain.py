@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import lightning.pytorch as pl
 import tyro
 
 from anysense.common.progress import counter, say, stage
 from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.representations.benchmarks import presets
+from anysense.representations.data import CollectSettings, Transitions, collect, collection_bytes
 from anysense.representations.modality import modalities_from_space
-from anysense.representations.data import CollectSettings, Transitions, collect
 from anysense.representations.networks.catalogue import NETWORKS, Networks
 from anysense.representations.registry import build
 from anysense.representations.settings import MethodSettings, NetworkSettings
-from anysense.representations.training import PretrainResult, PretrainSettings, pretrain
+from anysense.representations.training.pretrain_settings import PretrainSettings
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import PRESETS, Flat, Preset, ResumableSettings, as_preset, parse, peek, value_of, widened
 from anysense.runs.worlds import chosen_world, options_of, world_from
 
-__all__ = ["PretrainCommand", "Training", "main", "pretrain_run"]
+if TYPE_CHECKING:
+    from anysense.representations.training.pretrain import PretrainResult
+
+__all__ = ["PretrainCommand", "Training", "check_pretraining", "main", "pretrain_run"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Training(PretrainSettings):
-    """Settings of pretraining, without those that every command has: they are filled in from there."""
+    """How the representation is trained."""
 
     device: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "auto"
     threads: tyro.conf.Suppress[tyro.conf.Fixed[int | None]] = None
@@ -114,17 +115,33 @@ def read(arguments: Sequence[str]) -> PretrainCommand:
     """Settings from the command line."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
     world = chosen_world(arguments)
-    method = peek(arguments, "--method", "gmc", presets(world.benchmark).methods)
-    return parse(PretrainCommand.of(preset, method, world, value_of(arguments, "--networks")), arguments, "pretrain")
+    methods = presets(world.benchmark).methods
+    method = peek(arguments, "--method", "gmc", methods)
+    default = PretrainCommand.of(preset, method, world, value_of(arguments, "--networks"))
+    return parse(default, arguments, "pretrain", {"method": methods, "networks": NETWORKS.names()})
 
 
 def _checked(settings: PretrainCommand) -> tuple[PretrainCommand, Sequence[str]]:
-    """Find out before anything is written whether the environment can be made and the networks fit it."""
-    if settings.data is not None and not settings.data.is_file():
-        raise FileNotFoundError(f"`data` {settings.data} is not a file; expected transitions (.npz) of --save-data.")
+    check_pretraining(settings)
+    return settings, ()
+
+
+def check_pretraining(settings: PretrainCommand) -> None:
+    """Find out before anything is written whether the environment can be made and networks and data fit it.
+
+    Raises:
+        FileNotFoundError: The data are not there.
+        ValueError: Something is unknown, damaged, or does not fit.
+    """
     world, networks = settings.made_world(), settings.made_networks()
     build(settings.method, modalities_from_space(world.observation_space), settings.representation, networks)
-    return settings, ()
+    collection_bytes(world, settings.collection.samples, settings.collection.policy)
+    if not 0 < settings.collection.validation_fraction < 1:
+        raise ValueError(
+            f"`validation_fraction` must lie between 0 and 1, got {settings.collection.validation_fraction}."
+        )
+    if settings.data is not None:
+        _of_this_world(Transitions.load(settings.data), world, settings.data)
 
 
 def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
@@ -139,6 +156,9 @@ def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
 
 def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> PretrainResult:
     """Do the work of the command in `folder`; used by the demo and comparisons as well."""
+    from anysense.representations.training.pretrain import pretrain
+    from anysense.runs.epoch_line import EpochLine
+
     world = settings.made_world()
     transitions = _transitions(settings, world, folder)
     train, validation = transitions.split(settings.collection.validation_fraction, settings.seed)
@@ -153,19 +173,6 @@ def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> Pretra
         return pretrain(
             representation, train, validation, training, folder, settings.resume, callbacks=[EpochLine(training.epochs)]
         )
-
-
-class EpochLine(pl.Callback):
-    """One line per epoch where there is no terminal to draw a bar on."""
-
-    def __init__(self, epochs: int):
-        self.epochs = epochs
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say where the validation loss stands."""
-        if not sys.stderr.isatty():
-            loss = float(trainer.callback_metrics["validation/total"])
-            say(f"  epoch {trainer.current_epoch + 1} of {self.epochs}: validation loss {loss:.4f}")
 
 
 def _summary(result: PretrainResult) -> str:

@@ -17,13 +17,14 @@ from anysense.common.machine import machine_line
 from anysense.envs.world import World, stored_world
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.cells import FEWEST_SEEDS, estimate
-from anysense.runs.comparisons.report import RUN_KEYS, Report, Section, write_report
+from anysense.runs.comparisons.report import RUN_KEYS, Report, Section, print_report, write_report
 from anysense.runs.curves import LearningCurve, curve_label, read_curve
 from anysense.runs.evaluation_report import draw_evaluation, evaluation_table, input_label, inputs_of
 from anysense.runs.figures import draw_learning_curves
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import parse
 from anysense.runs.tables import Table, markdown_table, with_interval
+from anysense.runs.worlds import named_world
 
 __all__ = ["BEGIN", "END", "ReportCommand", "Seed", "main", "replace_block"]
 
@@ -45,6 +46,8 @@ class ReportCommand:
     """Name of these files."""
     readme: Path | None = None
     """Document whose block between the results markers is replaced by the table."""
+    env: str | None = None
+    """Id of the environment as module:Name-v0; needed where its module belongs to no installed package."""
     traceback: bool = False
     """Show the Python traceback of an error."""
 
@@ -84,6 +87,8 @@ class Seed:
 def main(arguments: Sequence[str]) -> None:
     """Write the report and, if asked for, the block of the README."""
     settings = parse_report(arguments)
+    if settings.env is not None:
+        named_world(settings.env)
     seeds = sorted((Seed.read(path) for path in settings.runs), key=lambda seed: seed.seed)
     _check(seeds)
     report, stem = _report(settings.name, seeds), settings.out / settings.name
@@ -96,8 +101,8 @@ def main(arguments: Sequence[str]) -> None:
         link = f"Each seed, learning curves, settings: [{target}]({target})."
         block = f"{markdown_table(report.main)}\n\n{_provenance(seeds)}\n{link}"
         write_text(settings.readme, replace_block(text, block, str(settings.readme)))
-    print(markdown_table(report.main))
-    print(f"\nReport: {stem.with_name(f'{stem.name}.md')}")
+    print_report(report)
+    print(f"Report: {stem.with_name(f'{stem.name}.md')}")
 
 
 def parse_report(arguments: Sequence[str]) -> ReportCommand:

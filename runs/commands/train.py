@@ -11,16 +11,19 @@ from typing import Annotated, Any, Literal
 from anysense.agents.algorithms.catalogue import ALGORITHMS, agent_presets, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
 from anysense.agents.callbacks import CurvePoint
+from anysense.agents.environments import TrainingEnvironment
+from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.training import TrainResult, TrainSettings, train
 from anysense.common.progress import say, stage
 from anysense.envs.world import World, world
+from anysense.representations.files import read_representation_description
 from anysense.runs.curves import curve_label
 from anysense.runs.execute import execute
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.locate import find_representation, world_of
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import PRESETS, Flat, Preset, ResumableSettings, as_preset, parse, peek, value_of
-from anysense.runs.worlds import parsed
+from anysense.runs.worlds import named_world, parsed
 
 __all__ = ["TrainCommand", "main", "train_run"]
 
@@ -70,7 +73,7 @@ class TrainCommand(ResumableSettings):
         """
         changes = parsed(self.env_option)
         if self.env is not None and self.env != stored.id:
-            return world(self.env, changes)
+            return named_world(self.env, changes)
         return world(stored.id, {**stored.options, **changes})
 
     def resolved(self, representation: Path, known: World) -> TrainSettings:
@@ -106,30 +109,33 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> TrainCommand:
     """Settings from the command line; those of the algorithm depend on the world of the representation."""
     preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
-    known = _known_world(arguments)
+    known, modalities = _known(arguments)
     offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
     usual = "ddpg" if preset == "paper" and "ddpg" in offered else "sac"
     algorithm = peek(arguments, "--algorithm", usual, offered)
-    return parse(TrainCommand.of(preset, algorithm, known), arguments, "train")
+    names = {"algorithm": offered, "modalities": modalities}
+    return parse(TrainCommand.of(preset, algorithm, known), arguments, "train", names)
 
 
-def _known_world(arguments: Sequence[str]) -> World:
-    """The world whose settings are the defaults: named, or that of the representation, or the usual one."""
-    named = value_of(arguments, "--env")
-    if named is not None:
-        return world(named)
-    given = value_of(arguments, "--representation")
+def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
+    """The world whose settings are the defaults: named, or that of the representation, or the usual one; modalities."""
+    named, given = value_of(arguments, "--env"), value_of(arguments, "--representation")
+    chosen = None if named is None else named_world(named)
     try:
         found = find_representation(Path(given) if given else None, Path(value_of(arguments, "--out") or "out"), False)
-        return world_of(found)
-    except (FileNotFoundError, ValueError):
-        return world()  # Reported later, where it can be told apart from a call for help.
+        described = read_representation_description(found)["modalities"]
+        return chosen or world_of(found), [modality["name"] for modality in described]
+    except (FileNotFoundError, ValueError):  # Reported later, where it can be told apart from a call for help.
+        return chosen or world(), ["NAME"]
 
 
 def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
     """Find the representation, and check everything before anything is written."""
     representation = find_representation(settings.representation, settings.out)
-    settings.resolved(representation, settings.in_world(world_of(representation)))
+    resolved = settings.resolved(representation, settings.in_world(world_of(representation)))
+    encoder = FrozenEncoder(representation, resolved.modalities)
+    modalities = encoder.modalities or tuple(encoder.representation.modalities)
+    TrainingEnvironment.make(resolved.world, 1, modalities, encoder=encoder).venv.close()
     chosen = () if settings.representation else ("--representation", str(representation))
     return dataclasses.replace(settings, representation=representation), chosen
 

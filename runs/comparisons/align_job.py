@@ -49,7 +49,9 @@ def align_one(job: AlignJob, folder: Path) -> dict[str, Any]:
     """Analyse one representation. Gives plain values: records of each pair of sets."""
     torch.set_num_threads(job.threads)
     representation = load_representation(job.representation, job.device)
-    chosen = _chosen(benchmark(job.data).load(job.request, None).test, job)
+    test = benchmark(job.data).load(job.request, None).test
+    order = torch.from_numpy(np.random.default_rng(job.points_seed).permutation(len(test)))
+    chosen = test.select(order[: job.points])  # Drawn without replacement, the same for every representation.
     latents = _latents(representation, chosen)
     records = []
     for reference, evaluation, first, second in _pairs(latents, benchmark(job.data).label):
@@ -64,14 +66,6 @@ def align_one(job: AlignJob, folder: Path) -> dict[str, Any]:
 def against(reference: str) -> str:
     """Condition of a record whose evaluation set is compared with the set ``reference``."""
     return f"against {reference}"
-
-
-def _chosen(test: Samples, job: AlignJob) -> Samples:
-    """Test samples drawn without replacement, the same ones for every representation."""
-    if len(test) < job.points:
-        raise ValueError(f"`points` must be at most {len(test)}, the number of test samples; got {job.points}.")
-    order = torch.from_numpy(np.random.default_rng(job.points_seed).permutation(len(test)))
-    return test.select(order[: job.points])
 
 
 def _latents(representation: Representation, samples: Samples) -> dict[str, Tensor]:

@@ -58,8 +58,8 @@ def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder, compare
             f"complete latents are the reference set R, those of one modality alone the evaluation set E; "
             f"{settings['rays']} rays, smallest component {settings['min_cluster_size']}. "
             f"{seeds_in_words(one.seed for one in done)} Perfectly mixed sets reach a network quality of about 0.5, "
-            "not 1. The papers do not say how one score is made of P, R and q, so three readings are given, each under its "
-            f"own name. The table shows the {SCORES[0].title}."
+            "not 1. The papers do not say how one score is made of P, R and q, so three readings are given, each under "
+            f"its own name. The table shows the {SCORES[0].title}."
         ),
         main=_table(found, records, SCORES[0]),
         sections=sections,

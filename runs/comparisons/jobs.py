@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
+import multiprocessing.connection
 import os
+import pickle
 import shutil
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 from anysense.common.files import read_json, write_json
 from anysense.common.progress import counter, say
 
-__all__ = ["LOG", "RESULT", "Job", "run_jobs", "usual_jobs"]
+__all__ = ["LOG", "RESULT", "Job", "run_jobs"]
 
 RESULT = "result.json"
 LOG = "log.txt"
+SECONDS_BETWEEN_LOOKS = 10.0
+"""How often progress is shown while no job ends."""
+SECONDS_TO_STOP = 5.0
+"""How long a process that shall end may take to clean up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +69,6 @@ class Job:
             self.run()
 
 
-def usual_jobs() -> int:
-    """How many jobs run side by side if nobody says: one per processor, at most 8."""
-    return max(1, min(8, os.cpu_count() or 1))
-
-
 def run_jobs(jobs: Sequence[Job], side_by_side: int, title: str) -> list[dict[str, Any]]:
     """Run what is not done yet and return the results of all, in order.
 
@@ -87,9 +89,10 @@ def run_jobs(jobs: Sequence[Job], side_by_side: int, title: str) -> list[dict[st
     with counter(title, len(jobs)) as progress:
         finished = len(jobs) - len(waiting)
         for job in _one_by_one(waiting) if side_by_side == 1 else _in_processes(waiting, side_by_side):
-            finished += 1
+            if job is not None:
+                finished += 1
+                say(f"  {job.name}: done ({finished} of {len(jobs)})")
             progress(finished, len(jobs))
-            say(f"  {job.name}: done ({finished} of {len(jobs)})")
     return [read_json(job.folder / RESULT) for job in jobs]
 
 
@@ -99,25 +102,79 @@ def _one_by_one(jobs: Sequence[Job]) -> Iterator[Job]:
         yield job
 
 
-def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Iterator[Job]:
-    """Jobs in the order in which they end; an error stops the ones that have not begun."""
+def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Iterator[Job | None]:
+    """Jobs in the order in which they end, and None while none does; the others are stopped when one fails."""
+    waiting, running = list(jobs), dict[Connection, tuple[Job, SpawnProcess]]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < side_by_side:
+                _start(waiting.pop(0), running)
+            ended = multiprocessing.connection.wait(running, timeout=SECONDS_BETWEEN_LOOKS)
+            for end in [one for one in running if one in ended]:
+                job, process = running.pop(end)
+                _check_end(job, end, process)
+                yield job
+            if not ended:
+                yield None
+    finally:
+        left = [process for _, process in running.values() if process.is_alive()]
+        for process in left:
+            process.terminate()
+        for process in left:
+            process.join(SECONDS_TO_STOP)
+            process.kill()
+
+
+def _start(job: Job, running: dict[Connection, tuple[Job, SpawnProcess]]) -> None:
+    """Start a process that does one job, so that all its memory is given back; by where it tells how that ended."""
     context = multiprocessing.get_context("spawn")  # A fork would copy torch's thread pools in an undefined state.
-    # One process per job: it returns all memory of the job before.
-    with ProcessPoolExecutor(side_by_side, context, _leave_with_parent, (os.getpid(),), max_tasks_per_child=1) as pool:
-        futures: dict[Future[None], Job] = {pool.submit(job.run_apart): job for job in jobs}
-        try:
-            while futures:
-                ended, _ = wait(futures, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    job = futures.pop(future)
-                    future.result()
-                    yield job
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                "A process of the run was killed, perhaps for lack of memory. Go on with --resume, with fewer `--jobs`."
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_do, args=(job, sender, os.getpid()))
+    running[receiver] = job, process
+    process.start()
+    sender.close()
+
+
+def _check_end(job: Job, end: Connection, process: SpawnProcess) -> None:
+    try:
+        error = end.recv()
+    except EOFError:
+        process.join()
+        raise RuntimeError(_lost(job, process.exitcode)) from None
+    finally:
+        end.close()
+    process.join()
+    if error is not None:
+        raise error
+
+
+def _lost(job: Job, code: int | None) -> str:
+    if code is not None and code < 0:
+        cause = "perhaps for lack of memory. Go on with --resume, with fewer `--jobs`"
+        return f"The process of job `{job.name}` was killed by signal {-code}, {cause}."
+    return f"The process of job `{job.name}` ended with code {code} before it was done; see `{job.folder / LOG}`."
+
+
+def _do(job: Job, sender: Connection, parent: int) -> None:
+    """Do a job in a process of its own, which ends when the parent says so, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent decides.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # Removes temporary files.
+    _leave_with_parent(parent)
+    try:
+        job.run_apart()
+    except Exception as error:
+        sender.send(_sendable(error))
+    else:
+        sender.send(None)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or its text where it cannot be restored in another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _leave_with_parent(parent: int) -> None:
