@@ -1,4 +1,4 @@
-"""The door of every representation: a raw observation becomes a checked batch in which absent input is blanked.
+"""Raw observations are checked here, and become a batch in which absent input is zero.
 
 Letters: M modalities, B rows.
 """
