@@ -42,7 +42,7 @@ types:
 	@for room in $(ROOMS); do ln -sfn ../../$$room .types/anysense/$$room; done
 
 bench: $(STAMP) ## measure speed: environment, encoding, pretraining, training, DCA
-	for part in env encode pretrain train mhd mosei dca; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
+	for part in env encode pretrain train mhd mosei dca kernels; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
 
 picture: $(STAMP) ## draw the picture of the README
 	$(BIN)/python -m bench.picture docs/img/episode.png
