@@ -1,4 +1,4 @@
-"""The door of the contract: what it refuses, and what modalities are. Methods are tested in test_conformance."""
+"""What the contract refuses, and what modalities are. Methods are tested in test_conformance."""
 
 import math
 from collections.abc import Callable
