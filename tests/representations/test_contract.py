@@ -54,7 +54,9 @@ def test_unknown_modality_names_the_nearest(small: Representation, pendulum_batc
 
 def test_wrong_shapes(small: Representation, pendulum_batch: MakeBatch) -> None:
     batch = pendulum_batch(2)
-    with pytest.raises(ValueError, match=r"`observation\['sound'\]` must have shape \(B, 2, 3, 2\); got \(2, 3, 2\)\. Add .*unsqueeze"):
+    with pytest.raises(
+        ValueError, match=r"`observation\['sound'\]` must have shape \(B, 2, 3, 2\); got \(2, 3, 2\)\. Add .*unsqueeze"
+    ):
         small.encode({"sound": batch["sound"][0]})
     with pytest.raises(
         ValueError, match=r"`observation\['image'\]` must have shape \(B, 2, 60, 60\); got \(2, 2, 60, 50"

@@ -60,8 +60,14 @@ def test_numbers_by_modality() -> None:
             {"reconstruction_weights": (("sound", -1.0),)},
             r"`reconstruction_weights` must be a finite number of at least 0; got .*'sound', -1.0",
         ),
-        ({"reconstruction_weights": (("sound", math.inf),)}, r"`reconstruction_weights` must be a finite .*; got .*'sound', inf"),
-        ({"reconstruction_weights": (("sound", math.nan),)}, r"`reconstruction_weights` must be a finite .*; got .*'sound', nan"),
+        (
+            {"reconstruction_weights": (("sound", math.inf),)},
+            r"`reconstruction_weights` must be a finite .*; got .*'sound', inf",
+        ),
+        (
+            {"reconstruction_weights": (("sound", math.nan),)},
+            r"`reconstruction_weights` must be a finite .*; got .*'sound', nan",
+        ),
     ],
 )
 def test_wrong_settings(changes: dict[str, object], message: str) -> None:

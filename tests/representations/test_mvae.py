@@ -265,5 +265,7 @@ def test_wrong_settings() -> None:
             make_settings("mvae", **{field: -1})
     with pytest.raises(ValueError, match=r"`latent_dim` must be positive; got 0"):
         make_settings("mvae", latent_dim=0)
-    with pytest.raises(ValueError, match=r"`reconstruction_weights` must be a finite number of at least 0; got .*'sound'"):
+    with pytest.raises(
+        ValueError, match=r"`reconstruction_weights` must be a finite number of at least 0; got .*'sound'"
+    ):
         make_settings("mvae", reconstruction_weights=(("sound", -1.0),))
