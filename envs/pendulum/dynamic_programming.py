@@ -1,102 +1,53 @@
-"""Value iteration for the pendulum on its true state, by linear interpolation on a grid.
+"""Value iteration for the pendulum on its true state, by interpolation on a mesh that is fine where it has to be.
 
 The value V of a state is the largest sum of rewards from there on, undiscounted. It is finite, because upright rest
 costs nothing and can be held, and it solves Bellman's equation V(s) = max_u r(s, u) + V(f(s, u)) (R. Bellman, *Dynamic
 Programming*, 1957). Solved by modified policy iteration (M. Puterman, *Markov Decision Processes*, 1994, section 6.5):
-rounds of one maximisation over torques and several evaluations of the torques chosen, on ever finer grids.
+rounds of one maximisation over torques and several evaluations of the torques chosen, on ever finer meshes.
+
+V has edges, where two ways to the top are equally good, and jumps, where the torque just fails to carry the pendulum
+over the top. Interpolation is wrong there by far more than elsewhere, and what it promises leads a controller astray.
+So cells are split where Bellman's equation does not hold in the middle of the cell (L. Grüne, "An adaptive grid scheme
+for the discrete Hamilton-Jacobi-Bellman equation", *Numerische Mathematik* 75, 1997).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.physics import FloatArray, Physics
+from anysense.envs.pendulum.state_mesh import Indices, StateMesh, Values
 
-Values = npt.NDArray[np.float32]
 Progress = Callable[[int, float], None]
-"""Called after each round with the number of the grid (from 0) and the largest change of a value."""
+"""Called after each round with the number of the mesh (from 0) and the largest change of a value."""
 
-RELATIVE_TOLERANCE = 1e-6
-"""A grid is solved when no value changes by more than this share of the largest value."""
-MAX_ROUNDS = 60
-EVALUATIONS = 10
+COARSEST = (100, 25)
+"""Cells along angle and speed of the first mesh."""
+REGULAR_DOUBLINGS = 3
+"""How often the first mesh is made twice as fine as a whole, before single cells are split."""
+TOLERANCE = 0.05
+"""Cells are split where the value in the middle is off by more than this sum of rewards."""
+MAX_NODES = 1_500_000
+"""About as many nodes as a mesh may have, for memory and time; the worst cells are split first."""
+NEW_NODES = 3
+"""New nodes of a split cell, on average: each of them is shared with neighbours that are split too."""
+
+RELATIVE_TOLERANCE = 1e-5
+"""A mesh is solved when no value changes by more than this share of the largest value."""
+COARSE_ROUNDS = 5
+"""Largest number of rounds on all meshes but the last."""
+MAX_ROUNDS = 30
+"""Largest number of rounds on the last mesh."""
+EVALUATIONS = 20
 """Evaluations of the chosen torques in each round."""
-TORQUES = 7
+TORQUES = 5
 """Number of torques tried at each node."""
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Where points lie in a grid: index of the lower corner in the padded, flattened table, and place in the cell."""
-
-    corner: npt.NDArray[np.int32]
-    along_angle: Values
-    along_speed: Values
-
-
-@dataclass(frozen=True)
-class StateGrid:
-    """Regular grid over a full turn and all speeds, with a node at upright rest.
-
-    Attributes:
-        angles: Number of nodes in [-pi, pi), even.
-        speeds: Number of nodes in [-8, 8] rad/s, odd.
-
-    Raises:
-        ValueError: A number is too small, or even or odd where it must not be.
-    """
-
-    angles: int
-    speeds: int
-
-    def __post_init__(self) -> None:
-        if self.angles < 4 or self.angles % 2:
-            raise ValueError(f"`angles` must be an even number of at least 4, got {self.angles}.")
-        if self.speeds < 3 or self.speeds % 2 == 0:
-            raise ValueError(f"`speeds` must be an odd number of at least 3, got {self.speeds}.")
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of a table of values: (angles, speeds)."""
-        return self.angles, self.speeds
-
-    def nodes(self) -> tuple[FloatArray, FloatArray]:
-        """Return the angles in rad and the speeds in rad/s of the nodes."""
-        theta = -np.pi + 2 * np.pi * np.arange(self.angles) / self.angles
-        return theta, np.linspace(-physics.MAX_SPEED, physics.MAX_SPEED, self.speeds)
-
-    def locate(self, theta: npt.ArrayLike, omega: npt.ArrayLike) -> Cells:
-        """Find the cells of states; angles need not be wrapped, speeds lie within ±8 rad/s."""
-        column = (physics.wrap_angle(theta) + np.pi) * (self.angles / (2 * np.pi))
-        row = np.add(omega, physics.MAX_SPEED) * ((self.speeds - 1) / (2 * physics.MAX_SPEED))
-        low_column = np.minimum(column.astype(np.int32), self.angles - 1)
-        low_row = np.clip(row.astype(np.int32), 0, self.speeds - 2)
-        return Cells(
-            low_column * np.int32(self.speeds) + low_row,
-            (column - low_column).astype(np.float32),
-            (row - low_row).astype(np.float32),
-        )
-
-    def pad(self, values: Values) -> Values:
-        """Return the flattened table with the first angle repeated behind the last one."""
-        return np.concatenate((values, values[:1])).ravel()
-
-    def interpolate(self, padded: Values, cells: Cells) -> Values:
-        """Interpolate a padded table bilinearly; float32 of the cells' shape."""
-        corner, speeds = cells.corner, self.speeds
-        lower = _mix(padded.take(corner), padded.take(corner + 1), cells.along_speed)
-        upper = _mix(padded.take(corner + speeds), padded.take(corner + (speeds + 1)), cells.along_speed)
-        return _mix(lower, upper, cells.along_angle)
-
-
-def _mix(low: Values, high: Values, share: Values) -> Values:
-    high -= low
-    high *= share
-    high += low
-    return high
+_PART = 100_000
+"""Number of cells that are looked at together; bounds the memory."""
 
 
 def torque_candidates(max_torque: float, count: int) -> FloatArray:
@@ -106,92 +57,106 @@ def torque_candidates(max_torque: float, count: int) -> FloatArray:
 
 
 class BellmanOperator:
-    """Bellman's equation on a grid, on the half with omega >= 0.
-
-    The pendulum is symmetric under (theta, omega, torque) -> (-theta, -omega, -torque), so the other half follows.
+    """Bellman's equation at given states, with the values of the nodes of a mesh.
 
     Args:
-        grid: The grid.
+        mesh: The mesh.
+        theta: Angles of the states in rad, shape (N,).
+        omega: Angular speeds of the states in rad/s, shape (N,).
         max_torque: Largest torque in N m.
         physics_order: Order of integration, see ``anysense.envs.pendulum.physics``.
-        torques: Number of torques tried at each node, odd.
+        torques: Number of torques tried in each state, odd.
     """
 
-    def __init__(self, grid: StateGrid, max_torque: float, physics_order: Physics, torques: int = TORQUES) -> None:
-        self.grid = grid
-        theta, omega = grid.nodes()
-        angles, speeds = (axis.ravel() for axis in np.meshgrid(theta, omega[grid.speeds // 2 :], indexing="ij"))
-        candidates = torque_candidates(max_torque, torques)
-        self._rewards = np.stack([physics.reward(angles, speeds, torque).astype(np.float32) for torque in candidates])
-        self._next = [grid.locate(*physics.advance(angles, speeds, torque, physics_order)) for torque in candidates]
+    def __init__(
+        self,
+        mesh: StateMesh,
+        theta: FloatArray,
+        omega: FloatArray,
+        max_torque: float,
+        physics_order: Physics,
+        torques: int = TORQUES,
+    ) -> None:
+        self._shape = torques, len(theta)
+        self._rewards = np.empty(self._shape, np.float32)
+        nodes, weights = np.empty((*self._shape, 4), np.int32), np.empty((*self._shape, 4), np.float32)
+        for number, torque in enumerate(torque_candidates(max_torque, torques)):
+            self._rewards[number] = physics.reward(theta, omega, torque)
+            after = mesh.locate(*physics.advance(theta, omega, torque, physics_order))
+            nodes[number], weights[number] = mesh.weights(after)
+        ends = np.arange(0, nodes.size + 1, 4, dtype=np.int32)
+        shape = nodes.size // 4, len(mesh.rows)
+        self._interpolation = sparse.csr_array((weights.ravel(), nodes.ravel(), ends), shape=shape)
 
     def improve(self, values: Values) -> tuple[Values, npt.NDArray[np.intp]]:
-        """Return the maximum over the torques, float32 (angles, speeds), and the torque chosen at each half node."""
-        padded = self.grid.pad(values)
-        returns = np.stack([self.grid.interpolate(padded, cells) for cells in self._next])
-        returns += self._rewards
-        return self._mirror(returns.max(axis=0)), returns.argmax(axis=0)
+        """Return the maximum over the torques, float32 (N,), and the number of the torque chosen in each state."""
+        sums = (self._interpolation @ values).reshape(self._shape)
+        sums += self._rewards
+        return sums.max(axis=0), sums.argmax(axis=0)
 
     def evaluate(self, values: Values, choice: npt.NDArray[np.intp], times: int) -> Values:
-        """Apply Bellman's equation ``times`` times with the torques of ``choice`` instead of the best ones."""
-        reward = self._rewards[choice, np.arange(choice.size)]
-        cells = self._chosen(choice)
+        """Apply Bellman's equation ``times`` times with the torques of ``choice``; the states must be the nodes."""
+        states = np.arange(len(choice))
+        rewards, interpolation = self._rewards[choice, states], self._interpolation[choice * len(choice) + states]
         for _ in range(times):
-            values = self._mirror(reward + self.grid.interpolate(self.grid.pad(values), cells))
+            values = interpolation @ values
+            values += rewards
         return values
 
-    def _chosen(self, choice: npt.NDArray[np.intp]) -> Cells:
-        along_angle, along_speed = np.empty((2, choice.size), np.float32)
-        cells = Cells(np.empty(choice.size, np.int32), along_angle, along_speed)
-        for number, candidate in enumerate(self._next):
-            rows = np.flatnonzero(choice == number)
-            cells.corner[rows] = candidate.corner[rows]
-            cells.along_angle[rows] = candidate.along_angle[rows]
-            cells.along_speed[rows] = candidate.along_speed[rows]
-        return cells
 
-    def _mirror(self, half: Values) -> Values:
-        """Complete the half with omega >= 0 to a full table."""
-        angles, speeds = self.grid.shape
-        half = half.reshape(angles, -1)
-        full = np.empty((angles, speeds), np.float32)
-        full[:, speeds // 2 :] = half
-        full[:, : speeds // 2] = half[-np.arange(angles) % angles, :0:-1]
-        return full
-
-
-def solve(grids: Sequence[StateGrid], max_torque: float, physics_order: Physics, progress: Progress) -> Values:
-    """Solve Bellman's equation on each grid, starting from the solution on the one before.
+def solve(doublings: int, max_torque: float, physics_order: Physics, progress: Progress) -> tuple[StateMesh, Values]:
+    """Solve Bellman's equation on ever finer meshes, each starting from the solution on the one before.
 
     Args:
-        grids: Grids from coarse to fine.
+        doublings: How often the first mesh is made twice as fine: as a whole ``REGULAR_DOUBLINGS`` times, after that
+            only where the values are off by more than ``TOLERANCE``.
         max_torque: Largest torque in N m.
         physics_order: Order of integration.
         progress: Told about each round.
 
     Returns:
-        Values on the last grid, float32 (angles, speeds). With a torque so weak that upright rest is out of reach
-        there is no finite value; the table then holds the best sums of rewards over some hundred steps.
+        The last mesh and the values of its nodes, float32 (nodes,). With a torque so weak that upright rest is out of
+        reach there is no finite value; these are then the best sums of rewards over some hundred steps.
     """
-    values = np.zeros(grids[0].shape, np.float32)
-    for level, grid in enumerate(grids):
+    mesh = StateMesh.regular(*COARSEST)
+    values = np.zeros(len(mesh.rows), np.float32)
+    for level in range(doublings + 1):
         if level > 0:
-            values = _resample(values, grids[level - 1], grid)
-        values = _iterate(BellmanOperator(grid, max_torque, physics_order), values, level, progress)
-    return values
+            finer = _finer(mesh, level, values, max_torque, physics_order)
+            values, mesh = mesh.interpolate(values, mesh.locate(*finer.nodes())), finer
+        rounds = MAX_ROUNDS if level == doublings else COARSE_ROUNDS
+        operator = BellmanOperator(mesh, *mesh.nodes(), max_torque, physics_order)
+        values = _iterate(operator, values, rounds, partial(progress, level))
+        del operator  # it takes the most memory of all, and the next one is larger
+    return mesh, values
 
 
-def _iterate(operator: BellmanOperator, values: Values, level: int, progress: Progress) -> Values:
-    for _ in range(MAX_ROUNDS):
+def _iterate(operator: BellmanOperator, values: Values, rounds: int, progress: Callable[[float], None]) -> Values:
+    for _ in range(rounds):
         improved, choice = operator.improve(values)
         change = float(np.abs(improved - values).max())
-        progress(level, change)
+        progress(change)
         if change <= RELATIVE_TOLERANCE * float(np.abs(improved).max()):
             return improved
         values = operator.evaluate(improved, choice, EVALUATIONS)
     return values
 
 
-def _resample(values: Values, coarse: StateGrid, fine: StateGrid) -> Values:
-    theta, omega = np.meshgrid(*fine.nodes(), indexing="ij")
-    return coarse.interpolate(coarse.pad(values), coarse.locate(theta, omega))
+def _finer(mesh: StateMesh, level: int, values: Values, max_torque: float, physics_order: Physics) -> StateMesh:
+    if level <= REGULAR_DOUBLINGS:
+        return StateMesh.regular(COARSEST[0] * 2**level, COARSEST[1] * 2**level)
+    cells = mesh.leaves()
+    errors = middle_errors(mesh, values, cells, max_torque, physics_order)
+    room = max(0, (MAX_NODES - len(mesh.rows)) // NEW_NODES)
+    worst = np.argsort(-errors, kind="stable")[:room]
+    return mesh.split(np.sort(cells[worst[errors[worst] > TOLERANCE]]))
+
+
+def middle_errors(mesh: StateMesh, values: Values, cells: Indices, max_torque: float, physics_order: Physics) -> Values:
+    """Return how far the values in the middles of cells are from Bellman's equation, float32 of the cells' shape."""
+    parts = [np.empty(0, np.float32)]
+    for start in range(0, len(cells), _PART):
+        part = cells[start : start + _PART]
+        operator = BellmanOperator(mesh, *mesh.middles(part), max_torque, physics_order)
+        parts.append(np.abs(operator.improve(values)[0] - values[mesh.corners[part]].mean(axis=1)))
+    return np.concatenate(parts)

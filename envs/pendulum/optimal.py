@@ -1,41 +1,42 @@
 """The optimal controller: what an agent that knows the true state can reach.
 
-Dynamic programming on the state (theta, omega) gives the value of each state on a grid
-(``anysense.envs.pendulum.dynamic_programming``); at run time the controller looks one exact step ahead and takes the torque
-with the best sum of reward and interpolated value. The policy is stationary. Over 300 steps it reaches the same average
-reward as the policy that knows how many steps are left (to 1e-6), because all episodes end near upright rest.
+Dynamic programming on the state (theta, omega) gives the value of each state on a mesh
+(``anysense.envs.pendulum.dynamic_programming``); at run time the controller looks one exact step ahead and takes the
+torque with the best sum of reward and interpolated value. The policy is stationary. Over 300 steps it reaches the same
+average reward as the policy that knows how many steps are left (to 1e-6), because all episodes end near upright rest.
 """
 
 import hashlib
+import io
 import json
-import os
-import tempfile
 import warnings
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 from anysense.common.cache import CACHE_VARIABLE, cache_folder
+from anysense.common.files import write_bytes
+from anysense.common.progress import Display
 from anysense.common.validation import check_choice
-from anysense.envs.pendulum.dynamic_programming import TORQUES, Progress, StateGrid, Values, solve
+from anysense.envs.pendulum.dynamic_programming import (
+    COARSEST,
+    MAX_NODES,
+    REGULAR_DOUBLINGS,
+    TOLERANCE,
+    TORQUES,
+    solve,
+)
 from anysense.envs.pendulum.physics import MAX_TORQUE, PHYSICS, FloatArray, Physics, advance, reward
+from anysense.envs.pendulum.state_mesh import StateMesh, Values
 
 __all__ = ["OptimalController", "cache_folder"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the cached tables; to be raised with every change of what they hold or how they are made."""
 
-_UNREADABLE = (OSError, EOFError, KeyError, ValueError, SyntaxError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What numpy and zipfile raise for files that are missing, cut short or altered."""
-
-COARSEST = (100, 51)
-DOUBLINGS = 4
+DOUBLINGS = 9
+MAX_DOUBLINGS = 11
 COARSE_TORQUES = 21
 FINE_TORQUES = 11
 
@@ -49,9 +50,8 @@ class OptimalController:
     Args:
         max_torque: Largest torque in N m, in (0, 2].
         physics: Order of integration, ``"gymnasium"`` or ``"gym-0.19"``.
-        doublings: How often the coarsest grid of 100 x 51 nodes is made twice as fine; each one costs four times the
-            time. Average rewards over 10 000 starts, torque 2: -0.4596, -0.4579, -0.4571 with 2, 3 and 4; torque 1:
-            -0.7991, -0.7948, -0.7924.
+        doublings: How often the coarsest mesh of 100 x 25 cells is made twice as fine, 0 to 11; the first three times
+            as a whole, after that only where the values need it.
         cache: Folder of the solved tables; None for the default one.
 
     Raises:
@@ -67,13 +67,10 @@ class OptimalController:
     ) -> None:
         self.max_torque = check_max_torque(max_torque)
         check_choice("physics", physics, PHYSICS)
-        if not 0 <= doublings <= 6:
-            raise ValueError(f"`doublings` must be a whole number from 0 to 6, got {doublings!r}.")
+        if not 0 <= doublings <= MAX_DOUBLINGS:
+            raise ValueError(f"`doublings` must be a whole number from 0 to {MAX_DOUBLINGS}, got {doublings!r}.")
         self.physics = physics
-        grids = [StateGrid(COARSEST[0] * 2**n, (COARSEST[1] - 1) * 2**n + 1) for n in range(doublings + 1)]
-        self.grid = grids[-1]
-        self.values = self._load_or_solve(grids, cache_folder() if cache is None else Path(cache))
-        self._padded = self.grid.pad(self.values)
+        self.mesh, self.values = self._load_or_solve(doublings, cache_folder() if cache is None else Path(cache))
 
     def act(self, state: npt.ArrayLike) -> FloatArray:
         """Return the best torques.
@@ -96,31 +93,40 @@ class OptimalController:
 
     def value(self, state: npt.ArrayLike) -> Values:
         """Return the sums of rewards still to come from states of shape (N, 2), float32 of shape (N,)."""
-        return self.grid.interpolate(self._padded, self.grid.locate(*split_states(state)))
+        return self.mesh.interpolate(self.values, self.mesh.locate(*split_states(state)))
 
     def _best_of(self, theta: FloatArray, omega: FloatArray, torques: FloatArray) -> FloatArray:
         """Return for each state the best one of its torques, those of shape (candidates, N)."""
-        after = self.grid.locate(*advance(theta, omega, torques, self.physics))
-        sums = reward(theta, omega, torques) + self.grid.interpolate(self._padded, after)
+        after = self.mesh.locate(*advance(theta, omega, torques, self.physics))
+        sums = reward(theta, omega, torques) + self.mesh.interpolate(self.values, after)
         return np.asarray(np.take_along_axis(torques, sums.argmax(axis=0)[None], axis=0)[0])
 
-    def _load_or_solve(self, grids: list[StateGrid], folder: Path) -> Values:
+    def _load_or_solve(self, doublings: int, folder: Path) -> tuple[StateMesh, Values]:
         settings = json.dumps(
             {
                 "format_version": FORMAT_VERSION,
                 "max_torque": self.max_torque,
                 "physics": self.physics,
-                "grids": [grid.shape for grid in grids],
+                "coarsest": COARSEST,
+                "doublings": doublings,
+                "regular_doublings": REGULAR_DOUBLINGS,
+                "tolerance": TOLERANCE,
+                "max_nodes": MAX_NODES,
                 "torques": TORQUES,
             }
         )
         path = folder / f"optimal-{hashlib.sha256(settings.encode()).hexdigest()[:16]}.npz"
-        values = _read_table(path, settings, self.grid.shape)
-        if values is None:
-            with _shown_progress(len(grids)) as progress:
-                values = solve(grids, self.max_torque, self.physics, progress)
-            _write_table(path, settings, values)
-        return values
+        solution = _read_table(path, settings)
+        if solution is None:
+            with Display("solving for the optimal controller (only once)", doublings + 1) as display:
+                solution = solve(
+                    doublings,
+                    self.max_torque,
+                    self.physics,
+                    lambda level, change: display.update(level + 1, doublings + 1, f"largest change {change:.1e}"),
+                )
+            _write_table(path, settings, *solution)
+        return solution
 
 
 def check_max_torque(max_torque: float) -> float:
@@ -148,24 +154,35 @@ def split_states(state: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     return states[:, 0], states[:, 1]
 
 
-def _read_table(path: Path, settings: str, shape: tuple[int, int]) -> Values | None:
-    """Return the cached values, or None where there are none that can be used."""
+def _read_table(path: Path, settings: str) -> tuple[StateMesh, Values] | None:
+    """Return the cached mesh and values, or None where there are none that can be used."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
-            values, stored = table["values"], str(table["settings"])
-    except _UNREADABLE:
+            if str(table["settings"]) != settings:
+                return None
+            angles, speeds = (int(number) for number in table["cells"])
+            mesh = StateMesh.rebuilt(angles, speeds, np.split(table["splits"], table["ends"]))
+            values = table["values"]
+    except Exception:  # whatever is wrong with a file of the cache, its content can be made anew
         return None
-    usable = stored == settings and values.shape == shape and values.dtype == np.float32 and np.isfinite(values).all()
-    return values if usable else None
+    usable = values.shape == mesh.rows.shape and values.dtype == np.float32 and np.isfinite(values).all()
+    return (mesh, values) if usable else None
 
 
-def _write_table(path: Path, settings: str, values: Values) -> None:
+def _write_table(path: Path, settings: str, mesh: StateMesh, values: Values) -> None:
+    """Keep mesh and values; where that fails, warn."""
+    splits = [np.empty(0, np.int32), *mesh.splits]
+    table = {
+        "settings": np.array(settings),
+        "cells": np.array([mesh.angles, mesh.speeds]),
+        "splits": np.concatenate(splits),
+        "ends": np.cumsum([len(cells) for cells in splits[:-1]]),
+        "values": values,
+    }
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **table)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".optimal-", dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
-            np.savez(temporary, values=values, settings=np.array(settings))
-            os.replace(temporary, path)
+        write_bytes(path, content.getvalue())
     except OSError as error:
         warnings.warn(
             f"The optimal controller could not be kept in {str(path.parent)!r} ({error}), so the next use "
@@ -173,15 +190,3 @@ def _write_table(path: Path, settings: str, values: Values) -> None:
             RuntimeWarning,
             stacklevel=4,
         )
-
-
-@contextmanager
-def _shown_progress(grids: int) -> Iterator[Progress]:
-    """Show on a terminal how far the solution has come; elsewhere stay silent."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda level, change: None
-        return
-    title = "Solving for the optimal controller (only once)"
-    with console.status(title) as status:
-        yield lambda level, change: status.update(f"{title}: grid {level + 1} of {grids}, largest change {change:.1e}")
