@@ -36,7 +36,7 @@ PRESETS: tuple[Preset, ...] = ("smoke", "default", "paper")
 DataT = TypeVar("DataT")
 ResumableT = TypeVar("ResumableT", bound="ResumableSettings")
 
-Flat = tyro.conf.OmitArgPrefixes
+Flat: Any = tyro.conf.OmitArgPrefixes
 """Marks settings whose options carry no prefix; help shows them as a group."""
 
 # What may differ between a run and its continuation: none of it changes the result that the settings ask for.
@@ -139,14 +139,14 @@ def parse(
     _check_form(arguments, command)
     cls: type[Any] = type(default)
     offering = _offering(cls, names or {})
-    found = tyro.cli(
+    found: DataT = tyro.cli(
         offering,
         default=widened(offering, default),
         args=list(arguments),
         prog=f"anysense {command}",
         description=_description(cls),
     )
-    return widened(cls, found)
+    return widened(type(default), found)
 
 
 def _description(cls: type[Any]) -> str:

@@ -43,13 +43,12 @@ def print_table(title: str, table: Table) -> None:
     parts = _parts(table, console.width)
     for part in parts:
         drawn = RichTable()
-        for index, column in enumerate(part.columns):
-            fixed = (
-                {"no_wrap": True, "justify": "right"}
-                if index
-                else {"max_width": console.width // 3 - 3, "overflow": "fold"}
-            )
-            drawn.add_column(escape(column), **(fixed if index or len(parts) > 1 else {}))
+        for place, column in enumerate(map(escape, part.columns)):
+            if place:
+                drawn.add_column(column, justify="right", no_wrap=True)
+            else:
+                limit = console.width // 3 - 3 if len(parts) > 1 else None
+                drawn.add_column(column, overflow="fold", max_width=limit)
         for index, row in enumerate(part.rows):
             drawn.add_row(*map(escape, row), end_section=index in part.rules)
         console.print(drawn)

@@ -174,14 +174,15 @@ def _total(path: Path, column: str) -> float:
 
 
 def _report(done: Sequence[Done], settings: CompareCommand, known: World, run: RunFolder) -> Report:
-    records = records_of(done)
-    columns = columns_of(known)
+    records, columns = records_of(done), columns_of(known)
+    one = len({job.seed for job in done}) == 1
     protocol = (
         f"Every representation was pretrained on the same {settings.samples} samples of {known.id} for "
         f"{counted(settings.epochs, 'epoch')} and frozen; every agent was trained on it with all modalities for "
         f"{settings.steps} environment steps, and meets subsets of them only here (missing modalities are left out). "
         f"{columns[0].heading}, {columns[0].better} is better; {counted(settings.episodes, 'episode')} per value, the "
-        f"same for all. {seeds_in_words(one.seed for one in done)}"
+        f"same for all. {seeds_in_words(job.seed for job in done)}"
+        f"{' ± is half of the 95% bootstrap interval over episodes.' if one else ''}"
     )
     sections = [Section(figure="score")]
     sections += [

@@ -183,11 +183,16 @@ def _protocol(seed: Seed, world: World) -> str:
 def _provenance(seeds: Sequence[Seed]) -> str:
     """How many seeds and episodes, on which machine, and what the brackets mean."""
     details, numbers = seeds[0].details, ", ".join(str(seed.seed) for seed in seeds)
-    brackets = "95% t intervals over seeds" if len(seeds) >= FEWEST_SEEDS else "95% bootstrap intervals over episodes"
+    brackets = "in brackets 95% bootstrap intervals over episodes"
+    if len(seeds) > 1:
+        over_seeds = (
+            "in brackets 95% t intervals over seeds" if len(seeds) >= FEWEST_SEEDS else "no interval of two seeds"
+        )
+        brackets = f"{over_seeds} (references: 95% bootstrap intervals over episodes)"
     machine = machine_line(seeds[0].runs[-1]["machine"])
     return (
         f"Training seed{'s' if len(seeds) > 1 else ''} {numbers}; {details['episodes']} episodes of {details['steps']} "
-        f"steps each; in brackets {brackets} (references: over episodes). Machine: {machine}."
+        f"steps each; {brackets}. Machine: {machine}."
     )
 
 

@@ -1,4 +1,7 @@
 import itertools
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -10,7 +13,7 @@ def trained(tmp_path_factory):
     """An `out` folder with one tiny pretraining and one tiny training on it, both named `a`."""
     out = tmp_path_factory.mktemp("out")
     common = ["--preset", "smoke", "--out", str(out), "--name", "a"]
-    assert main(["pretrain", *common, "--samples", "300"]) == 0
+    assert main(["pretrain", *common, "--samples", "300", "--save-data"]) == 0
     assert main(["train", *common]) == 0
     return out
 
@@ -27,9 +30,36 @@ def evaluated(trained):
 def classified(tmp_path_factory):
     """An `out` folder with a tiny comparison of two methods on `mhd-offline`, named `a`."""
     out = tmp_path_factory.mktemp("out")
-    options = ["--preset", "smoke", "--methods", "gmc,mfm", "--jobs", "1", "--out", str(out), "--name", "a"]
+    options = ["--preset", "smoke", "--methods", "gmc", "mfm", "--jobs", "1", "--out", str(out), "--name", "a"]
     assert main(["classify", *options, "--docs", str(out / "docs" / "digits")]) == 0
     return out
+
+
+@pytest.fixture
+def refused(capsys):
+    """Runs a command that must be refused for its input, and gives the message without box and line breaks."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == 2
+        return " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shell():
+    """Runs Python in a fresh process in a folder; fails unless it ends as expected."""
+
+    def run(folder, *arguments, expected=0, environment=None):
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == expected, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ MODALITIES = ("image", "sound", "trajectory", "label")
 
 
 def align(out, *options):
-    return main(["align", "--preset", "smoke", "--out", str(out), "--jobs", "1", *options])
+    return main(["align", "--preset", "smoke", "--out", str(out), "--jobs", "1", *map(str, options)])
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +27,21 @@ def aligned(classified):
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(align_job, "umap_embedding", lambda sets, seed: {name: z[:, :2] for name, z in sets.items()})
-        options = ["--umap", "--name", "a", "--docs", str(classified / "geometry" / "digits")]
-        assert align(classified, *options, str(classified / "classify" / "a")) == 0
+        options = ["--umap", "--name", "a", "--docs", classified / "geometry" / "digits"]
+        assert align(classified, classified / "classify" / "a", *options) == 0
     return classified
 
 
 @pytest.fixture
 def copied(classified, tmp_path):
-    """An `out` folder with the tiny comparison only, without its weights."""
-    ignore = shutil.ignore_patterns("tensorboard", "*.safetensors")
-    shutil.copytree(classified / "classify", tmp_path / "classify", ignore=ignore)
+    """An `out` folder with the tiny comparison only."""
+    shutil.copytree(classified / "classify", tmp_path / "classify", ignore=shutil.ignore_patterns("tensorboard"))
     return tmp_path
+
+
+def records(out, name, method):
+    found = json.loads((out / "align" / name / "jobs" / f"{method}-0" / "result.json").read_text())["records"]
+    return {(one["condition"].removeprefix("against "), one["subset"], one["metric"]): one["value"] for one in found}
 
 
 def test_presets_choose_values_and_options_override_them():
@@ -49,43 +53,38 @@ def test_presets_choose_values_and_options_override_them():
 def test_table(aligned, read_table):
     text = (aligned / "align" / "a" / "results" / "report.md").read_text()
     assert text.startswith("# Geometry of the latents: mhd-offline (synthetic stand-in for MHD)\n")
-    pairs = {
-        method: json.loads((aligned / "align" / "a" / "jobs" / f"{method}-0" / "result.json").read_text())["pairs"]
-        for method in ("mfm", "gmc")
-    }
     for heading, key, digits in (
-        ("## Harmonic mean of P, R and q\n", "score_raw", 2),
-        ("## Harmonic mean of P and R\n", "score_without_quality", 2),
-        ("## Precision P\n", "precision", 2),
-        ("## Network quality q\n", "network_quality", 3),
+        ("## Harmonic mean of P, R and q, higher", "score_raw", 2),
+        ("## Harmonic mean of P and R, higher", "score_without_quality", 2),
+        ("## Precision P, higher", "precision", 2),
+        ("## Network quality q, higher", "network_quality", 3),
+        ("## Share of points in no component, lower", "noise", 2),
     ):
         table = read_table(text, heading)
         assert list(table) == [*MODALITIES, "complete (halves)"]
-        for method, rows in pairs.items():
-            values = {row["evaluation"]: row[key] for row in rows if row["reference"] == "complete"}
+        for method in ("mfm", "gmc"):
+            values = records(aligned, "a", method)
             for name in (*MODALITIES, "complete"):
-                assert (
-                    table[name if name != "complete" else "complete (halves)"][method] == f"{values[name]:.{digits}f}"
-                )
-    published = "### Published DCA score, on MHD\n\nNot measured here, and not on these data"
+                cell = table["complete (halves)" if name == "complete" else name][method]
+                assert cell == f"{values['complete', name, key]:.{digits}f}"
+    published = "## Published DCA score, on MHD\n\nNot measured here, and not on these data"
     assert published in text
     assert read_table(text, published)["sound"]["gmc"] == "0.87 ± 0.16"
     assert "40 test samples" in text
-    for command in ("anysense classify --preset smoke", "anysense align --preset smoke"):
-        assert command in text
+    assert "\nanysense classify --preset smoke --methods gmc mfm --jobs 1" in text
+    assert "\nanysense align --preset smoke" in text
 
 
 def test_pairs_of_sets(aligned):
     with (aligned / "align" / "a" / "results" / "report.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "gmc"]
-    assert [(row["reference"], row["evaluation"]) for row in rows] == [
-        *[("complete", name) for name in MODALITIES],
-        *[(name, "label") for name in MODALITIES[:3]],
-        ("complete", "complete"),
+    assert [(row["condition"], row["subset"]) for row in rows if row["metric"] == "precision"] == [
+        *[("against complete", name) for name in MODALITIES],
+        *[(f"against {name}", "label") for name in MODALITIES[:3]],
+        ("against complete", "complete"),
     ]
-    for row in rows:
-        values = [float(row[name]) for name in ("precision", "recall", "score_raw", "network_consistency", "noise")]
-        assert all(0 <= value <= 1 for value in values)
+    shares = ("precision", "recall", "score_raw", "network_consistency", "noise")
+    assert all(0 <= float(row["value"]) <= 1 for row in rows if row["metric"] in shares)
 
 
 def test_pictures(aligned):
@@ -98,24 +97,26 @@ def test_pictures(aligned):
         )
         assert points["targets"].shape == (40,)
     assert sorted(path.name for path in (aligned / "geometry").iterdir()) == [
-        "digits-umap.png", "digits.csv", "digits.json", "digits.md",
+        "digits-umap.png", "digits.csv", "digits.json", "digits.md", "digits.tex",
     ]  # fmt: skip
-    assert "![UMAP](digits-umap.png)" in (aligned / "geometry" / "digits.md").read_text()
 
 
 def test_the_record_names_both_runs(aligned):
-    record = json.loads((aligned / "align" / "a" / "results" / "report.json").read_text())
-    assert record["run"]["settings"]["run"] == str(aligned / "classify" / "a")
-    assert record["compared"]["settings"]["methods"] == "gmc,mfm"
+    runs = json.loads((aligned / "align" / "a" / "results" / "report.json").read_text())["runs"]
+    assert [run["command"] for run in runs] == ["classify", "align"]
+    assert runs[0]["settings"]["methods"] == ["gmc", "mfm"]
+    assert runs[1]["settings"]["run"] == str(aligned / "classify" / "a")
 
 
 def test_newest_comparison_and_no_picture(aligned, monkeypatch, capsys):
     monkeypatch.setattr(align_job, "dca", lambda r, e, **options: dca(r, e, **{**options, "n_rays": 1}))
     assert align(aligned, "--name", "newest", "--points", "20") == 0
-    assert f"Taking the newest comparison: {aligned / 'classify' / 'a'}" in capsys.readouterr().err
-    text = (aligned / "align" / "newest" / "results" / "report.md").read_text()
-    assert "UMAP" not in text
+    comparison = aligned / "classify" / "a"
+    assert f"Taking the newest comparison: {comparison}" in capsys.readouterr().err
+    assert "UMAP" not in (aligned / "align" / "newest" / "results" / "report.md").read_text()
     assert not (aligned / "align" / "newest" / "figures").exists()
+    record = json.loads((aligned / "align" / "newest" / "run.json").read_text())
+    assert record["arguments"][:3] == [str(comparison), "--preset", "smoke"]
 
 
 def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
@@ -142,36 +143,35 @@ def test_latents_that_differ_in_nothing_count_once():
 
 
 @pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
-def test_unfinished_comparison(status, copied, capsys):
+def test_unfinished_comparison(status, copied, refused):
     path = copied / "classify" / "a" / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "status": status}))
-    assert align(copied, str(path.parent)) == 2
-    assert f"is {status}; finish it with `anysense classify --resume` first." in capsys.readouterr().err
-    assert align(copied) == 2
-    assert "holds no finished run of `anysense classify`; run it first." in capsys.readouterr().err
+    message = refused("align", "--out", copied, path.parent)
+    assert f"is {status}; finish it with `anysense classify --resume` first." in message
+    assert "holds no finished run of `anysense classify`; run it first." in refused("align", "--out", copied)
     assert not (copied / "align").exists()
 
 
-def test_run_of_another_command(copied, capsys):
+def test_run_of_another_command(copied, refused):
     path = copied / "classify" / "a" / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "command": "train"}))
-    assert align(copied, str(path.parent)) == 2
-    assert "is a run of `anysense train`, expected one of `anysense classify`" in capsys.readouterr().err
+    message = refused("align", "--out", copied, path.parent)
+    assert "is a run of `anysense train`, expected one of `anysense classify`" in message
 
 
-def test_too_many_points(aligned, capsys):
-    assert align(aligned, "--points", "61", "--name", "many") == 2
-    assert "`points` must be at most 60, the number of test samples; got 61." in capsys.readouterr().err
-
-
-def test_lost_weights(copied, capsys):
-    assert align(copied, "--name", "x") == 2
-    assert "representation.safetensors" in capsys.readouterr().err
+def test_lost_or_altered_weights(copied, refused):
+    weights = copied / "classify" / "a" / "jobs" / "gmc-0" / "representation" / "representation.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    assert "representation.safetensors" in refused("align", "--preset", "smoke", "--out", copied)
+    weights.unlink()
+    assert "representation.safetensors" in refused("align", "--preset", "smoke", "--out", copied)
+    assert not (copied / "align").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--points", "61"], "`points` must be at most 60, the number of test samples; got 61."),
         (["--points", "0"], "`points` must be at least 1; got 0."),
         (["--rays", "0"], "`rays` must be at least 1; got 0."),
         (["--jobs", "0"], "`jobs` must be at least 1; got 0."),
@@ -179,7 +179,14 @@ def test_lost_weights(copied, capsys):
         (["--resume"], "`--resume` found no unfinished run"),
     ],
 )
-def test_bad_input(options, message, tmp_path, capsys):
-    assert main(["align", "--preset", "smoke", "--out", str(tmp_path), *options]) == 2
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "align").exists()
+def test_wrong_input_leaves_nothing(options, message, copied, refused):
+    assert message in refused("align", "--preset", "smoke", "--out", copied, *options)
+    assert not (copied / "align").exists()
+
+
+def test_a_missing_extra_is_named_before_anything_is_written(copied, monkeypatch, capsys):
+    monkeypatch.setattr("anysense.runs.commands.align.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(__import__("sys").modules, "umap", None)
+    assert align(copied, "--umap") == 1
+    assert "pip install 'anysense[umap]'" in capsys.readouterr().err
+    assert not (copied / "align").exists()

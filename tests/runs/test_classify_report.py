@@ -1,4 +1,4 @@
-"""Reports on cells whose numbers are known."""
+"""Reports on records whose numbers are known."""
 
 import csv
 import json
@@ -10,24 +10,27 @@ from matplotlib.image import imread
 from scipy.stats import t
 
 from anysense.common.machine import describe_machine
-from anysense.representations.benchmarks import Benchmark
+from anysense.representations.benchmarks import Benchmark, Presets
 from anysense.representations.benchmarks.benchmark import PublishedTable
+from anysense.representations.evaluation.records import Record
+from anysense.representations.evaluation.tasks import Classification, Sentiment
 from anysense.representations.modality import Modality
-from anysense.runs.comparisons.classify_figures import draw_robustness, draw_subsets
-from anysense.runs.comparisons.classify_report import print_report, write_report
-from anysense.runs.comparisons.classify_scores import CLASSIFICATION, SENTIMENT, Cell, Score, over_seeds
+from anysense.runs.comparisons.cells import estimate
+from anysense.runs.comparisons.classify_report import classify_report
+from anysense.runs.comparisons.grid import Done
+from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.run_folder import RunFolder
 
 MODALITIES = {name: Modality(name, (2,), "float32") for name in ("left", "right")}
-SUBSETS = (("left", "right"), ("left",), ("right",))
-COST = {"latent_dim": 4, "parameters": 12345, "samples_per_second": 99.6, "training_seconds": 90.0}
+SUBSETS = ("complete", "left", "right")
+COST = {"latent_dim": 4, "parameters": 12345, "samples_per_second": 99.6, "training_minutes": 1.5}
 COST |= {"evaluation_seconds": 2.4}
+METHODS = {"a": "gmc", "b": "mvae", "c": "gmc:paper"}
 
 
 def toy(task, **changes):
-    fixed = {"name": "toy", "title": "toy (synthetic)", "settings_name": "generic", "modalities": MODALITIES}
-    methods = {"a": "gmc", "b": "mvae", "c": "gmc:paper"}
-    return Benchmark(**{**fixed, "task": task, "load": None, "methods": methods, "training": {}, **changes})
+    fixed = {"name": "toy", "title": "toy (synthetic)", "modalities": MODALITIES, "load": None, "methods": METHODS}
+    return Benchmark(**{**fixed, "task": task, "presets": Presets("toy", "generic", {}), **changes})
 
 
 def half(values):
@@ -35,46 +38,49 @@ def half(values):
     return t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
 
 
+def done(method, seed, records):
+    return Done(method, seed, Path(), {"records": [record.to_json() for record in records], **COST})
+
+
 def classified(method, seed, accuracies, alignment=True):
-    """A cell with one accuracy per subset."""
-    rows = [
-        {"modalities": list(modalities), "accuracy": value, "knn": value / 2, "linear": value / 4}
-        for modalities, value in zip(SUBSETS, accuracies, strict=True)
-    ]
-    curve = [
-        {"rate": rate, "with_label": given, "accuracy": accuracies[0] - rate / 10 - (0 if given else 0.05)}
-        for given in (True, False)
-        for rate in (0.0, 0.5)
-    ]
-    result = {"subsets": rows, "robustness": curve, **COST}
+    """What a job with one accuracy per subset gives."""
+    records = []
+    for subset, value in zip(SUBSETS, accuracies, strict=True):
+        scores = {"accuracy": value, "knn": value / 2, "linear": value / 4}
+        records += [Record(subset, metric, score) for metric, score in scores.items()]
+    for ending, loss in (("", 0.0), (", right never", 0.05)):
+        for rate in (0.0, 0.5):
+            records.append(Record("", "accuracy", accuracies[0] - rate / 10 - loss, f"missing {rate:g}{ending}"))
     if alignment:
-        result["alignment"] = [{"modality": name, "cosine": 0.5, "retrieval": 0.25} for name in MODALITIES]
-    return Cell(method, seed, Path(), result)
+        records += [Record(name, metric, 0.25) for name in MODALITIES for metric in ("cosine", "retrieval")]
+    return done(method, seed, records)
 
 
 def rated(method, seed, errors, correlation=0.5):
-    rows = []
-    for modalities, value in zip(SUBSETS, errors, strict=True):
-        scores = dict.fromkeys([score.key for score in SENTIMENT], 0.25)
-        rows.append({"modalities": list(modalities), **scores, "mae": value, "correlation": correlation})
-    curve = [{"rate": rate, **{score.key: 0.5 for score in SENTIMENT}, "mae": 0.7 + rate} for rate in (0.0, 0.5)]
-    return Cell(method, seed, Path(), {"subsets": rows, "robustness": curve, **COST})
+    keys = [column.key for column in Sentiment().columns]
+    records = []
+    for subset, value in zip(SUBSETS, errors, strict=True):
+        scores = {**dict.fromkeys(keys, 0.25), "mae": value, "correlation": correlation}
+        records += [Record(subset, metric, score) for metric, score in scores.items()]
+    records += [Record("", "mae", 0.7 + rate, f"missing {rate:g}") for rate in (0.0, 0.5)]
+    return done(method, seed, records)
 
 
 @pytest.fixture
 def run(tmp_path):
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.001, "schedule": "constant"}
-    record = {"command_line": "anysense classify --data toy", "settings": {"preset": "smoke", "training": training}}
+    settings = {"preset": "smoke", "training": training, "request": {"folder": None, "train": 7, "test": None}}
+    record = {"command": "classify", "command_line": "anysense classify --data toy", "settings": settings}
     record |= {"seed": 0, "started": "now", "versions": {}, "machine": describe_machine()}
     return RunFolder(tmp_path / "run", record)
 
 
 @pytest.fixture
 def report(run):
-    """A function that writes the report of some cells and gives its text."""
+    """A function that writes the report of finished jobs and gives its text."""
 
-    def write(found, cells, docs=None):
-        write_report(found, cells, run, docs)
+    def write(found, jobs, docs=None):
+        write_run_report(classify_report(found, METHODS, jobs, run), run, docs)
         return run.results("report.md").read_text()
 
     return write
@@ -82,85 +88,73 @@ def report(run):
 
 def test_mean_and_interval_over_seeds():
     values = [0.91, 0.95, 0.90]
-    estimate = over_seeds(values)
-    assert estimate.value == pytest.approx(np.mean(values))
-    assert (estimate.high - estimate.low) / 2 == pytest.approx(half(values), rel=1e-6)
-    assert CLASSIFICATION[0].text(estimate) == f"92.00 ± {100 * half(values):.2f}"
-    assert SENTIMENT[0].text(estimate) == f"0.920 ± {half(values):.3f}"
+    records = [Record("left", "accuracy", value, method="a", seed=seed) for seed, value in enumerate(values)]
+    found = estimate(records, "a", "left", "accuracy")
+    assert found.value == pytest.approx(np.mean(values))
+    assert (found.high - found.low) / 2 == pytest.approx(half(values))
+    assert np.isnan(
+        [estimate(records[:2], "a", "left", "accuracy").low, estimate(records, "b", "left", "mae").value]
+    ).all()
 
 
-def test_single_seed_has_no_interval():
-    assert Score("x", "x", percent=True).text(over_seeds([0.5])) == "50.00"
-    assert Score("x", "x", digits=1).text(over_seeds([0.52])) == "0.5"
-
-
-@pytest.mark.parametrize("values", [[float("nan")], [0.5, float("nan")]])
-def test_undefined_scores(values):
-    assert Score("x", "x").text(over_seeds(values)) == "undefined"
-
-
-def test_headings_keep_the_names_of_quantities():
-    assert Score("x", "harmonic mean of P and R").heading == "Harmonic mean of P and R"
-
-
-def test_layout_of_classification(report, read_table):
-    cells = [classified("a", 0, (0.9, 0.8, 0.1)), classified("b", 0, (0.5, 0.4, 0.3))]
-    cells += [classified("a", 1, (1.0, 0.7, 0.1)), classified("b", 1, (0.5, 0.2, 0.3))]
-    text = report(toy("classification", label="right"), cells)
-    assert text.startswith("# toy (synthetic)\n")
-    main = read_table(text, "# toy (synthetic)")
-    wide = 100 * half([0.9, 1.0])
-    assert main == {
-        "complete": {"a": f"95.00 ± {wide:.2f}", "b": "50.00 ± 0.00"},
-        "left": {"a": f"75.00 ± {wide:.2f}", "b": f"30.00 ± {100 * half([0.4, 0.2]):.2f}"},
-        "right": {"a": "10.00 ± 0.00", "b": "30.00 ± 0.00"},
-    }
-    assert read_table(text, "### Classifier") == main
-    assert read_table(text, "### 5 nearest neighbours")["right"] == {"a": "5.00 ± 0.00", "b": "15.00 ± 0.00"}
-    assert read_table(text, "### Linear probe")["right"] == {"a": "2.50 ± 0.00", "b": "7.50 ± 0.00"}
-    robust = read_table(text, "## Modalities that go missing at random")
-    assert {row: values["b"] for row, values in robust.items()} == {
-        "0% missing": "50.00 ± 0.00", "50% missing": "45.00 ± 0.00",
-        "0% missing, never right": "45.00 ± 0.00", "50% missing, never right": "40.00 ± 0.00",
-    }  # fmt: skip
-    alignment = read_table(text, "## Alignment")
-    assert alignment["cosine, left"]["a"] == "0.500 ± 0.000"
-    assert alignment["retrieval, right"]["b"] == "25.00 ± 0.00"
-    assert read_table(text, "## Cost")["b"] == {
+def test_tables_of_classification(report, read_table):
+    values = {"a": [(0.90, 0.8, 0.1), (0.96, 0.7, 0.1), (0.93, 0.9, 0.1)], "b": [(0.5, 0.4, 0.3)] * 3}
+    jobs = [classified(method, seed, row) for method, rows in values.items() for seed, row in enumerate(rows)]
+    text = report(toy(Classification(label="right", classes=10)), jobs)
+    table = read_table(text, "# toy (synthetic)")
+    for place, subset in enumerate(SUBSETS):
+        column = [row[place] for row in values["a"]]
+        assert table[subset]["a"] == f"{100 * np.mean(column):.2f} ± {100 * half(column):.2f}"
+    assert table["right"]["b"] == "30.00 ± 0.00"
+    assert read_table(text, "## Accuracy of nearest neighbours")["left"]["b"] == "20.00 ± 0.00"
+    rates = read_table(text, "## Modalities that go missing at random")
+    assert list(rates) == ["missing 0", "missing 0.5", "missing 0, right never", "missing 0.5, right never"]
+    assert rates["missing 0.5, right never"]["b"] == "40.00 ± 0.00"
+    assert read_table(text, "## Alignment")["retrieval, left"]["a"] == "25.00 ± 0.00"
+    assert read_table(text, "## Cost")["a"] == {
         "latent size": "4", "parameters": "12,345", "samples/s": "100", "training (min)": "1.50", "evaluation (s)": "2",
     }  # fmt: skip
-    assert "Mean over the seeds 0, 1 and half of the 95% t interval. " in text
+    for words in (
+        "Mean over the seeds 0, 1, 2 and half of the 95% t interval.",
+        "1 epoch in batches of 64",
+        "(train 7)",
+    ):
+        assert words in text
 
 
-def test_layout_of_sentiment(report, read_table):
-    cells = [rated("a", 0, (0.6, 0.7, 0.8)), rated("b", 0, (0.5, 0.9, 1.0), correlation=None)]
-    text = report(toy("sentiment"), cells)
-    main = read_table(text, "# toy (synthetic)")
-    assert list(main) == ["complete, a", "complete, b", "left, a", "left, b", "right, a", "right, b"]
-    assert main["left, b"] == {
-        "MAE": "0.900", "Corr": "undefined", "F1": "0.250", "F1 (as published)": "0.250",
-        "Acc (%)": "25.00", "Acc with zeros (%)": "25.00", "Acc-7 (%)": "25.00",
-    }  # fmt: skip
-    assert read_table(text, "## Every subset") == main
-    assert read_table(text, "## Modalities that go missing")["50% missing"] == {"a": "1.200", "b": "1.200"}
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_have_no_interval(seeds, report, read_table):
+    text = report(toy(Classification()), [classified("a", seed, (0.9, 0.8, 0.1)) for seed in range(seeds)])
+    assert read_table(text, "# toy")["complete"] == {"a": "90.00"}
+    assert ("without intervals" if seeds == 1 else "no interval, which two values do not give") in text
+
+
+def test_tables_of_sentiment(report, read_table):
+    jobs = [rated("a", seed, (0.6 + seed / 10, 0.7, 0.8)) for seed in range(3)]
+    text = report(toy(Sentiment()), jobs)
+    assert read_table(text, "# toy")["complete"]["a"] == f"0.700 ± {half([0.6, 0.7, 0.8]):.3f}"
+    assert "MAE; lower is better" in text
+    assert read_table(text, "## F1, higher is better")["left"]["a"] == "0.250 ± 0.000"
     assert "## Alignment" not in text
-    assert "Seed 0 only, so without intervals. " in text
 
 
-def test_settings_are_stated(report):
-    text = report(toy("classification"), [classified("b", 3, (0.5, 0.5, 0.5)), classified("c", 3, (0.5, 0.5, 0.5))])
-    assert "for 1 epoch in batches of 64 with Adam at 0.001 (constant)" in text
-    assert "with the settings of preset `smoke` (`c`: of preset `paper`)." in text
-    assert "```sh\nanysense classify --data toy\n```" in text
+def test_undefined_values_are_said(report, read_table):
+    jobs = [rated("a", seed, (0.6, 0.7, 0.8), correlation=float("nan") if seed else 0.5) for seed in range(3)]
+    assert read_table(report(toy(Sentiment()), jobs), "## Corr")["left"]["a"] == "undefined"
+
+
+def test_settings_of_another_preset_are_said(report):
+    text = report(toy(Classification()), [classified(method, 0, (0.9, 0.8, 0.1)) for method in ("a", "c")])
+    assert "with the settings of preset `smoke` (`c`: of preset `paper`)" in text
 
 
 @pytest.mark.parametrize(
     ("title", "words"),
-    [("toy (synthetic)", "Not measured here, and not on these data: A paper."), ("TOY", "Not measured here: A paper.")],
+    [("TOY", "Not measured here: A paper."), ("toy (synthetic)", "Not measured here, and not on these data: A paper.")],
 )
 def test_published_values_are_apart(title, words, report, read_table):
     rows = {"complete": {"a": {"accuracy": "1.0 ± 2.0"}, "b": {"accuracy": "3"}}}
-    found = toy("classification", title=title, published=PublishedTable("A paper", "TOY", rows))
+    found = toy(Classification(), title=title, published=PublishedTable("A paper", "TOY", rows))
     text = report(found, [classified("a", 0, (0.9, 0.8, 0.1))])
     assert words in text
     assert read_table(text, "## Published, on TOY") == {"complete": {"a": "1.0 ± 2.0", "b": "3"}}
@@ -169,62 +163,70 @@ def test_published_values_are_apart(title, words, report, read_table):
 
 def test_published_values_with_several_scores(report, read_table):
     rows = {"left": {"a": {"mae": "0.6", "f1_swapped": "0.8"}}}
-    found = toy("sentiment", published=PublishedTable("A paper", "TOY", rows))
-    text = report(found, [rated("a", 0, (0.6, 0.7, 0.8))])
+    text = report(toy(Sentiment(), published=PublishedTable("A paper", "TOY", rows)), [rated("a", 0, (0.6, 0.7, 0.8))])
     assert read_table(text, "## Published, on TOY") == {"left, a": {"MAE": "0.6", "F1 (as published)": "0.8"}}
 
 
 def test_files(report, run, tmp_path):
-    cells = [rated("a", 0, (0.6, 0.7, 0.8)), rated("a", 1, (0.6, 0.7, 0.8), correlation=None)]
+    jobs = [rated("a", 0, (0.6, 0.7, 0.8)), rated("a", 1, (0.6, 0.7, 0.8), correlation=float("nan"))]
     docs = tmp_path / "docs" / "results" / "toy"
-    text = report(toy("sentiment"), cells, docs)
+    text = report(toy(Sentiment()), jobs, docs)
     with run.results("report.csv").open(newline="") as file:
         values = list(csv.DictReader(file))
-    assert [(row["method"], row["seed"], row["modalities"], row["mae"]) for row in values[:4]] == [
-        ("a", "0", "left+right", "0.6"), ("a", "0", "left", "0.7"), ("a", "0", "right", "0.8"),
-        ("a", "1", "left+right", "0.6"),
-    ]  # fmt: skip
-    assert [row["correlation"] for row in values] == ["0.5"] * 3 + [""] * 3
+    of_error = [(row["seed"], row["subset"], row["value"]) for row in values if row["metric"] == "mae"]
+    assert of_error == [
+        (str(seed), subset, str(value))
+        for seed in (0, 1)
+        for subset, value in (*zip(SUBSETS, (0.6, 0.7, 0.8), strict=True), ("", 0.7), ("", 1.2))
+    ]
+    assert [row["value"] for row in values if row["metric"] == "correlation"] == ["0.5"] * 3 + [""] * 3
     record = json.loads(run.results("report.json").read_text())
-    assert record["run"]["command_line"] == "anysense classify --data toy"
-    assert record["jobs"] == [{"method": "a", "seed": seed, **cells[seed].result} for seed in (0, 1)]
+    assert record["runs"][0]["command_line"] == "anysense classify --data toy"
+    assert record["details"]["jobs"] == [{"method": "a", "seed": seed, **COST} for seed in (0, 1)]
+    latex = run.results("report.tex").read_text()
+    assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") == text.count("\n|---|")
     for name in ("subsets", "robustness"):
         assert imread(run.figure(f"{name}.png")).std() > 0
         assert f"](../figures/{name}.png)" in text
         assert docs.with_name(f"toy-{name}.png").read_bytes() == run.figure(f"{name}.png").read_bytes()
-    copy = docs.with_name("toy.md").read_text()
-    assert copy == text.replace("../figures/", "toy-").replace("report.", "toy.")
-    for ending in ("csv", "json"):
-        assert docs.with_name(f"toy.{ending}").read_bytes() == run.results(f"report.{ending}").read_bytes()
+    assert docs.with_name("toy.md").read_text() == text.replace("../figures/", "toy-").replace("report.", "toy.")
 
 
-def test_figures_show_the_numbers():
-    cells = [classified("a", 0, (0.9, 0.8, 0.1)), classified("a", 1, (1.0, 0.7, 0.1))]
-    cells += [classified("b", 0, (0.5, 0.4, 0.3)), classified("b", 1, (0.5, 0.2, 0.3))]
-    figure = draw_subsets(toy("classification"), cells)
-    (ax,) = figure.axes
-    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], [95, 75, 10, 50, 30, 30])
+def test_figures_show_the_numbers(run):
+    jobs = [classified("a", seed, (value, 0.8, 0.1)) for seed, value in enumerate((0.9, 1.0, 0.95))]
+    jobs += [classified("b", seed, (0.5, value, 0.3)) for seed, value in enumerate((0.4, 0.2, 0.3))]
+    figures = classify_report(toy(Classification(label="right", classes=10)), METHODS, jobs, run).figures
+    (ax,) = figures["subsets"].axes
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], [95, 80, 10, 50, 30, 30])
     (low, high), *_ = [segment[:, 1] for segment in ax.containers[0].lines[2][0].get_segments()]
-    np.testing.assert_allclose([low, high], [95 - 100 * half([0.9, 1.0]), 95 + 100 * half([0.9, 1.0])], rtol=1e-5)
+    wide = 100 * half([0.9, 1.0, 0.95])
+    np.testing.assert_allclose([low, high], [95 - wide, 95 + wide], rtol=1e-5)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["complete", "left", "right"]
-    assert figure.get_suptitle() == "toy (synthetic)"
-    (ax,) = draw_robustness(toy("classification", label="right"), cells).axes
-    np.testing.assert_allclose([line.get_ydata() for line in ax.lines], [[95, 90], [90, 85], [50, 45], [45, 40]])
-    assert [line.get_linestyle() for line in ax.lines] == ["-", "--", "-", "--"]
-    assert ax.get_title() == "toy (synthetic); dashed: right never given"
+    assert figures["subsets"].get_suptitle() == "toy (synthetic)"
+    dots = [line.get_ydata() for line in ax.lines if line.get_marker() == "."]
+    np.testing.assert_allclose(dots[0], [90, 100, 95])
+    (ax,) = figures["robustness"].axes
+    lines = [line for line in ax.lines if line.get_label() != "chance"]
+    np.testing.assert_allclose([line.get_ydata() for line in lines], [[95, 90], [90, 85], [50, 45], [45, 40]])
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "-", "--"]
+    assert ax.get_title() == "toy (synthetic); dashed: right never"
+    chance = next(line for line in ax.lines if line.get_label() == "chance")
+    assert list(chance.get_ydata()) == [10, 10]
 
 
-def test_many_subsets_take_several_rows():
+def test_many_subsets_take_several_rows(run):
     names = ("one", "two", "three", "four")
-    found = toy("classification", modalities={name: Modality(name, (2,), "float32") for name in names})
-    rows = [{"modalities": list(modalities), "accuracy": 0.5} for modalities in found.subsets()]
-    figure = draw_subsets(found, [Cell("a", 0, Path(), {"subsets": rows})])
+    found = toy(Classification(), modalities={name: Modality(name, (2,), "float32") for name in names})
+    subsets = ["complete" if len(one) == 4 else " + ".join(one) for one in found.subsets()]
+    records = [Record(subset, key, 0.5) for subset in subsets for key in ("accuracy", "knn", "linear")]
+    records.append(Record("", "accuracy", 0.5, "missing 0.5"))
+    figure = classify_report(found, METHODS, [done("a", 0, records)], run).figures["subsets"]
     assert [len(ax.patches) for ax in figure.axes] == [8, 7]
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
 
 
-def test_table_on_the_terminal(capsys):
-    print_report(toy("classification"), [classified("a", 0, (0.9, 0.8, 0.1))])
+def test_table_on_the_terminal(run, capsys):
+    print_report(classify_report(toy(Classification()), METHODS, [classified("a", 0, (0.9, 0.8, 0.1))], run))
     printed = capsys.readouterr().out
     for text in ("toy (synthetic)", "complete", "90.00", "right", "10.00"):
         assert text in printed

@@ -1,22 +1,16 @@
-import subprocess
 import sys
 
 import pytest
 
 from anysense.runs import cli
 from anysense.runs.cli import COMMANDS, main
+from anysense.runs.errors import exit_code, report_error
 
 
 def test_help_lists_every_command(capsys):
     assert main([]) == main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"  {name} " in text for name in COMMANDS)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_help(command, capsys):
-    assert main([*command.split(), "--help"]) == 0
-    assert f"usage: anysense {command}" in capsys.readouterr().out
 
 
 def test_unknown_command(capsys):
@@ -27,17 +21,40 @@ def test_unknown_command(capsys):
     )
 
 
-@pytest.mark.parametrize("command", ["demo", "pretrain", "train", "evaluate", "bench env"])
-def test_unknown_preset(command, capsys):
-    assert main([*command.split(), "--preset", "papre"]) == 2
+@pytest.mark.parametrize("command", ["demo", "pretrain", "train", "evaluate", "compare", "classify", "align"])
+def test_unknown_preset(command, refused):
     assert "`preset` must be one of 'smoke', 'default', 'paper'; got 'papre'. Did you mean 'paper'?" in (
-        capsys.readouterr().err
+        refused(command, "--preset", "papre")
     )
 
 
-def test_unknown_option_names_the_nearest(capsys):
-    assert main(["pretrain", "--epoch", "3"]) == 2
-    error = capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--senses", "sound"], "`--senses` is called `--modalities` now."),
+        (["train", "--senses=sound"], "`--senses` is called `--modalities` now."),
+        (["evaluate", "--max-torque", "1"], "`--max-torque` is called `--reference-option max_torque=...` now."),
+        (["train", "--physics", "gym-0.19"], "`--physics` is called `--env-option physics=...` now."),
+        (["report", "out/evaluate/001", "--docs", "docs"], "`--docs` is called `--out` now."),
+        (["classify", "--methods", "gmc,mfm"], "names separated by spaces: --methods gmc mfm; got 'gmc,mfm'"),
+        (["compare", "--methods=gmc,mvae"], "names separated by spaces: --methods gmc mvae; got 'gmc,mvae'"),
+        (["train", "--modalities", "image,sound"], "names separated by spaces: --modalities image sound"),
+    ],
+)
+def test_forms_of_earlier_versions_name_the_new_one(arguments, message, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(*arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_option_of_one_command_stays_where_it_is_right(tmp_path, refused):
+    message = refused("pretrain", "--physics", "gym-0.18", "--out", tmp_path)
+    assert "gym-0.19" in message
+    assert "is called" not in message
+
+
+def test_unknown_option_names_the_nearest(refused):
+    error = refused("pretrain", "--epoch", "3")
     assert "--epoch" in error
     assert "--epochs" in error
 
@@ -51,33 +68,41 @@ def test_unknown_option_names_the_nearest(capsys):
         (["--name", "a/b"], "`name` expected the name of one folder"),
     ],
 )
-def test_bad_common_values(options, message, tmp_path, capsys):
-    assert main(["pretrain", "--preset", "smoke", "--out", str(tmp_path), *options]) == 2
-    assert message in capsys.readouterr().err
+def test_bad_common_values(options, message, tmp_path, refused):
+    assert message in refused("pretrain", "--preset", "smoke", "--out", tmp_path, *options)
+    assert not list(tmp_path.rglob("run.json"))
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "text"),
+    ("error", "code"),
     [
-        (RuntimeError("the disk burns"), 1, "Error: RuntimeError: the disk burns"),
-        (KeyboardInterrupt(), 130, "Interrupted."),
-        (ValueError("`x` is wrong"), 2, "Error: `x` is wrong"),
+        (ValueError("x"), 2),
+        (TypeError("x"), 2),
+        (FileNotFoundError("x"), 2),
+        (FileExistsError("x"), 2),
+        (RuntimeError("x"), 1),
+        (OSError("disk full"), 1),
+        (ModuleNotFoundError("x"), 1),
+        (KeyboardInterrupt(), 130),
     ],
 )
-def test_errors_become_exit_codes(error, code, text, monkeypatch, capsys):
+def test_errors_become_exit_codes_and_one_line(error, code, monkeypatch, capsys):
     def fail(arguments):
         raise error
 
     monkeypatch.setattr(cli, "_dispatch", fail)
-    assert main(["demo"]) == code
-    printed = capsys.readouterr().err
-    assert text in printed
-    assert "Traceback" not in printed
+    assert main(["demo"]) == exit_code(error) == code
+    assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_traceback_on_request(monkeypatch, capsys):
+def test_report_is_one_paragraph_and_a_traceback_only_on_request(monkeypatch, capsys):
+    report_error(ValueError("`a` expected\n  b, got c."))
+    assert capsys.readouterr().err == "Error: `a` expected b, got c.\n"
+    report_error(RuntimeError("it broke"))
+    assert capsys.readouterr().err == "Error: RuntimeError: it broke (--traceback shows where.)\n"
+
     def fail(arguments):
-        raise RuntimeError("the disk burns")
+        raise RuntimeError("it broke")
 
     monkeypatch.setattr(cli, "_dispatch", fail)
     main(["demo", "--traceback"])
@@ -87,13 +112,25 @@ def test_traceback_on_request(monkeypatch, capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_as_a_program():
-    def run(*arguments):
-        command = [sys.executable, "-m", "anysense.runs.cli", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_as_a_program(shell, tmp_path):
+    assert "Did you mean 'train'?" in shell(tmp_path, "-m", "anysense.runs.cli", "tran", expected=2)
+    assert shell(tmp_path, "-m", "anysense.runs.cli", "--version").startswith("anysense 0.")
 
-    done = run("tran")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert "Did you mean 'train'?" in done.stderr
-    assert run("--version").stdout.startswith("anysense 0.")
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["data", "--help"]])
+def test_help_is_quick(arguments, shell, tmp_path):
+    """Processor time of a fresh process, start of Python included; no training library is imported."""
+    code = (
+        "import resource, sys; from anysense.runs.cli import main; assert main(sys.argv[1:]) == 0\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(used.ru_utime + used.ru_stime, {'torch', 'lightning', 'matplotlib', 'numpy'} & set(sys.modules))"
+    )
+    seconds, modules = shell(tmp_path, "-c", code, *arguments).splitlines()[-1].split(" ", 1)
+    assert float(seconds) < 0.5
+    assert modules == "set()"
+
+
+def test_a_closed_pipe_is_no_failure(shell, tmp_path):
+    pipe = f"{sys.executable} -m anysense.runs.cli --help | true; exit ${{PIPESTATUS[0]}}"
+    code = f"import subprocess, sys; sys.exit(subprocess.run(['bash', '-c', {pipe!r}]).returncode)"
+    assert "Traceback" not in shell(tmp_path, "-c", code)

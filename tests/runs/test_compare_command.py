@@ -1,31 +1,29 @@
 import csv
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
+from scipy.stats import t
 
 from anysense.agents.results import load_results
-from anysense.agents.summary import Row
 from anysense.common.machine import describe_machine
-from anysense.common.statistics import Estimate
-from anysense.representations.registry import method_names
+from anysense.envs.world import world
+from anysense.representations.evaluation.records import Record
 from anysense.runs.cli import main
+from anysense.runs.commands import compare as module
 from anysense.runs.commands.compare import CompareCommand, read
-from anysense.runs.comparisons import compare_job
-from anysense.runs.comparisons.compare_report import Compared, write_comparison
+from anysense.runs.comparisons.grid import Done
 from anysense.runs.run_folder import RunFolder
 
-TINY = ["--methods", "gmc,muse", "--samples", "200", "--steps", "300", "--episodes", "2", "--jobs", "1"]
-
-
-def compare(out, *options):
-    return main(["compare", "--preset", "smoke", "--out", str(out), *options])
+TINY = ["--methods", "gmc", "muse", "--samples", "200", "--steps", "300", "--episodes", "2", "--jobs", "1"]
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """An `out` folder with a run `a` that was killed when its second agent was to be evaluated."""
-    out, evaluate, seen = tmp_path_factory.mktemp("out"), compare_job.evaluate_agent, []
+    out, evaluate, seen = tmp_path_factory.mktemp("out"), module.evaluate_agent, []
 
     def second_is_killed(*args):
         seen.append(args)
@@ -34,8 +32,8 @@ def killed(tmp_path_factory):
         return evaluate(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare_job, "evaluate_agent", second_is_killed)
-        assert compare(out, *TINY, "--name", "a") == 130
+        patch.setattr(module, "evaluate_agent", second_is_killed)
+        assert main(["compare", "--preset", "smoke", "--out", str(out), *TINY, "--name", "a"]) == 130
     assert [path.parent.name for path in out.glob("compare/a/jobs/*/result.json")] == ["gmc-0"]
     return out
 
@@ -57,103 +55,98 @@ def test_presets_choose_values_and_options_override_them():
     assert read(["--preset", "smoke", "--steps", "70"]) == CompareCommand(
         preset="smoke", seeds=1, samples=300, epochs=1, steps=70, episodes=4
     )
-    assert set(read([]).method_list()) == {"gmc", "gram", "mfm", "mvae", "mmvae", "muse", "nexus"}
-    assert "transformer" not in method_names("pendulum")
+    assert set(read([]).chosen()) == {"gmc", "gram", "mfm", "mvae", "mmvae", "muse", "nexus"}
 
 
 def test_every_job_gets_the_same_budget():
     command = read(["--preset", "paper", "--samples", "70", "--epochs", "3", "--steps", "900", "--episodes", "5"])
-    for method in command.method_list():
+    for method in command.chosen():
         job = command.job(method, 4, "cpu")
         assert (job.pretraining.method, job.pretraining.seed, job.training.seed) == (method, 4, 4)
         assert (job.pretraining.collection.samples, job.pretraining.training.epochs) == (70, 3)
         assert (job.training.algorithm, job.training.agent.total_steps, job.evaluation.episodes) == ("ddpg", 900, 5)
-        assert job.starts_seed == 0
+        assert job.episodes_seed == 0
 
 
-def test_table(compared, read_table):
+def test_table_shows_what_the_evaluations_found(compared, read_table):
     folder = compared / "compare" / "a"
     text = (folder / "results" / "report.md").read_text()
-    table = read_table(text, "# Representations as modalities")
+    table = read_table(text, "# Representations of an agent")
     assert list(table) == ["gmc", "muse", "optimal (true state)", "no torque", "random torque"]
     for method in ("gmc", "muse"):
         saved = load_results(folder / "jobs" / f"{method}-0" / "results")
-        rows = {tuple(row["modalities"]): row for row in saved.summary if row["modalities"]}
-        found = {name: f"{rows[tuple(name.split(' and '))]['average_reward']['value']:.3f}" for name in table[method]}
-        assert table[method] == found
-        assert list(found) == ["image and sound", "image", "sound"]
-    assert set(read_table(text, "## Gap to the optimal")["optimal (true state)"].values()) == {"0.000"}
+        means = {result.modalities: result.average_reward.mean() for result in saved.results if result.modalities}
+        subsets = {"complete": ("image", "sound"), "image": ("image",), "sound": ("sound",)}
+        assert table[method].keys() == subsets.keys()
+        for name, modalities in subsets.items():
+            assert table[method][name].startswith(f"{means[modalities]:.3f} ± ")
+    assert set(read_table(text, "## Gap to the optimum")["optimal (true state)"].values()) == {"0.000"}
     assert read_table(text, "## Cost")["muse"]["latent size"] == "8"
-    assert "the same 200 samples for 1 epoch and frozen" in text
-    assert "2 episodes of 100 steps" in text
+    assert "± is half of the 95% bootstrap interval over episodes" in text
+    assert "the same 200 samples of anysense/MultimodalPendulum-v0 for 1 epoch and frozen" in text
 
 
 def test_files(compared):
     folder = compared / "compare" / "a"
     assert json.loads((folder / "run.json").read_text())["status"] == "finished"
     with (folder / "results" / "report.csv").open(newline="") as file:
-        assert [row["condition"] for row in csv.DictReader(file)][:4] == [
-            "image and sound", "image", "sound", "optimal (true state)",
-        ]  # fmt: skip
-    assert [job["method"] for job in json.loads((folder / "results" / "report.json").read_text())["jobs"]] == [
-        "gmc", "muse",
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "average_reward"]
+    assert [(row["method"], row["subset"]) for row in rows] == [
+        ("gmc", "complete"), ("gmc", "image"), ("gmc", "sound"), ("optimal", ""), ("zero", ""), ("random", ""),
+        ("muse", "complete"), ("muse", "image"), ("muse", "sound"),
     ]  # fmt: skip
-    assert imread(folder / "figures" / "average_reward.png").std() > 0
+    details = json.loads((folder / "results" / "report.json").read_text())["details"]
+    assert [job["method"] for job in details["jobs"]] == ["gmc", "muse"]
+    assert imread(folder / "figures" / "score.png").std() > 0
     assert sorted(path.name for path in (compared / "docs").iterdir()) == [
-        "methods.csv", "methods.json", "methods.md", "methods.png",
+        "methods-score.png", "methods.csv", "methods.json", "methods.md", "methods.tex",
     ]  # fmt: skip
-    assert "](methods.png)" in (compared / "docs" / "methods.md").read_text()
+    assert "](methods-score.png)" in (compared / "docs" / "methods.md").read_text()
     assert not (folder / "jobs" / "gmc-0" / "pretrain" / "checkpoints").exists()
 
 
-def test_a_finished_run_is_not_done_again(compared, monkeypatch, capsys):
-    monkeypatch.setattr(compare_job, "evaluate_agent", None)
+def test_a_finished_run_is_not_done_again_and_keeps_its_settings(compared, monkeypatch, capsys, refused):
+    monkeypatch.setattr(module, "evaluate_agent", None)
     assert main(["compare", "--resume", "--name", "a", "--out", str(compared)]) == 0
     assert "2 of 2 jobs were done before" in capsys.readouterr().err
-
-
-def row(name, modalities, value):
-    estimate = Estimate(value, value, value)
-    return Row(name, modalities, (), "", 2, 100, estimate, 0.0, estimate, Estimate(-0.5 - value, 0, 0), estimate)
+    message = refused("compare", "--resume", "--name", "a", "--out", compared, "--steps", "70")
+    assert "(steps: 300 -> 70). Leave these options out" in message
 
 
 def test_mean_and_interval_over_seeds(tmp_path, read_table):
-    record = {"command_line": "anysense compare", "seed": 0, "started": "", "versions": {}}
-    record |= {"settings": {"samples": 1, "epochs": 2, "steps": 3}, "machine": describe_machine()}
-    references = (row("optimal", (), -0.5), row("zero", (), -6.0), row("random", (), -6.5))
-    result = {"latent_dim": 8, "parameters": 1000, "pretraining_seconds": 60.0}
-    cells = [
-        Compared(
-            "gmc", seed, (row("sac", ("image", "sound"), value), row("sac", ("sound",), -2.0), *references), result
-        )
-        for seed, value in ((0, -1.0), (1, -1.2))
-    ]
-    write_comparison(cells, RunFolder(tmp_path, record), None)
-    text = (tmp_path / "results" / "report.md").read_text()
-    table = read_table(text, "# Repr")
-    assert table["gmc"] == {"image and sound": "-1.100 ± 1.271", "sound": "-2.000 ± 0.000"}  # t = 12.706
-    assert table["no torque"] == {"image and sound": "-6.000", "sound": "-6.000"}
-    assert "Mean over the seeds 0, 1 and half of the 95% t interval." in text
+    references = [Record("", "average_reward", value, method=name) for name, value in (("optimal", -0.5), ("zero", -6))]
+    values = (-1.0, -1.2, -0.9)
+
+    def job(seed):
+        records = [Record("complete", "average_reward", values[seed], low=-2.0, high=0.0, method="agent")]
+        records += [Record("sound", "average_reward", -2.0, method="agent"), *references]
+        result = {"latent_dim": 8, "parameters": 1000, "pretraining_minutes": 1.0}
+        return Done("gmc", seed, Path(), {"records": [record.to_json() for record in records], **result})
+
+    record = {"command": "compare", "command_line": "anysense compare", "seed": 0, "machine": describe_machine()}
+    report = module._report([job(seed) for seed in range(3)], read([]), world(), RunFolder(tmp_path, record))
+    rows = {row[0]: row[1:] for row in report.main.rows}
+    half = t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
+    assert rows["gmc"] == (f"{np.mean(values):.3f} ± {half:.3f}", "-2.000 ± 0.000")
+    assert rows["no torque"] == ("-6.000", "-6.000")
+    assert "bootstrap" not in report.protocol
+    assert "Mean over the seeds 0, 1, 2 and half of the 95% t interval." in report.protocol
+    assert [one.method for one in report.records].count("optimal") == 1
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--methods", "gmc,musee"], "got 'musee'. Did you mean 'muse'?"),
+        (["--methods", "gmc", "musee"], "got 'musee'. Did you mean 'muse'?"),
         (["--methods", "transformer"], "`methods` must be one of 'gmc'"),
-        (["--methods", "gmc,gmc"], "`methods` names a method twice: gmc,gmc."),
+        (["--methods", "gmc", "gmc"], "`methods` names a method twice: gmc gmc."),
         (["--seeds", "0"], "`seeds` must be at least 1; got 0."),
         (["--jobs", "0"], "`jobs` must be at least 1; got 0."),
         (["--episodes", "0"], "`episodes` must be at least 1; got 0."),
+        (["--env-option", "physics=newton"], "newton"),
         (["--resume"], "`--resume` found no unfinished run"),
     ],
 )
-def test_bad_input(options, message, tmp_path, capsys):
-    assert compare(tmp_path, *options) == 2
-    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert not (tmp_path / "compare").exists()
-
-
-def test_resume_keeps_the_settings(compared, capsys):
-    assert main(["compare", "--resume", "--name", "a", "--out", str(compared), "--steps", "70"]) == 2
-    assert "(steps: 300 -> 70). Leave these options out" in capsys.readouterr().err
+def test_wrong_input_leaves_nothing(options, message, tmp_path, refused):
+    assert message in refused("compare", "--preset", "smoke", "--out", tmp_path, *options)
+    assert not list(tmp_path.iterdir())

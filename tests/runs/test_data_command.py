@@ -108,7 +108,9 @@ def test_show_draws_samples_and_writes_sounds(dataset, tmp_path, capsys):
 
 def test_show_errors(tmp_path, capsys):
     assert main(["data", "show"]) == 0
-    assert "DATASET is one of mhd, mhd-offline" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "usage: anysense data show {mhd,mhd-offline}" in shown
+    assert "--per-class" in shown
     assert main(["data", "show", "mhd-ofline"]) == 2
     assert "Did you mean 'mhd-offline'?" in capsys.readouterr().err
     assert main(["data", "show", "mhd", "--folder", str(tmp_path), "--out", str(tmp_path / "out")]) == 2

@@ -1,23 +1,35 @@
 import json
 
+import pytest
+
 from anysense.agents.exported import Agent
 from anysense.runs.cli import main
+from anysense.runs.commands import demo as module
 
 
 def demo(out, *options):
     return main(["demo", "--preset", "smoke", "--out", str(out), "--name", "a", *options])
 
 
-def test_the_whole_way(tmp_path, capsys):
-    assert demo(tmp_path) == 0
+def test_the_whole_way_in_two_goes(tmp_path, monkeypatch, capsys):
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train_run", killed)
+        assert demo(tmp_path, "--samples", "200", "--epochs", "1") == 130
     folder = tmp_path / "demo" / "a"
+    representation = folder / "pretrain" / "representation" / "representation.safetensors"
+    before = representation.read_bytes()
+    assert demo(tmp_path, "--resume") == 0
+    assert representation.read_bytes() == before
     printed = capsys.readouterr()
-    for text in ("image and sound", "optimal (true state)", "no torque", "random torque"):
+    for text in ("complete (image and sound)", "optimal (true state)", "no torque", "random torque"):
         assert text in printed.out
     last = printed.out.strip().splitlines()[-1]
     assert last.startswith("Trained with image and sound, the agent reaches an average reward per step of -")
     assert "on sound alone without further training -" in last
-    for path in (folder / "figures" / "average_reward.png", folder / "train" / "agent"):
+    for path in (folder / "figures", folder / "train" / "agent", folder / "pretrain" / "representation"):
         assert path.exists()
         assert str(path) in printed.out
     for text in ("Collecting", "Pretraining", "Training", "Evaluating"):
@@ -26,17 +38,15 @@ def test_the_whole_way(tmp_path, capsys):
     assert json.loads((folder / "run.json").read_text())["status"] == "finished"
 
 
-def test_a_demo_that_was_cut_goes_on(tmp_path, monkeypatch, capsys):
-    from anysense.runs.commands import demo as module
-
-    def killed(*args):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "train_run", killed)
-        assert demo(tmp_path) == 130
-    representation = tmp_path / "demo" / "a" / "pretrain" / "representation" / "representation.safetensors"
-    before = representation.read_bytes()
-    assert demo(tmp_path, "--resume") == 0
-    assert representation.read_bytes() == before
-    assert "Trained with image and sound" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--steps", "0"], "`steps` must be at least 1; got 0."),
+        (["--samples", "-3"], "`samples` must be at least 1; got -3."),
+        (["--env", "Pendulum-v1"], "Pendulum-v1"),
+        (["--env-option", "antialias"], "must be written key=value"),
+    ],
+)
+def test_wrong_input_leaves_nothing(options, message, tmp_path, refused):
+    assert message in refused("demo", "--preset", "smoke", "--out", tmp_path, *options)
+    assert not list(tmp_path.iterdir())

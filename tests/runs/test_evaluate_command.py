@@ -8,6 +8,7 @@ from matplotlib.image import imread
 from anysense.agents.results import load_results
 from anysense.runs.cli import main
 from anysense.runs.curves import read_curve, write_curve
+from anysense.runs.evaluation_report import sentence
 
 
 def evaluate(out, *options):
@@ -15,20 +16,38 @@ def evaluate(out, *options):
 
 
 def test_rows_of_the_table(evaluated):
-    folder = evaluated / "evaluate" / "a"
-    saved = load_results(folder / "results")
-    both, image, sound = ["image", "sound"], ["image"], ["sound"]
-    noise = ["image:gaussian_noise:0.1"]
-    conditions = [(row["modalities"], row["corruption"], bool(row["missing"])) for row in saved.summary]
-    assert conditions == [
-        (both, [], False), (image, [], False), (sound, [], False), (both, noise, False), (image, noise, False),
-        (both, [], True), ([], [], False), ([], [], False), ([], [], False),
+    saved = load_results(evaluated / "evaluate" / "a" / "results")
+    noise, dropout = "image:gaussian_noise:0.1", "dropout 0.3 per step"
+    inputs = [(record.subset, record.condition) for record in saved.records if record.metric == "average_reward"]
+    assert inputs == [
+        ("complete", ""), ("image", ""), ("sound", ""), ("complete", noise), ("image", noise), ("complete", dropout),
+        ("", ""), ("", ""), ("", ""),
     ]  # fmt: skip
-    assert [row["name"] for row in saved.summary[-3:]] == ["optimal", "zero", "random"]
+    assert [result.name for result in saved.results[-3:]] == ["optimal", "zero", "random"]
     assert all(len(result.returns) == 8 for result in saved.results)
     for result in saved.results[1:]:
         np.testing.assert_array_equal(result.starts, saved.results[0].starts)
     assert [record["command"] for record in saved.details["lineage"]] == ["pretrain", "train"]
+
+
+def test_records_are_the_means_of_the_episodes(evaluated):
+    saved = load_results(evaluated / "evaluate" / "a" / "results")
+    found = {(one.method, one.subset, one.condition, one.metric): one for one in saved.records}
+    optimal = next(result for result in saved.results if result.name == "optimal").returns / 100
+    random = next(result for result in saved.results if result.name == "random").returns / 100
+    for result in saved.results[:-3]:
+        subset = "complete" if len(result.modalities) == 2 else result.modalities[0]
+        own = result.returns / 100
+        expected = {
+            "average_reward": own.mean(),
+            "return": result.returns.mean(),
+            "gap": (optimal - own).mean(),
+            "share": (own.mean() - random.mean()) / (optimal.mean() - random.mean()),
+        }
+        for metric, value in expected.items():
+            record = found["agent", subset, result.condition, metric]
+            assert record.value == pytest.approx(value, rel=1e-9)
+            assert record.low <= record.value <= record.high
 
 
 def test_figures_and_curve(evaluated):
@@ -40,12 +59,19 @@ def test_figures_and_curve(evaluated):
     assert curve[0] == [600.0, 1200.0]
 
 
-def test_table_on_the_terminal_and_newest_run(evaluated, capsys):
-    assert evaluate(evaluated, "--episodes", "4", "--steps", "200") == 0
+def test_table_on_the_terminal_and_newest_run(evaluated, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert evaluate(evaluated, "--episodes", "4", "--steps", "200", "--name", "narrow") == 0
     printed = capsys.readouterr()
-    for text in ("image and sound", "gap to optimal", "optimal (true state)", "random torque", "95% bootstrap"):
+    for text in ("complete", "gap to the optimum", "optimal (true state)", "random torque", "95% bootstrap"):
         assert text in printed.out
-    assert f"Taking the newest agent: {evaluated / 'train' / 'a' / 'agent'}" in printed.err
+    title = " ".join(printed.out.split("┏")[0].split())
+    assert title.endswith("agent: trained with image and sound; 4 episodes of at most 200 steps per row")
+    assert all(len(line) <= 80 for line in printed.out.splitlines() if line[:1] in "│┃┏└")
+    agent = evaluated / "train" / "a" / "agent"
+    assert f"Taking the newest agent: {agent}" in printed.err
+    record = json.loads((evaluated / "evaluate" / "narrow" / "run.json").read_text())
+    assert record["command_line"].startswith(f"anysense evaluate {agent} --preset smoke")
 
 
 def test_the_same_evaluation_again_gives_the_same_episodes(evaluated):
@@ -55,37 +81,51 @@ def test_the_same_evaluation_again_gives_the_same_episodes(evaluated):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+def test_what_a_sentence_says(evaluated):
+    from anysense.envs.world import world
+
+    records = load_results(evaluated / "evaluate" / "a" / "results").records
+    value = {(one.method, one.subset, one.condition): one.value for one in records if one.metric == "average_reward"}
+    text = sentence(records, world(), ("image", "sound"), ("image", "sound"))
+    assert text.startswith(
+        f"Trained with image and sound, the agent reaches an average reward per step of {value['agent', 'complete', '']:.2f} "
+    )
+    assert f"on sound alone without further training {value['agent', 'sound', '']:.2f} (" in text
+    assert text.endswith(f"; optimal control reaches {value['optimal', '', '']:.2f}.")
+    assert "noise" not in text
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--corruption", "image:fog:0.1"], "fog"),
         (["--corruption", "smell:gaussian_noise:0.1"], "names 'smell'; the agent has image, sound"),
         (["--dropout", "1.5"], "`dropout` expected chances from 0 to 1, got 1.5"),
+        (["--episodes", "0"], "`episodes` must be at least 1, got 0."),
+        (["--reference-option", "max_torq=1"], "max_torq"),
+        (["--env", "CartPole-v1"], "CartPole-v1"),
+        (["--env-option", "frame_stack=3"], "shape"),
         (["nowhere"], "`nowhere` holds no agent: expected a folder with agent.json"),
     ],
 )
-def test_bad_input(options, message, evaluated, capsys):
+def test_wrong_input_leaves_nothing(options, message, evaluated, refused):
     before = sorted((evaluated / "evaluate").iterdir())
-    assert evaluate(evaluated, *options) == 2
-    assert message in capsys.readouterr().err
+    assert message in refused("evaluate", "--out", evaluated, "--preset", "smoke", *options)
     assert sorted((evaluated / "evaluate").iterdir()) == before
 
 
-def test_nothing_trained(tmp_path, capsys):
-    assert evaluate(tmp_path) == 2
-    assert "Run `anysense train` first, or give a path." in capsys.readouterr().err
+def test_nothing_trained(tmp_path, refused):
+    assert "Run `anysense train` first, or give a path." in refused("evaluate", "--out", tmp_path)
 
 
-def test_altered_agent(evaluated, tmp_path, capsys):
+def test_altered_agent(evaluated, tmp_path, refused):
     shutil.copytree(evaluated / "train" / "a" / "agent", tmp_path / "agent")
     description = json.loads((tmp_path / "agent" / "agent.json").read_text())
     (tmp_path / "agent" / "agent.json").write_text(json.dumps({**description, "format_version": 99}))
-    assert evaluate(tmp_path, str(tmp_path / "agent")) == 2
-    assert "99" in capsys.readouterr().err
+    assert "99" in refused("evaluate", tmp_path / "agent", "--out", tmp_path)
     (tmp_path / "agent" / "agent.json").write_text(json.dumps(description))
     (tmp_path / "agent" / "policy.safetensors").write_bytes(b"cut")
-    assert evaluate(tmp_path, str(tmp_path / "agent")) == 2
-    assert "truncated or altered" in capsys.readouterr().err
+    assert "truncated or altered" in refused("evaluate", tmp_path / "agent", "--out", tmp_path)
 
 
 def test_empty_curve(tmp_path):

@@ -1,24 +1,60 @@
 import importlib
 import json
 import os
+import signal
+import subprocess
 import sys
-import threading
+import time
 
 import pytest
 
 from anysense.common.files import write_text
-from anysense.runs.comparisons import jobs
-from anysense.runs.comparisons.jobs import Job, run_jobs, usual_jobs
+from anysense.runs.comparisons import grid
+from anysense.runs.comparisons.grid import side_by_side
+from anysense.runs.comparisons.jobs import Job, run_jobs
 
 WORK = """
-import os, signal, sys
+import os, signal, sys, time
+
+class Stubborn(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
 
 def double(number, folder):
     print("half way", file=sys.stderr)
     return {"value": 2 * number, "process": os.getpid()}
 
+def wrong(number, folder):
+    raise ValueError(f"`number` {number} is wrong")
+
+def stubborn(number, folder):
+    raise Stubborn("an error", "its two arguments")
+
 def killed(number, folder):
     os.kill(os.getpid(), signal.SIGKILL)
+
+def gone(number, folder):
+    os._exit(7)
+
+def slow(number, folder):
+    (folder / "process").write_text(str(os.getpid()))
+    try:
+        time.sleep(60)
+    finally:
+        (folder / "cleaned").touch()
+"""
+
+PARENT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+import work_of_jobs
+from anysense.runs.comparisons.jobs import Job, run_jobs
+if __name__ == "__main__":
+    try:
+        run_jobs([Job(name, Path({folder!r}) / name, work_of_jobs.slow, 0) for name in "abc"], 2, "slow")
+    except KeyboardInterrupt:
+        sys.exit(130)
 """
 
 
@@ -50,9 +86,27 @@ def job(tmp_path, done):
     return lambda number, **options: Job(f"job {number}", tmp_path / f"job{number}", square, number, **options)
 
 
-def test_results_come_in_the_order_of_the_jobs(job, done):
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_results_come_in_the_order_of_the_jobs_and_each_end_is_told(job, done, capsys):
     assert [result["value"] for result in run_jobs([job(3), job(1), job(2)], 1, "squares")] == [9, 1, 4]
     assert done == [3, 1, 2]
+    assert "  job 1: done (2 of 3)\n" in capsys.readouterr().err
 
 
 def test_no_jobs_have_no_results():
@@ -90,45 +144,69 @@ def test_spare_folders_go_when_the_job_is_done(job, tmp_path):
     assert (tmp_path / "job-1" / "checkpoints").is_dir()
 
 
-@pytest.mark.parametrize("side_by_side", [0, -2])
-def test_at_least_one_at_a_time(side_by_side, job, done):
-    with pytest.raises(ValueError, match=f"`jobs` must be at least 1; got {side_by_side}"):
-        run_jobs([job(1)], side_by_side, "squares")
+@pytest.mark.parametrize("count", [0, -2])
+def test_at_least_one_at_a_time(count, job, done):
+    with pytest.raises(ValueError, match=f"`jobs` must be at least 1; got {count}"):
+        run_jobs([job(1)], count, "squares")
     assert done == []
 
 
 def test_usual_number_of_jobs(monkeypatch):
-    for processors, expected in ((None, 1), (1, 1), (4, 4), (64, 8)):
-        monkeypatch.setattr(jobs.os, "cpu_count", lambda count=processors: count)
-        assert usual_jobs() == expected
+    for processors, expected in ((1, 1), (4, 4), (64, 8)):
+        monkeypatch.setattr(grid, "processors", lambda count=processors: count)
+        assert side_by_side(None, 100) == expected
+    assert side_by_side(None, 3) == side_by_side(5, 3) == 3
+    assert side_by_side(20, 100) == 20
 
 
 def test_other_processes(work, tmp_path, capsys):
-    some = [Job(f"double {number}", tmp_path / str(number), work.double, number) for number in (4, 5)]
+    some = [Job(f"double {number}", tmp_path / str(number), work.double, number) for number in (4, 5, 6)]
     results = run_jobs(some, 2, "doubles")
-    assert [result["value"] for result in results] == [8, 10]
-    assert os.getpid() not in {result["process"] for result in results}
-    assert "half way" not in capsys.readouterr().err
-    assert [(tmp_path / str(number) / "log.txt").read_text() for number in (4, 5)] == ["half way\n", "half way\n"]
-    bad = Job("killed", tmp_path / "killed", work.killed, 0)
-    with pytest.raises(
-        RuntimeError, match=r"A process of the run was killed.*Go on with --resume, with fewer `--jobs`"
-    ):
-        run_jobs([*some, bad], 2, "doubles")
+    assert [result["value"] for result in results] == [8, 10, 12]
+    processes = {result["process"] for result in results}
+    assert len(processes) == 3
+    assert os.getpid() not in processes
+    said = capsys.readouterr().err
+    assert "half way" not in said
+    assert all(f"  double {number}: done (" in said for number in (4, 5, 6))
+    assert [(tmp_path / str(number) / "log.txt").read_text() for number in (4, 5, 6)] == ["half way\n"] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("wrong", ValueError, "`number` 0 is wrong"),
+        ("stubborn", RuntimeError, "Stubborn: an error and its two arguments"),
+        (
+            "killed",
+            RuntimeError,
+            r"was killed by signal 9, perhaps for lack of memory\. Go on with --resume, with fewer",
+        ),
+        ("gone", RuntimeError, r"ended with code 7 before it was done; see `.*log\.txt`"),
+    ],
+)
+def test_a_job_that_fails_in_another_process_stops_the_others(name, kind, message, work, tmp_path):
+    bad = Job("bad", tmp_path / "bad", getattr(work, name), 0)
+    slow = Job("slow", tmp_path / "slow", work.slow, 0)
+    start = time.monotonic()
+    with pytest.raises(kind, match=message):
+        run_jobs([slow, bad], 2, "jobs")
+    assert time.monotonic() - start < 20
     assert not bad.done
+    assert not slow.done
 
 
-def test_a_process_whose_parent_is_gone_ends(monkeypatch):
-    parents, ended, codes = iter([7, 7, 1]), threading.Event(), []
-
-    def leave(code):
-        codes.append(code)
-        ended.set()
-
-    monkeypatch.setattr(jobs.os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(jobs.os, "_exit", leave)
-    monkeypatch.setattr(jobs.time, "sleep", lambda seconds: None)
-    jobs._leave_with_parent(7)
-    assert ended.wait(10)
-    assert codes == [1]
-    assert next(parents, "all asked") == "all asked"
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)])
+def test_processes_end_when_the_run_is_interrupted_or_gone(number, code, work, tmp_path):
+    """The signal reaches the parent alone."""
+    write_text(tmp_path / "parent.py", PARENT.format(folder=str(tmp_path)))
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")], stderr=subprocess.DEVNULL)
+    files = [tmp_path / name / "process" for name in "ab"]
+    assert wait_for(lambda: all(file.is_file() and file.read_text() for file in files))
+    parent.send_signal(number)
+    assert parent.wait(20) == code
+    for file in files:
+        assert wait_for(lambda file=file: not alive(int(file.read_text())), 20)
+    assert not (tmp_path / "c").exists()
+    if number == signal.SIGINT:  # The parent tells them; otherwise they notice that it is gone.
+        assert all((tmp_path / name / "cleaned").is_file() for name in "ab")

@@ -1,85 +1,110 @@
 import json
 
+import numpy as np
 import pytest
 
+from anysense.envs.world import world
+from anysense.representations.data import Transitions
 from anysense.representations.files import load_representation
+from anysense.representations.training.module import PretrainingModule
 from anysense.runs.cli import main
 from anysense.runs.commands.pretrain import PretrainCommand, read
 
 TINY = ["--preset", "smoke", "--samples", "200"]
+WEIGHTS = "representation/representation.safetensors"
 
 
 def pretrain(out, *options):
     return main(["pretrain", "--out", str(out), *options])
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    out = tmp_path_factory.mktemp("out")
-    assert pretrain(out, *TINY, "--name", "a", "--save-data") == 0
-    return out
-
-
 def test_presets_choose_values_and_options_override_them():
-    paper = read(["--preset", "paper", "--temperature", "0.5"])
+    paper = read(["--preset", "paper", "--temperature", "0.5", "--image-channels", "3", "4"])
     assert (paper.representation.temperature, paper.training.epochs) == (0.5, 500)
     assert (paper.world.physics, paper.world.antialias, paper.world.initial_steps) == ("gym-0.19", False, 1)
-    assert read([]) == PretrainCommand.of("default")
+    assert (paper.architecture.image_encoder, paper.architecture.image_channels) == ("convolution", (3, 4))
+    assert read([]) == PretrainCommand.of("default", "gmc", world())
     assert read(["--preset=smoke"]).preset == "smoke"
 
 
-def test_unknown_method(capsys, tmp_path):
-    assert pretrain(tmp_path, "--method", "gmcc") == 2
-    said = capsys.readouterr().err
-    assert "`method` must be one of 'gmc', 'gram', 'mfm'" in said
-    assert "got 'gmcc'. Did you mean 'gmc'?" in said
-    assert "transformer" not in said
+def test_options_follow_method_networks_and_environment():
+    muse = read(["--method", "muse", "--networks", "generic"])
+    assert type(muse.representation).__name__ == "MUSESettings"
+    assert muse.made_networks().name == "generic"
+    assert read(["--env-option", "sound_obs=true", "gain=0.5"]).env_option == ("sound_obs=true", "gain=0.5")
 
 
-def test_run_folder(finished):
-    folder = finished / "pretrain" / "a"
+def test_help_names_what_can_be_chosen(capsys):
+    assert main(["pretrain", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "--method {gmc,gram,mfm,mvae,mmvae,muse,nexus}" in text
+    assert "--networks {pendulum,mhd,generic,sentiment}" in text
+
+
+def test_run_folder(trained):
+    folder = trained / "pretrain" / "a"
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished"
-    assert record["settings"]["collection"]["samples"] == 200
-    assert load_representation(folder / "representation").method == "gmc"
+    assert record["settings"]["collection"]["samples"] == 300
+    representation = load_representation(folder / "representation")
+    assert representation.method == "gmc"
+    assert representation.world == world(options=record["settings"]["world"]).to_json()
     assert (folder / "metrics.csv").read_text().count("\n") == 1 + record["settings"]["training"]["epochs"]
     assert list((folder / "tensorboard").iterdir())
+    assert len(Transitions.load(folder / "transitions.npz")) == 300
 
 
-def test_existing_name_is_refused_and_kept(finished, capsys):
-    before = (finished / "pretrain" / "a" / "run.json").read_bytes()
-    assert pretrain(finished, *TINY, "--name", "a") == 2
-    assert "exists already. Continue it with --resume" in capsys.readouterr().err
-    assert (finished / "pretrain" / "a" / "run.json").read_bytes() == before
+def test_existing_name_is_refused_and_kept(trained, refused):
+    before = (trained / "pretrain" / "a" / "run.json").read_bytes()
+    assert "exists already. Continue it with --resume" in refused("pretrain", *TINY, "--out", trained, "--name", "a")
+    assert (trained / "pretrain" / "a" / "run.json").read_bytes() == before
 
 
-def test_data_can_be_given(finished, tmp_path):
-    data = finished / "pretrain" / "a" / "transitions.npz"
-    assert pretrain(tmp_path, *TINY, "--name", "b", "--data", str(data)) == 0
-    weights = "representation/representation.safetensors"
-    same = [
-        (out / name / weights).read_bytes()
-        for out, name in ((finished / "pretrain", "a"), (tmp_path / "pretrain", "b"))
-    ]
-    assert same[0] == same[1]
+def test_data_can_be_given(trained, tmp_path):
+    data = trained / "pretrain" / "a" / "transitions.npz"
+    assert pretrain(tmp_path, "--preset", "smoke", "--name", "b", "--data", str(data)) == 0
+    same = [out / "pretrain" / name / WEIGHTS for out, name in ((trained, "a"), (tmp_path, "b"))]
+    assert same[0].read_bytes() == same[1].read_bytes()
 
 
-def test_data_must_be_of_the_same_world(finished, tmp_path, capsys):
-    data = finished / "pretrain" / "a" / "transitions.npz"
-    assert pretrain(tmp_path, *TINY, "--data", str(data), "--physics", "gym-0.19") == 2
-    assert "was collected with physics 'gymnasium' (asked for 'gym-0.19')" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--method", "gmcc"], "got 'gmcc'. Did you mean 'gmc'?"),
+        (["--method", "transformer"], "`method` must be one of 'gmc', 'gram', 'mfm', 'mvae', 'mmvae', 'muse', 'nexus'"),
+        (["--networks", "genric"], "Did you mean 'generic'?"),
+        (["--networks", "mhd"], "has no encoder in the networks 'mhd'"),
+        (["--env", "anysense/MultimodalPendulm-v0"], "Did you mean 'anysense/MultimodalPendulum-v0'?"),
+        (["--env", "CartPole-v1"], "CartPole-v1"),
+        (["--env-option", "physics"], "`env-option` must be written key=value"),
+        (["--env-option", "physic=gymnasium"], "Did you mean 'physics'?"),
+        (["--policy", "coverge"], "Did you mean 'coverage'?"),
+        (["--samples", "0"], "`samples` must be"),
+        (["--validation-fraction", "1.5"], "`validation_fraction` must lie between 0 and 1, got 1.5."),
+        (["--epochs", "0"], "`epochs` must be at least 1"),
+        (["--latent-dim", "0"], "`latent_dim` must be positive; got 0."),
+        (["--data", "nowhere.npz"], "`nowhere.npz` does not exist"),
+        (["--data", "damaged.npz"], "damaged.npz` is damaged or not a file of recorded transitions"),
+        (["--resume"], "`--resume` found no unfinished run"),
+        (["--resume", "--name", "x"], "is not a folder; expected a run folder"),
+    ],
+)
+def test_wrong_input_leaves_nothing(options, message, tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "damaged.npz").write_bytes(b"PK not really")
+    assert message in refused("pretrain", *TINY, *options)
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged.npz"]
 
 
-def test_data_must_be_readable(tmp_path, capsys):
-    (tmp_path / "bad.npz").write_bytes(b"PK not really")
-    assert pretrain(tmp_path, *TINY, "--name", "b", "--data", str(tmp_path / "bad.npz")) == 2
-    assert "bad.npz" in capsys.readouterr().err
-    assert json.loads((tmp_path / "pretrain" / "b" / "run.json").read_text())["status"] == "failed"
+def test_data_must_be_of_the_same_world(trained, tmp_path, refused):
+    data = trained / "pretrain" / "a" / "transitions.npz"
+    message = refused("pretrain", *TINY, "--out", tmp_path, "--data", data, "--physics", "gym-0.19")
+    assert "'physics': 'gymnasium'" in message
+    assert "asked for was {'id': 'anysense/MultimodalPendulum-v0'" in message
+    assert not list(tmp_path.iterdir())
 
 
-def test_resume_goes_on_with_the_stored_settings(tmp_path, monkeypatch, capsys):
-    from anysense.representations.training.module import PretrainingModule
-
+def test_resume_goes_on_with_the_stored_settings(tmp_path, monkeypatch, refused):
     assert pretrain(tmp_path, *TINY, "--name", "whole") == 0
     step = PretrainingModule.training_step
 
@@ -93,17 +118,10 @@ def test_resume_goes_on_with_the_stored_settings(tmp_path, monkeypatch, capsys):
         assert pretrain(tmp_path, *TINY, "--name", "cut") == 130
     record = json.loads((tmp_path / "pretrain" / "cut" / "run.json").read_text())
     assert record["status"] == "interrupted"
-    assert pretrain(tmp_path, "--resume", "--temperature", "0.9") == 2
-    assert "(representation.temperature: 0.3 -> 0.9). Leave these options out" in capsys.readouterr().err
+    message = refused("pretrain", "--out", tmp_path, "--resume", "--temperature", "0.9")
+    assert "(representation.temperature: 0.3 -> 0.9). Leave these options out" in message
     assert pretrain(tmp_path, "--resume") == 0
-    weights = [
-        tmp_path / "pretrain" / name / "representation" / "representation.safetensors" for name in ("whole", "cut")
-    ]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
-
-
-def test_nothing_to_resume(tmp_path, capsys):
-    assert pretrain(tmp_path, "--resume") == 2
-    assert "`--resume` found no unfinished run" in capsys.readouterr().err
-    assert pretrain(tmp_path, "--resume", "--name", "x") == 2
-    assert "is not a folder; expected a run folder" in capsys.readouterr().err
+    whole, cut = (tmp_path / "pretrain" / name for name in ("whole", "cut"))
+    assert (whole / WEIGHTS).read_bytes() == (cut / WEIGHTS).read_bytes()
+    losses = [np.genfromtxt(run / "metrics.csv", delimiter=",", names=True)["validationtotal"] for run in (whole, cut)]
+    np.testing.assert_array_equal(*losses)

@@ -1,9 +1,11 @@
 import csv
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from anysense.agents.results import load_results, save_results
 from anysense.runs.cli import main
@@ -11,62 +13,92 @@ from anysense.runs.commands.report import BEGIN, END, replace_block
 
 
 @pytest.fixture
-def two_seeds(evaluated, tmp_path):
-    """The evaluation of the tiny agent, and a copy of it that claims another seed and is a little better."""
-    folders = [tmp_path / name for name in "ab"]
-    for folder in folders:
+def three_seeds(evaluated, tmp_path):
+    """The evaluation of the tiny agent, and copies of it that claim other seeds and are a little better."""
+    folders = [tmp_path / name for name in "abc"]
+    for seed, folder in enumerate(folders):
         shutil.copytree(evaluated / "evaluate" / "a", folder)
-    saved = load_results(folders[1] / "results")
-    saved.details["facts"]["seed"] = 1
-    saved.summary[0]["average_reward"]["value"] += 0.2
-    save_results(folders[1] / "results", saved.results, saved.summary, saved.details)
+        saved = load_results(folder / "results")
+        saved.details["facts"]["seed"] = seed
+        better = [
+            dataclasses.replace(record, value=record.value + 0.1 * seed**2) if record.subset else record
+            for record in saved.records
+        ]
+        save_results(folder / "results", saved.results, better, saved.details)
     return folders
 
 
-def test_report_of_two_seeds(two_seeds, tmp_path, capsys):
+def value(folder, metric="average_reward"):
+    return next(record for record in load_results(folder / "results").records if record.metric == metric)
+
+
+def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
     readme = tmp_path / "README.md"
     readme.write_text(f"# x\n{BEGIN}\nold\n{END}\nend\n")
-    assert main(["report", *map(str, two_seeds), "--docs", str(tmp_path / "docs"), "--readme", str(readme)]) == 0
-    values = [load_results(folder / "results").summary[0]["average_reward"]["value"] for folder in two_seeds]
-    mean, half = np.mean(values), 12.7062 * np.std(values, ddof=1) / np.sqrt(2)  # t quantile for one degree of freedom
-    line = f"| image and sound | {mean:.3f} [{mean - half:.3f}, {mean + half:.3f}] |"
+    docs = ["--out", str(tmp_path / "docs"), "--name", "pendulum", "--readme", str(readme)]
+    assert main(["report", *map(str, three_seeds), *docs]) == 0
+    values = [value(folder).value for folder in three_seeds]
+    mean, half = np.mean(values), t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
+    cell = f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
     text = (tmp_path / "docs" / "pendulum.md").read_text()
-    for document in (text, readme.read_text(), capsys.readouterr().out):
-        assert line in document
-    assert readme.read_text().startswith(f"# x\n{BEGIN}\n| modalities |")
+    for document in (text, readme.read_text()):
+        assert read_table(document, "| input |")["complete (image and sound)"]["average reward per step"] == cell
+    assert cell in capsys.readouterr().out
+    assert readme.read_text().startswith(f"# x\n{BEGIN}\n| input |")
     assert readme.read_text().endswith(f"{END}\nend\n")
     assert "[docs/pendulum.md](docs/pendulum.md)" in readme.read_text()
-    assert "Training seeds 0, 1; 8 episodes of 100 steps each; in brackets 95% t intervals over seeds. Machine:" in text
-    assert text.count("anysense pretrain --preset smoke") == 2
+    assert "Training seeds 0, 1, 2; 8 episodes of 100 steps each; in brackets 95% t intervals over seeds" in text
+    assert text.count("anysense pretrain --preset smoke") == 3
+    single = read_table(text, "## Average reward per step of each seed")["complete"]
+    assert [cell.split(" ")[0] for cell in single.values()] == [f"{one:.3f}" for one in values]
     with (tmp_path / "docs" / "pendulum.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [float(row["average_reward"]) for row in rows if row["condition"] == "image and sound"] == values
-    assert (tmp_path / "docs" / "pendulum-learning-curves.png").is_file()
-    assert json.loads((tmp_path / "docs" / "pendulum.json").read_text()).keys() == {"0", "1"}
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "average_reward" and not row["condition"]]
+    assert [float(row["value"]) for row in rows if row["subset"] == "complete"] == values
+    assert [row["method"] for row in rows if not row["subset"]] == ["optimal", "zero", "random"]
+    for name in ("pendulum-learning-curves.png", "pendulum-score.png", "pendulum.tex", "pendulum-learning-curves.csv"):
+        assert (tmp_path / "docs" / name).is_file()
+    runs = json.loads((tmp_path / "docs" / "pendulum.json").read_text())["runs"]
+    assert [run["command"] for run in runs] == ["pretrain", "train", "evaluate"] * 3
 
 
-def test_report_of_one_seed_keeps_the_intervals_over_episodes(two_seeds, tmp_path):
-    assert main(["report", str(two_seeds[0]), "--docs", str(tmp_path / "docs"), "--name", "one"]) == 0
-    row = load_results(two_seeds[0] / "results").summary[0]["average_reward"]
-    text = (tmp_path / "docs" / "one.md").read_text()
-    assert f"| image and sound | {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}] |" in text
+def test_report_of_one_seed_keeps_the_intervals_over_episodes(three_seeds, tmp_path, read_table):
+    assert main(["report", str(three_seeds[0]), "--out", str(tmp_path / "docs"), "--name", "one"]) == 0
+    row, text = value(three_seeds[0]), (tmp_path / "docs" / "one.md").read_text()
+    cell = read_table(text, "| input |")["complete (image and sound)"]["average reward per step"]
+    assert cell == f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
     assert "in brackets 95% bootstrap intervals over episodes" in text
 
 
-def test_bad_input(two_seeds, tmp_path, capsys):
-    first, second = map(str, two_seeds)
-    docs = ["--docs", str(tmp_path / "docs")]
+def test_report_of_two_seeds_gives_no_interval(three_seeds, tmp_path, read_table):
+    assert main(["report", *map(str, three_seeds[:2]), "--out", str(tmp_path / "docs")]) == 0
+    text = (tmp_path / "docs" / "agents.md").read_text()
+    mean = np.mean([value(folder).value for folder in three_seeds[:2]])
+    assert read_table(text, "| input |")["complete (image and sound)"]["average reward per step"] == f"{mean:.3f}"
+    assert "no interval of two seeds" in text
+
+
+def test_nothing_is_written_elsewhere_unless_asked_for(three_seeds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    assert main(["report", *map(str, three_seeds)]) == 0
+    assert not list((tmp_path / "docs").iterdir())
+    assert (tmp_path / "out" / "report" / "agents.md").is_file()
+
+
+def test_bad_input(three_seeds, tmp_path, refused):
+    first, second = map(str, three_seeds[:2])
+    docs = ["--out", str(tmp_path / "docs")]
     for arguments, message in (
         ([], "`runs` is missing"),
         ([first, first, *docs], "`runs` expected one evaluation per seed, got the seeds [0, 0]"),
-        ([str(tmp_path / "nothing"), *docs], "is not a folder; expected a run folder"),
+        ([tmp_path / "nothing", *docs], "is not a folder; expected a run folder"),
+        ([first, "--readme", tmp_path / "none.md", *docs], "none.md"),
     ):
-        assert main(["report", *arguments]) == 2
-        assert message in capsys.readouterr().err
-    saved = load_results(two_seeds[1] / "results")
-    save_results(two_seeds[1] / "results", saved.results, saved.summary[1:], saved.details)
-    assert main(["report", first, second, *docs]) == 2
-    assert "seed 1 differs from seed 0. Evaluate all agents with the same options." in capsys.readouterr().err
+        assert message in refused("report", *arguments)
+    saved = load_results(three_seeds[1] / "results")
+    save_results(three_seeds[1] / "results", saved.results, saved.records[4:], saved.details)
+    message = refused("report", first, second, *docs)
+    assert "seed 1 differs from seed 0. Evaluate all agents with the same options." in message
     assert not (tmp_path / "docs").exists()
 
 

@@ -36,6 +36,12 @@ def test_record_holds_what_a_reader_needs(tmp_path):
     assert set(record["machine"]) - {"gpu"} == {"cpu", "cores", "os"}
 
 
+def test_what_was_found_is_recorded_before_what_was_typed(tmp_path):
+    run = RunFolder.create(tmp_path, "align", "a", {}, 0, ["--methods", "gmc", "mfm"], ["out/classify/001"])
+    assert run.record["arguments"] == ["out/classify/001", "--methods", "gmc", "mfm"]
+    assert run.record["command_line"] == "anysense align out/classify/001 --methods gmc mfm"
+
+
 def test_numbers_are_given_to_unnamed_runs(tmp_path):
     (tmp_path / "train" / "007").mkdir(parents=True)
     assert [create(tmp_path).path.name for _ in range(2)] == ["008", "009"]
@@ -90,7 +96,7 @@ def damaged(tmp_path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 99}, r"version 99; this anysense reads version 1\. Use the version of anysense"),
+        ({"format_version": 99}, r"version 99; this anysense reads version 2\. Use the version of anysense"),
         ({"format": "other"}, "is not the record of an anysense run"),
         ({"command": "pretrain"}, "is a run of `anysense pretrain`, expected one of `anysense train`"),
     ],

@@ -1,10 +1,40 @@
-from anysense.runs.tables import Table, markdown_table, print_table, with_interval
+import pytest
+
+from anysense.runs.tables import Table, counted, latex_table, markdown_table, print_table, with_interval
+
+WIDE = Table(
+    ("input", *(f"method {number}" for number in range(7))),
+    [(name, *(f"{number}7.31 ± 0.42" for number in range(7))) for name in ("complete", "image + sound + trajectory")],
+    rules=[0],
+)
 
 
-def test_tables(capsys):
-    print_table("title", Table(("name", "value"), [("a long name", "1.0"), ("b", "-2.0")], rules=[0]))
-    text = capsys.readouterr().out
-    assert "a long name" in text
-    assert "-2.0" in text
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_every_cell_is_readable_at_any_width(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_table("A [title] in brackets", WIDE)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "A [title] in brackets"
+    assert all(len(line) <= width for line in lines)
+    text = "\n".join(lines)
+    for cell in (*WIDE.columns[1:], *WIDE.rows[0]):
+        assert cell in text
+    assert "…" not in text
+    assert text.count("┏") == {60: 4, 80: 3, 200: 1}[width]
+
+
+def test_markdown():
     assert markdown_table(Table(("a", "b"), [("1", "2")])) == "| a | b |\n|---|---:|\n| 1 | 2 |"
+
+
+def test_latex_escapes_what_it_must():
+    text = latex_table(Table(("a_b", "50%"), [("x & y", "1 ± 2")]), "50% of #1")
+    assert r"a\_b & 50\% \\" in text
+    assert r"x \& y & 1 $\pm$ 2 \\" in text
+    assert r"\caption{50\% of \#1}" in text
+
+
+def test_numbers_in_words():
     assert with_interval(-0.5, -0.52, -0.481) == "-0.500 [-0.520, -0.481]"
+    assert with_interval(1.25, float("nan"), float("nan"), 1) == "1.2"
+    assert (counted(1, "epoch"), counted(3, "epoch")) == ("1 epoch", "3 epochs")
