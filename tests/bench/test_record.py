@@ -80,7 +80,7 @@ def test_exit_code_and_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert compare.main([before, after]) == 1
     assert "networks/gone/a: 1 -> (missing)" in capsys.readouterr().out
     assert compare.main([before, after, "--except", "data/list/*", "--only", "data/*"]) == 0
-    assert "3.3e-01 of the value (data/probes/r2)" in capsys.readouterr().out
+    assert "numbers by at most 3.3e-01 (data/probes/r2)" in capsys.readouterr().out
     assert compare.main([before, str(tmp_path / "none.json")]) == 2
 
 
