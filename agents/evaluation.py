@@ -77,12 +77,16 @@ class EvaluationEpisodes:
     def of(cls, world: World, count: int, steps: int | None, seed: int) -> "EvaluationEpisodes":
         """The usual episodes of a world; the first ones of a larger count with the same seed are the same.
 
-        ``steps`` None stands for the time limit of the world. Raises ValueError if ``count`` or ``steps`` is below 1.
+        ``steps`` None stands for the time limit of the world, which no episode exceeds where the environment itself
+        draws the starts. Raises ValueError if ``count`` or ``steps`` is below 1.
         """
         check_positive_integer("episodes", count)
         usual = world.episode_steps or LONGEST_EPISODE
         length = check_positive_integer("steps", usual if steps is None else steps)
-        return cls(count, length, seed, world.start_states(count, seed))
+        starts = world.start_states(count, seed)
+        if starts is None and world.episode_steps is not None:
+            length = min(length, world.episode_steps)
+        return cls(count, length, seed, starts)
 
     def part(self, first: int, most: int) -> "EvaluationEpisodes":
         """At most ``most`` of the episodes, from number ``first`` on."""

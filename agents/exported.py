@@ -34,6 +34,8 @@ DESCRIPTION_FILE = "agent.json"
 POLICY_FILE = "policy.safetensors"
 REPRESENTATION_FOLDER = "representation"
 WEIGHTS_FILE = "representation.safetensors"
+LONGEST_REASON = 300
+"""Most characters of the reason why a file does not fit."""
 ENTRIES = {
     "algorithm": str,
     "modalities": list,
@@ -179,7 +181,8 @@ class Agent:
                 actor, encoder, description["algorithm"], world, description["modalities"], description["facts"]
             )
         except (TypeError, ValueError, safetensors.SafetensorError) as error:
-            raise ValueError(f"`{path}` is damaged, or does not fit what lies beside it: {error}") from error
+            reason = f"{error}"[:LONGEST_REASON]
+            raise ValueError(f"`{path}` is damaged, or does not fit what lies beside it: {reason}") from error
         return agent.to(device)
 
 

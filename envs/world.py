@@ -97,9 +97,9 @@ class World:
         """
         for name in self.options:
             if name in RESERVED_OPTIONS:
-                raise ValueError(f"`option` {name!r} of {self.id} cannot be given: {RESERVED_OPTIONS[name]}.")
+                raise ValueError(f"`env-option` {name!r} of {self.id} cannot be given: {RESERVED_OPTIONS[name]}.")
             if self.options_class is not None:
-                check_choice("option", name, [known.name for known in fields(self.options_class)])
+                check_choice("env-option", name, [known.name for known in fields(self.options_class)])
         try:
             plain = json.loads(json.dumps(dict(self.options), allow_nan=False))
         except (TypeError, ValueError) as error:

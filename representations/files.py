@@ -52,6 +52,8 @@ ENTRIES: dict[str, Any] = {
 """Type of every entry; an entry with entries of its own may be null."""
 MAX_NUMBERS = 2**24
 """Most numbers in one sample of all modalities together; constants of this size are computed when it is built."""
+LONGEST_REASON = 300
+"""Most characters of what torch says about a description that does not fit."""
 WHAT = "a saved representation"
 
 
@@ -191,7 +193,8 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, OverflowError, RuntimeError, MemoryError) as error:
-        raise RepresentationFileError(f"{path} is damaged: {error}") from error
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RepresentationFileError(f"{path} is damaged: {first_line[:LONGEST_REASON]}") from error
 
 
 def _checked_modalities(values: list[Any]) -> dict[str, Modality]:

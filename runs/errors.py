@@ -35,8 +35,14 @@ def report_error(error: BaseException, show_traceback: bool = False) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("Interrupted. What was written so far is kept; --resume continues a run.", file=sys.stderr)
         return INTERRUPTED
-    message = " ".join(str(error).split()) or "no further message"
-    kind = "" if isinstance(error, (ValueError, FileNotFoundError, FileExistsError)) else f"{type(error).__name__}: "
+    kind = "" if isinstance(error, (*_INPUT_ERRORS, OSError)) else f"{type(error).__name__}: "
     hint = "" if show_traceback or exit_code(error) == BAD_INPUT else " (--traceback shows where.)"
-    print(f"Error: {kind}{message}{hint}", file=sys.stderr)
+    print(f"Error: {kind}{_message(error)}{hint}", file=sys.stderr)
     return exit_code(error)
+
+
+def _message(error: BaseException) -> str:
+    """One line; what the operating system refused is named by its file and its reason."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"`{error.filename}`: {error.strerror}."
+    return " ".join(str(error).split()) or "no further message"

@@ -102,7 +102,7 @@ def sentence(records: Sequence[Record], world: World, trained_with: Sequence[str
         found = estimate(records, method, subset, column.key)
         share = estimate(records, method, subset, "share").value
         reached = f"{found.value:.{min(column.digits, 2)}f}"
-        reached += f" ({share:.1%} of the way from random to optimal)" if not math.isnan(share) else ""
+        reached += f" ({round(share, 3) + 0.0:.1%} of the way from random to optimal)" if not math.isnan(share) else ""
         if subset == own:
             text += reached
         else:

@@ -77,12 +77,13 @@ def draw_bars(
     """
     figure, ax = new_axes(width=max(7.0, 1.1 * len(bars)), height=4.4)
     places, means = np.arange(len(bars)), np.array([bar.mean for bar in bars])
-    errors = np.nan_to_num([[bar.mean - bar.low, bar.high - bar.mean] for bar in bars]).T
+    errors = np.nan_to_num([[bar.mean - bar.low, bar.high - bar.mean] for bar in bars]).reshape(-1, 2).T
     ax.bar(places, means, yerr=errors, capsize=4, color=_COLOURS[0], width=0.6)
     turned = len(bars) > 4
     labels = [bar.label.replace(", ", ",\n") for bar in bars]
     ax.set_xticks(places, labels, rotation=20 if turned else 0, ha="right" if turned else "center", fontsize=9)
-    reach = 1.3 * max((abs(value) for value in means), default=1.0)
+    lows, highs = means - errors[0], means + errors[1]
+    reach = max(1.3 * np.abs(means).max(initial=0.0), 1.05 * max(-lows.min(initial=0.0), highs.max(initial=0.0))) or 1.0
     inside = {name: value for name, value in references.items() if abs(value) <= reach}
     outside = {name: value for name, value in references.items() if name not in inside}
     for index, (name, value) in enumerate(inside.items()):
@@ -94,7 +95,10 @@ def draw_bars(
         ax.set_title(f"outside the chart: {listed}", fontsize=9)
     if inside:
         figure.legend(loc="outside lower center", ncols=len(inside), fontsize=9, frameon=False)
-    ax.set_ylim(*((-reach, 0.0) if means.max(initial=-1.0) <= 0 else (min(0.0, 1.3 * means.min()), reach)))
+    if means.max(initial=-1.0) <= 0:
+        ax.set_ylim(-reach, max(0.0, 1.05 * highs.max(initial=0.0)))
+    else:
+        ax.set_ylim(min(0.0, 1.3 * means.min(), 1.05 * lows.min()), reach)
     ax.set_ylabel(ylabel)
     return figure, ax
 

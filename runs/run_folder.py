@@ -18,7 +18,7 @@ from typing import Any
 from anysense.common.files import read_json, write_json
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "newest_run", "plain"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "check_name", "newest_run", "plain"]
 
 FORMAT = "anysense run"
 FORMAT_VERSION = 2
@@ -147,6 +147,17 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def check_name(name: str) -> str:
+    """Return a name of a folder or file.
+
+    Raises:
+        ValueError: it names none, or one in another folder.
+    """
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"`name` expected one name without separators, got {name!r}.")
+    return name
+
+
 def _claim(parent: Path, name: str | None) -> Path:
     if name is not None:
         return _claim_named(parent, name)
@@ -164,9 +175,7 @@ def _claim(parent: Path, name: str | None) -> Path:
 
 
 def _claim_named(parent: Path, name: str) -> Path:
-    if name in ("", ".", "..") or Path(name).name != name:
-        raise ValueError(f"`name` expected the name of one folder without separators, got {name!r}.")
-    path = parent / name
+    path = parent / check_name(name)
     parent.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir()

@@ -63,8 +63,8 @@ class CommonSettings:
     """Show the Python traceback of an error."""
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"`seed` expected 0 or more, got {self.seed}.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"`seed` expected 0 to {2**32 - 1}, got {self.seed}.")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"`threads` expected 1 or more, got {self.threads}.")
 

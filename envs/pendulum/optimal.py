@@ -129,13 +129,13 @@ class OptimalController:
         return solution
 
 
-def check_max_torque(max_torque: float) -> float:
+def check_max_torque(max_torque: object) -> float:
     """Return the torque limit.
 
     Raises:
         ValueError: It is not in (0, 2].
     """
-    if not 0 < max_torque <= MAX_TORQUE:
+    if not isinstance(max_torque, (int, float, np.number)) or not 0 < max_torque <= MAX_TORQUE:
         raise ValueError(
             f"`max_torque` must be above 0 and at most {MAX_TORQUE} N m, the limit of the pendulum; got {max_torque!r}."
         )

@@ -65,7 +65,10 @@ class Corruption:
         if kind.level is not None:
             if self.level is None:
                 raise ValueError(f"`corruption` {plain!r} lacks its {kind.level}; write {plain}:<{kind.level}>.")
-            kind.check(self.level)
+            try:
+                kind.check(self.level)
+            except ValueError as error:
+                raise ValueError(f"`corruption` {plain}:{self.level:g}: {error}") from None
 
     def __str__(self) -> str:
         """Returns the written form, which :func:`parse_corruption` reads."""

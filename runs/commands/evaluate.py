@@ -163,7 +163,8 @@ def print_evaluation(what: str, agent: Agent, records: Sequence[Record], episode
         f"{episodes.steps} steps per row"
     )
     print_table(title, evaluation_table(records, agent.world, tuple(agent.modalities)))
-    print("In brackets: 95% bootstrap intervals over episodes; gaps are taken episode by episode.")
+    gaps = "; gaps are taken episode by episode" if any(record.metric == "gap" for record in records) else ""
+    print(f"In brackets: 95% bootstrap intervals over episodes{gaps}.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["PretrainCommand", "Training", "check_pretraining", "main", "pretrain_run"]
 
 
+LEAST_SAMPLES = 2
+"""Fewest transitions of a collection: the parts for training and validation share no trajectory."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Training(PretrainSettings):
     """How the representation is trained."""
@@ -136,6 +140,11 @@ def check_pretraining(settings: PretrainCommand) -> None:
     world, networks = settings.made_world(), settings.made_networks()
     build(settings.method, modalities_from_space(world.observation_space), settings.representation, networks)
     collection_bytes(world, settings.collection.samples, settings.collection.policy)
+    if settings.data is None and settings.collection.samples < LEAST_SAMPLES:
+        raise ValueError(
+            f"`samples` expected {LEAST_SAMPLES} or more, one to train on and one to validate on; got "
+            f"{settings.collection.samples}."
+        )
     if not 0 < settings.collection.validation_fraction < 1:
         raise ValueError(
             f"`validation_fraction` must lie between 0 and 1, got {settings.collection.validation_fraction}."

@@ -21,7 +21,7 @@ from anysense.runs.comparisons.report import RUN_KEYS, Report, Section, print_re
 from anysense.runs.curves import LearningCurve, curve_label, read_curve
 from anysense.runs.evaluation_report import draw_evaluation, evaluation_table, input_label, inputs_of
 from anysense.runs.figures import draw_learning_curves
-from anysense.runs.run_folder import RunFolder
+from anysense.runs.run_folder import RunFolder, check_name
 from anysense.runs.settings import parse
 from anysense.runs.tables import Table, markdown_table, with_interval
 from anysense.runs.worlds import named_world
@@ -87,6 +87,7 @@ class Seed:
 def main(arguments: Sequence[str]) -> None:
     """Write the report and, if asked for, the block of the README."""
     settings = parse_report(arguments)
+    check_name(settings.name)
     if settings.env is not None:
         named_world(settings.env)
     seeds = sorted((Seed.read(path) for path in settings.runs), key=lambda seed: seed.seed)

@@ -94,6 +94,7 @@ def test_an_agent_with_actions_of_two_axes_is_trained_and_evaluated(algorithm, m
     np.testing.assert_allclose(single, agent.act(batch)[0], atol=1e-5)
     for modalities in (("near", "far"), ("far",)):
         episodes = EvaluationEpisodes.of(agent.world, 6, None, 0)
+        assert episodes.steps == EvaluationEpisodes.of(agent.world, 6, 100, 0).steps == 12
         results = evaluate(agent, agent.world, modalities, episodes)
         assert results.lengths.max() <= 12 < results.lengths.sum()
     assert result.best.score == max(point.score for point in result.curve)

@@ -232,10 +232,12 @@ class TestPendulum:
     def test_collection_records_what_is_asked_for(self, policy: str) -> None:
         parts = world().collection(policy, 1001)
         assert sum(part.samples for part in parts) == 1001
-        for part in parts:
-            if part.start is not None:
-                states = part.start(np.random.default_rng(0), 400)["state"]
-                assert np.abs(states).max(axis=0) == pytest.approx([np.pi, 8], rel=0.02)
+        drawn = [part.start(np.random.default_rng(0), 400) for part in parts if part.start is not None]
+        everywhere = [options["state"] for options in drawn if options]
+        assert len(drawn) == len(parts)
+        assert len(everywhere) == (policy != "random")
+        for states in everywhere:
+            assert np.abs(states).max(axis=0) == pytest.approx([np.pi, 8], rel=0.02)
 
     def test_preset_options_are_options(self) -> None:
         assert world(options=PendulumWorld.option_presets["paper"]).make().unwrapped.settings.physics == "gym-0.19"
@@ -256,7 +258,7 @@ class TestOptions:
                 DEFAULT_WORLD,
                 {"frames": 2},
                 ValueError,
-                "`option` must be one of 'receivers', .*; got 'frames'. Did you",
+                "`env-option` must be one of 'receivers', .*; got 'frames'. Did you",
             ),
             (DEFAULT_WORLD, {"senses": ("image",)}, ValueError, "'senses' of .*: it is called `modalities` now"),
             ("tests/Rover-v0", {"senses": ("image",)}, ValueError, "'senses' of .*: it is called `modalities` now"),

@@ -62,10 +62,11 @@ def test_unknown_option_names_the_nearest(refused):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", "-1"], "`seed` expected 0 or more, got -1"),
+        (["--seed", "-1"], "`seed` expected 0 to 4294967295, got -1"),
         (["--threads", "0"], "`threads` expected 1 or more, got 0"),
         (["--device", "gpu"], "`device` must be 'auto' or one of cpu"),
-        (["--name", "a/b"], "`name` expected the name of one folder"),
+        (["--seed", "4294967296"], "`seed` expected 0 to 4294967295, got 4294967296"),
+        (["--name", "a/b"], "`name` expected one name without separators"),
     ],
 )
 def test_bad_common_values(options, message, tmp_path, refused):
@@ -100,6 +101,8 @@ def test_report_is_one_paragraph_and_a_traceback_only_on_request(monkeypatch, ca
     assert capsys.readouterr().err == "Error: `a` expected b, got c.\n"
     report_error(RuntimeError("it broke"))
     assert capsys.readouterr().err == "Error: RuntimeError: it broke (--traceback shows where.)\n"
+    report_error(IsADirectoryError(21, "Is a directory", "out/agent"))
+    assert capsys.readouterr().err == "Error: `out/agent`: Is a directory.\n"
 
     def fail(arguments):
         raise RuntimeError("it broke")

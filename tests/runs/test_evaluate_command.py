@@ -87,9 +87,8 @@ def test_what_a_sentence_says(evaluated):
     records = load_results(evaluated / "evaluate" / "a" / "results").records
     value = {(one.method, one.subset, one.condition): one.value for one in records if one.metric == "average_reward"}
     text = sentence(records, world(), ("image", "sound"), ("image", "sound"))
-    assert text.startswith(
-        f"Trained with image and sound, the agent reaches an average reward per step of {value['agent', 'complete', '']:.2f} "
-    )
+    reached = f"{value['agent', 'complete', '']:.2f}"
+    assert text.startswith(f"Trained with image and sound, the agent reaches an average reward per step of {reached} ")
     assert f"on sound alone without further training {value['agent', 'sound', '']:.2f} (" in text
     assert text.endswith(f"; optimal control reaches {value['optimal', '', '']:.2f}.")
     assert "noise" not in text

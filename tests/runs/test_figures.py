@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 from anysense.runs.figures import Bar, colour_of, draw_bars, draw_learning_curves, save_figure
@@ -67,3 +68,15 @@ def test_a_method_has_one_colour():
     names = ["gmc", "gram", "mvae", "mmvae", "nexus", "muse", "mfm", "gmc-published"]
     assert len({colour_of(name) for name in names}) == len(names)
     assert colour_of("somebody-elses") == colour_of("somebody-elses")
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_whiskers_of_bars_are_inside_the_chart(sign):
+    bars = [
+        Bar("complete", sign * 1.0, sign * 1.0 - 2.5, sign * 1.0 + 2.5),
+        Bar("sound", sign * 0.2, sign * 0.2, sign * 0.2),
+    ]
+    _, ax = draw_bars(bars, {}, "return")
+    low, high = ax.get_ylim()
+    assert low < min(bar.low for bar in bars)
+    assert high > max(bar.high for bar in bars)

@@ -105,3 +105,9 @@ def test_bad_input(three_seeds, tmp_path, refused):
 def test_missing_markers():
     with pytest.raises(ValueError, match=r"`readme` README\.md needs the lines <!-- results:begin -->"):
         replace_block("no markers", "x", "README.md")
+
+
+def test_a_name_in_another_folder_is_refused(three_seeds, tmp_path, capsys):
+    assert main(["report", str(three_seeds[0]), "--out", str(tmp_path / "docs"), "--name", "../elsewhere"]) == 2
+    assert "`name` expected one name without separators" in capsys.readouterr().err
+    assert not (tmp_path / "docs").exists()

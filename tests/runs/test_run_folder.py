@@ -55,7 +55,7 @@ def test_existing_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "/a"])
 def test_bad_names_are_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="`name` expected the name of one folder"):
+    with pytest.raises(ValueError, match="`name` expected one name without separators"):
         create(tmp_path, name)
     assert not (tmp_path / "train" / "run.json").exists()
 

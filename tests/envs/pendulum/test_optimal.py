@@ -324,7 +324,7 @@ def test_cache_that_cannot_be_written_gives_a_warning(tmp_path):
     assert acting.act([[0.0, 0.0]]).shape == (1, 1)
 
 
-@pytest.mark.parametrize("torque", [0.0, -1.0, 2.1, float("nan")])
+@pytest.mark.parametrize("torque", [0.0, -1.0, 2.1, float("nan"), "strong"])
 def test_torque_limit_out_of_range_is_refused(torque, tmp_path):
     for build in (lambda: OptimalController(torque, cache=tmp_path), lambda: RandomController(torque)):
         with pytest.raises(ValueError, match=r"`max_torque` must be above 0 and at most 2.0 N m.*got"):
