@@ -62,7 +62,7 @@ def _text(records: Sequence[Record], method: str, subset: str, condition: str, c
     factor, digits = (100.0, 1) if column.percent else (1.0, column.digits)
     scaled = Estimate(factor * found.value, factor * found.low, factor * found.high)
     if column.percent:
-        return f"{scaled.value:.{digits}f}%"
+        return f"{scaled.value:z.{digits}f}%"
     return with_interval(scaled.value, scaled.low, scaled.high, digits)
 
 
@@ -101,8 +101,8 @@ def sentence(records: Sequence[Record], world: World, trained_with: Sequence[str
             continue
         found = estimate(records, method, subset, column.key)
         share = estimate(records, method, subset, "share").value
-        reached = f"{found.value:.{min(column.digits, 2)}f}"
-        reached += f" ({round(share, 3) + 0.0:.1%} of the way from random to optimal)" if not math.isnan(share) else ""
+        reached = f"{found.value:z.{min(column.digits, 2)}f}"
+        reached += f" ({share:z.1%} of the way from random to optimal)" if not math.isnan(share) else ""
         if subset == own:
             text += reached
         else:
@@ -110,4 +110,4 @@ def sentence(records: Sequence[Record], world: World, trained_with: Sequence[str
     if world.optimum is None:
         return f"{text}{others}."
     optimum = estimate(_distinct(records), world.optimum, "", column.key).value
-    return f"{text}{others}; optimal control reaches {optimum:.2f}."
+    return f"{text}{others}; optimal control reaches {optimum:z.2f}."

@@ -107,5 +107,5 @@ def counted(count: int, word: str) -> str:
 def with_interval(mean: float, low: float, high: float, digits: int = 3) -> str:
     """`-0.495 [-0.510, -0.481]`; without brackets where there is no interval."""
     if math.isnan(low) or math.isnan(high):
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{mean:z.{digits}f}"
+    return f"{mean:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"

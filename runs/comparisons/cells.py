@@ -53,8 +53,8 @@ def text(column: Column, found: Estimate) -> str:
     half = (found.high - found.low) / 2
     if math.isnan(found.value):
         return "undefined"
-    mean = f"{factor * found.value:.{digits}f}"
-    return mean if math.isnan(half) else f"{mean} ± {factor * half:.{digits}f}"
+    mean = f"{factor * found.value:z.{digits}f}"
+    return mean if math.isnan(half) else f"{mean} ± {factor * half:z.{digits}f}"
 
 
 def methods_in(records: Iterable[Record]) -> list[str]:

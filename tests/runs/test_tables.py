@@ -37,4 +37,5 @@ def test_latex_escapes_what_it_must():
 def test_numbers_in_words():
     assert with_interval(-0.5, -0.52, -0.481) == "-0.500 [-0.520, -0.481]"
     assert with_interval(1.25, float("nan"), float("nan"), 1) == "1.2"
+    assert with_interval(-0.0001, -0.0004, 0.0004) == "0.000 [0.000, 0.000]"
     assert (counted(1, "epoch"), counted(3, "epoch")) == ("1 epoch", "3 epochs")
