@@ -1,8 +1,10 @@
 """The package is what the folders say: every sub-package is listed, typed and importable, and files stay neutral."""
 
+import ast
 import importlib
 import re
 import subprocess
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -91,3 +93,46 @@ def test_no_file_names_a_place_on_some_machine():
         if path.is_file() and path != Path(__file__):
             found = places.search(path.read_text(errors="replace"))
             assert found is None, f"{path.relative_to(ROOT)} mentions {found.group() if found else ''}"
+
+
+LONGEST_FUNCTION, LONGEST_FILE = 60, 300
+WRITTEN = [path for room in (*ROOMS, "bench") for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_and_files_are_short(path):
+    text = path.read_text()
+    assert text.count("\n") <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{node.name} is too long"
+
+
+def words_of_code(path):
+    """(line, text) of the tokens of a file that are neither comments nor docstrings."""
+    docstrings = {
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
+    with tokenize.open(path) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type != tokenize.COMMENT and not (token.type == tokenize.STRING and token.start[0] in docstrings):
+                yield token.start[0], token.string
+
+
+WORLDLESS = ("agents", "runs", *(f"representations/{room}" for room in ("data", "training", "evaluation")))
+
+
+@pytest.mark.parametrize("room", WORLDLESS)
+def test_no_code_outside_its_own_files_names_the_pendulum(room):
+    """A world is a plug-in: training, evaluation, collection and commands know none of them."""
+    for path in (ROOT / room).rglob("*.py"):
+        found = [(line, word) for line, word in words_of_code(path) if "pendulum" in word.lower()]
+        assert not found, f"{path.relative_to(ROOT)} names the pendulum: {found}"
+
+
+def test_words_of_code_are_found(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text('"""Pendulum."""\n# pendulum\nx = "pendulum"\n\ndef pendulum_length():\n    """Pendulum."""\n')
+    assert [word for _, word in words_of_code(path) if "endulum" in word] == ['"pendulum"', "pendulum_length"]
