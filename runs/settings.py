@@ -21,9 +21,10 @@ __all__ = [
     "Flat",
     "Preset",
     "ResumableSettings",
-    "as_preset",
+    "check_positive",
     "parse",
     "peek",
+    "preset_in",
     "resumed",
     "use_machine",
     "value_of",
@@ -65,8 +66,7 @@ class CommonSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"`seed` expected 0 to {2**32 - 1}, got {self.seed}.")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"`threads` expected 1 or more, got {self.threads}.")
+        check_positive(self, "threads")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,9 +77,12 @@ class ResumableSettings(CommonSettings):
     """Continue the run --name, or else the newest unfinished one, with the settings that it was started with."""
 
 
-def as_preset(name: str) -> Preset:
-    """The preset with this name, which `peek` has checked."""
-    return next(preset for preset in PRESETS if preset == name)
+def check_positive(settings: Any, *names: str) -> None:
+    """Raises ValueError unless the named fields are at least 1, or None."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ValueError(f"`{name}` must be at least 1; got {value}.")
 
 
 RENAMED = {
@@ -119,6 +122,12 @@ def peek(arguments: Sequence[str], option: str, default: str, valid: Sequence[st
     if value not in valid:
         raise ValueError(unknown_name(option.lstrip("-"), value, valid))
     return value
+
+
+def preset_in(arguments: Sequence[str]) -> Preset:
+    """The preset that was typed; ValueError for an unknown one."""
+    name = peek(arguments, "--preset", "default", PRESETS)
+    return next(preset for preset in PRESETS if preset == name)
 
 
 def parse(

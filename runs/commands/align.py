@@ -21,7 +21,7 @@ from anysense.runs.comparisons.jobs import Job, run_jobs
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, newest_run
-from anysense.runs.settings import PRESETS, Preset, ResumableSettings, as_preset, parse, peek
+from anysense.runs.settings import Preset, ResumableSettings, check_positive, parse, preset_in
 
 __all__ = ["AlignCommand", "main"]
 
@@ -60,10 +60,7 @@ class AlignCommand(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("points", "rays", "jobs", "min_cluster_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1; got {value}.")
+        check_positive(self, "points", "rays", "jobs", "min_cluster_size")
 
     def job(self, compared: RunFolder, trained: Done, device: str) -> AlignJob:
         """What the job of one representation needs to know."""
@@ -89,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> AlignCommand:
     """Settings from the command line."""
-    preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
+    preset = preset_in(arguments)
     return parse(AlignCommand.of(preset), arguments, "align")
 
 

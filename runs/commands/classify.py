@@ -23,7 +23,7 @@ from anysense.runs.comparisons.grid import GridSettings, chosen_methods, run_gri
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import PRESETS, Flat, Preset, as_preset, parse, peek, widened
+from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
 
 __all__ = ["ClassifyCommand", "ClassifyJob", "classify_one", "main", "methods_of"]
 
@@ -75,7 +75,7 @@ class ClassifyCommand(GridSettings):
             request=self.request,
             method=name,
             preset=preset or self.preset,
-            training=_plain_settings(training),
+            training=widened(PretrainSettings, training),
             evaluation=self.evaluation,
             seed=seed,
         )
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> ClassifyCommand:
     """Settings from the command line."""
-    preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
+    preset = preset_in(arguments)
     data = peek(arguments, "--data", "mhd-offline", benchmark_names())
     names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
     return parse(ClassifyCommand.of(preset, data), arguments, "classify", names)
@@ -174,9 +174,3 @@ def classify_one(job: ClassifyJob, folder: Path) -> dict[str, Any]:
         "evaluation_seconds": time.perf_counter() - start,
         "peak_memory": peak_memory(),
     }
-
-
-def _plain_settings(training: Training) -> PretrainSettings:
-    return PretrainSettings(
-        **{field.name: getattr(training, field.name) for field in dataclasses.fields(PretrainSettings)}
-    )

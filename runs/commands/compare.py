@@ -8,52 +8,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anysense.agents.exported import Agent
 from anysense.agents.summary import columns_of
 from anysense.common.machine import peak_memory
-from anysense.envs.world import DEFAULT_WORLD, World
+from anysense.envs.world import World
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
-from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
-from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
-from anysense.runs.commands.train import TrainCommand, train_run
+from anysense.runs.commands.stages import Stages, StageSettings, check_stages, run_stages
 from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
 from anysense.runs.comparisons.figures import draw_inputs
 from anysense.runs.comparisons.grid import Done, GridSettings, chosen_methods, costs, records_of, run_grid
 from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_run_report
-from anysense.runs.curves import curve_of_agent
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import PRESETS, Preset, as_preset, parse, peek
+from anysense.runs.settings import Preset, check_positive, parse, preset_in
 from anysense.runs.tables import Table, counted
 from anysense.runs.worlds import chosen_world, named_world
 
-__all__ = ["CompareCommand", "CompareJob", "compare_one", "main"]
+__all__ = ["CompareCommand", "compare_one", "main"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CompareCommand(GridSettings):
+class CompareCommand(GridSettings, StageSettings):
     """Compare representations as what an agent perceives: pretrain, train and evaluate each, several seeds.
 
     Every method gets the same samples, epochs and environment steps; agents are trained with all modalities and meet
     the subsets only in the evaluation. A killed run goes on with --resume.
     """
 
-    env: str = DEFAULT_WORLD
-    """Gymnasium id of the environment; `module:Name-v0` imports the module first."""
-    env_option: tuple[str, ...] = ()
-    """Options of the environment as key=value."""
-    samples: int = 10_000
-    """Transitions to collect for pretraining."""
-    epochs: int = 8
-    """Passes over them."""
     batch_size: int = 128
     """Samples in one step of pretraining."""
-    steps: int = 25_000
-    """Environment steps of the training of each agent."""
-    episodes: int = 250
-    """Episodes per row of the table, the same for all."""
 
     @classmethod
     def of(cls, preset: Preset) -> CompareCommand:
@@ -62,52 +46,20 @@ class CompareCommand(GridSettings):
             return cls(preset=preset, seeds=1, samples=300, epochs=1, steps=600, episodes=4)
         if preset == "paper":
             return cls(preset=preset, seeds=10, samples=20_000, epochs=500, steps=150_000, episodes=100)
-        return cls(preset=preset)
+        return cls(preset=preset, samples=10_000, epochs=8, steps=25_000, episodes=250)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("samples", "epochs", "batch_size", "steps", "episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1; got {getattr(self, name)}.")
+        check_positive(self, "batch_size")
         self.chosen()
 
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
         return chosen_methods(self.methods, presets(named_world(self.env).benchmark).methods)
 
-    def job(self, method: str, seed: int, device: str) -> CompareJob:
+    def job(self, method: str, seed: int, device: str) -> Stages:
         """All settings of one method with one seed."""
-        pretraining = PretrainCommand.of(self.preset, method, named_world(self.env))
-        common: dict[str, Any] = {"seed": seed, "device": device, "threads": self.threads or 1}
-        pretraining = dataclasses.replace(
-            pretraining,
-            env_option=self.env_option,
-            collection=dataclasses.replace(pretraining.collection, samples=self.samples),
-            training=dataclasses.replace(pretraining.training, epochs=self.epochs, batch_size=self.batch_size),
-            resume=True,
-            **common,
-        )
-        algorithm = "ddpg" if self.preset == "paper" else "sac"
-        training = TrainCommand.of(self.preset, algorithm, pretraining.made_world())
-        agent = dataclasses.replace(training.agent, total_steps=self.steps)
-        return CompareJob(
-            pretraining=pretraining,
-            training=dataclasses.replace(training, agent=agent, **common),
-            evaluation=dataclasses.replace(EvaluationSettings.of(self.preset), episodes=self.episodes),
-            episodes_seed=self.seed,
-            device=device,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class CompareJob:
-    """What one job needs to know; sent to another process."""
-
-    pretraining: PretrainCommand
-    training: TrainCommand
-    evaluation: EvaluationSettings
-    episodes_seed: int
-    device: str
+        return self.stages(method, seed, device, self.threads or 1, batch_size=self.batch_size)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -117,15 +69,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> CompareCommand:
     """Settings from the command line."""
-    preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
+    preset = preset_in(arguments)
     names = {"methods": presets(chosen_world(arguments).benchmark).methods}
     return parse(CompareCommand.of(preset), arguments, "compare", names)
 
 
 def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
-    """Make environment and representations before anything is written."""
-    for method in settings.chosen():
-        check_pretraining(settings.job(method, settings.seed, "cpu").pretraining)
+    check_stages(settings, settings.chosen())
     return settings, ()
 
 
@@ -138,26 +88,19 @@ def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
         compare_one,
         spare=("pretrain/checkpoints",),
     )
-    known = settings.job(done[0].method, settings.seed, device).pretraining.made_world()
+    known = settings.job(done[0].method, settings.seed, device).world
     report = _report(done, settings, known, run)
     write_run_report(report, run, settings.docs)
     print_report(report)
     return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}"]
 
 
-def compare_one(job: CompareJob, folder: Path) -> dict[str, Any]:
-    """Do the three stages in ``folder``, each from where it was cut off. Gives plain values: records, times, sizes."""
+def compare_one(job: Stages, folder: Path) -> dict[str, Any]:
+    """Do all stages in ``folder``, each from where it was cut off. Gives plain values: records, times, sizes."""
     import torch
 
     torch.set_num_threads(job.training.threads or 1)
-    for stage in ("pretrain", "train"):
-        (folder / stage).mkdir(exist_ok=True)
-    result = pretrain_run(job.pretraining, folder / "pretrain", job.device)
-    settings = job.training.resolved(folder / "pretrain" / "representation", job.pretraining.made_world())
-    trained = train_run(settings, folder / "train", resume=any((folder / "train").iterdir()))
-    agent = Agent.load(trained.agent, job.device)
-    curve = curve_of_agent(trained.agent)
-    records = evaluate_agent(agent, job.evaluation, job.episodes_seed, RunFolder(folder, {}), curve, [])
+    result, _, records = run_stages(job, folder, [])
     return {
         "records": [record.to_json() for record in records],
         "latent_dim": result.representation.latent_dim,
@@ -207,13 +150,8 @@ def _report(done: Sequence[Done], settings: CompareCommand, known: World, run: R
         figures={"score": figure},
         records=records,
         runs=[record_of(run)],
-        details={"jobs": [_details(one) for one in done]},
+        details={"jobs": [job.details for job in done]},
     )
-
-
-def _details(one: Done) -> dict[str, Any]:
-    rest = {name: value for name, value in one.result.items() if name != "records"}
-    return {"method": one.method, "seed": one.seed, **rest}
 
 
 def _table(records: Sequence[Record], column: Column, known: World) -> Table:

@@ -24,7 +24,7 @@ from anysense.runs.execute import execute
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.locate import find_agent, lineage_of
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import PRESETS, CommonSettings, Flat, Preset, as_preset, parse, peek
+from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
 from anysense.runs.tables import print_table
 from anysense.runs.worlds import named_world, parsed
 
@@ -67,10 +67,7 @@ class EvaluationSettings:
         return cls(episodes=100) if preset == "paper" else cls()
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        check_positive(self, "episodes", "steps")
         for entry in self.corruption:
             parse_corruption(entry)
         for chance in self.dropout:
@@ -107,7 +104,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> EvaluateCommand:
     """Settings from the command line."""
-    preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
+    preset = preset_in(arguments)
     default = EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset))
     return parse(default, arguments, "evaluate")
 

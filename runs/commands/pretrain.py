@@ -20,7 +20,7 @@ from anysense.representations.settings import MethodSettings, NetworkSettings
 from anysense.representations.training.pretrain_settings import PretrainSettings
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import PRESETS, Flat, Preset, ResumableSettings, as_preset, parse, peek, value_of, widened
+from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, widened
 from anysense.runs.worlds import chosen_world, options_of, world_from
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> PretrainCommand:
     """Settings from the command line."""
-    preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
+    preset = preset_in(arguments)
     world = chosen_world(arguments)
     methods = presets(world.benchmark).methods
     method = peek(arguments, "--method", "gmc", methods)

@@ -22,7 +22,7 @@ from anysense.runs.execute import execute
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.locate import find_representation, world_of
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import PRESETS, Flat, Preset, ResumableSettings, as_preset, parse, peek, value_of
+from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of
 from anysense.runs.worlds import named_world, parsed
 
 __all__ = ["TrainCommand", "main", "train_run"]
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> TrainCommand:
     """Settings from the command line; those of the algorithm depend on the world of the representation."""
-    preset = as_preset(peek(arguments, "--preset", "default", PRESETS))
+    preset = preset_in(arguments)
     known, modalities = _known(arguments)
     offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
     usual = "ddpg" if preset == "paper" and "ddpg" in offered else "sac"

@@ -60,12 +60,8 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         figures=figures,
         records=records,
         runs=[record_of(run)],
-        details={"jobs": [_details(one) for one in done]},
+        details={"jobs": [one.details for one in done]},
     )
-
-
-def _details(one: Done) -> dict[str, Any]:
-    return {"method": one.method, "seed": one.seed} | {n: v for n, v in one.result.items() if n != "records"}
 
 
 def _protocol(found: Benchmark, methods: Mapping[str, str], done: Sequence[Done], run: RunFolder) -> str:

@@ -13,7 +13,7 @@ from anysense.common.progress import say
 from anysense.representations.evaluation.records import Record
 from anysense.runs.comparisons.jobs import Job, run_jobs
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import ResumableSettings
+from anysense.runs.settings import ResumableSettings, check_positive
 
 __all__ = ["MOST_JOBS", "Done", "GridSettings", "chosen_methods", "costs", "records_of", "run_grid", "side_by_side"]
 
@@ -36,10 +36,7 @@ class GridSettings(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("seeds", "jobs"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name}` must be at least 1; got {value}.")
+        check_positive(self, "seeds", "jobs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +65,12 @@ class Done:
             )
             for record in records
         ]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Everything but the records."""
+        rest = {name: value for name, value in self.result.items() if name != "records"}
+        return {"method": self.method, "seed": self.seed, **rest}
 
 
 def chosen_methods(given: Sequence[str], known: Sequence[str], usual: Sequence[str] | None = None) -> list[str]:

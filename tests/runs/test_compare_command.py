@@ -13,6 +13,7 @@ from anysense.envs.world import world
 from anysense.representations.evaluation.records import Record
 from anysense.runs.cli import main
 from anysense.runs.commands import compare as module
+from anysense.runs.commands import stages
 from anysense.runs.commands.compare import CompareCommand, read
 from anysense.runs.comparisons.grid import Done
 from anysense.runs.run_folder import RunFolder
@@ -23,7 +24,7 @@ TINY = ["--methods", "gmc", "muse", "--samples", "200", "--steps", "300", "--epi
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """An `out` folder with a run `a` that was killed when its second agent was to be evaluated."""
-    out, evaluate, seen = tmp_path_factory.mktemp("out"), module.evaluate_agent, []
+    out, evaluate, seen = tmp_path_factory.mktemp("out"), stages.evaluate_agent, []
 
     def second_is_killed(*args):
         seen.append(args)
@@ -32,7 +33,7 @@ def killed(tmp_path_factory):
         return evaluate(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "evaluate_agent", second_is_killed)
+        patch.setattr(stages, "evaluate_agent", second_is_killed)
         assert main(["compare", "--preset", "smoke", "--out", str(out), *TINY, "--name", "a"]) == 130
     assert [path.parent.name for path in out.glob("compare/a/jobs/*/result.json")] == ["gmc-0"]
     return out
@@ -106,7 +107,7 @@ def test_files(compared):
 
 
 def test_a_finished_run_is_not_done_again_and_keeps_its_settings(compared, monkeypatch, capsys, refused):
-    monkeypatch.setattr(module, "evaluate_agent", None)
+    monkeypatch.setattr(stages, "evaluate_agent", None)
     assert main(["compare", "--resume", "--name", "a", "--out", str(compared)]) == 0
     assert "2 of 2 jobs were done before" in capsys.readouterr().err
     message = refused("compare", "--resume", "--name", "a", "--out", compared, "--steps", "70")

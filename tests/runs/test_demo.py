@@ -4,7 +4,7 @@ import pytest
 
 from anysense.agents.exported import Agent
 from anysense.runs.cli import main
-from anysense.runs.commands import demo as module
+from anysense.runs.commands import stages
 
 
 def demo(out, *options):
@@ -12,11 +12,11 @@ def demo(out, *options):
 
 
 def test_the_whole_way_in_two_goes(tmp_path, monkeypatch, capsys):
-    def killed(*args):
+    def killed(*args, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "train_run", killed)
+        patch.setattr(stages, "train_run", killed)
         assert demo(tmp_path, "--samples", "200", "--epochs", "1") == 130
     folder = tmp_path / "demo" / "a"
     representation = folder / "pretrain" / "representation" / "representation.safetensors"

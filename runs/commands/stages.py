@@ -1,0 +1,109 @@
+"""Pretrain, train, evaluate: what the demo does once and a comparison for each method and seed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anysense.agents.algorithms.catalogue import check_actions
+from anysense.agents.exported import Agent
+from anysense.common.progress import stage
+from anysense.envs.world import DEFAULT_WORLD, World
+from anysense.representations.evaluation.records import Record
+from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
+from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
+from anysense.runs.commands.train import TrainCommand, train_run
+from anysense.runs.curves import curve_of_agent
+from anysense.runs.run_folder import RunFolder
+from anysense.runs.settings import ResumableSettings, check_positive
+from anysense.runs.worlds import named_world
+
+if TYPE_CHECKING:
+    from anysense.representations.training.pretrain import PretrainResult
+
+__all__ = ["StageSettings", "Stages", "check_stages", "run_stages"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageSettings(ResumableSettings):
+    """Options of commands that pretrain, train and evaluate."""
+
+    env: str = DEFAULT_WORLD
+    """Gymnasium id of the environment; `module:Name-v0` imports the module first."""
+    env_option: tuple[str, ...] = ()
+    """Options of the environment as key=value."""
+    samples: int
+    """Transitions to collect for pretraining."""
+    epochs: int
+    """Passes over them."""
+    steps: int
+    """Environment steps of the training of an agent."""
+    episodes: int
+    """Episodes per row of the table, the same for all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "samples", "epochs", "steps", "episodes")
+
+    def stages(self, method: str, seed: int, device: str, threads: int | None, **pretraining: Any) -> Stages:
+        """Settings of all stages for one method and seed; ``pretraining``: more settings of the first one."""
+        common: dict[str, Any] = {"seed": seed, "resume": True, "device": device, "threads": threads}
+        first = PretrainCommand.of(self.preset, method, named_world(self.env))
+        first = dataclasses.replace(
+            first,
+            env_option=self.env_option,
+            collection=dataclasses.replace(first.collection, samples=self.samples),
+            training=dataclasses.replace(first.training, epochs=self.epochs, **pretraining),
+            **common,
+        )
+        second = TrainCommand.of(self.preset, "ddpg" if self.preset == "paper" else "sac", first.made_world())
+        second = dataclasses.replace(second, agent=dataclasses.replace(second.agent, total_steps=self.steps), **common)
+        third = dataclasses.replace(EvaluationSettings.of(self.preset), episodes=self.episodes)
+        return Stages(first, second, third, self.seed, device)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stages:
+    """Settings of all stages; can be sent to another process."""
+
+    pretraining: PretrainCommand
+    training: TrainCommand
+    evaluation: EvaluationSettings
+    episodes_seed: int
+    device: str
+
+    @property
+    def world(self) -> World:
+        """Where the agent acts."""
+        return self.pretraining.made_world()
+
+
+def check_stages(settings: StageSettings, methods: Iterable[str]) -> None:
+    """Make the environment, and the networks of all methods, before anything is written."""
+    for method in methods:
+        stages = settings.stages(method, settings.seed, "cpu", None)
+        check_pretraining(stages.pretraining)
+        check_actions(stages.training.algorithm, stages.world.action_space)
+
+
+def run_stages(
+    stages: Stages, folder: Path, lineage: Sequence[dict[str, Any]]
+) -> tuple[PretrainResult, Agent, list[Record]]:
+    """Do all stages in ``folder``, each from where it was cut off.
+
+    Args:
+        stages: Settings.
+        folder: Gets ``pretrain/``, ``train/``, ``results/`` and ``figures/``.
+        lineage: Records of runs, to be kept with the results.
+    """
+    (folder / "pretrain").mkdir(exist_ok=True)
+    pretrained = pretrain_run(stages.pretraining, folder / "pretrain", stages.device)
+    training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)
+    trained = train_run(training, folder / "train", resume=True)
+    agent, curve = Agent.load(trained.agent, stages.device), curve_of_agent(trained.agent)
+    with stage(f"Evaluating {stages.evaluation.episodes} episodes per row"):
+        run = RunFolder(folder, {})
+        records = evaluate_agent(agent, stages.evaluation, stages.episodes_seed, run, curve, lineage)
+    return pretrained, agent, records
