@@ -24,8 +24,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## collect, pretrain, train and evaluate: an agent that acts on sound alone
 	$(BIN)/anysense demo $(ARGS)
 
-test: $(STAMP) ## run every test
-	$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## run every test, in two processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) types ## formatting, lint and strict types
 	$(BIN)/ruff format --check .
