@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from anysense.common.files import write_bytes
 
-__all__ = ["Bar", "colour_of", "draw_bars", "draw_learning_curves", "modality_colours", "new_axes", "save_figure"]
+__all__ = ["Bar", "colour_of", "draw_bars", "draw_learning_curves", "modality_colours", "new_figure", "save_figure"]
 
 CURVE_SHARE = 0.1
 """Share of its range that a learning curve shows below its best value."""
@@ -53,11 +53,11 @@ def modality_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(names)}
 
 
-def new_axes(width: float = 7.0, height: float = 4.0) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes, without pyplot's global state."""
+def new_figure(width: float = 7.0, height: float = 4.0) -> Figure:
+    """A figure of some inches, without pyplot's global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure
 
 
 def save_figure(figure: Figure, path: str | Path, dpi: int = 130) -> Path:
@@ -75,7 +75,8 @@ def draw_bars(
     References that would squeeze the bars (further from them than the bars are from zero) are named in the title
     instead of drawn.
     """
-    figure, ax = new_axes(width=max(7.0, 1.1 * len(bars)), height=4.4)
+    figure = new_figure(max(7.0, 1.1 * len(bars)), 4.4)
+    ax = figure.add_subplot()
     places, means = np.arange(len(bars)), np.array([bar.mean for bar in bars])
     errors = np.nan_to_num([[bar.mean - bar.low, bar.high - bar.mean] for bar in bars]).reshape(-1, 2).T
     ax.bar(places, means, yerr=errors, capsize=4, color=_COLOURS[0], width=0.6)
@@ -111,7 +112,8 @@ def draw_learning_curves(
     Early values far below the best one (`CURVE_SHARE` of the whole range) leave the picture at the bottom, so that the
     end can be read; the title says so.
     """
-    figure, ax = new_axes()
+    figure = new_figure()
+    ax = figure.add_subplot()
     for index, (name, (steps, values)) in enumerate(curves.items()):
         ax.plot(steps, values, marker="o", markersize=3, color=_COLOURS[index % len(_COLOURS)], label=name)
     values = [value for _, curve in curves.values() for value in curve]

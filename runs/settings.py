@@ -21,6 +21,7 @@ __all__ = [
     "Flat",
     "Preset",
     "ResumableSettings",
+    "TracebackSettings",
     "check_positive",
     "parse",
     "peek",
@@ -45,7 +46,15 @@ _FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "doc
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CommonSettings:
+class TracebackSettings:
+    """What every command and part of one has."""
+
+    traceback: bool = False
+    """Show the Python traceback of an error."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommonSettings(TracebackSettings):
     """Options that mean the same in every command."""
 
     preset: Preset = "default"
@@ -60,8 +69,6 @@ class CommonSettings:
     """Where networks run: cpu, cuda, cuda:1, ..., or auto: a GPU if there is one."""
     threads: int | None = None
     """Processor threads of torch; what is fastest for the command if not given."""
-    traceback: bool = False
-    """Show the Python traceback of an error."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:

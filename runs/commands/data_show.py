@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from anysense.common.errors import unknown_name
@@ -23,19 +22,18 @@ from anysense.representations.data.readers.mhd import MHD_FOLDER, load_mhd, wave
 from anysense.representations.data.readers.spectrogram import SAMPLE_RATE
 from anysense.representations.data.samples import Samples
 from anysense.runs.commands.data import Part
-from anysense.runs.figures import save_figure
+from anysense.runs.figures import new_figure, save_figure
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import parse
+from anysense.runs.settings import TracebackSettings, parse
 
 __all__ = ["DATASETS", "PARTS", "draw_contact_sheet", "wav_bytes"]
 
 DATASETS = ("mhd", "mhd-offline")
-_CLASSES = 10
-_POINTS = 100
+CLASSES, POINTS = 10, 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ShowSettings:
+class ShowSettings(TracebackSettings):
     """Draw some samples of each class (image, spectrogram, trajectory) and write their sounds as WAV."""
 
     out: Path = Path("out")
@@ -56,8 +54,6 @@ class ShowSettings:
     """Size of mhd-offline: samples to test on."""
     data_seed: int = 0
     """Seed that mhd-offline is made with."""
-    traceback: bool = False
-    """Show the Python traceback of an error."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -67,17 +63,10 @@ class ShowSettings:
 
 
 def draw_contact_sheet(samples: Samples) -> Figure:
-    """All of the samples side by side: image, spectrogram and trajectory below each other, the class above.
-
-    The pen of a trajectory moves from dark to bright.
-
-    Args:
-        samples: Few samples with the modalities of MHD and class labels as targets.
-    """
-    columns = min(_CLASSES, len(samples))
+    """Samples of MHD side by side: class, image, spectrogram and trajectory, drawn from dark to bright."""
+    columns = min(CLASSES, len(samples))
     rows = -(-len(samples) // columns)
-    figure = Figure(figsize=(1.15 * columns, 3.5 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(1.15 * columns, 3.5 * rows)
     grid = figure.subplots(3 * rows, columns, squeeze=False)
     for ax in grid.flat:
         ax.set_axis_off()
@@ -114,8 +103,8 @@ def _show(arguments: Sequence[str]) -> None:
     run = RunFolder.create(settings.out, "data/show", settings.name, settings, settings.seed, arguments)
     with run.working():
         sheet = save_figure(draw_contact_sheet(chosen), run.figure("samples.png"))
-        sounds = _write_sounds(chosen, run.path / "sounds")
-    print(f"Samples: {sheet}\nSounds: {sounds}")
+        _write_sounds(chosen, run.path / "sounds")
+    print(f"Samples: {sheet}\nSounds: {run.path / 'sounds'}")
 
 
 def _load(dataset: str, settings: ShowSettings) -> Samples:
@@ -132,22 +121,21 @@ def _some_of_each_class(samples: Samples, per_class: int, seed: int) -> Samples:
     assert samples.targets is not None
     order = np.random.default_rng(seed).permutation(len(samples))
     labels = samples.targets.numpy()[order]
-    rows = [order[labels == label][:per_class] for label in range(_CLASSES)]
+    rows = [order[labels == label][:per_class] for label in range(CLASSES)]
     return samples.select([int(row[turn]) for turn in range(per_class) for row in rows if turn < len(row)])
 
 
-def _write_sounds(samples: Samples, folder: Path) -> Path:
+def _write_sounds(samples: Samples, folder: Path) -> None:
     assert samples.targets is not None
     for index, waveform in enumerate(waveforms(samples, range(len(samples)))):
         name = f"{index:03d}-digit-{int(samples.targets[index])}.wav"
         write_bytes(folder / name, wav_bytes(waveform.numpy()))
-    return folder
 
 
 def _draw_pen(ax: Axes, trajectory: npt.NDArray[np.float32]) -> None:
-    x, y = trajectory[:_POINTS], trajectory[_POINTS:]
+    x, y = trajectory[:POINTS], trajectory[POINTS:]
     ax.plot(x, y, color="0.8", linewidth=0.8, zorder=1)
-    ax.scatter(x, y, c=np.arange(_POINTS), cmap="viridis", s=3, zorder=2)
+    ax.scatter(x, y, c=np.arange(POINTS), cmap="viridis", s=3, zorder=2)
     ax.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
 
 

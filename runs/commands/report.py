@@ -22,7 +22,7 @@ from anysense.runs.curves import LearningCurve, curve_label, read_curve
 from anysense.runs.evaluation_report import draw_evaluation, evaluation_table, input_label, inputs_of
 from anysense.runs.figures import draw_learning_curves
 from anysense.runs.run_folder import RunFolder, check_name
-from anysense.runs.settings import parse
+from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, markdown_table, with_interval
 from anysense.runs.worlds import named_world
 
@@ -32,7 +32,7 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportCommand:
+class ReportCommand(TracebackSettings):
     """Gather evaluations of agents that differ in their seed into tables, learning curves and one file to redo them.
 
     Takes the run folders of `anysense evaluate` or `anysense demo`, one per seed, of the same episodes.
@@ -48,8 +48,6 @@ class ReportCommand:
     """Document whose block between the results markers is replaced by the table."""
     env: str | None = None
     """Id of the environment as module:Name-v0; needed where its module belongs to no installed package."""
-    traceback: bool = False
-    """Show the Python traceback of an error."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from anysense.representations.benchmarks import Benchmark
@@ -14,7 +13,7 @@ from anysense.runs.comparisons.align_job import POINTS_FILE, against
 from anysense.runs.comparisons.cells import estimate, methods_in, seeds_in_words, text
 from anysense.runs.comparisons.grid import Done, records_of
 from anysense.runs.comparisons.report import Report, Section, record_of
-from anysense.runs.figures import modality_colours
+from anysense.runs.figures import modality_colours, new_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table
 
@@ -102,8 +101,7 @@ def _picture(found: Benchmark, done: Sequence[Done]) -> Figure | None:
         return None
     rows = -(-len(drawn) // PANELS_PER_ROW)
     columns = -(-len(drawn) // rows)
-    figure = Figure(figsize=(3.2 * columns, 3.2 * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.2 * columns, 3.2 * rows + 0.4)
     axes = figure.subplots(rows, columns, squeeze=False, subplot_kw={"xticks": [], "yticks": []}).ravel()
     for ax in axes[len(drawn) :]:
         ax.set_axis_off()

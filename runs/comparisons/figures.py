@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.cells import estimate, methods_in, values_of
-from anysense.runs.figures import colour_of, new_axes
+from anysense.runs.figures import colour_of, new_figure
 
 __all__ = ["Input", "draw_inputs", "draw_rates"]
 
@@ -30,8 +29,7 @@ def draw_inputs(
     methods = methods_in(record for record in records if (record.subset, record.condition) in inputs)
     rows = -(-len(inputs) // GROUPS_PER_ROW)
     per_row = -(-len(inputs) // rows)
-    figure = Figure(figsize=(9.0, 0.9 + 2.6 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9.0, 0.9 + 2.6 * rows)
     axes = figure.subplots(rows, squeeze=False, sharey=True)[:, 0]
     for row, ax in enumerate(axes):
         part = inputs[row * per_row : (row + 1) * per_row]
@@ -78,7 +76,8 @@ def draw_rates(
             solid, the others dashed.
         title: Title.
     """
-    figure, ax = new_axes()
+    figure = new_figure()
+    ax = figure.add_subplot()
     factor = _factor(column)
     wanted = {condition for _, points in curves for _, condition in points}
     for method in methods_in(record for record in records if record.condition in wanted):

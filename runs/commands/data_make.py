@@ -1,4 +1,4 @@
-"""`anysense data mosei | mosi | mosei-offline`: fetch, check and convert data of sentiment, and show what they are."""
+"""`anysense data mhd | mhd-offline | mosei | mosi | mosei-offline`: data sets onto this machine, and what they are."""
 
 from __future__ import annotations
 
@@ -10,20 +10,43 @@ from pathlib import Path
 import torch
 
 from anysense.common.progress import counter, say, stage
+from anysense.representations.data.offline import load_mhd_offline
 from anysense.representations.data.offline.sentiment import load_mosei_offline
+from anysense.representations.data.readers.mhd import MHD_FOLDER
+from anysense.representations.data.readers.mhd_download import download_mhd
 from anysense.representations.data.readers.sentiment import download_sentiment, load_sentiment
 from anysense.representations.data.samples import Samples, Splits
 from anysense.runs.commands.data import Part
-from anysense.runs.settings import parse
+from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, print_table
 
-__all__ = ["PARTS", "MoseiOfflineData", "SentimentData"]
-
-OFFLINE = "mosei-offline"
+__all__ = ["PARTS"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SentimentData:
+class DownloadSettings(TracebackSettings):
+    """Download the two published MHD files and check every field in them."""
+
+    folder: Path = MHD_FOLDER
+    """Where the files are or shall be."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DigitsSettings(TracebackSettings):
+    """Make digits with image, sound and trajectory on this machine, in the shapes of MHD, and keep them."""
+
+    train: int = 20_000
+    """Samples to train on."""
+    test: int = 4_000
+    """Samples to test on; they share no source image, speaker or writer with those to train on."""
+    seed: int = 0
+    """Seed of everything random in them."""
+    folder: Path | None = None
+    """Where to keep them; the cache folder of anysense if not given."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SentimentSettings(TracebackSettings):
     """Check CMU-MOSEI or CMU-MOSI, and convert it once to a file that holds nothing but numbers.
 
     Looked for in the folder: mosei.safetensors (already converted), mosei_data.pkl or mosei_senti_data.pkl (processed
@@ -35,12 +58,10 @@ class SentimentData:
     """Folder of the files; data/mosei or data/mosi if not given."""
     url: str | None = None
     """Address of the processed pickle, to download it first."""
-    traceback: bool = False
-    """Show the Python traceback of an error."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MoseiOfflineData:
+class MoseiOfflineSettings(TracebackSettings):
     """Make the synthetic stand-in for CMU-MOSEI and show what it looks like; nothing is kept.
 
     It is made anew wherever it is used, from the same seed always the same.
@@ -54,12 +75,27 @@ class MoseiOfflineData:
     """Samples to report on."""
     seed: int = 0
     """Seed of the data."""
-    traceback: bool = False
-    """Show the Python traceback of an error."""
 
 
-def _check(name: str, arguments: Sequence[str]) -> None:
-    settings = parse(SentimentData(), arguments, f"data {name}")
+def _download_digits(arguments: Sequence[str]) -> None:
+    settings = parse(DownloadSettings(), arguments, "data mhd")
+    with stage("Downloading what is missing and checking MHD"):
+        counts = download_mhd(settings.folder)
+    print(f"MHD in {settings.folder}: {counts['train']:,} samples to train on, {counts['test']:,} to test on.")
+
+
+def _make_digits(arguments: Sequence[str]) -> None:
+    settings = parse(DigitsSettings(), arguments, "data mhd-offline")
+    with stage("Making mhd-offline, or reading it where it was made before"), counter("samples") as progress:
+        train, test = load_mhd_offline(settings.train, settings.test, settings.seed, settings.folder, progress)
+    for part, samples in (("train", train), ("test", test)):
+        own = samples.details
+        sources = f"{len(own['source_images'])} images, {len(own['speakers'])} speakers and {own['writers']} writers"
+        print(f"{part}: {samples.fingerprint()}; from {sources} of its own")
+
+
+def _check_sentiment(name: str, arguments: Sequence[str]) -> None:
+    settings = parse(SentimentSettings(), arguments, f"data {name}")
     folder = settings.folder or Path("data") / name
     if settings.url is not None:
         with stage(f"Downloading {settings.url}"), counter("downloading") as progress:
@@ -73,13 +109,13 @@ def _check(name: str, arguments: Sequence[str]) -> None:
     print(f"Use it: anysense classify --data {name} --folder {folder}")
 
 
-def _make(arguments: Sequence[str]) -> None:
-    settings = parse(MoseiOfflineData(), arguments, f"data {OFFLINE}")
+def _make_sentiment(arguments: Sequence[str]) -> None:
+    settings = parse(MoseiOfflineSettings(), arguments, "data mosei-offline")
     sizes = (settings.train, settings.validation, settings.test)
     with stage(f"Making {sum(sizes)} samples"), counter("making") as progress:
         splits = load_mosei_offline(*sizes, seed=settings.seed, progress=progress)
-    _show(f"{OFFLINE} (synthetic stand-in for CMU-MOSEI)", splits)
-    print(f"Use it: anysense classify --data {OFFLINE}")
+    _show("mosei-offline (synthetic stand-in for CMU-MOSEI)", splits)
+    print("Use it: anysense classify --data mosei-offline")
 
 
 def _show(title: str, splits: Splits) -> None:
@@ -97,4 +133,10 @@ def _row(name: str, samples: Samples) -> tuple[str, ...]:
     return (name, str(len(labels)), *shares, f"{labels.mean():.2f}", f"{labels.std(correction=0):.2f}")
 
 
-PARTS: Mapping[str, Part] = {"mosei": partial(_check, "mosei"), "mosi": partial(_check, "mosi"), OFFLINE: _make}
+PARTS: Mapping[str, Part] = {
+    "mhd": _download_digits,
+    "mhd-offline": _make_digits,
+    "mosei": partial(_check_sentiment, "mosei"),
+    "mosi": partial(_check_sentiment, "mosi"),
+    "mosei-offline": _make_sentiment,
+}
