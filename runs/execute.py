@@ -41,7 +41,7 @@ def execute(
     device = use_machine(settings)
     settings, chosen = resolve(settings)
     if run is None:
-        run = RunFolder.create(settings.out, command, settings.name, settings, settings.seed, arguments, chosen)
+        run = RunFolder.create(settings, command, arguments, chosen)
     with run.working():
         lines = list(work(settings, run, device))
     print("\n".join(lines))

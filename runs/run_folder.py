@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import read_json, write_json
+from anysense.common.files import read_description, write_json
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "check_name", "newest_run", "plain"]
 
 FORMAT = "anysense run"
 FORMAT_VERSION = 2
+ENTRIES = {"command", "arguments", "settings", "seed", "status", "started"}
 
 
 class RunFolder:
@@ -32,47 +33,36 @@ class RunFolder:
         self.record = record
 
     @classmethod
-    def create(
-        cls,
-        out: str | Path,
-        command: str,
-        name: str | None,
-        settings: Any,
-        seed: int,
-        arguments: Sequence[str],
-        chosen: Sequence[str] = (),
-    ) -> RunFolder:
+    def create(cls, settings: Any, command: str, arguments: Sequence[str], chosen: Sequence[str] = ()) -> RunFolder:
         """Make the folder `out/command/name`; without a name the next free number is taken.
 
         Args:
-            out: folder of all runs.
-            command: name of the command, also of the folder below `out`.
-            name: name of the run.
-            settings: resolved settings.
-            seed: seed of the run.
-            arguments: what was typed after the name of the command.
-            chosen: arguments that were not typed but must be the same when the run is continued or done again, such
-                as the newest representation; they are recorded before those that were typed.
+            settings: Resolved settings with `out`, `name` and `seed`.
+            command: Name of the command.
+            arguments: What was typed after it.
+            chosen: Arguments that were not typed but must be the same when the run is continued or done again, such as
+                the newest representation; they are recorded first.
 
         Raises:
-            FileExistsError: the folder exists already.
+            FileExistsError: The folder exists already.
             ValueError: `name` is not the name of a folder.
         """
-        path = _claim(Path(out) / command, name)
+        versions = describe_versions()
         record: dict[str, Any] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
+            "anysense_version": versions["anysense"],
             "command": command,
             "command_line": shlex.join(["anysense", *command.split("/"), *chosen, *arguments]),
             "arguments": [*chosen, *arguments],
             "settings": plain(settings),
-            "seed": seed,
+            "seed": settings.seed,
             "status": "running",
             "started": _now(),
-            "versions": describe_versions(),
+            "versions": versions,
             "machine": describe_machine(),
         }
-        run = cls(path, record)
+        run = cls(_claim(Path(settings.out) / command, settings.name), record)
         run._write()
         return run
 
@@ -82,15 +72,20 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: `path` is no folder or holds no `run.json`.
-            ValueError: the record is damaged, of another format version or of another command than `command`.
+            ValueError: The record is damaged, of another format version or of another command than `command`.
         """
         path = Path(path)
         if not path.is_dir():
             raise FileNotFoundError(f"`{path}` is not a folder; expected a run folder, for example out/train/001.")
         if not (path / "run.json").is_file():
             raise FileNotFoundError(f"`{path}` holds no run.json, so it is not a run folder of anysense.")
-        record = read_json(path / "run.json")
-        _check_record(path, record, command)
+        record = read_description(path / "run.json", FORMAT, FORMAT_VERSION, "a run")
+        if missing := ENTRIES - record.keys():
+            raise ValueError(f"`{path}/run.json` lacks {', '.join(sorted(missing))}. Restore it or start a new run.")
+        if command is not None and record["command"] != command:
+            raise ValueError(
+                f"`{path}` is a run of `anysense {record['command']}`, expected one of `anysense {command}`."
+            )
         return cls(path, record)
 
     @property
@@ -142,17 +137,11 @@ def plain(value: Any) -> Any:
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    return str(value)
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
 
 
 def check_name(name: str) -> str:
-    """Return a name of a folder or file.
-
-    Raises:
-        ValueError: it names none, or one in another folder.
-    """
+    """Return a name of a folder or file; ValueError if it names none, or one in another folder."""
     if name in ("", ".", "..") or Path(name).name != name:
         raise ValueError(f"`name` expected one name without separators, got {name!r}.")
     return name
@@ -160,46 +149,20 @@ def check_name(name: str) -> str:
 
 def _claim(parent: Path, name: str | None) -> Path:
     if name is not None:
-        return _claim_named(parent, name)
+        check_name(name)
     parent.mkdir(parents=True, exist_ok=True)
-    taken = [int(path.name) for path in parent.iterdir() if path.name.isdigit()]
-    number = max(taken, default=0) + 1
+    number = max((int(path.name) for path in parent.iterdir() if path.name.isdigit()), default=0)
     while True:
-        path = parent / f"{number:03d}"
+        number += 1
+        path = parent / (name or f"{number:03d}")
         try:
             path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
             return path
-
-
-def _claim_named(parent: Path, name: str) -> Path:
-    path = parent / check_name(name)
-    parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.mkdir()
-    except FileExistsError:
-        raise FileExistsError(
-            f"`{path}` exists already. Continue it with --resume, choose another --name or remove the folder."
-        ) from None
-    return path
-
-
-def _check_record(path: Path, record: Any, command: str | None) -> None:
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise ValueError(f"`{path}/run.json` is not the record of an anysense run: expected format {FORMAT!r}.")
-    found = record.get("format_version")
-    if found != FORMAT_VERSION:
-        raise ValueError(
-            f"`{path}` was written with run format version {found!r}; this anysense reads version {FORMAT_VERSION}. "
-            "Use the version of anysense that wrote it (see versions in its run.json) or start a new run."
-        )
-    missing = {"command", "arguments", "settings", "seed", "status", "started"} - record.keys()
-    if missing:
-        raise ValueError(f"`{path}/run.json` lacks {', '.join(sorted(missing))}. Restore it or start a new run.")
-    if command is not None and record["command"] != command:
-        raise ValueError(f"`{path}` is a run of `anysense {record['command']}`, expected one of `anysense {command}`.")
+        except FileExistsError:
+            if name is not None:
+                raise FileExistsError(
+                    f"`{path}` exists already. Continue it with --resume, choose another --name or remove the folder."
+                ) from None
 
 
 def _runs(parent: Path) -> list[RunFolder]:

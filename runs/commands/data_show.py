@@ -100,7 +100,7 @@ def _show(arguments: Sequence[str]) -> None:
         raise ValueError(unknown_name("dataset", dataset, DATASETS))
     settings = parse(ShowSettings(), rest, f"data show {dataset}")
     chosen = _some_of_each_class(_load(dataset, settings), settings.per_class, settings.seed)
-    run = RunFolder.create(settings.out, "data/show", settings.name, settings, settings.seed, arguments)
+    run = RunFolder.create(settings, "data/show", arguments)
     with run.working():
         sheet = save_figure(draw_contact_sheet(chosen), run.figure("samples.png"))
         _write_sounds(chosen, run.path / "sounds")

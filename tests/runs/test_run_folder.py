@@ -17,10 +17,11 @@ class Settings:
     inner: Inner
     out: Path = Path("out")
     name: str | None = None
+    seed: int = 3
 
 
 def create(tmp_path, name=None, command="train"):
-    return RunFolder.create(tmp_path, command, name, Settings(Inner()), 3, ["--seed", "3", "--name", "two words"])
+    return RunFolder.create(Settings(Inner(), tmp_path, name), command, ["--seed", "3", "--name", "two words"])
 
 
 def test_record_holds_what_a_reader_needs(tmp_path):
@@ -28,7 +29,7 @@ def test_record_holds_what_a_reader_needs(tmp_path):
     record = json.loads((tmp_path / "train" / "a" / "run.json").read_text())
     assert record == run.record
     assert record["command_line"] == "anysense train --seed 3 --name 'two words'"
-    assert record["settings"] == {"inner": {"sizes": [1, 2]}, "out": "out", "name": None}
+    assert record["settings"] == {"inner": {"sizes": [1, 2]}, "out": str(tmp_path), "name": "a", "seed": 3}
     assert (record["seed"], record["status"], record["format_version"]) == (3, "running", FORMAT_VERSION)
     assert {"python", "torch", "numpy", "gymnasium", "stable-baselines3", "lightning", "anysense"} <= record[
         "versions"
@@ -37,7 +38,8 @@ def test_record_holds_what_a_reader_needs(tmp_path):
 
 
 def test_what_was_found_is_recorded_before_what_was_typed(tmp_path):
-    run = RunFolder.create(tmp_path, "align", "a", {}, 0, ["--methods", "gmc", "mfm"], ["out/classify/001"])
+    settings = Settings(Inner(), tmp_path)
+    run = RunFolder.create(settings, "align", ["--methods", "gmc", "mfm"], ["out/classify/001"])
     assert run.record["arguments"] == ["out/classify/001", "--methods", "gmc", "mfm"]
     assert run.record["command_line"] == "anysense align out/classify/001 --methods gmc mfm"
 
@@ -96,8 +98,8 @@ def damaged(tmp_path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 99}, r"version 99; this anysense reads version 2\. Use the version of anysense"),
-        ({"format": "other"}, "is not the record of an anysense run"),
+        ({"format_version": 99}, r"version 99; this release of anysense reads version 2\. It was written by anysense 0\."),
+        ({"format": "other"}, "does not describe a run: expected an entry"),
         ({"command": "pretrain"}, "is a run of `anysense pretrain`, expected one of `anysense train`"),
     ],
 )
