@@ -104,9 +104,10 @@ class LinearNetworks(Networks):
         return LinearDecoder(modality, latent_dim, self.deviations.get(modality.name, 1.0))
 
 
-@pytest.fixture(scope="session")
-def linear_networks() -> Networks:
-    """A family of linear networks."""
+@pytest.fixture
+def linear_networks(monkeypatch: pytest.MonkeyPatch) -> Networks:
+    """A family of linear networks, known during one test."""
+    monkeypatch.setattr(NETWORKS, "_registered", dict(NETWORKS._registered))
     NETWORKS.register("linear", LinearNetworks)
     return networks("linear")
 
