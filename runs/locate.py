@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,14 @@ __all__ = ["find_agent", "find_representation", "lineage_of", "world_of"]
 def find_representation(path: Path | None, out: Path, announced: bool = True) -> Path:
     """Folder of a saved representation: `path`, or what the run folder `path` made, or else the newest one under `out`.
 
-    Args:
-        path: What was given.
-        out: Folder of all runs.
-        announced: Whether to say which one was taken if none was given.
-
-    Raises:
-        FileNotFoundError: there is none.
+    The newest one is named on stderr if `announced`; FileNotFoundError if there is none.
     """
-    return _find(path, out, "representation", ("pretrain", "demo"), "anysense pretrain", announced)
+    return _find(path, out, "representation", "pretrain", announced)
+
+
+def find_agent(path: Path | None, out: Path) -> Path:
+    """Folder of an exported agent; as `find_representation`."""
+    return _find(path, out, "agent", "train", True)
 
 
 def world_of(representation: Path) -> World:
@@ -43,15 +41,6 @@ def world_of(representation: Path) -> World:
     return stored_world(stored)
 
 
-def find_agent(path: Path | None, out: Path) -> Path:
-    """Folder of an exported agent: `path`, or what the run folder `path` made, or else the newest one under `out`.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    return _find(path, out, "agent", ("train", "demo"), "anysense train", True)
-
-
 def lineage_of(agent: Path) -> list[dict[str, Any]]:
     """Records of the runs that an agent comes from, the first one first, as far as they are still there."""
     records: list[dict[str, Any]] = []
@@ -66,36 +55,33 @@ def lineage_of(agent: Path) -> list[dict[str, Any]]:
 
 def _run_around(path: Path) -> RunFolder | None:
     """The run whose folder, or a stage of it, holds `path`."""
-    for folder in (path.parent, path.parent.parent):
-        if (folder / "run.json").is_file():
-            return RunFolder.open(folder)
-    return None
+    folders = [folder for folder in (path.parent, path.parent.parent) if (folder / "run.json").is_file()]
+    return RunFolder.open(folders[0]) if folders else None
 
 
-def _find(path: Path | None, out: Path, kind: str, commands: Sequence[str], maker: str, announced: bool) -> Path:
-    if path is None:
-        run = newest_run(out, commands)
-        if run is None:
-            raise FileNotFoundError(
-                f"`{kind}` was not given and `{out}` holds no finished run with one. "
-                f"Run `{maker}` first, or give a path."
-            )
-        found = _inside(run.path, kind)
+def _find(path: Path | None, out: Path, kind: str, command: str, announced: bool) -> Path:
+    if path is not None:
+        found = _inside(path, kind, command)
         if found is None:
-            raise FileNotFoundError(f"`{run.path}` is finished but holds no {kind}. Give the path of another one.")
-        if announced:
-            say(f"Taking the newest {kind}: {found}")
+            raise FileNotFoundError(
+                f"`{path}` holds no {kind}: expected a folder with {kind}.json, or the folder of a finished run of "
+                f"`anysense {command}`."
+            )
         return found
-    found = _inside(path, kind)
-    if found is None:
+    run = newest_run(out, (command, "demo"))
+    if run is None:
         raise FileNotFoundError(
-            f"`{path}` holds no {kind}: expected a folder with {kind}.json, or the folder of a finished run of "
-            f"`{maker}`."
+            f"`{kind}` was not given and `{out}` holds no finished run with one. Run `anysense {command}` first, or "
+            "give a path."
         )
+    found = _inside(run.path, kind, command)
+    if found is None:
+        raise FileNotFoundError(f"`{run.path}` is finished but holds no {kind}. Give the path of another one.")
+    if announced:
+        say(f"Taking the newest {kind}: {found}")
     return found
 
 
-def _inside(path: Path, kind: str) -> Path | None:
-    stages = {"representation": "pretrain", "agent": "train"}
-    candidates = (path, path / kind, path / stages[kind] / kind)
+def _inside(path: Path, kind: str, stage: str) -> Path | None:
+    candidates = (path, path / kind, path / stage / kind)
     return next((candidate for candidate in candidates if (candidate / f"{kind}.json").is_file()), None)

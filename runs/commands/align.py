@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 import tyro
+from torch import Tensor
 
 from anysense.common.extras import import_extra
-from anysense.common.progress import counter, say, stage
+from anysense.common.files import write_bytes
+from anysense.common.progress import Progress, counter, say, stage
 from anysense.representations.benchmarks import DataRequest, benchmark
+from anysense.representations.contract import Representation
+from anysense.representations.data.samples import Samples
+from anysense.representations.evaluation.dca import DCAResult, dca, dca_score
+from anysense.representations.evaluation.encode import encode_subsets
+from anysense.representations.evaluation.records import COMPLETE, Record, subset_name
+from anysense.representations.evaluation.umap import umap_embedding
 from anysense.representations.files import load_representation
-from anysense.runs.comparisons.align_job import AlignJob, align_one
-from anysense.runs.comparisons.align_report import align_report
-from anysense.runs.comparisons.grid import Done, side_by_side
-from anysense.runs.comparisons.jobs import Job, run_jobs
+from anysense.runs.comparisons.align_report import POINTS_FILE, against, align_report
+from anysense.runs.comparisons.grid import Cell, JobSettings, run_cells
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, newest_run
-from anysense.runs.settings import Preset, ResumableSettings, check_positive, parse, preset_in
+from anysense.runs.settings import Preset, check_positive, parse, preset_in
 
 __all__ = ["AlignCommand", "main"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AlignCommand(ResumableSettings):
+class AlignCommand(JobSettings):
     """Compare the geometry of complete and single-modality latents: Delaunay Component Analysis, and UMAP pictures.
 
     Takes the representations that a finished `anysense classify` trained; without RUN those of the newest one. Needs
@@ -44,12 +53,8 @@ class AlignCommand(ResumableSettings):
     """Rays from each point."""
     min_cluster_size: int = 10
     """Points of the smallest component."""
-    jobs: int | None = None
-    """Representations side by side; one per processor if not given."""
     umap: bool = True
     """Draw UMAP pictures of the first seed."""
-    docs: Path | None = None
-    """Write the report to this file name (without ending) as well."""
 
     @classmethod
     def of(cls, preset: Preset) -> AlignCommand:
@@ -60,23 +65,7 @@ class AlignCommand(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "points", "rays", "jobs", "min_cluster_size")
-
-    def job(self, compared: RunFolder, trained: Done, device: str) -> AlignJob:
-        """What the job of one representation needs to know."""
-        stored = compared.record["settings"]
-        return AlignJob(
-            data=stored["data"],
-            request=_request(compared),
-            representation=trained.folder / "representation",
-            points=self.points,
-            points_seed=self.points_seed,
-            rays=self.rays,
-            min_cluster_size=self.min_cluster_size,
-            draw=self.umap and trained.seed == stored["seed"],
-            device=device,
-            threads=self.threads or 1,
-        )
+        check_positive(self, "points", "rays", "min_cluster_size")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -110,56 +99,106 @@ def _check(settings: AlignCommand, compared: RunFolder) -> None:
     import_extra("numba", "dca", "`anysense align`")
     if settings.umap and importlib.util.find_spec("umap") is None:  # Its import takes seconds.
         import_extra("umap", "umap", "a picture of latents (--no-umap does without)")
-    for one in _trained(compared):
-        load_representation(one.folder / "representation")
-    found = benchmark(compared.record["settings"]["data"])
-    with stage(f"Data of {found.name}"), counter("data") as progress:
-        test = found.load(_request(compared), progress).test
+    for method, seed in _trained(compared):
+        load_representation(compared.path / "jobs" / f"{method}-{seed}" / "representation")
+    with stage(f"Data of {compared.record['settings']['data']}"), counter("data") as progress:
+        test = _test_samples(compared, progress)
     if len(test) < settings.points:
         raise ValueError(f"`points` must be at most {len(test)}, the number of test samples; got {settings.points}.")
 
 
-def _request(compared: RunFolder) -> DataRequest:
-    """The data of a comparison."""
-    stored = compared.record["settings"]["request"]
-    return DataRequest(**{**stored, "folder": None if stored["folder"] is None else Path(stored["folder"])})
+def _test_samples(compared: RunFolder, progress: Progress | None = None) -> Samples:
+    settings = compared.record["settings"]
+    request = {**settings["request"], "folder": settings["request"]["folder"] and Path(settings["request"]["folder"])}
+    return benchmark(settings["data"]).load(DataRequest(**request), progress).test
 
 
-def _trained(compared: RunFolder) -> list[Done]:
-    """Every representation of a comparison, by seed and then as its methods were given."""
-    folders = sorted(path for path in (compared.path / "jobs").iterdir() if (path / "representation").is_dir())
-    names: list[tuple[str, str, Path]] = []
-    for path in folders:
-        method, _, seed = path.name.rpartition("-")
-        if method and seed.isdigit():
-            names.append((method, seed, path))
-    if not names:
+def _trained(compared: RunFolder) -> list[tuple[str, int]]:
+    """(method, seed) of every representation of a comparison, by seed and then as its methods were compared."""
+    folders = [path for path in sorted((compared.path / "jobs").iterdir()) if (path / "representation").is_dir()]
+    names = [path.name.rpartition("-") for path in folders]
+    found = [(method, int(seed)) for method, _, seed in names if method and seed.isdigit()]
+    if not found:
         raise FileNotFoundError(f"`{compared.path}` holds no trained representation in `jobs`.")
-    order = list(benchmark(compared.record["settings"]["data"]).methods)
-    found = [Done(method, int(seed), path, {}) for method, seed, path in names]
-    return sorted(found, key=lambda one: (one.seed, order.index(one.method) if one.method in order else len(order)))
+    order = list(compared.record["settings"]["methods"] or benchmark(compared.record["settings"]["data"]).methods)
+    return sorted(found, key=lambda one: (one[1], order.index(one[0]) if one[0] in order else len(order)))
 
 
 def _work(settings: AlignCommand, run: RunFolder, device: str) -> list[str]:
     assert settings.run is not None
     compared = RunFolder.open(settings.run, "classify")
-    found, trained = benchmark(compared.record["settings"]["data"]), _trained(compared)
-    jobs = [
-        Job(
-            f"{one.method}, seed {one.seed}",
-            run.path / "jobs" / f"{one.method}-{one.seed}",
-            align_one,
-            settings.job(compared, one, device),
-        )
-        for one in trained
-    ]
-    at_a_time = side_by_side(settings.jobs, len(jobs))
-    say(f"{found.title}: {len(jobs)} representations, {at_a_time} at a time")
-    results: list[dict[str, Any]] = run_jobs(jobs, at_a_time, "align")
-    done = [
-        Done(one.method, one.seed, job.folder, result) for one, job, result in zip(trained, jobs, results, strict=True)
-    ]
-    report = align_report(found, done, run, compared)
+    cells = [Cell(settings, method, seed, device) for method, seed in _trained(compared)]
+    done = run_cells(cells, run, align_one)
+    report = align_report(benchmark(compared.record["settings"]["data"]), done, run, compared)
     write_run_report(report, run, settings.docs)
     print_report(report)
     return [f"Report: {run.results('report.md')}"]
+
+
+def align_one(cell: Cell, folder: Path) -> dict[str, Any]:
+    """Analyse one representation. Gives plain values: records of each pair of sets."""
+    settings, compared = cell.settings, RunFolder.open(cell.settings.run, "classify")
+    trained = compared.path / "jobs" / f"{cell.method}-{cell.seed}" / "representation"
+    representation, test = load_representation(trained, cell.device), _test_samples(compared)
+    order = torch.from_numpy(np.random.default_rng(settings.points_seed).permutation(len(test)))
+    chosen = test.select(order[: settings.points])  # Drawn without replacement, the same for every representation.
+    latents, records = _latents(representation, chosen), []
+    for reference, evaluation, first, second in _pairs(latents, benchmark(compared.record["settings"]["data"]).label):
+        found = dca(first.numpy(), second.numpy(), n_rays=settings.rays, min_cluster_size=settings.min_cluster_size)
+        scores = _scores(found).items()
+        records += [Record(evaluation, metric, value, against(reference)) for metric, value in scores]
+    if settings.umap and cell.seed == compared.record["settings"]["seed"]:
+        _embed(latents, chosen, folder)
+    return {"records": [record.to_json() for record in records]}
+
+
+def _latents(representation: Representation, samples: Samples) -> dict[str, Tensor]:
+    """Latents of the complete samples and of each modality alone, by name."""
+    names = tuple(representation.modalities)
+    found = encode_subsets(representation, samples, [names, *((name,) for name in names)])
+    return {subset_name(subset, len(names)): latents for subset, latents in found.items()}
+
+
+def _pairs(latents: dict[str, Tensor], label: str | None) -> Iterator[tuple[str, str, Tensor, Tensor]]:
+    """Pairs (R, E) as published.
+
+    Complete against each modality, modalities against the label or the first one, and the halves of the complete set
+    against each other. Latents of the label are few different ones: each counts once.
+    """
+    sets = {name: _unique(value) if name == label else value for name, value in latents.items()}
+    names = [name for name in latents if name != COMPLETE]
+    for name in names:
+        yield COMPLETE, name, sets[COMPLETE], sets[name]
+    for first, second in [(n, label) for n in names if n != label] if label else [(names[0], n) for n in names[1:]]:
+        yield first, second, sets[first], sets[second]
+    half = len(sets[COMPLETE]) // 2
+    yield COMPLETE, COMPLETE, sets[COMPLETE][:half], sets[COMPLETE][half:]
+
+
+def _unique(latents: Tensor) -> Tensor:
+    """Different rows, to 4 decimals."""
+    different: Tensor = torch.unique((latents * 1e4).round(), dim=0)
+    return different / 1e4
+
+
+def _scores(found: DCAResult) -> dict[str, float]:
+    return {
+        "precision": found.precision,
+        "recall": found.recall,
+        "network_consistency": found.network_consistency,
+        "network_quality": found.network_quality,
+        "score_raw": dca_score(found, quality="raw"),
+        "score_normalised": dca_score(found, quality="normalised"),
+        "score_without_quality": dca_score(found, quality="none"),
+        "clusters": float(found.n_clusters),
+        "noise": found.noise_share,
+    }
+
+
+def _embed(latents: dict[str, Tensor], samples: Samples, folder: Path) -> None:
+    """One UMAP of all sets together, kept for the picture."""
+    content = io.BytesIO()
+    arrays = umap_embedding({name: value.numpy() for name, value in latents.items()}, seed=0)
+    targets = np.zeros(len(samples)) if samples.targets is None else samples.targets.numpy()
+    np.savez(content, **arrays, targets=targets)  # type: ignore[arg-type]
+    write_bytes(folder / POINTS_FILE, content.getvalue())

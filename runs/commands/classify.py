@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from anysense.common.machine import peak_memory
 from anysense.common.progress import counter, say, stage
 from anysense.representations.benchmarks import Benchmark, DataRequest, benchmark, benchmark_names
 from anysense.representations.contract import Representation
@@ -19,13 +18,13 @@ from anysense.representations.registry import build
 from anysense.representations.training.pretrain_settings import PretrainSettings
 from anysense.runs.commands.pretrain import Training
 from anysense.runs.comparisons.classify_report import classify_report
-from anysense.runs.comparisons.grid import GridSettings, chosen_methods, run_grid
+from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, run_cells
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
 
-__all__ = ["ClassifyCommand", "ClassifyJob", "classify_one", "main", "methods_of"]
+__all__ = ["ClassifyCommand", "classify_one", "main", "methods_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,35 +65,6 @@ class ClassifyCommand(GridSettings):
         known = methods_of(benchmark(self.data))
         return chosen_methods(self.methods, list(known), [name for name, method in known.items() if ":" not in method])
 
-    def job(self, method: str, seed: int, device: str) -> ClassifyJob:
-        """All settings of one method with one seed."""
-        name, _, preset = methods_of(benchmark(self.data))[method].partition(":")
-        training = dataclasses.replace(self.training, device=device, threads=self.threads or 1, seed=seed)
-        return ClassifyJob(
-            data=self.data,
-            request=self.request,
-            method=name,
-            preset=preset or self.preset,
-            training=widened(PretrainSettings, training),
-            evaluation=self.evaluation,
-            seed=seed,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassifyJob:
-    """What one job needs to know; sent to another process."""
-
-    data: str
-    request: DataRequest
-    method: str
-    """Name in the registry."""
-    preset: str
-    """Preset of method and networks."""
-    training: PretrainSettings
-    evaluation: TaskSettings
-    seed: int
-
 
 def methods_of(found: Benchmark) -> Mapping[str, str]:
     """Methods of a benchmark, and those of other packages: name, and ``method`` or ``method:preset``."""
@@ -122,48 +92,41 @@ def _checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]
         splits = found.load(settings.request, progress)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     say(", ".join(f"{size} samples for {name}" for name, size in sizes.items()))
-    for method in settings.chosen():
-        _built(settings.job(method, settings.seed, "cpu"), found)
+    for cell in settings.cells(settings.chosen(), "cpu"):
+        _built(cell, found)
     return settings, ()
 
 
 def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     found = benchmark(settings.data)
-    done = run_grid(
-        settings,
-        settings.chosen(),
-        run,
-        lambda method, seed: settings.job(method, seed, device),
-        classify_one,
-        spare=("checkpoints",),
-    )
+    cells = settings.cells(settings.chosen(), device)
+    done = run_cells(cells, run, classify_one, spare=("checkpoints",))
     report = classify_report(found, methods_of(found), done, run)
     write_run_report(report, run, settings.docs)
     print_report(report)
     return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]
 
 
-def _built(job: ClassifyJob, found: Benchmark) -> Representation:
-    settings = found.presets.method_settings(job.method, job.preset)
-    networks = found.presets.networks(job.method, job.preset)
-    return build(job.method, found.modalities, settings, networks, job.seed)
+def _built(cell: Cell, found: Benchmark) -> Representation:
+    name, _, own = methods_of(found)[cell.method].partition(":")
+    preset = own or cell.settings.preset
+    settings, networks = found.presets.method_settings(name, preset), found.presets.networks(name, preset)
+    return build(name, found.modalities, settings, networks, cell.seed)
 
 
-def classify_one(job: ClassifyJob, folder: Path) -> dict[str, Any]:
+def classify_one(cell: Cell, folder: Path) -> dict[str, Any]:
     """Train, or go on training, in ``folder``; then evaluate. Gives plain values: records, times, sizes."""
-    import torch
-
     from anysense.representations.training.pretrain import pretrain
 
-    torch.set_num_threads(job.training.threads or 1)
-    found = benchmark(job.data)
-    splits = found.load(job.request, None)
-    representation = _built(job, found)
+    settings, found = cell.settings, benchmark(cell.settings.data)
+    splits, representation = found.load(settings.request, None), _built(cell, found)
+    own: dict[str, Any] = {"device": cell.device, "threads": settings.threads or 1, "seed": cell.seed}
+    training = dataclasses.replace(widened(PretrainSettings, settings.training), **own)
     begun = (folder / "checkpoints").is_dir()
-    result = pretrain(representation, splits.train, splits.validation, job.training, folder, resume=begun)
+    result = pretrain(representation, splits.train, splits.validation, training, folder, resume=begun)
     start = time.perf_counter()
-    trained = result.representation.to(job.training.device)
-    records = found.task.evaluate(trained, splits, job.evaluation, job.seed)
+    trained = result.representation.to(cell.device)
+    records = found.task.evaluate(trained, splits, settings.evaluation, cell.seed)
     return {
         "records": [record.to_json() for record in records],
         "latent_dim": representation.latent_dim,
@@ -172,5 +135,4 @@ def classify_one(job: ClassifyJob, folder: Path) -> dict[str, Any]:
         "samples_per_second": statistics.median(row["samples_per_second"] for row in result.history),
         "training_minutes": sum(row["train_seconds"] for row in result.history) / 60,
         "evaluation_seconds": time.perf_counter() - start,
-        "peak_memory": peak_memory(),
     }

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from anysense.agents.summary import columns_of
-from anysense.common.machine import peak_memory
 from anysense.envs.world import World
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
-from anysense.runs.commands.stages import Stages, StageSettings, check_stages, run_stages
+from anysense.runs.commands.stages import StageSettings, check_stages, run_stages
 from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
 from anysense.runs.comparisons.figures import draw_inputs
-from anysense.runs.comparisons.grid import Done, GridSettings, chosen_methods, costs, records_of, run_grid
+from anysense.runs.comparisons.grid import Cell, Done, GridSettings, chosen_methods, costs, records_of, run_cells
 from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_run_report
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
 from anysense.runs.execute import execute
@@ -57,10 +56,6 @@ class CompareCommand(GridSettings, StageSettings):
         """Names of the methods; ValueError for an unknown one."""
         return chosen_methods(self.methods, presets(named_world(self.env).benchmark).methods)
 
-    def job(self, method: str, seed: int, device: str) -> Stages:
-        """All settings of one method with one seed."""
-        return self.stages(method, seed, device, self.threads or 1, batch_size=self.batch_size)
-
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
@@ -80,34 +75,25 @@ def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
 
 
 def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
-    done = run_grid(
-        settings,
-        settings.chosen(),
-        run,
-        lambda method, seed: settings.job(method, seed, device),
-        compare_one,
-        spare=("pretrain/checkpoints",),
-    )
-    known = settings.job(done[0].method, settings.seed, device).world
+    done = run_cells(settings.cells(settings.chosen(), device), run, compare_one, spare=("pretrain/checkpoints",))
+    known = settings.stages(done[0].method, settings.seed, device, None).world
     report = _report(done, settings, known, run)
     write_run_report(report, run, settings.docs)
     print_report(report)
     return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}"]
 
 
-def compare_one(job: Stages, folder: Path) -> dict[str, Any]:
+def compare_one(cell: Cell, folder: Path) -> dict[str, Any]:
     """Do all stages in ``folder``, each from where it was cut off. Gives plain values: records, times, sizes."""
-    import torch
-
-    torch.set_num_threads(job.training.threads or 1)
-    result, _, records = run_stages(job, folder, [])
+    settings = cell.settings
+    stages = settings.stages(cell.method, cell.seed, cell.device, settings.threads or 1, batch_size=settings.batch_size)
+    result, _, records = run_stages(stages, folder, [])
     return {
         "records": [record.to_json() for record in records],
         "latent_dim": result.representation.latent_dim,
         "parameters": sum(parameter.numel() for parameter in result.representation.parameters()),
         "pretraining_minutes": _total(folder / "pretrain" / "metrics.csv", "train_seconds") / 60,
         "probes": {name: value for name, value in result.metrics.items() if name.startswith("kernel_probe/")},
-        "peak_memory": peak_memory(),
     }
 
 

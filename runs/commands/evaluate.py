@@ -11,14 +11,14 @@ import tyro
 
 from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, evaluate, reference_results
 from anysense.agents.exported import Agent
-from anysense.agents.results import EpisodeResults, save_results
+from anysense.agents.results import save_results
 from anysense.agents.summary import columns_of, summarise
 from anysense.common.progress import counter, say, stage
 from anysense.envs.sensors.corruption import CORRUPTIONS, parse_corruption
 from anysense.envs.world import World, world
-from anysense.representations.evaluation.records import Record
+from anysense.representations.evaluation.records import Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.runs.curves import LearningCurve, curve_label, curve_of_agent, write_curve
+from anysense.runs.curves import LearningCurve, curve_label, read_curve, write_curve
 from anysense.runs.evaluation_report import draw_evaluation, evaluation_table, input_label
 from anysense.runs.execute import execute
 from anysense.runs.figures import draw_learning_curves, save_figure
@@ -29,10 +29,8 @@ from anysense.runs.tables import print_table
 from anysense.runs.worlds import named_world, parsed
 
 __all__ = [
-    "Condition",
     "EvaluateCommand",
     "EvaluationSettings",
-    "check_evaluation",
     "conditions_of",
     "evaluate_agent",
     "main",
@@ -73,7 +71,12 @@ class EvaluationSettings:
         for chance in self.dropout:
             if not 0 <= chance <= 1:
                 raise ValueError(f"`dropout` expected chances from 0 to 1, got {chance}.")
-        parsed(self.reference_option, "reference-option")
+        assert self.reference_options is not None  # Checks them.
+
+    @property
+    def reference_options(self) -> dict[str, Any]:
+        """Options of the reference controllers."""
+        return parsed(self.reference_option, "reference-option")
 
     def of_world(self, known: World, seed: int) -> EvaluationEpisodes:
         """The episodes to evaluate."""
@@ -105,8 +108,7 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> EvaluateCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
-    default = EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset))
-    return parse(default, arguments, "evaluate")
+    return parse(EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset)), arguments, "evaluate")
 
 
 def _agent(settings: EvaluateCommand, device: str) -> Agent:
@@ -123,33 +125,24 @@ def _agent(settings: EvaluateCommand, device: str) -> Agent:
 
 
 def _found(settings: EvaluateCommand) -> tuple[EvaluateCommand, Sequence[str]]:
-    """Find the agent, and check all conditions before anything is written."""
+    """Find the agent; one step of each condition tells what cannot be evaluated, before anything is written."""
     path = find_agent(settings.run, settings.out)
-    found = dataclasses.replace(settings, run=path)
-    check_evaluation(_agent(found, "cpu"), settings.evaluation)
-    return found, () if settings.run is not None else (str(path),)
-
-
-def check_evaluation(agent: Agent, settings: EvaluationSettings) -> None:
-    """One step of each condition, so that what cannot be evaluated is told before anything is written.
-
-    Raises:
-        ValueError: A modality, corruption or option is unknown, or the agent does not fit the environment.
-    """
+    found, evaluation = dataclasses.replace(settings, run=path), settings.evaluation
+    agent = _agent(found, "cpu")
     episode = EvaluationEpisodes.of(agent.world, 1, 1, 0)
-    for condition in conditions_of(agent, settings):
-        evaluate(agent, agent.world, condition.modalities, episode, condition.corruption, condition.missing)
-    if settings.reference_option:
-        reference_results(agent.world, episode, parsed(settings.reference_option, "reference-option"))
+    for condition in conditions_of(agent, evaluation):
+        evaluate(agent, agent.world, episodes=episode, **condition)
+    if evaluation.reference_option:
+        reference_results(agent.world, episode, evaluation.reference_options)
+    return found, () if settings.run is not None else (str(path),)
 
 
 def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     agent, path = _agent(settings, device), settings.run
     assert path is not None
-    curve, lineage = curve_of_agent(path), lineage_of(path)
-    records = evaluate_agent(agent, settings.evaluation, settings.seed, run, curve, lineage)
-    episodes = settings.evaluation.of_world(agent.world, settings.seed)
-    print_evaluation(str(path), agent, records, episodes)
+    curve, lineage = read_curve(path.parent / "metrics.csv"), lineage_of(path)
+    records = evaluate_agent(agent, settings.evaluation, settings.seed, run.path, curve, lineage)
+    print_evaluation(str(path), agent, records, settings.evaluation.of_world(agent.world, settings.seed))
     return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}"]
 
 
@@ -164,30 +157,23 @@ def print_evaluation(what: str, agent: Agent, records: Sequence[Record], episode
     print(f"In brackets: 95% bootstrap intervals over episodes{gaps}.")
 
 
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """What the agent gets in one row of the table."""
+def conditions_of(agent: Agent, settings: EvaluationSettings) -> list[dict[str, Any]]:
+    """Arguments of `evaluate` for each row of the table.
 
-    modalities: tuple[str, ...]
-    corruption: tuple[str, ...] = ()
-    missing: MissingLevel | None = None
-
-
-def conditions_of(agent: Agent, settings: EvaluationSettings) -> list[Condition]:
-    """Every subset; then each corruption on every subset that has its modality; then each dropout on all modalities.
+    Every subset; then each corruption on every subset that has its modality; then each dropout on all modalities.
 
     Raises:
         ValueError: A corruption names a modality that the agent does not have.
     """
     subsets = every_subset(tuple(agent.modalities))
-    conditions = [Condition(modalities) for modalities in subsets]
+    conditions: list[dict[str, Any]] = [{"modalities": modalities} for modalities in subsets]
     for entry in settings.corruption:
         modality = parse_corruption(entry).modality
         if modality not in agent.modalities:
             raise ValueError(f"`corruption` {entry!r} names {modality!r}; the agent has {', '.join(agent.modalities)}.")
-        conditions += [Condition(modalities, (entry,)) for modalities in subsets if modality in modalities]
+        conditions += [{"modalities": found, "corruption": (entry,)} for found in subsets if modality in found]
     for chance in settings.dropout:
-        conditions.append(Condition(subsets[0], missing=MissingLevel(chance, settings.dropout_per)))
+        conditions.append({"modalities": subsets[0], "missing": MissingLevel(chance, settings.dropout_per)})
     return conditions
 
 
@@ -195,62 +181,44 @@ def evaluate_agent(
     agent: Agent,
     settings: EvaluationSettings,
     seed: int,
-    run: RunFolder,
+    folder: Path,
     curve: LearningCurve | None,
     lineage: Sequence[dict[str, Any]],
 ) -> list[Record]:
-    """Evaluate all conditions and the reference controllers; write `results/` and `figures/` of `run`.
+    """Evaluate all conditions and the reference controllers; write `results/` and `figures/` into ``folder``.
 
     Args:
         agent: Who acts, in its world.
         settings: What to evaluate.
         seed: Seed of the episodes.
-        run: Where to write.
+        folder: Where to write.
         curve: Learning curve to draw as well.
         lineage: Records of the runs that the agent comes from.
     """
-    episodes = settings.of_world(agent.world, seed)
-    results = []
+    known, modalities = agent.world, tuple(agent.modalities)
+    episodes, results = settings.of_world(known, seed), []
     for condition in conditions_of(agent, settings):
-        results.append(_evaluate_one(agent, condition, episodes))
-        score = results[-1].average_reward if agent.world.score == "average_reward" else results[-1].returns
-        say(f"  {_label(results[-1], agent)}: {agent.world.score.replace('_', ' ')} {score.mean():.3f}")
+        with counter(" and ".join(condition["modalities"])) as progress:
+            result = evaluate(agent, known, episodes=episodes, progress=progress, **condition)
+        results.append(result)
+        label = input_label(subset_name(result.modalities, len(modalities)), result.condition)
+        say(f"  {label}: {known.score.replace('_', ' ')} {result.score(known).mean():.3f}")
     with stage("References in the same episodes"), counter("references") as progress:
-        options = parsed(settings.reference_option, "reference-option")
-        references = reference_results(agent.world, episodes, options, progress)
-    records = summarise(results, references, agent.world, seed=seed)
+        references = reference_results(known, episodes, settings.reference_options, progress)
+    records = summarise(results, references, known, seed=seed)
     details: dict[str, Any] = {
         "algorithm": agent.algorithm,
         "trained_with": list(agent.trained_with),
-        "modalities": list(agent.modalities),
+        "modalities": list(modalities),
         "facts": agent.facts,
-        "world": agent.world.to_json(),
+        "world": known.to_json(),
         "episodes_seed": seed,
         "lineage": list(lineage),
     }
-    save_results(run.path / "results", [*results, *references.values()], records, details)
-    figure = draw_evaluation(records, agent.world, tuple(agent.modalities))
-    save_figure(figure, run.figure(f"{columns_of(agent.world)[0].key}.png"))
+    save_results(folder / "results", [*results, *references.values()], records, details)
+    figures = folder / "figures"
+    save_figure(draw_evaluation(records, known, modalities), figures / f"{columns_of(known)[0].key}.png")
     if curve is not None:
-        write_curve(run.results("learning_curve.csv"), curve)
-        figure, _ = draw_learning_curves({"training": curve}, curve_label(agent.world))
-        save_figure(figure, run.figure("learning_curve.png"))
+        write_curve(folder / "results" / "learning_curve.csv", curve)
+        save_figure(draw_learning_curves({"training": curve}, curve_label(known))[0], figures / "learning_curve.png")
     return records
-
-
-def _label(result: EpisodeResults, agent: Agent) -> str:
-    subset = "complete" if len(result.modalities) == len(agent.modalities) else " + ".join(result.modalities)
-    return input_label(subset, result.condition)
-
-
-def _evaluate_one(agent: Agent, condition: Condition, episodes: EvaluationEpisodes) -> EpisodeResults:
-    with counter(" and ".join(condition.modalities)) as progress:
-        return evaluate(
-            agent,
-            agent.world,
-            condition.modalities,
-            episodes,
-            condition.corruption,
-            condition.missing,
-            progress=progress,
-        )

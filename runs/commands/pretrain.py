@@ -166,7 +166,6 @@ def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
 def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> PretrainResult:
     """Do the work of the command in `folder`; used by the demo and comparisons as well."""
     from anysense.representations.training.pretrain import pretrain
-    from anysense.runs.epoch_line import EpochLine
 
     world = settings.made_world()
     transitions = _transitions(settings, world, folder)
@@ -179,9 +178,7 @@ def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> Pretra
     representation.world = world.to_json()
     training = dataclasses.replace(settings.training, device=device, threads=settings.threads, seed=settings.seed)
     with stage(f"Pretraining {settings.method} for {training.epochs} epochs on {device}"):
-        return pretrain(
-            representation, train, validation, training, folder, settings.resume, callbacks=[EpochLine(training.epochs)]
-        )
+        return pretrain(representation, train, validation, training, folder, settings.resume)
 
 
 def _summary(result: PretrainResult) -> str:

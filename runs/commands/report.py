@@ -70,7 +70,7 @@ class Seed:
         """
         run = RunFolder.open(path)
         saved = load_results(run.path / "results")
-        seed, curve = int(saved.details["facts"]["seed"]), run.results("learning_curve.csv")
+        seed = int(saved.details["facts"]["seed"])
         lineage = [*saved.details["lineage"], *([] if run.record["command"] == "demo" else [run.record])]
         episodes = {"episodes": len(saved.results[0].returns), "steps": saved.results[0].steps}
         return cls(
@@ -78,7 +78,7 @@ class Seed:
             records=[dataclasses.replace(record, seed=seed if record.subset else 0) for record in saved.records],
             details=saved.details | episodes,
             runs=[{key: record[key] for key in RUN_KEYS if key in record} for record in lineage],
-            curve=read_curve(curve) if curve.is_file() else None,
+            curve=read_curve(run.results("learning_curve.csv")),
         )
 
 

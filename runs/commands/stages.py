@@ -15,8 +15,7 @@ from anysense.representations.evaluation.records import Record
 from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
 from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
 from anysense.runs.commands.train import TrainCommand, train_run
-from anysense.runs.curves import curve_of_agent
-from anysense.runs.run_folder import RunFolder
+from anysense.runs.curves import read_curve
 from anysense.runs.settings import ResumableSettings, check_positive
 from anysense.runs.worlds import named_world
 
@@ -102,8 +101,7 @@ def run_stages(
     pretrained = pretrain_run(stages.pretraining, folder / "pretrain", stages.device)
     training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)
     trained = train_run(training, folder / "train", resume=True)
-    agent, curve = Agent.load(trained.agent, stages.device), curve_of_agent(trained.agent)
+    agent, curve = Agent.load(trained.agent, stages.device), read_curve(folder / "train" / "metrics.csv")
     with stage(f"Evaluating {stages.evaluation.episodes} episodes per row"):
-        run = RunFolder(folder, {})
-        records = evaluate_agent(agent, stages.evaluation, stages.episodes_seed, run, curve, lineage)
+        records = evaluate_agent(agent, stages.evaluation, stages.episodes_seed, folder, curve, lineage)
     return pretrained, agent, records

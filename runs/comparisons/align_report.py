@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record
-from anysense.runs.comparisons.align_job import POINTS_FILE, against
 from anysense.runs.comparisons.cells import estimate, methods_in, seeds_in_words, text
 from anysense.runs.comparisons.grid import Done, records_of
 from anysense.runs.comparisons.report import Report, Section, record_of
@@ -17,7 +16,9 @@ from anysense.runs.figures import modality_colours, new_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table
 
-__all__ = ["align_report"]
+__all__ = ["POINTS_FILE", "against", "align_report"]
+
+POINTS_FILE = "embedding.npz"
 
 SCORES = (
     Column("score_normalised", "harmonic mean of P, R and q / expected q", digits=2),
@@ -37,6 +38,11 @@ TABLE_2 = {
 }
 """Published, on MHD (Poklukar et al., ICML 2022, Table 2); methods mvae, mmvae, nexus, muse, mfm, gmc."""
 PANELS_PER_ROW = 4
+
+
+def against(reference: str) -> str:
+    """Condition of a record whose evaluation set is compared with the set ``reference``."""
+    return f"against {reference}"
 
 
 def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder, compared: RunFolder) -> Report:

@@ -8,27 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from anysense.common.errors import unknown_name
-from anysense.common.machine import processors
+from anysense.common.machine import peak_memory, processors
 from anysense.common.progress import say
 from anysense.representations.evaluation.records import Record
 from anysense.runs.comparisons.jobs import Job, run_jobs
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import ResumableSettings, check_positive
 
-__all__ = ["MOST_JOBS", "Done", "GridSettings", "chosen_methods", "costs", "records_of", "run_grid", "side_by_side"]
+__all__ = [
+    "MOST_JOBS",
+    "Cell",
+    "Done",
+    "GridSettings",
+    "JobSettings",
+    "chosen_methods",
+    "costs",
+    "records_of",
+    "run_cells",
+]
 
 MOST_JOBS = 8
 """Jobs side by side if nobody says, whatever the number of processors."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GridSettings(ResumableSettings):
-    """Options of commands that run many jobs."""
+class JobSettings(ResumableSettings):
+    """Options of commands that run many jobs and report on them."""
 
-    methods: tuple[str, ...] = ()
-    """Methods to compare, for example --methods gmc mvae; all if not given."""
-    seeds: int = 3
-    """How many seeds; the first one is --seed."""
     jobs: int | None = None
     """Jobs side by side, each with one thread; one per processor if not given."""
     docs: Path | None = None
@@ -36,19 +42,45 @@ class GridSettings(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "seeds", "jobs")
+        check_positive(self, "jobs")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GridSettings(JobSettings):
+    """Options of commands that compare methods over seeds."""
+
+    methods: tuple[str, ...] = ()
+    """Methods to compare, for example --methods gmc mvae; all if not given."""
+    seeds: int = 3
+    """How many seeds; the first one is --seed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "seeds")
+
+    def cells(self, methods: Iterable[str], device: str) -> list[Cell]:
+        """Every method with every seed."""
+        seeds, names = range(self.seed, self.seed + self.seeds), list(methods)
+        return [Cell(self, method, seed, device) for seed in seeds for method in names]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A method with a seed, and the settings of the command; sent to another process."""
+
+    settings: Any
+    method: str
+    seed: int
+    device: str
+
+
+Work = Callable[[Cell, Path], dict[str, Any]]
+"""Does the job of a cell in a folder; importable by name. Gives plain values: ``records`` and anything else."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Done:
-    """A finished job.
-
-    Attributes:
-        method: Name of the method.
-        seed: Its seed.
-        folder: Folder of the job.
-        result: What it gave: ``records`` (of `Record.to_json`) and anything else, as plain values.
-    """
+    """A finished job: its method, seed and folder, and what it gave."""
 
     method: str
     seed: int
@@ -58,12 +90,10 @@ class Done:
     @property
     def records(self) -> list[Record]:
         """Its records, with method and seed; references keep their own name."""
-        records = [Record.from_json(record) for record in self.result["records"]]
+        found = [Record.from_json(record) for record in self.result["records"]]
+        own = [self.method if record.subset or not record.method else record.method for record in found]
         return [
-            dataclasses.replace(
-                record, seed=self.seed, method=self.method if record.subset or not record.method else record.method
-            )
-            for record in records
+            dataclasses.replace(record, seed=self.seed, method=name) for record, name in zip(found, own, strict=True)
         ]
 
     @property
@@ -93,33 +123,26 @@ def side_by_side(jobs: int | None, count: int) -> int:
     return max(1, min(jobs or min(processors(), MOST_JOBS), count))
 
 
-def run_grid(
-    settings: GridSettings,
-    methods: Iterable[str],
-    run: RunFolder,
-    argument: Callable[[str, int], Any],
-    work: Callable[[Any, Path], dict[str, Any]],
-    spare: tuple[str, ...] = (),
-) -> list[Done]:
-    """Run one job per method and seed, or go on with those that are not done.
+def run_cells(cells: Sequence[Cell], run: RunFolder, work: Work, spare: tuple[str, ...] = ()) -> list[Done]:
+    """Run the jobs of all cells, each in ``jobs/METHOD-SEED``, or go on with those that are not done.
 
-    Args:
-        settings: How many seeds, and how many jobs at a time.
-        methods: Methods to compare.
-        run: Where the jobs have their folders, ``jobs/METHOD-SEED``.
-        argument: What a job is given, from method and seed; can be sent to another process.
-        work: Does a job; importable by name.
-        spare: Folders of a job that only serve to go on with it.
+    ``spare`` names folders of a job that only serve to go on with it.
     """
-    cells = [(method, seed) for seed in range(settings.seed, settings.seed + settings.seeds) for method in methods]
-    jobs = [
-        Job(f"{method}, seed {seed}", run.path / "jobs" / f"{method}-{seed}", work, argument(method, seed), spare)
-        for method, seed in cells
-    ]
-    at_a_time = side_by_side(settings.jobs, len(jobs))
+    names = [(f"{cell.method}, seed {cell.seed}", run.path / "jobs" / f"{cell.method}-{cell.seed}") for cell in cells]
+    jobs = [Job(*name, _do, (work, cell), spare) for name, cell in zip(names, cells, strict=True)]
+    at_a_time = side_by_side(cells[0].settings.jobs, len(jobs))
     say(f"{len(jobs)} jobs, {at_a_time} at a time")
     results = run_jobs(jobs, at_a_time, run.record["command"])
-    return [Done(*cell, job.folder, result) for cell, job, result in zip(cells, jobs, results, strict=True)]
+    finished = zip(cells, jobs, results, strict=True)
+    return [Done(cell.method, cell.seed, job.folder, result) for cell, job, result in finished]
+
+
+def _do(argument: tuple[Work, Cell], folder: Path) -> dict[str, Any]:
+    import torch
+
+    work, cell = argument
+    torch.set_num_threads(cell.settings.threads or 1)
+    return {**work(cell, folder), "peak_memory": peak_memory()}
 
 
 def records_of(done: Iterable[Done]) -> list[Record]:
@@ -132,12 +155,7 @@ def records_of(done: Iterable[Done]) -> list[Record]:
 
 
 def costs(done: Sequence[Done], columns: Sequence[tuple[str, str, str]]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Mean over seeds of entries of the results, one row per method.
-
-    Args:
-        done: Finished jobs.
-        columns: (heading, key of the result, format) of each column.
-    """
+    """Mean over seeds of entries of the results, one row per method; columns: (heading, key of the result, format)."""
     rows: list[Sequence[str]] = []
     for method in dict.fromkeys(one.method for one in done):
         own = [one.result for one in done if one.method == method]

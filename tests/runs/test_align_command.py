@@ -9,8 +9,8 @@ from matplotlib.image import imread
 
 from anysense.representations.evaluation.dca import dca
 from anysense.runs.cli import main
+from anysense.runs.commands import align as module
 from anysense.runs.commands.align import AlignCommand, read
-from anysense.runs.comparisons import align_job
 
 MODALITIES = ("image", "sound", "trajectory", "label")
 
@@ -26,7 +26,7 @@ def aligned(classified):
     UMAP is tested elsewhere; here the first two features stand for its picture, because it takes long to compile.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(align_job, "umap_embedding", lambda sets, seed: {name: z[:, :2] for name, z in sets.items()})
+        patch.setattr(module, "umap_embedding", lambda sets, seed: {name: z[:, :2] for name, z in sets.items()})
         options = ["--umap", "--name", "a", "--docs", classified / "geometry" / "digits"]
         assert align(classified, classified / "classify" / "a", *options) == 0
     return classified
@@ -109,7 +109,7 @@ def test_the_record_names_both_runs(aligned):
 
 
 def test_newest_comparison_and_no_picture(aligned, monkeypatch, capsys):
-    monkeypatch.setattr(align_job, "dca", lambda r, e, **options: dca(r, e, **{**options, "n_rays": 1}))
+    monkeypatch.setattr(module, "dca", lambda r, e, **options: dca(r, e, **{**options, "n_rays": 1}))
     assert align(aligned, "--name", "newest", "--points", "20") == 0
     comparison = aligned / "classify" / "a"
     assert f"Taking the newest comparison: {comparison}" in capsys.readouterr().err
@@ -120,7 +120,7 @@ def test_newest_comparison_and_no_picture(aligned, monkeypatch, capsys):
 
 
 def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
-    analyse, seen = align_job.dca, []
+    analyse, seen = module.dca, []
 
     def killed(*args, **options):
         seen.append(args)
@@ -128,7 +128,7 @@ def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
             raise KeyboardInterrupt
         return analyse(*args, **options)
 
-    monkeypatch.setattr(align_job, "dca", killed)
+    monkeypatch.setattr(module, "dca", killed)
     assert align(aligned, "--name", "cut") == 130
     assert main(["align", "--resume", "--name", "cut", "--out", str(aligned), "--jobs", "1"]) == 0
     assert len(seen) == 9 + 8
@@ -139,7 +139,7 @@ def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
 
 def test_latents_that_differ_in_nothing_count_once():
     latents = torch.tensor([[1.0, 2.0], [1.00001, 2.0], [1.0, 2.1]])
-    torch.testing.assert_close(align_job._unique(latents), torch.tensor([[1.0, 2.0], [1.0, 2.1]]))
+    torch.testing.assert_close(module._unique(latents), torch.tensor([[1.0, 2.0], [1.0, 2.1]]))
 
 
 @pytest.mark.parametrize("status", ["running", "failed", "interrupted"])

@@ -62,7 +62,7 @@ def test_presets_choose_values_and_options_override_them():
 def test_every_job_gets_the_same_budget():
     command = read(["--preset", "paper", "--samples", "70", "--epochs", "3", "--steps", "900", "--episodes", "5"])
     for method in command.chosen():
-        job = command.job(method, 4, "cpu")
+        job = command.stages(method, 4, "cpu", 1)
         assert (job.pretraining.method, job.pretraining.seed, job.training.seed) == (method, 4, 4)
         assert (job.pretraining.collection.samples, job.pretraining.training.epochs) == (70, 3)
         assert (job.training.algorithm, job.training.agent.total_steps, job.evaluation.episodes) == ("ddpg", 900, 5)

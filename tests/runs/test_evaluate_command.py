@@ -100,7 +100,7 @@ def test_what_a_sentence_says(evaluated):
         (["--corruption", "image:fog:0.1"], "fog"),
         (["--corruption", "smell:gaussian_noise:0.1"], "names 'smell'; the agent has image, sound"),
         (["--dropout", "1.5"], "`dropout` expected chances from 0 to 1, got 1.5"),
-        (["--episodes", "0"], "`episodes` must be at least 1, got 0."),
+        (["--episodes", "0"], "`episodes` must be at least 1; got 0."),
         (["--reference-option", "max_torq=1"], "max_torq"),
         (["--env", "CartPole-v1"], "CartPole-v1"),
         (["--env-option", "frame_stack=3"], "shape"),
