@@ -1,7 +1,5 @@
 """The command line: finds the command, reports errors, turns the outcome into an exit code."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys

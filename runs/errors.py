@@ -1,7 +1,5 @@
 """How a failure leaves the command line: one paragraph on stderr and an honest exit code."""
 
-from __future__ import annotations
-
 import sys
 import traceback
 

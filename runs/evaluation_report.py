@@ -1,7 +1,5 @@
 """The records of an evaluation as a table, a chart and plain words."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

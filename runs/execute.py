@@ -1,7 +1,5 @@
 """What the main function of every command does: read settings, make or enter a run folder, work, say what came out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 

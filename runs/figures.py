@@ -1,7 +1,5 @@
 """Pictures: functions that draw data on axes. Nothing here reads a run or computes a result."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Finding what an earlier run made: by path, or the newest one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

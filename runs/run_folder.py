@@ -4,8 +4,6 @@ A run folder is a folder with a `run.json`, which is written first and says what
 overwritten by another run: an existing folder is only entered to resume it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import shlex
 import time
@@ -33,7 +31,7 @@ class RunFolder:
         self.record = record
 
     @classmethod
-    def create(cls, settings: Any, command: str, arguments: Sequence[str], chosen: Sequence[str] = ()) -> RunFolder:
+    def create(cls, settings: Any, command: str, arguments: Sequence[str], chosen: Sequence[str] = ()) -> "RunFolder":
         """Make the folder `out/command/name`; without a name the next free number is taken.
 
         Args:
@@ -67,7 +65,7 @@ class RunFolder:
         return run
 
     @classmethod
-    def open(cls, path: str | Path, command: str | None = None) -> RunFolder:
+    def open(cls, path: str | Path, command: str | None = None) -> "RunFolder":
         """Read an existing run folder.
 
         Raises:
@@ -123,10 +121,11 @@ class RunFolder:
         write_json(self.path / "run.json", self.record)
 
 
-def newest_run(out: str | Path, commands: Sequence[str], status: str = "finished") -> RunFolder | None:
-    """The run of one of `commands` under `out` that ended (or started) last, among those with this status."""
-    runs = [run for command in commands for run in _runs(Path(out) / command) if run.status == status]
-    return max(runs, key=lambda run: str(run.record.get("ended", run.record["started"])), default=None)
+def newest_run(out: str | Path, commands: Sequence[str], finished: bool = True) -> RunFolder | None:
+    """The run of one of `commands` under `out` that finished last, or started last of those that are not finished."""
+    runs = [run for command in commands for run in _runs(Path(out) / command)]
+    runs = [run for run in runs if (run.status == "finished") == finished]
+    return max(runs, key=lambda run: str(run.record.get("ended" if finished else "started")), default=None)
 
 
 def plain(value: Any) -> Any:

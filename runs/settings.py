@@ -1,7 +1,5 @@
 """Settings that every command shares, and how they come from presets and the command line."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import shutil
@@ -13,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
 import tyro
 
 from anysense.common.errors import unknown_name
-from anysense.runs.run_folder import RunFolder, plain
+from anysense.runs.run_folder import RunFolder, newest_run, plain
 
 __all__ = [
     "PRESETS",
@@ -95,13 +93,12 @@ def check_positive(settings: Any, *names: str) -> None:
 RENAMED = {
     "--senses": "--modalities",
     "--max-torque": "--reference-option max_torque=...",
-    "train --physics": "--env-option physics=...",
-    "train --antialias": "--env-option antialias=...",
-    "train --receivers": "--env-option receivers=...",
-    "train --initial-steps": "--env-option initial_steps=...",
-    "train --action-doubling": "--published",
-    "train --action-scaling": "--published",
     "report --docs": "--out",
+    **dict.fromkeys(("train --action-doubling", "train --action-scaling"), "--published"),
+    **{
+        f"train --{name.replace('_', '-')}": f"--env-option {name}=..."
+        for name in ("physics", "antialias", "receivers", "initial_steps")
+    },
 }
 """Options of earlier versions, of one command where it is named: what they are called now."""
 LISTS = ("--methods", "--modalities", "--receivers")
@@ -120,11 +117,7 @@ def value_of(arguments: Sequence[str], option: str) -> str | None:
 
 
 def peek(arguments: Sequence[str], option: str, default: str, valid: Sequence[str]) -> str:
-    """The value of one option, read before all others because it decides about their defaults.
-
-    Raises:
-        ValueError: the value is not one of `valid`; the message names them and the nearest spelling.
-    """
+    """The value of one option, read before the others because their defaults depend on it; ValueError if unknown."""
     value = value_of(arguments, option) or default
     if value not in valid:
         raise ValueError(unknown_name(option.lstrip("-"), value, valid))
@@ -142,15 +135,8 @@ def parse(
 ) -> DataT:
     """Read `arguments` over the values of `default`; prints help or a parse error and leaves with `SystemExit`.
 
-    Args:
-        default: Values of the options that are not given.
-        arguments: What was typed after the name of the command.
-        command: Its name.
-        names: Names that help lists for an option, by field of `default`.
-
-    Raises:
-        ValueError: An option has another name since an earlier version, or names are separated by commas; the message
-            says how it is written now.
+    ``names`` are what help lists for an option, by field of ``default``. A form of an earlier version is a ValueError
+    that says how it is written now.
     """
     _check_form(arguments, command)
     cls: type[Any] = type(default)
@@ -207,25 +193,25 @@ def resumed(
     run = _run_to_resume(settings, command)
     stored = read(run.record["arguments"])
     given = parse(stored, arguments, command)
-    before, now = plain(stored), plain(given)
-    changed = [
-        name for name in _flat(before) if name.split(".")[0] not in _FREE and _flat(before)[name] != _flat(now)[name]
-    ]
-    if changed:
-        difference = "; ".join(f"{name}: {_flat(before)[name]!r} -> {_flat(now)[name]!r}" for name in changed)
+    changes = "; ".join(_changes(plain(stored), plain(given)))
+    if changes:
         raise ValueError(
             f"`--resume` continues `{run.path}` with the settings it was started with, but other ones were given "
-            f"({difference}). Leave these options out or start a new run."
+            f"({changes}). Leave these options out or start a new run."
         )
     return given, run
 
 
-def use_machine(settings: CommonSettings) -> str:
-    """Apply `threads` and resolve `device` to the name of a device of this machine.
+def _changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """Settings that decide about the result and differ, in words."""
+    if isinstance(before, dict):
+        entries = {f"{name}.{key}" if name else key: key for key in before if name or key not in _FREE}
+        return [text for inner, key in entries.items() for text in _changes(before[key], now[key], inner)]
+    return [] if before == now else [f"{name}: {before!r} -> {now!r}"]
 
-    Raises:
-        ValueError: the device is unknown or not on this machine.
-    """
+
+def use_machine(settings: CommonSettings) -> str:
+    """Apply `threads` and resolve `device` to the name of a device; ValueError if it is not on this machine."""
     import torch
 
     from anysense.common.machine import resolve_device
@@ -242,22 +228,11 @@ def widened(cls: type[DataT], value: Any) -> DataT:
 
 
 def _run_to_resume(settings: CommonSettings, command: str) -> RunFolder:
-    parent = settings.out / command
     if settings.name is not None:
-        return RunFolder.open(parent / settings.name, command)
-    candidates = [path for path in parent.iterdir() if (path / "run.json").is_file()] if parent.is_dir() else []
-    runs = [run for run in (RunFolder.open(path, command) for path in candidates) if run.status != "finished"]
-    if not runs:
+        return RunFolder.open(settings.out / command / settings.name, command)
+    run = newest_run(settings.out, (command,), finished=False)
+    if run is None:
         raise FileNotFoundError(
-            f"`--resume` found no unfinished run in `{parent}`. Name one with --name, or start one."
+            f"`--resume` found no unfinished run in `{settings.out / command}`. Name one with --name, or start one."
         )
-    return max(runs, key=lambda run: str(run.record["started"]))
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, entry in value.items():
-        flat |= _flat(entry, f"{prefix}.{key}" if prefix else key)
-    return flat
+    return run

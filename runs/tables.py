@@ -1,7 +1,5 @@
 """Tables: on the terminal with rich, in documents as Markdown or LaTeX. Rows are text already."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The world of a run on the command line: which environment, and options that stay the same from pretraining on."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import sys

@@ -1,7 +1,5 @@
 """`anysense align`: geometry of the latents of a finished `anysense classify`: DCA scores and UMAP pictures."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.util
 import io
@@ -57,7 +55,7 @@ class AlignCommand(JobSettings):
     """Draw UMAP pictures of the first seed."""
 
     @classmethod
-    def of(cls, preset: Preset) -> AlignCommand:
+    def of(cls, preset: Preset) -> "AlignCommand":
         """The values of a preset."""
         if preset == "smoke":
             return cls(preset=preset, points=40, rays=200, min_cluster_size=3, umap=False)

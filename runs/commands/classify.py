@@ -1,7 +1,5 @@
 """`anysense classify`: methods x seeds on a data set with modalities missing, ending in the table of the paper."""
 
-from __future__ import annotations
-
 import dataclasses
 import statistics
 import time
@@ -44,7 +42,7 @@ class ClassifyCommand(GridSettings):
     evaluation: Annotated[TaskSettings, Flat]
 
     @classmethod
-    def of(cls, preset: Preset, data: str) -> ClassifyCommand:
+    def of(cls, preset: Preset, data: str) -> "ClassifyCommand":
         """The values of a preset."""
         found = benchmark(data)
         return cls(

@@ -1,7 +1,5 @@
 """`anysense compare`: representations x seeds as what an agent perceives, in one table and one chart."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 from collections.abc import Sequence
@@ -39,7 +37,7 @@ class CompareCommand(GridSettings, StageSettings):
     """Samples in one step of pretraining."""
 
     @classmethod
-    def of(cls, preset: Preset) -> CompareCommand:
+    def of(cls, preset: Preset) -> "CompareCommand":
         """The values of a preset."""
         if preset == "smoke":
             return cls(preset=preset, seeds=1, samples=300, epochs=1, steps=600, episodes=4)

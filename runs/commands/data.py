@@ -1,7 +1,5 @@
 """`anysense data PART`: fetch, make, check and look at data sets."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """`anysense data mhd | mhd-offline | mosei | mosi | mosei-offline`: data sets onto this machine, and what they are."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial

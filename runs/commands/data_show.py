@@ -1,7 +1,5 @@
 """`anysense data show DATASET`: a contact sheet of multimodal digits, and their sounds to listen to."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import wave

@@ -1,7 +1,5 @@
 """`anysense demo`: the whole way in one command, from an empty folder to an agent that acts on one modality alone."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 
@@ -25,7 +23,7 @@ class DemoCommand(StageSettings):
     """
 
     @classmethod
-    def of(cls, preset: Preset) -> DemoCommand:
+    def of(cls, preset: Preset) -> "DemoCommand":
         """The values of a preset."""
         if preset == "smoke":
             return cls(preset=preset, samples=300, epochs=2, steps=600, episodes=4)

@@ -1,7 +1,5 @@
 """`anysense evaluate`: a trained agent with every subset of its modalities, corrupted modalities and dropouts."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +56,7 @@ class EvaluationSettings:
     """Options of the reference controllers as key=value, for example max_torque=1."""
 
     @classmethod
-    def of(cls, preset: Preset) -> EvaluationSettings:
+    def of(cls, preset: Preset) -> "EvaluationSettings":
         """The values of a preset."""
         if preset == "smoke":
             return cls(episodes=8, steps=100)

@@ -1,7 +1,5 @@
 """`anysense pretrain`: collect observations, train a representation on them, save it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +72,7 @@ class PretrainCommand(ResumableSettings):
     training: Annotated[Training, Flat]
 
     @classmethod
-    def of(cls, preset: Preset, method: str, world: World, family: str | None = None) -> PretrainCommand:
+    def of(cls, preset: Preset, method: str, world: World, family: str | None = None) -> "PretrainCommand":
         """The values of a preset.
 
         Raises:
@@ -163,7 +161,7 @@ def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
     ]
 
 
-def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> PretrainResult:
+def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> "PretrainResult":
     """Do the work of the command in `folder`; used by the demo and comparisons as well."""
     from anysense.representations.training.pretrain import pretrain
 
@@ -181,7 +179,7 @@ def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> Pretra
         return pretrain(representation, train, validation, training, folder, settings.resume)
 
 
-def _summary(result: PretrainResult) -> str:
+def _summary(result: "PretrainResult") -> str:
     metrics = result.metrics
     modalities = [name.split("/")[1] for name in metrics if name.startswith("retrieval/")]
     found = ", ".join(f"{metrics[f'retrieval/{modality}']:.0%} by {modality}" for modality in sorted(modalities))

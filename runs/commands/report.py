@@ -1,7 +1,5 @@
 """`anysense report`: the evaluations of several seeds as one table, with learning curves and how to redo it."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -61,7 +59,7 @@ class Seed:
     curve: LearningCurve | None
 
     @classmethod
-    def read(cls, path: Path) -> Seed:
+    def read(cls, path: Path) -> "Seed":
         """Read the run folder of an evaluation.
 
         Raises:

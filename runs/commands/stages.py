@@ -1,7 +1,5 @@
 """Pretrain, train, evaluate: what the demo does once and a comparison for each method and seed."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -46,7 +44,7 @@ class StageSettings(ResumableSettings):
         super().__post_init__()
         check_positive(self, "samples", "epochs", "steps", "episodes")
 
-    def stages(self, method: str, seed: int, device: str, threads: int | None, **pretraining: Any) -> Stages:
+    def stages(self, method: str, seed: int, device: str, threads: int | None, **pretraining: Any) -> "Stages":
         """Settings of all stages for one method and seed; ``pretraining``: more settings of the first one."""
         common: dict[str, Any] = {"seed": seed, "resume": True, "device": device, "threads": threads}
         first = PretrainCommand.of(self.preset, method, named_world(self.env))
@@ -89,7 +87,7 @@ def check_stages(settings: StageSettings, methods: Iterable[str]) -> None:
 
 def run_stages(
     stages: Stages, folder: Path, lineage: Sequence[dict[str, Any]]
-) -> tuple[PretrainResult, Agent, list[Record]]:
+) -> "tuple[PretrainResult, Agent, list[Record]]":
     """Do all stages in ``folder``, each from where it was cut off.
 
     Args:

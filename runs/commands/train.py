@@ -1,7 +1,5 @@
 """`anysense train`: train an agent on a frozen representation, with any of its modalities."""
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -60,7 +58,7 @@ class TrainCommand(ResumableSettings):
     agent: Annotated[AgentSettings, Flat]
 
     @classmethod
-    def of(cls, preset: Preset, algorithm: str, known: World) -> TrainCommand:
+    def of(cls, preset: Preset, algorithm: str, known: World) -> "TrainCommand":
         """The values of a preset in a world."""
         values: dict[str, Any] = {"eval_every": 600, "eval_episodes": 4} if preset == "smoke" else {}
         return cls(preset=preset, algorithm=algorithm, agent=make_agent_settings(algorithm, preset, known), **values)

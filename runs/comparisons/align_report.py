@@ -1,7 +1,5 @@
 """The report of `anysense align`: DCA scores, and UMAP pictures of all methods side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

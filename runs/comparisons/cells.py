@@ -3,8 +3,6 @@
 Every comparison keeps the same record: `Record` of `anysense.representations.evaluation.records`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 

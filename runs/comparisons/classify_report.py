@@ -1,7 +1,5 @@
 """The report of `anysense classify`, in the layout of the papers' tables."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

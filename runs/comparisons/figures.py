@@ -1,7 +1,5 @@
 """Figures of comparisons, drawn from records: scores by input, and scores by how often modalities are missing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What all comparisons share: methods x seeds as independent jobs, and the records that come out of them."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -29,6 +27,16 @@ __all__ = [
 
 MOST_JOBS = 8
 """Jobs side by side if nobody says, whatever the number of processors."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A method with a seed, and the settings of the command; sent to another process."""
+
+    settings: Any
+    method: str
+    seed: int
+    device: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,16 +70,6 @@ class GridSettings(JobSettings):
         """Every method with every seed."""
         seeds, names = range(self.seed, self.seed + self.seeds), list(methods)
         return [Cell(self, method, seed, device) for seed in seeds for method in names]
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """A method with a seed, and the settings of the command; sent to another process."""
-
-    settings: Any
-    method: str
-    seed: int
-    device: str
 
 
 Work = Callable[[Cell, Path], dict[str, Any]]

@@ -1,7 +1,5 @@
 """Independent jobs of one run, side by side in processes; each leaves a file, so a killed run goes on where it was."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import multiprocessing.connection

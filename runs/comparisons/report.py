@@ -1,7 +1,5 @@
 """The one writer of reports: Markdown, CSV, JSON, LaTeX and figures from records."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence

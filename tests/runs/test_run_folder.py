@@ -86,7 +86,7 @@ def test_newest_run_by_status(tmp_path):
     create(tmp_path, "c")
     (tmp_path / "train" / "stray").mkdir()
     assert newest_run(tmp_path, ["train", "demo"]).path.name == "b"
-    assert newest_run(tmp_path, ["train"], status="running").path.name == "c"
+    assert newest_run(tmp_path, ["train"], finished=False).path.name == "c"
 
 
 def damaged(tmp_path, **changes):
