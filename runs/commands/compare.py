@@ -133,7 +133,7 @@ def _report(done: Sequence[Done], settings: CompareCommand, known: World, run: R
         sections=sections,
         figures={"score": figure},
         records=records,
-        runs=[record_of(run)],
+        runs=[record_of(run.record)],
         details={"jobs": [job.details for job in done]},
     )
 

@@ -10,12 +10,12 @@ import tyro
 
 from anysense.agents.results import load_results
 from anysense.agents.summary import columns_of
-from anysense.common.files import write_csv, write_text
+from anysense.common.files import write_text
 from anysense.common.machine import machine_line
-from anysense.envs.world import World, stored_world
+from anysense.envs.world import stored_world
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.cells import FEWEST_SEEDS, estimate
-from anysense.runs.comparisons.report import RUN_KEYS, Report, Section, print_report, write_report
+from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_report
 from anysense.runs.curves import LearningCurve, curve_label, read_curve
 from anysense.runs.evaluation_report import draw_evaluation, evaluation_table, input_label, inputs_of
 from anysense.runs.figures import draw_learning_curves
@@ -60,12 +60,7 @@ class Seed:
 
     @classmethod
     def read(cls, path: Path) -> "Seed":
-        """Read the run folder of an evaluation.
-
-        Raises:
-            FileNotFoundError: it is not there, or not finished.
-            ValueError: a file is damaged or of another version.
-        """
+        """Read the run folder of an evaluation; what is missing or damaged raises FileNotFoundError or ValueError."""
         run = RunFolder.open(path)
         saved = load_results(run.path / "results")
         seed = int(saved.details["facts"]["seed"])
@@ -75,7 +70,7 @@ class Seed:
             seed=seed,
             records=[dataclasses.replace(record, seed=seed if record.subset else 0) for record in saved.records],
             details=saved.details | episodes,
-            runs=[{key: record[key] for key in RUN_KEYS if key in record} for record in lineage],
+            runs=list(map(record_of, lineage)),
             curve=read_curve(run.results("learning_curve.csv")),
         )
 
@@ -92,7 +87,6 @@ def main(arguments: Sequence[str]) -> None:
     if settings.readme is not None:
         text = replace_block(settings.readme.read_text(encoding="utf-8"), "", str(settings.readme))
     write_report(report, stem)
-    _write_curves(stem, seeds)
     if settings.readme is not None:
         target = os.path.relpath(stem.with_name(f"{stem.name}.md"), settings.readme.parent)
         link = f"Each seed, learning curves, settings: [{target}]({target})."
@@ -110,11 +104,7 @@ def parse_report(arguments: Sequence[str]) -> ReportCommand:
 
 
 def replace_block(text: str, block: str, name: str) -> str:
-    """`text` with what stands between the markers replaced by `block`.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
+    """`text` with what stands between the markers replaced by `block`; ValueError if a marker is missing."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -150,30 +140,25 @@ def _report(name: str, seeds: Sequence[Seed]) -> Report:
     if curves:
         figures["learning-curves"], _ = draw_learning_curves(curves, curve_label(world))
     sections = [Section(figure="score")]
-    sections += [
-        Section(f"{column.heading} of each seed", table=_by_seed(column, seeds, records))
-        for column in columns
-        if column.key in (columns[0].key, "gap")
-    ]
+    for column in (column for column in columns if column.key in (columns[0].key, "gap")):
+        sections.append(Section(f"{column.heading} of each seed", table=_by_seed(column, seeds, records)))
     if curves:
         sections.append(Section("Learning curves", figure="learning-curves"))
+    protocol = (
+        f"Agents ({seeds[0].details['algorithm']}) in {world.id}, trained with "
+        f"{' and '.join(seeds[0].details['trained_with'])} on a frozen representation. In the evaluation each row "
+        "gives only the named modalities; the others are left out. "
+        f"Options of the environment: {world.to_json()['options'] or 'none'}. {_provenance(seeds)}"
+    )
     return Report(
         title=f"Results: {name}",
-        protocol=f"{_protocol(seeds[0], world)} {_provenance(seeds)}",
+        protocol=protocol,
         main=evaluation_table(records, world, modalities, shown),
         sections=sections,
         figures=figures,
         records=records,
         runs=[run for seed in seeds for run in seed.runs],
-    )
-
-
-def _protocol(seed: Seed, world: World) -> str:
-    details = seed.details
-    return (
-        f"Agents ({details['algorithm']}) in {world.id}, trained with {' and '.join(details['trained_with'])} on a "
-        "frozen representation. In the evaluation each row gives only the named modalities; the others are left out. "
-        f"Options of the environment: {world.to_json()['options'] or 'none'}."
+        details={"curves": {name: dict(zip(("steps", "score"), curve, strict=True)) for name, curve in curves.items()}},
     )
 
 
@@ -182,10 +167,8 @@ def _provenance(seeds: Sequence[Seed]) -> str:
     details, numbers = seeds[0].details, ", ".join(str(seed.seed) for seed in seeds)
     brackets = "in brackets 95% bootstrap intervals over episodes"
     if len(seeds) > 1:
-        over_seeds = (
-            "in brackets 95% t intervals over seeds" if len(seeds) >= FEWEST_SEEDS else "no interval of two seeds"
-        )
-        brackets = f"{over_seeds} (references: 95% bootstrap intervals over episodes)"
+        brackets = "no interval of two seeds" if len(seeds) < FEWEST_SEEDS else "in brackets 95% t intervals over seeds"
+        brackets += " (references: 95% bootstrap intervals over episodes)"
     machine = machine_line(seeds[0].runs[-1]["machine"])
     return (
         f"Training seed{'s' if len(seeds) > 1 else ''} {numbers}; {details['episodes']} episodes of {details['steps']} "
@@ -201,15 +184,3 @@ def _by_seed(column: Column, seeds: Sequence[Seed], records: Sequence[Record]) -
         texts = [with_interval(one.value, one.low, one.high, column.digits) for one in found]
         rows.append((input_label(subset, condition), *texts))
     return Table(("input", *(f"seed {seed.seed}" for seed in seeds)), rows)
-
-
-def _write_curves(stem: Path, seeds: Sequence[Seed]) -> None:
-    """Learning curves as CSV, if there are any."""
-    points = [
-        {"seed": seed.seed, "steps": steps, "score": value}
-        for seed in seeds
-        if seed.curve is not None
-        for steps, value in zip(*seed.curve, strict=True)
-    ]
-    if points:
-        write_csv(stem.with_name(f"{stem.name}-learning-curves.csv"), ("seed", "steps", "score"), points)

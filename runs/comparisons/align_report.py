@@ -68,7 +68,7 @@ def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder, compare
         sections=sections,
         figures={} if picture is None else {"umap": picture},
         records=records,
-        runs=[record_of(compared), record_of(run)],
+        runs=[record_of(compared.record), record_of(run.record)],
     )
 
 

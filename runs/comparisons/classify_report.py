@@ -57,7 +57,7 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         sections=sections,
         figures=figures,
         records=records,
-        runs=[record_of(run)],
+        runs=[record_of(run.record)],
         details={"jobs": [one.details for one in done]},
     )
 

@@ -31,21 +31,17 @@ SECONDS_TO_STOP = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One piece of work.
-
-    Attributes:
-        name: Shown while it runs.
-        folder: Its own folder; `result.json` there says that it is done.
-        work: Function of ``argument`` and the folder that gives plain values; importable by name.
-        argument: Anything that can be sent to another process.
-        spare: Folders below `folder` that only serve to go on with the work; removed once it is done.
-    """
+    """One piece of work."""
 
     name: str
     folder: Path
+    """Its own folder; `result.json` there says that it is done."""
     work: Callable[[Any, Path], dict[str, Any]]
+    """Function of ``argument`` and the folder that gives plain values; importable by name."""
     argument: Any
+    """Anything that can be sent to another process."""
     spare: tuple[str, ...] = ()
+    """Folders below `folder` that only serve to go on with the work; removed once it is done."""
 
     @property
     def done(self) -> bool:
@@ -68,12 +64,9 @@ class Job:
 
 
 def run_jobs(jobs: Sequence[Job], side_by_side: int, title: str) -> list[dict[str, Any]]:
-    """Run what is not done yet and return the results of all, in order.
+    """Run what is not done yet, so many at a time, and return the results of all, in order.
 
-    Args:
-        jobs: The work.
-        side_by_side: How many at a time; 1 works in this process. In other processes, each job reports to `log.txt`.
-        title: Of the progress bar.
+    One at a time works in this process. In other processes, each job reports to `log.txt` in its folder.
 
     Raises:
         ValueError: ``side_by_side`` is not positive.
@@ -138,19 +131,16 @@ def _check_end(job: Job, end: Connection, process: SpawnProcess) -> None:
         error = end.recv()
     except EOFError:
         process.join()
-        raise RuntimeError(_lost(job, process.exitcode)) from None
+        code = process.exitcode or 0
+        how = f"ended with code {code} before it was done; see `{job.folder / LOG}`"
+        if code < 0:
+            how = f"was killed by signal {-code}, perhaps for lack of memory. Go on with --resume, with fewer `--jobs`"
+        raise RuntimeError(f"The process of job `{job.name}` {how}.") from None
     finally:
         end.close()
     process.join()
     if error is not None:
         raise error
-
-
-def _lost(job: Job, code: int | None) -> str:
-    if code is not None and code < 0:
-        cause = "perhaps for lack of memory. Go on with --resume, with fewer `--jobs`"
-        return f"The process of job `{job.name}` was killed by signal {-code}, {cause}."
-    return f"The process of job `{job.name}` ended with code {code} before it was done; see `{job.folder / LOG}`."
 
 
 def _do(job: Job, sender: Connection, parent: int) -> None:

@@ -22,14 +22,7 @@ RUN_KEYS = ("command", "command_line", "settings", "seed", "started", "seconds",
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A part of a report.
-
-    Attributes:
-        heading: Heading; None continues the part before.
-        text: Paragraphs.
-        table: Table below the text.
-        figure: Name of one of the figures of the report.
-    """
+    """A part of a report: text, then a table, then one of its figures by name; without heading it continues a part."""
 
     heading: str | None = None
     text: str = ""
@@ -39,27 +32,22 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a comparison found.
-
-    Attributes:
-        title: Heading of the document.
-        protocol: How the numbers were measured: what was missing when, how it was filled, data, seeds.
-        main: The table that is printed, and stands first.
-        sections: What follows.
-        figures: Figures by name.
-        records: All values.
-        runs: Records of the runs that made them, first to last.
-        details: More plain values for the JSON file, such as costs.
-    """
+    """What a comparison found."""
 
     title: str
     protocol: str
+    """How the numbers were measured: what was missing when, how it was filled, data, seeds."""
     main: Table
+    """The table that is printed, and stands first."""
     sections: Sequence[Section]
     figures: Mapping[str, Figure]
+    """Figures by name."""
     records: Sequence[Record]
+    """All values."""
     runs: Sequence[Mapping[str, Any]]
+    """Records of the runs that made them, first to last; see `record_of`."""
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """More plain values for the JSON file, such as costs."""
 
 
 def print_report(report: Report) -> None:
@@ -77,10 +65,7 @@ def write_run_report(report: Report, run: RunFolder, docs: Path | None = None) -
 def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | None = None) -> None:
     """Write STEM.md, STEM.csv (one row per value), STEM.json (values, runs, details), STEM.tex and the figures.
 
-    Args:
-        report: What to write.
-        stem: Path without ending.
-        figure: Path of a figure from its file name; STEM-NAME.png by default.
+    ``figure`` gives the path of a figure from its file name; STEM-NAME.png by default.
     """
     paths = {}
     for name, drawn in report.figures.items():
@@ -96,9 +81,9 @@ def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | Non
     write_text(stem.with_name(f"{stem.name}.tex"), _latex(report))
 
 
-def record_of(run: RunFolder) -> dict[str, Any]:
-    """What a report keeps of a run."""
-    return {key: run.record[key] for key in RUN_KEYS if key in run.record}
+def record_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report keeps of the record of a run."""
+    return {key: record[key] for key in RUN_KEYS if key in record}
 
 
 def _document(report: Report, name: str, figures: Mapping[str, str]) -> str:

@@ -55,10 +55,11 @@ def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
         rows = [row for row in csv.DictReader(file) if row["metric"] == "average_reward" and not row["condition"]]
     assert [float(row["value"]) for row in rows if row["subset"] == "complete"] == values
     assert [row["method"] for row in rows if not row["subset"]] == ["optimal", "zero", "random"]
-    for name in ("pendulum-learning-curves.png", "pendulum-score.png", "pendulum.tex", "pendulum-learning-curves.csv"):
+    for name in ("pendulum-learning-curves.png", "pendulum-score.png", "pendulum.tex"):
         assert (tmp_path / "docs" / name).is_file()
-    runs = json.loads((tmp_path / "docs" / "pendulum.json").read_text())["runs"]
-    assert [run["command"] for run in runs] == ["pretrain", "train", "evaluate"] * 3
+    content = json.loads((tmp_path / "docs" / "pendulum.json").read_text())
+    assert [run["command"] for run in content["runs"]] == ["pretrain", "train", "evaluate"] * 3
+    assert content["details"]["curves"]["seed 2"]["steps"] == [600.0, 1200.0]
 
 
 def test_report_of_one_seed_keeps_the_intervals_over_episodes(three_seeds, tmp_path, read_table):
