@@ -139,6 +139,7 @@ def parse(
     that says how it is written now.
     """
     _check_form(arguments, command)
+    _check_names(default, command, {})
     cls: type[Any] = type(default)
     offering = _offering(cls, names or {})
     found: DataT = tyro.cli(
@@ -168,6 +169,19 @@ def _check_form(arguments: Sequence[str], command: str) -> None:
         if "," in value:
             spaced = " ".join(value.replace(",", " ").split())
             raise ValueError(f"`{option}` takes names separated by spaces: {option} {spaced}; got {value!r}.")
+
+
+def _check_names(settings: Any, command: str, owners: dict[str, str]) -> None:
+    """Raise ValueError where two parts of the settings have an option of one name, as methods of others might."""
+    for field in dataclasses.fields(settings):
+        value, owner = getattr(settings, field.name), type(settings).__name__
+        if dataclasses.is_dataclass(value):
+            _check_names(value, command, owners)
+        elif "Suppress" not in str(field.type) and owners.setdefault(field.name, owner) != owner:
+            raise ValueError(
+                f"`{field.name}` is a setting of {owners[field.name]} and of {owner}; `anysense {command}` offers "
+                "both, so rename that of your own class."
+            )
 
 
 def _offering(cls: type[Any], names: Mapping[str, Sequence[str]]) -> type[Any]:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -6,6 +7,8 @@ import pytest
 from anysense.envs.world import world
 from anysense.representations.data import Transitions
 from anysense.representations.files import load_representation
+from anysense.representations.methods.catalogue import METHODS
+from anysense.representations.methods.gmc import GMC, GMCSettings
 from anysense.representations.training.module import PretrainingModule
 from anysense.runs.cli import main
 from anysense.runs.commands.pretrain import PretrainCommand, read
@@ -32,6 +35,19 @@ def test_options_follow_method_networks_and_environment():
     assert type(muse.representation).__name__ == "MUSESettings"
     assert muse.made_networks().name == "generic"
     assert read(["--env-option", "sound_obs=true", "gain=0.5"]).env_option == ("sound_obs=true", "gain=0.5")
+
+
+def test_a_setting_with_the_name_of_another_option_is_named(monkeypatch, refused):
+    @dataclass(frozen=True)
+    class TimedSettings(GMCSettings):
+        epochs: int = 3
+        """Epochs of something."""
+
+    kind = type("Timed", (GMC,), {"method": "timed", "settings_class": TimedSettings})
+    monkeypatch.setitem(METHODS._registered, "timed", kind)
+    assert "`epochs` is a setting of TimedSettings and of Training; `anysense pretrain` offers both" in (
+        refused("pretrain", "--method", "timed")
+    )
 
 
 def test_help_names_what_can_be_chosen(capsys):
