@@ -18,7 +18,8 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
 
 from anysense.agents.algorithms.noise import ExplorationNoise
-from anysense.common.files import read_description, replace_file, sha256_of, write_json
+from anysense.common.files import replace_file, sha256_of, write_json
+from anysense.common.json_files import read_description
 from anysense.common.randomness import generator_states, restore_generators
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 

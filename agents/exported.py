@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from anysense.agents.actor import Actor, ActorSpec
 from anysense.agents.frozen import FrozenEncoder
-from anysense.common.files import read_description, recover_folder, replace_folder, sha256_of, write_json
+from anysense.common.files import recover_folder, replace_folder, sha256_of, write_json
+from anysense.common.json_files import read_description
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT
 from anysense.envs.world import World, stored_world

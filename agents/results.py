@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anysense.common.files import read_description, sha256_of, write_csv, write_json
+from anysense.common.files import sha256_of, write_csv, write_json
+from anysense.common.json_files import read_description
 from anysense.envs.world import World
 from anysense.representations.evaluation.records import Record
 

@@ -17,7 +17,7 @@ from anysense.agents.environments import TrainingEnvironment, environment_seed
 from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
-from anysense.common.files import read_json
+from anysense.common.json_files import read_json
 from anysense.common.machine import resolve_device, thread_limit
 from anysense.common.progress import training_display
 from anysense.common.randomness import forked_generators

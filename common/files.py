@@ -19,8 +19,6 @@ from uuid import uuid4
 
 __all__ = [
     "explained",
-    "read_description",
-    "read_json",
     "recover_folder",
     "replace_file",
     "replace_folder",
@@ -30,9 +28,6 @@ __all__ = [
     "write_json",
     "write_text",
 ]
-
-MAX_JSON_BYTES = 64 * 2**20
-MAX_JSON_DEPTH = 64
 
 
 def replace_file(path: str | Path, write: Callable[[Path], None]) -> Path:
@@ -146,76 +141,6 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_json(
-    path: str | Path,
-    what: str = "the run",
-    *,
-    max_bytes: int = MAX_JSON_BYTES,
-    max_depth: int = MAX_JSON_DEPTH,
-) -> Any:
-    """Read a JSON file.
-
-    Args:
-        path: The file.
-        what: What it belongs to, for the message.
-        max_bytes: Largest size that is read.
-        max_depth: Deepest nesting of lists and objects.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is damaged, too large or nested too deeply.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}` does not exist; expected the folder of {what}.")
-    size = path.stat().st_size
-    if size > max_bytes:
-        raise ValueError(f"`{path}` is damaged: it has {size} bytes, expected at most {max_bytes}. {_again(what)}")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"`{path}` is damaged: not valid JSON ({error}). {_again(what)}") from error
-    if not _shallow(content, max_depth):
-        raise ValueError(f"`{path}` is damaged: it is nested more than {max_depth} deep. {_again(what)}")
-    return content
-
-
-def read_description(path: Path, file_format: str, version: int, what: str) -> dict[str, Any]:
-    """Read a JSON file that says what lies beside it.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is damaged, or of another format or format version.
-    """
-    content = read_json(path, what)
-    if not isinstance(content, dict) or content.get("format") != file_format:
-        raise ValueError(f'`{path}` does not describe {what}: expected an entry "format": {file_format!r}.')
-    if content.get("format_version") != version:
-        raise ValueError(
-            f"`{path}` has format version {content.get('format_version')!r}; this release of anysense reads version "
-            f"{version}. It was written by anysense {content.get('anysense_version', '(unknown)')}: use that release "
-            f"or make {what} again."
-        )
-    return content
-
-
-def _again(what: str) -> str:
-    return f"Restore it or make {what} again."
-
-
-def _shallow(content: Any, levels: int) -> bool:
-    """Whether lists and objects are nested at most ``levels`` deep."""
-    level = [content]
-    for _ in range(levels + 1):
-        inner = [
-            entry.values() if isinstance(entry, dict) else entry for entry in level if isinstance(entry, list | dict)
-        ]
-        level = [value for values in inner for value in values]
-        if not inner:
-            return True
-    return False
 
 
 def _temporary(path: Path) -> Path:

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
-from anysense.common.files import read_description, write_bytes, write_json
+from anysense.common.files import write_bytes, write_json
+from anysense.common.json_files import read_description
 from anysense.representations.contract import Representation
 from anysense.representations.modality import Modality, modalities_from_json
 from anysense.representations.networks.catalogue import networks

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import read_description, write_json
+from anysense.common.files import write_json
+from anysense.common.json_files import read_description
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "check_name", "newest_run", "plain"]

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from anysense.common.cache import CACHE_VARIABLE
-from anysense.common.files import read_json, write_json
+from anysense.common.files import write_json
+from anysense.common.json_files import read_json
 from bench.record import commands, environment, networks
 
 SECTIONS: Mapping[str, Callable[[Path], dict[str, Any]]] = {

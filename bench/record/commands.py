@@ -15,7 +15,7 @@ import numpy as np
 
 from anysense.agents.results import load_results
 from anysense.common.cache import CACHE_VARIABLE
-from anysense.common.files import read_json
+from anysense.common.json_files import read_json
 from anysense.envs import stored_world
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Record, subset_name

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import read_json
+from anysense.common.json_files import read_json
 
 _KERNELS = "convolutions, recurrences and attention are computed in torch's own order"
 _SOUND = f"{_KERNELS}; weights of MHD's sound are the same random numbers in another layout"

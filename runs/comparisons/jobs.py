@@ -16,7 +16,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import read_json, write_json
+from anysense.common.files import write_json
+from anysense.common.json_files import read_json
 from anysense.common.progress import counter, say
 
 __all__ = ["LOG", "RESULT", "Job", "run_jobs"]

@@ -314,7 +314,7 @@ class TestErrors:
             ({"latent_dim": 10**12}, "`weights` do not fit `spec`: .*hidden.0.weight"),
             ({"latent_dim": 8.0}, "`latent_dim` must be int; got 8.0"),
             ({"action_shape": [10**9]}, "must have 1000000000 entries each"),
-            ({"action_low": [float("nan")]}, "must be finite"),
+            ({"action_low": [float("nan")]}, "NaN is no number of JSON"),
             ({"action_low": [3.0]}, "the low one below the high one"),
             ({"spread": "constant"}, "`weights` do not fit `spec`: .*constant_log_std"),
             ({"activation": "gelu"}, "`activation` must be one of 'relu', 'tanh'; got 'gelu'"),

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import os
 import stat
 
@@ -167,35 +168,9 @@ def test_a_link_stays_a_link(tmp_path):
 
 def test_json(tmp_path):
     path = files.write_json(tmp_path / "deep" / "a.json", {"a": [1, 2.5, None]})
-    assert files.read_json(path) == {"a": [1, 2.5, None]}
+    assert json.loads(path.read_text()) == {"a": [1, 2.5, None]}
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(path, {"a": float("nan")})
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b'{"a": 1', r"`.*run\.json` is damaged: not valid JSON \(.*\)\. Restore it or make the run again\."),
-        (b"\xff\xfe\x00", "not valid JSON"),
-        (b"[" * 100_000, r"not valid JSON"),
-        (b"[" * 66 + b"]" * 66, r"nested more than 64 deep"),
-        (b'{"a":' * 66 + b"1" + b"}" * 66, r"nested more than 64 deep"),
-        (b'"' + b"a" * 200 + b'"', r"it has 202 bytes, expected at most 100"),
-    ],
-)
-def test_json_that_is_damaged_or_an_attack_is_a_clear_error(content, message, tmp_path):
-    path = tmp_path / "run.json"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=message):
-        files.read_json(path, max_bytes=100 if content.startswith(b'"') else files.MAX_JSON_BYTES)
-
-
-def test_depth_is_counted_exactly(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_bytes(b"[" * 64 + b"]" * 64)
-    assert files.read_json(path)
-    with pytest.raises(ValueError, match="nested more than 63 deep"):
-        files.read_json(path, max_depth=63)
 
 
 def test_csv(tmp_path):
@@ -204,24 +179,6 @@ def test_csv(tmp_path):
         assert list(csv.DictReader(file)) == [{"a": "1", "b": "x,y"}, {"a": "2", "b": ""}]
     with pytest.raises(ValueError, match="not in fieldnames"):
         files.write_csv(path, ["a"], [{"c": 1}])
-
-
-def test_descriptions_of_another_format_or_version_are_refused(tmp_path):
-    path = tmp_path / "agent.json"
-
-    def refused(message, error=ValueError):
-        with pytest.raises(error, match=message):
-            files.read_description(path, "agent", 2, "an agent")
-
-    refused(r"`.*agent\.json` does not exist; expected the folder of an agent", FileNotFoundError)
-    files.write_json(path, {"format": "robot", "format_version": 2})
-    refused(r'does not describe an agent: expected an entry "format": \'agent\'')
-    files.write_json(path, ["agent"])
-    refused("does not describe an agent")
-    files.write_json(path, {"format": "agent", "format_version": 1, "anysense_version": "0.1"})
-    refused(r"has format version 1; this release of anysense reads version 2\. It was written by anysense 0\.1")
-    files.write_json(path, {"format": "agent", "format_version": 2})
-    assert files.read_description(path, "agent", 2, "an agent")["format"] == "agent"
 
 
 def test_sha256(tmp_path):

@@ -176,7 +176,7 @@ def test_damaged_description(saved: Path) -> None:
         ({"settings": {"latent_dim": "8"}}, r"is damaged: `latent_dim` must be int; got '8'"),
         ({"settings": {"latentdim": 8}}, r"is damaged: .*got 'latentdim'\. Did you mean 'latent_dim'"),
         ({"settings": 5}, r"is damaged: `settings` must be a dict; got 5"),
-        ({"settings": {"temperature": math.inf}}, r"is damaged: `temperature` must be finite; got inf"),
+        ({"settings": {"temperature": math.inf}}, r"is damaged: .*Infinity is no number of JSON"),
         ({"latent_dim": True}, r"is damaged: `latent_dim` must be a int; got True"),
         ({"networks": "pendulum"}, r"is damaged: `networks` must be a dict or null; got 'pendulum'"),
         ({"networks": {"family": "pendulum"}}, r"is damaged: in `networks` it lacks \['settings'\]"),
