@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from anysense.common.files import sha256_of
 from anysense.common.progress import counter, say, stage
 from anysense.representations.data.offline import load_mhd_offline
 from anysense.representations.data.offline.sentiment import load_mosei_offline
@@ -55,7 +56,15 @@ class SentimentSettings(TracebackSettings):
     folder: Path | None = None
     """Folder of the files; data/mosei or data/mosi if not given."""
     url: str | None = None
-    """Address of the processed pickle, to download it first."""
+    """Address of the processed pickle, or of a converted file: it is downloaded, checked and converted first."""
+    sha256: str | None = None
+    """Digest that the file at --url must have, if you know it."""
+    again: bool = False
+    """Download although there is a converted file, and replace it."""
+
+    def __post_init__(self) -> None:
+        if self.url is None and (self.again or self.sha256 is not None):
+            raise ValueError("`again` and `sha256` belong to a download; give the address with `--url`.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,8 +86,8 @@ class MoseiOfflineSettings(TracebackSettings):
 
 def _download_digits(arguments: Sequence[str]) -> None:
     settings = parse(DownloadSettings(), arguments, "data mhd")
-    with stage("Downloading what is missing and checking MHD"):
-        counts = download_mhd(settings.folder)
+    with stage("Downloading what is missing and checking MHD"), counter("downloading") as progress:
+        counts = download_mhd(settings.folder, progress)
     print(f"MHD in {settings.folder}: {counts['train']:,} samples to train on, {counts['test']:,} to test on.")
 
 
@@ -97,13 +106,15 @@ def _check_sentiment(name: str, arguments: Sequence[str]) -> None:
     folder = settings.folder or Path("data") / name
     if settings.url is not None:
         with stage(f"Downloading {settings.url}"), counter("downloading") as progress:
-            say(f"  to `{download_sentiment(name, folder, progress, settings.url)}`")
+            download_sentiment(name, folder, settings.url, settings.sha256, settings.again, progress, say)
     splits = load_sentiment(name, folder, say)
     details = splits.train.details
     _show(f"CMU-{name.upper()}", splits)
     print(f"Edition {details['edition']}: {details['edition_note']}")
     for file, checksum in details["sources"].items():
         print(f"Made from {file}, SHA-256 {checksum}")
+        if (folder / file).is_file() and sha256_of(folder / file) != checksum:
+            print(f"`{folder / file}` is another file now: remove `{folder / f'{name}.safetensors'}` to convert it.")
     print(f"Use it: anysense classify --data {name} --folder {folder}")
 
 

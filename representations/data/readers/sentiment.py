@@ -4,18 +4,21 @@ Published as processed features (Zadeh et al., 2018; as processed by Tsai et al.
 form is at hand, checked, and kept in one neutral file.
 """
 
+import errno
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
-from anysense.common.files import replace_file
-from anysense.representations.data.readers.sentiment_download import download_sentiment
+from anysense.common.files import replace_file, sha256_of
+from anysense.common.progress import Progress
+from anysense.representations.data.readers.download import Received, check_url, download, fetch_url
 from anysense.representations.data.readers.sentiment_sources import (
     PARTS,
     Content,
@@ -58,6 +61,7 @@ KNOWN_EDITIONS: Mapping[str, Mapping[tuple[int, int, int], str]] = {
 """What samples for training, validation and test tell about the origin."""
 
 _FORMAT, _VERSION = "anysense sentiment", "1"
+_AGAIN = "Delete it, and it is made again from the source."
 
 
 def SENTIMENT_MODALITIES(dataset: str) -> dict[str, Modality]:
@@ -95,23 +99,74 @@ def load_sentiment(name: str, folder: str | Path, say: Say | None = None) -> Spl
     modalities, tell = SENTIMENT_MODALITIES(name), say or (lambda text: None)
     path = Path(folder) / neutral_name(name)
     if not path.is_file():
-        _convert(name, find_source(name, Path(folder)), path, modalities, tell)
-    tensors, about = _read(path, name, [f"{part}.{key}" for part in PARTS for key in (*modalities, "labels")])
-    counts = [tensors[f"{part}.labels"].numel() for part in PARTS]
-    edition, note = "/".join(map(str, counts)), edition_note(name, counts)
-    tell(f"{name}: {edition} samples to train, validate and test on; {note}")
-    details = {**about, "data": name, "edition": edition, "edition_note": note, "synthetic": False}
-    parts = []
-    for part in PARTS:
-        try:
-            labels, values = tensors[f"{part}.labels"], {key: tensors[f"{part}.{key}"] for key in modalities}
-            parts.append(Samples(modalities, values, labels, details={**details, "part": part}))
-            check_labels("`labels`", labels.numpy())
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"split {part!r} of `{path}` is damaged: {error} Delete the file, and it is made again from the source."
-            ) from error
-    return Splits(*parts)
+        source = find_source(name, Path(folder))
+        tell(f"Converting {source.names()} to `{path}`: this is done once.")
+        content, about = _converted(name, source, source.checksums(), tell)
+        replace_file(path, lambda temporary: _write(temporary, content, about))
+    splits = _read_splits(path, name, modalities)
+    tell(
+        f"{name}: {splits.train.details['edition']} samples to train, validate and test on; "
+        f"{splits.train.details['edition_note']}"
+    )
+    return splits
+
+
+def download_sentiment(
+    name: str,
+    folder: str | Path,
+    url: str,
+    sha256: str | None = None,
+    again: bool = False,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> Path:
+    """Download the processed pickle, or our neutral file; what comes is checked and kept as our neutral file.
+
+    What was in the folder stays as it is until then.
+
+    Args:
+        name: ``mosei`` or ``mosi``.
+        folder: Where the neutral file goes.
+        url: Address of the file itself (http or https).
+        sha256: Digest that it must have, if it is known.
+        again: Whether a neutral file that is there is replaced.
+        progress: Called after every block with the bytes received and expected (0: not announced).
+        say: Gets messages about a conversion.
+
+    Raises:
+        FileExistsError: The neutral file is there, and not ``again``.
+        ValueError: ``url`` is no address, or what came from it is not the data set, too large, or of another digest.
+        ConnectionError: The server did not answer or broke off.
+        OSError: The file cannot be written.
+    """
+    check_url(url)
+    path, tell, modalities = Path(folder) / neutral_name(name), say or (lambda text: None), SENTIMENT_MODALITIES(name)
+    if path.is_file() and not again:
+        raise FileExistsError(
+            f"`{path}` is there already. Leave out `--url` to use it, or add `--again` to replace it by what comes from "
+            f"{url}, once that is checked."
+        )
+
+    def fetch(received: Received) -> None:
+        fetch_url(url, received, progress or (lambda done, total: None))
+
+    def check(temporary: Path) -> None:
+        digest = sha256_of(temporary)
+        if sha256 not in (None, digest):
+            raise ValueError(f"`sha256` must be the digest of what {url} delivers, {digest}; got {sha256}.")
+        with temporary.open("rb") as file:
+            neutral = file.read(9)[8:] == b"{"
+        if not neutral:
+            source = {Path(urlsplit(url).path).name or url: digest}
+            _write(temporary, *_converted(name, Source((temporary,)), source, tell))
+        _read_splits(temporary, name, modalities)
+
+    try:
+        return download(path, fetch, check)
+    except ValueError as error:
+        raise ValueError(
+            f"{url} does not lead to the data set: {error} Download with a browser and put the file into `{folder}`."
+        ) from error
 
 
 def edition_note(name: str, counts: list[int]) -> str:
@@ -125,38 +180,56 @@ def edition_note(name: str, counts: list[int]) -> str:
     return f"{found}{compares}."
 
 
-def _convert(name: str, source: Source, path: Path, modalities: Mapping[str, Modality], tell: Say) -> None:
-    tell(f"Converting {source.names()} to `{path}`: this is done once.")
-    content = source.read(modalities)
+def _converted(name: str, source: Source, checksums: Mapping[str, str], tell: Say) -> tuple[Content, dict[str, Any]]:
+    """Checked content of a source, and what is said about it."""
+    content = source.read(SENTIMENT_MODALITIES(name))
     zeroed = sum(content.zeroed.values())
     if zeroed:
         tell(f"{zeroed} values of audio are -infinity and were set to 0, as published.")
-    _write(path, content, {"data": name, "sources": source.checksums(), "zeroed": content.zeroed})
+    return content, {"data": name, "sources": checksums, "zeroed": content.zeroed}
 
 
 def _write(path: Path, content: Content, about: Mapping[str, Any]) -> None:
-    """Complete or not at all; the tensors are not copied for it."""
-    metadata = {"format": _FORMAT, "version": _VERSION, "about": json.dumps(about)}
+    """Write the neutral file; the tensors are not copied for it."""
     try:
-        replace_file(path, lambda temporary: save_file(content.tensors, temporary, metadata))
+        save_file(content.tensors, path, {"format": _FORMAT, "version": _VERSION, "about": json.dumps(about)})
     except SafetensorError as error:
-        raise OSError(f"Cannot write `{path}` ({error}); free space or make the folder writable.") from error
+        raise OSError(errno.EIO, str(error)) from error
 
 
-def _read(path: Path, name: str, wanted: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read_splits(path: Path, name: str, modalities: Mapping[str, Modality]) -> Splits:
+    """Splits of a neutral file, checked."""
+    tensors, about = _read(path, name, {f"{part}.{key}" for part in PARTS for key in (*modalities, "labels")})
+    counts = [tensors[f"{part}.labels"].numel() for part in PARTS]
+    edition = {"edition": "/".join(map(str, counts)), "edition_note": edition_note(name, counts)}
+    parts = []
+    for part in PARTS:
+        details = {**about, "data": name, **edition, "synthetic": False, "part": part}
+        try:
+            labels, values = tensors[f"{part}.labels"], {key: tensors[f"{part}.{key}"] for key in modalities}
+            parts.append(Samples(modalities, values, labels, details=details))
+            check_labels("`labels`", labels.numpy())
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"split {part!r} of `{path}` is damaged: {error} {_AGAIN}") from error
+    return Splits(*parts)
+
+
+def _read(path: Path, name: str, wanted: Collection[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        about = dict(json.loads(metadata.get("about", "{}")))
-    except (OSError, ValueError, RecursionError, SafetensorError) as error:
-        raise ValueError(f"`{path}` is damaged ({error}). Delete it, and it is made again from the source.") from error
-    came = (metadata.get("format"), metadata.get("version"), about.get("data"))
+            metadata, found = file.metadata() or {}, sorted(file.keys())
+            about = dict(json.loads(metadata.get("about", "{}")))
+            came = (metadata.get("format"), metadata.get("version"), about.get("data"))
+            fits = came == (_FORMAT, _VERSION, name) and found == sorted(wanted)
+            tensors = {key: file.get_tensor(key) for key in found} if fits else {}
+    except (OSError, TypeError, ValueError, RecursionError, SafetensorError) as error:
+        raise ValueError(f"`{path}` is damaged ({error}). {_AGAIN}") from error
     if came != (_FORMAT, _VERSION, name):
-        raise ValueError(
-            f"`{path}` must be {(_FORMAT, _VERSION, name)} by its description; it is {came}. "
-            "Delete it, and it is made again from the source."
-        )
-    if set(tensors) != set(wanted):
-        raise ValueError(f"`{path}` must hold {list(wanted)}; it holds {sorted(tensors)}. Delete it to make it anew.")
-    return tensors, {"sources": about.get("sources", {}), "zeroed": about.get("zeroed", {})}
+        raise ValueError(f"`{path}` must be {(_FORMAT, _VERSION, name)} by its description; it is {came}. {_AGAIN}")
+    if not fits:
+        raise ValueError(f"`{path}` must hold {sorted(wanted)}; it holds {found}. {_AGAIN}")
+    origin = {"sources": about.get("sources", {}), "zeroed": about.get("zeroed", {})}
+    for key, kind in (("sources", str), ("zeroed", int)):
+        if not isinstance(origin[key], dict) or not all(isinstance(value, kind) for value in origin[key].values()):
+            raise ValueError(f"`{path}` is damaged: its `{key}` is {origin[key]!r}. {_AGAIN}")
+    return tensors, origin

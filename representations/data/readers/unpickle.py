@@ -233,7 +233,14 @@ Reader.dispatch |= {
 }
 
 
-def guarded(path: Path, kind: str, advice: str, read: Callable[[Part], Any]) -> Any:
+_WEB_PAGE = "a web page, perhaps one that says why the download failed"
+_ARCHIVE = "an archive, which has to be unpacked first"
+_OTHERS = {b"<!doctype": _WEB_PAGE, b"<html": _WEB_PAGE, b"\x1f\x8b": _ARCHIVE, b"rar!": _ARCHIVE}
+
+
+def guarded(
+    path: Path, kind: str, advice: str, read: Callable[[Part], Any], others: Mapping[bytes, str] = _OTHERS
+) -> Any:
     """Open and read a file, with errors that say what was expected, what came and what to do; see `read_pickle`."""
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` does not exist or is not a file; expected {kind}. Correct the path.")
@@ -241,8 +248,10 @@ def guarded(path: Path, kind: str, advice: str, read: Callable[[Part], Any]) -> 
     with path.open("rb") as file:
         start = file.read(512).lstrip().lower()
         file.seek(0)
-        if not start or start.startswith((b"<!doctype", b"<html")):
-            came = "a web page, perhaps one that says why the download failed" if start else "an empty file"
+        came = next(
+            (other for known, other in others.items() if start.startswith(known)), "" if start else "an empty file"
+        )
+        if came:
             raise ValueError(f"`{path}` must be {kind}; it is {came}. {advice}")
         try:
             return read(Part(file, size))
@@ -271,4 +280,5 @@ def read_pickle(path: str | Path) -> Any:
         ValueError: The file is cut off or damaged, no pickle, or it holds anything else; what it asks for is not run.
         MemoryError: Its content does not fit into memory.
     """
-    return guarded(Path(path), "a pickle of arrays", "Download it again.", lambda file: Reader(file).load())
+    others = {**_OTHERS, b"pk\x03\x04": _ARCHIVE}
+    return guarded(Path(path), "a pickle of arrays", "Download it again.", lambda file: Reader(file).load(), others)

@@ -196,12 +196,13 @@ def fake_gdown(monkeypatch, files):
     """A gdown whose downloads are `files` by Drive id: bytes, or an error to raise."""
     asked = []
 
-    def download(id, output, quiet):
+    def download(id, output, quiet, use_cookies, timeout, progress):
         asked.append(id)
         if isinstance(files[id], Exception):
             raise files[id]
-        with open(output, "wb") as file:
-            file.write(files[id])
+        output.write(files[id])
+        output.flush()
+        progress(len(files[id]), None)
 
     monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download=download))
     return asked
@@ -226,16 +227,15 @@ def test_download_checks_and_keeps_both_files(drive, tmp_path, monkeypatch):
 def test_failed_download_says_what_to_do_and_leaves_no_file(came, drive, tmp_path, monkeypatch):
     fake_gdown(monkeypatch, drive | {MHD_DRIVE_IDS["test"]: came})
     with pytest.raises(RuntimeError, match=r"`mhd_test.pt` could not be downloaded: .*") as caught:
-        download_mhd(tmp_path / "mhd", progress=False)
+        download_mhd(tmp_path / "mhd")
     assert f"https://drive.google.com/file/d/{MHD_DRIVE_IDS['test']}/view" in str(caught.value)
     assert str(tmp_path / "mhd" / "mhd_test.pt") in str(caught.value)
     assert [path.name for path in (tmp_path / "mhd").iterdir()] == ["mhd_train.pt"]
 
 
 def test_interrupted_download_leaves_no_file(drive, tmp_path, monkeypatch):
-    def download(id, output, quiet):
-        with open(output, "wb") as file:
-            file.write(b"half")
+    def download(id, output, **options):
+        output.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download=download))

@@ -1,13 +1,10 @@
 """CMU-MOSEI and CMU-MOSI from every form in which they are passed around, and what is refused."""
 
 import hashlib
-import http.server
 import json
 import pickle
 import sys
-import threading
 import types
-from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from anysense.representations.data.readers import sentiment
 from anysense.representations.data.readers.sentiment import (
     SENTIMENT_MODALITIES,
-    download_sentiment,
     edition_note,
     load_sentiment,
 )
@@ -269,7 +265,7 @@ def test_damaged_neutral_files_are_refused(tmp_path):
         (lambda: rewritten(path, version="2"), r"must be \('anysense sentiment', '1', 'mosei'\).*'2'"),
         (lambda: rewritten(path, about=json.dumps({"data": "mosi"})), "'mosi'"),
         (lambda: rewritten(path, about="{"), "is damaged"),
-        (lambda: rewritten(path, lambda t: t.pop("test.text")), "must hold .* Delete it to make it anew"),
+        (lambda: rewritten(path, lambda t: t.pop("test.text")), "must hold .* Delete it, and it is made again"),
         (
             lambda: rewritten(path, lambda t: t.update({"test.text": torch.zeros(3)})),
             r"split 'test' of .*`values\['text'\]` must have shape",
@@ -297,49 +293,3 @@ def test_an_unwritable_folder_is_named(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"Cannot write `.*mosei.safetensors` \(disk full\); free space"):
         load_sentiment("mosei", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mosei_data.pkl"]
-
-
-@pytest.fixture
-def served(tmp_path):
-    """A folder and the address under which it can be fetched."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def test_a_file_is_downloaded_to_the_name_it_is_found_under(tmp_path, served):
-    folder, address = served
-    content, seen = arrays(), []
-    write_pickle(folder, content, "x")
-    target = tmp_path / "new" / "data"
-    path = download_sentiment("mosei", target, lambda done, total: seen.append((done, total)), f"{address}/x")
-    assert path == target / "mosei_data.pkl"
-    assert seen[-1] == (path.stat().st_size,) * 2
-    expect(load_sentiment("mosei", target), content)
-    (folder / "y").write_bytes((target / "mosei.safetensors").read_bytes())
-    path = download_sentiment("mosei", tmp_path / "other", url=f"{address}/y")
-    assert path.name == "mosei.safetensors"
-    expect(load_sentiment("mosei", tmp_path / "other"), content)
-
-
-def test_downloads_that_are_no_data_are_refused(tmp_path, served):
-    folder, address = served
-    for start, says in ((b"<!DOCTYPE html>", "a web page"), (b"PK\x03\x04", "an archive"), (b"", "nothing")):
-        (folder / "x").write_bytes(start)
-        with pytest.raises(ValueError, match=rf"delivered {says}.*Download with a browser"):
-            download_sentiment("mosei", tmp_path / "data", url=f"{address}/x")
-    with pytest.raises(ConnectionError, match=r"failed after 0 bytes \(HTTP Error 404"):
-        download_sentiment("mosei", tmp_path / "data", url=f"{address}/missing")
-    assert not list((tmp_path / "data").iterdir())
-    with pytest.raises(ValueError, match=r"`url` must be the address of a file that begins with https://; got 'file:"):
-        download_sentiment("mosei", tmp_path, url="file:///etc/passwd")
-    with pytest.raises(FileNotFoundError, match="CMU-MOSI has no fixed address to download from"):
-        download_sentiment("mosi", tmp_path)

@@ -214,7 +214,7 @@ ARRAY_START = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'
         (b"\x80\x04\x95" + struct.pack("<Q", 2**40) + b"abc.", "not its format"),
         (b"<!DOCTYPE html><html>quota exceeded</html>", "a web page"),
         (b"", "an empty file"),
-        (b"PK\x03\x04 and so on", "not its format"),
+        (b"PK\x03\x04 and so on", "an archive, which has to be unpacked first"),
     ],
 )
 def test_tricks_with_admitted_names_are_refused(store, content, says):
