@@ -143,8 +143,8 @@ def download_sentiment(
     path, tell, modalities = Path(folder) / neutral_name(name), say or (lambda text: None), SENTIMENT_MODALITIES(name)
     if path.is_file() and not again:
         raise FileExistsError(
-            f"`{path}` is there already. Leave out `--url` to use it, or add `--again` to replace it by what comes from "
-            f"{url}, once that is checked."
+            f"`{path}` is there already. Leave out `--url` to use it, or add `--again` to replace it by what "
+            f"{url} delivers, once that is checked."
         )
 
     def fetch(received: Received) -> None:
