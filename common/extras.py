@@ -1,9 +1,22 @@
-"""Packages that only one command needs: extras of the installation."""
+"""Packages that only one command needs, extras of the installation, and packages that are compiled where they run."""
 
 import importlib
 from typing import Any
 
-__all__ = ["import_extra"]
+from anysense.common.cache import cache_folder
+
+__all__ = ["import_compiled", "import_extra"]
+
+
+def import_compiled(*modules: str) -> Any:
+    """The first of modules that numba compiles; where it finds no folder to keep the code, it gets one in our cache."""
+    try:
+        first, *_ = map(importlib.import_module, modules)
+    except RuntimeError:
+        config: Any = importlib.import_module("numba.core.config")
+        config.CACHE_DIR = str(cache_folder() / "numba")
+        first, *_ = map(importlib.import_module, modules)
+    return first
 
 
 def import_extra(module: str, extra: str, purpose: str) -> Any:
@@ -18,7 +31,7 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
         ModuleNotFoundError: It is not installed; the message says how to install it.
     """
     try:
-        return importlib.import_module(module)
+        return import_compiled(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise

@@ -1,10 +1,19 @@
+import os
+import pickle
 import sys
 import warnings
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from anysense.common import cache
 from anysense.common.cache import cache_folder
+from anysense.envs.pendulum import optimal
+from anysense.representations.data import storage
+from anysense.representations.data.offline import store
+from anysense.representations.data.readers.download import download
+from anysense.representations.data.readers.sentiment import load_sentiment
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +43,39 @@ def test_a_folder_that_cannot_be_made_is_replaced_with_one_warning(tmp_path, mon
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert cache_folder() == instead
+
+
+def _converted(folder):
+    features = {"text": 300, "audio": 5, "vision": 20}
+    content = {
+        split: {"labels": np.ones(1), **{name: np.ones((1, 50, size)) for name, size in features.items()}}
+        for split in ("train", "valid", "test")
+    }
+    (folder / "mosi_data.pkl").write_bytes(pickle.dumps(content))
+    load_sentiment("mosi", folder)
+
+
+def _solved(folder):
+    mesh = SimpleNamespace(angles=1, speeds=1, splits=[np.zeros(1, np.int32)])
+    optimal._write_table(folder / "table.npz", "settings", mesh, np.zeros(1, np.float32))
+
+
+WRITERS = {
+    "mosi.safetensors": _converted,
+    "digits.safetensors": lambda folder: store.write(folder / "digits.safetensors", store.Kept({}, {})),
+    "table.npz": _solved,
+    "data.npz": lambda folder: storage.write(folder / "data.npz", {"x": np.zeros(1)}, {}),
+    "mhd_train.pt": lambda folder: download(folder / "mhd_train.pt", lambda file: file.write(b"x"), lambda path: None),
+}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_kept_has_the_permissions_of_a_plain_open(name, mask, tmp_path):
+    before = os.umask(mask)
+    try:
+        WRITERS[name](tmp_path)
+        (tmp_path / "plain").write_text("")
+    finally:
+        os.umask(before)
+    assert (tmp_path / name).stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -107,17 +107,17 @@ def spectrograms(recordings: Iterator[FloatArray], count: int) -> Tensor:
 def _spoken(utterances: Sequence[Utterance]) -> Iterator[NDArray[np.int16]]:
     """Waves (n,) at 22.05 kHz of the utterances, in order."""
     espeakng_loader = import_extra("espeakng_loader", "speech", "making spoken digits")
-    _check_installed(utterances, Path(espeakng_loader.get_data_path()))
-    request = {
-        "library": espeakng_loader.get_library_path(),
-        "data": espeakng_loader.get_data_path(),
-        "utterances": utterances,
-    }
+    data = Path(espeakng_loader.get_data_path())
+    _check_installed(utterances, data)
+    request = {"library": espeakng_loader.get_library_path(), "data": data.name, "utterances": utterances}
     command = [sys.executable, "-I", str(Path(espeak_worker.__file__))]
     with tempfile.TemporaryFile() as wishes, tempfile.TemporaryFile() as complaints:
         wishes.write(json.dumps(request).encode())
         wishes.seek(0)
-        with subprocess.Popen(command, stdin=wishes, stdout=subprocess.PIPE, stderr=complaints) as worker:
+        # eSpeak NG takes no path of more than 160 characters: the worker starts beside the data and names them only.
+        with subprocess.Popen(
+            command, stdin=wishes, stdout=subprocess.PIPE, stderr=complaints, cwd=data.parent
+        ) as worker:
             assert worker.stdout is not None
             try:
                 for _ in utterances:

@@ -8,19 +8,36 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from anysense.common.cache import CACHE_VARIABLE
 from anysense.common.files import replace_file
+from anysense.common.json_files import check_entries
+from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS
+from anysense.representations.data.readers.tensors import Form, read_tensors, write_tensors
 
 __all__ = ["Kept", "file_name", "packed", "read", "unpacked", "write"]
 
 FORMAT_VERSION = 1
 """To be raised with every change of what the file holds or how the samples are made."""
 
-_TENSORS = {f"{part}.{name}" for part in ("train", "test") for name in ("label", "image", "sound", "trajectory")}
+_PARTS = ("train", "test")
+_FORMS: Mapping[str, Form] = {
+    "label": ("U8", ()),
+    "image": ("U8", (1, 28, 28)),
+    "sound": ("U8", (1, FRAMES, MEL_BANDS)),
+    "trajectory": ("F32", (200,)),
+}
+_SCALE = {"min": float, "max": float}
+_DETAILS = {
+    "source": str,
+    "part": str,
+    "seed": int,
+    "normalisation": {"sound": _SCALE, "trajectory": _SCALE},
+    "source_images": [int],
+    "speakers": [str],
+    "writers": int,
+}
 
 
 class Kept(NamedTuple):
@@ -49,10 +66,10 @@ def unpacked(value: Tensor) -> Tensor:
 
 def write(path: Path, kept: Kept) -> None:
     """Write the file, complete or not at all; where that is impossible, warn and go on."""
-    about = json.dumps({"details": kept.details, "checksum": _checksum(kept.tensors)})
+    about = json.dumps({"details": kept.details, "checksum": _checksum(kept)})
     try:
-        replace_file(path, lambda temporary: save_file(dict(kept.tensors), temporary, metadata={"about": about}))
-    except (OSError, SafetensorError) as error:
+        replace_file(path, lambda temporary: write_tensors(temporary, kept.tensors, {"about": about}))
+    except OSError as error:
         warnings.warn(
             f"The samples could not be kept in {str(path.parent)!r} ({error}), so the next use makes them anew. "
             f"Set {CACHE_VARIABLE} to a folder that can be written.",
@@ -64,19 +81,18 @@ def write(path: Path, kept: Kept) -> None:
 def read(path: Path) -> Kept | None:
     """The content of the file; None where there is none, or it is cut short or altered."""
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        details, checksum = about["details"], about["checksum"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        tensors, _, about = read_tensors(
+            path, {f"{part}.{name}": form for part in _PARTS for name, form in _FORMS.items()}
+        )
+        check_entries(about, {"details": dict.fromkeys(_PARTS, _DETAILS), "checksum": int})
+    except ValueError:
         return None
-    if tensors.keys() != _TENSORS or checksum != _checksum(tensors):
-        return None
-    return Kept(tensors, details)
+    kept = Kept(tensors, about["details"])
+    return kept if about["checksum"] == _checksum(kept) else None
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    value = 0
-    for name in sorted(tensors):
-        value = zlib.crc32(tensors[name].numpy().data, value)
+def _checksum(kept: Kept) -> int:
+    value = zlib.crc32(json.dumps(kept.details, sort_keys=True).encode())
+    for name in sorted(kept.tensors):
+        value = zlib.crc32(kept.tensors[name].numpy().data, value)
     return value

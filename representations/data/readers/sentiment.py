@@ -4,19 +4,17 @@ Published as processed features (Zadeh et al., 2018; as processed by Tsai et al.
 form is at hand, checked, and kept in one neutral file.
 """
 
-import errno
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
 from anysense.common.files import replace_file, sha256_of
+from anysense.common.json_files import check_entries
 from anysense.common.progress import Progress
 from anysense.representations.data.readers.download import Received, check_url, download, fetch_url
 from anysense.representations.data.readers.sentiment_sources import (
@@ -27,6 +25,7 @@ from anysense.representations.data.readers.sentiment_sources import (
     find_source,
     neutral_name,
 )
+from anysense.representations.data.readers.tensors import Form, read_tensors, write_tensors
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.modality import Modality
 
@@ -190,16 +189,15 @@ def _converted(name: str, source: Source, checksums: Mapping[str, str], tell: Sa
 
 
 def _write(path: Path, content: Content, about: Mapping[str, Any]) -> None:
-    """Write the neutral file; the tensors are not copied for it."""
-    try:
-        save_file(content.tensors, path, {"format": _FORMAT, "version": _VERSION, "about": json.dumps(about)})
-    except SafetensorError as error:
-        raise OSError(errno.EIO, str(error)) from error
+    write_tensors(path, content.tensors, {"format": _FORMAT, "version": _VERSION, "about": json.dumps(about)})
 
 
 def _read_splits(path: Path, name: str, modalities: Mapping[str, Modality]) -> Splits:
     """Splits of a neutral file, checked."""
-    tensors, about = _read(path, name, {f"{part}.{key}" for part in PARTS for key in (*modalities, "labels")})
+    forms: dict[str, Form] = {key: ("F32", modality.shape) for key, modality in modalities.items()} | {
+        "labels": ("F32", ())
+    }
+    tensors, about = _read(path, name, {f"{part}.{key}": form for part in PARTS for key, form in forms.items()})
     counts = [tensors[f"{part}.labels"].numel() for part in PARTS]
     edition = {"edition": "/".join(map(str, counts)), "edition_note": edition_note(name, counts)}
     parts = []
@@ -214,22 +212,14 @@ def _read_splits(path: Path, name: str, modalities: Mapping[str, Modality]) -> S
     return Splits(*parts)
 
 
-def _read(path: Path, name: str, wanted: Collection[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: Path, name: str, wanted: Mapping[str, Form]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a neutral file, and where they come from."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata, found = file.metadata() or {}, sorted(file.keys())
-            about = dict(json.loads(metadata.get("about", "{}")))
-            came = (metadata.get("format"), metadata.get("version"), about.get("data"))
-            fits = came == (_FORMAT, _VERSION, name) and found == sorted(wanted)
-            tensors = {key: file.get_tensor(key) for key in found} if fits else {}
-    except (OSError, TypeError, ValueError, RecursionError, SafetensorError) as error:
-        raise ValueError(f"`{path}` is damaged ({error}). {_AGAIN}") from error
+        tensors, metadata, about = read_tensors(path, wanted)
+        check_entries(about, {"data": str, "sources?": {str: str}, "zeroed?": {str: int}})
+    except ValueError as error:
+        raise ValueError(f"{error} {_AGAIN}") from error
+    came = (metadata.get("format"), metadata.get("version"), about["data"])
     if came != (_FORMAT, _VERSION, name):
         raise ValueError(f"`{path}` must be {(_FORMAT, _VERSION, name)} by its description; it is {came}. {_AGAIN}")
-    if not fits:
-        raise ValueError(f"`{path}` must hold {sorted(wanted)}; it holds {found}. {_AGAIN}")
-    origin = {"sources": about.get("sources", {}), "zeroed": about.get("zeroed", {})}
-    for key, kind in (("sources", str), ("zeroed", int)):
-        if not isinstance(origin[key], dict) or not all(isinstance(value, kind) for value in origin[key].values()):
-            raise ValueError(f"`{path}` is damaged: its `{key}` is {origin[key]!r}. {_AGAIN}")
-    return tensors, origin
+    return tensors, {"sources": about.get("sources", {}), "zeroed": about.get("zeroed", {})}

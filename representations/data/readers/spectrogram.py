@@ -5,10 +5,13 @@ makes 32 frames; 128 mel bands cover 0 to 8 kHz. Levels are in dB: 10 log10 of t
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from anysense.common.extras import import_compiled
 
 __all__ = ["FRAMES", "MEL_BANDS", "SAMPLES", "SAMPLE_RATE", "decibels_to_waveforms", "mel_decibels"]
 
@@ -69,12 +72,11 @@ def decibels_to_waveforms(levels: Tensor, iterations: int = 60, seed: int = 0) -
     Raises:
         ValueError: The levels have another shape, or NaN or infinity in them.
     """
-    import librosa  # Takes a second to import.
-
     if tuple(levels.shape[1:]) != (FRAMES, MEL_BANDS):
         raise ValueError(f"`levels` must have shape (B, {FRAMES}, {MEL_BANDS}); got {tuple(levels.shape)}.")
     if not bool(torch.isfinite(levels).all()):
         raise ValueError("`levels` must be finite; got NaN or infinity.")
+    librosa = _librosa()
     waves = np.empty((len(levels), SAMPLES), np.float32)
     for wave, level in zip(waves, levels.double().numpy(), strict=True):
         power = librosa.db_to_power(level.T)
@@ -87,6 +89,9 @@ def decibels_to_waveforms(levels: Tensor, iterations: int = 60, seed: int = 0) -
 @functools.cache
 def _mel_filters() -> Tensor:
     """Weights (128, 1025) of the frequencies in each band."""
-    import librosa.filters
+    return torch.from_numpy(_librosa().filters.mel(sr=SAMPLE_RATE, n_fft=_WINDOW, n_mels=MEL_BANDS))
 
-    return torch.from_numpy(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=_WINDOW, n_mels=MEL_BANDS))
+
+def _librosa() -> Any:
+    """Takes a second to import."""
+    return import_compiled("librosa", "librosa.core", "librosa.feature.inverse", "librosa.filters")

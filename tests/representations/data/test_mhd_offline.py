@@ -1,3 +1,5 @@
+import json
+import struct
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -112,15 +114,39 @@ def test_second_use_reads_the_cache(made, folder, monkeypatch):
         assert one.details == other.details
 
 
-@pytest.mark.parametrize("damage", ["cut", "altered", "other", "empty"])
-def test_damaged_cache_is_made_anew(damage, small, tmp_path):
+def altered(content, checksum=None, **details):
+    """The content of a cache that says something else of the training samples."""
+    (size,) = struct.unpack_from("<Q", content)
+    header = json.loads(content[8 : 8 + size])
+    about = json.loads(header["__metadata__"]["about"])
+    about["details"]["train"] |= details
+    about["checksum"] = about["checksum"] if checksum is None else checksum
+    header["__metadata__"]["about"] = json.dumps(about)
+    encoded = json.dumps(header).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + content[8 + size :]
+
+
+DAMAGES = {
+    "cut": lambda content: content[:5000],
+    "altered": lambda content: content[:-1000] + bytes([content[-1000] ^ 255]) + content[-999:],
+    "other": lambda content: b"x" * 100,
+    "empty": lambda content: b"",
+    "details": lambda content: altered(content, writers=5),
+    "types": lambda content: altered(content, 0, writers="many"),
+    "shapes": lambda content: content.replace(b"1,28,28", b"1,784,1", 1),
+    "nested": lambda content: altered(content, writers=json.loads("[" * 500 + "]" * 500)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_cache_is_made_anew(damage, small, tmp_path, monkeypatch):
     folder, parts = small
     name = store.file_name(20, 10, 0)
-    content = bytearray((folder / name).read_bytes())
-    if damage == "altered":
-        content[-1000] ^= 255
-    (tmp_path / name).write_bytes({"cut": content[:5000], "other": b"x" * 100, "empty": b""}.get(damage, content))
-    assert store.read(tmp_path / name) is None
+    (tmp_path / name).write_bytes(DAMAGES[damage]((folder / name).read_bytes()))
+    with monkeypatch.context() as patch:
+        if damage == "types":
+            patch.setattr(store, "_checksum", lambda kept: 0)
+        assert store.read(tmp_path / name) is None
     again, _ = load_mhd_offline(20, 10, folder=tmp_path)
     assert same(parts[0], again)
     assert store.read(tmp_path / name) is not None
@@ -188,6 +214,16 @@ def test_recordings_are_one_second_and_reproducible():
     assert one.dtype == np.float32
     assert np.abs(one).max() <= 1
     np.testing.assert_array_equal(one, other)
+
+
+def test_the_data_of_espeak_may_lie_below_a_long_path(monkeypatch, tmp_path):
+    spoken = next(record_digits(np.arange(2), ["m1"], np.random.default_rng(0)))
+    deep = tmp_path.joinpath(*["folder" * 9] * 4)
+    deep.mkdir(parents=True)
+    (deep / "espeak-ng-data").symlink_to(espeakng_loader.get_data_path())
+    monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(deep / "espeak-ng-data"))
+    again = next(record_digits(np.arange(2), ["m1"], np.random.default_rng(0)))
+    np.testing.assert_array_equal(spoken, again)
 
 
 def test_unknown_voice_is_an_error():
