@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
 from anysense.agents.actor import Actor, ActorSpec
 from anysense.agents.frozen import FrozenEncoder
-from anysense.common.files import recover_folder, replace_folder, sha256_of, write_json
+from anysense.common.errors import reading
+from anysense.common.files import check_sha256, current_folder, replace_folder, sha256_of, write_json
 from anysense.common.json_files import read_description
+from anysense.common.tensors import read_tensors
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT
 from anysense.envs.world import World, stored_world
@@ -35,18 +36,16 @@ DESCRIPTION_FILE = "agent.json"
 POLICY_FILE = "policy.safetensors"
 REPRESENTATION_FOLDER = "representation"
 WEIGHTS_FILE = "representation.safetensors"
-LONGEST_REASON = 300
-"""Most characters of the reason why a file does not fit."""
-ENTRIES = {
+SCHEMA: dict[Any, Any] = {
     "algorithm": str,
-    "modalities": list,
+    "modalities": [str],
     "actor": dict,
-    "world": dict,
+    "world": {"id": str, "options": dict},
     "facts": dict,
     "policy_sha256": str,
     "representation_sha256": str,
 }
-"""Type of every entry of the description."""
+ADVICE = "Export the agent again."
 
 
 class Agent:
@@ -167,44 +166,20 @@ class Agent:
             FileNotFoundError: The folder or one of its files is missing.
             ValueError: Something in it is damaged, altered, or of another version.
         """
-        folder = Path(folder)
-        recover_folder(folder)
+        folder = current_folder(folder)
         path = folder / DESCRIPTION_FILE
-        description = read_description(path, AGENT_FORMAT, AGENT_FORMAT_VERSION, "an exported agent")
-        _check_entries(path, description)
-        policy = _checked_bytes(folder / POLICY_FILE, description["policy_sha256"])
-        _checked_bytes(folder / REPRESENTATION_FOLDER / WEIGHTS_FILE, description["representation_sha256"])
+        description = read_description(path, AGENT_FORMAT, AGENT_FORMAT_VERSION, "an exported agent", SCHEMA)
+        check_sha256(folder / POLICY_FILE, description["policy_sha256"], DESCRIPTION_FILE)
+        weights = folder / REPRESENTATION_FOLDER / WEIGHTS_FILE
+        check_sha256(weights, description["representation_sha256"], DESCRIPTION_FILE)
         encoder = FrozenEncoder(folder / REPRESENTATION_FOLDER)
-        world = stored_world(description["world"])
-        try:
-            actor = Actor(settings_from(ActorSpec, description["actor"], "the actor"), safetensors.torch.load(policy))
-            agent = cls(
-                actor, encoder, description["algorithm"], world, description["modalities"], description["facts"]
-            )
-        except (TypeError, ValueError, safetensors.SafetensorError) as error:
-            reason = f"{error}"[:LONGEST_REASON]
-            raise ValueError(f"`{path}` is damaged, or does not fit what lies beside it: {reason}") from error
-        return agent.to(device)
-
-
-def _check_entries(path: Path, description: Mapping[str, Any]) -> None:
-    for entry, kind in ENTRIES.items():
-        value = description.get(entry)
-        if type(value) is not kind:
-            raise ValueError(
-                f"`{path}` is damaged: {entry!r} must be a {kind.__name__}; got {value!r:.200}. Export the agent again."
-            )
-
-
-def _checked_bytes(path: Path, sha256: str) -> bytes:
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}` is missing; copy the whole folder of the exported agent.")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(
-            f"`{path}` is truncated or altered: its SHA-256 is not that in {DESCRIPTION_FILE}. Export the agent again."
-        )
-    return content
+        policy, _ = read_tensors(folder / POLICY_FILE, ADVICE)
+        with reading(path, "", "names a world that cannot be made"):
+            world = stored_world(description["world"])
+        with reading(path, ADVICE, "does not fit what lies beside it"):
+            actor = Actor(settings_from(ActorSpec, description["actor"], "the actor"), policy)
+            names, facts = description["modalities"], description["facts"]
+            return cls(actor, encoder, description["algorithm"], world, names, facts).to(device)
 
 
 def _as_arrays(observation: Mapping[str, Any], modalities: Mapping[str, Modality]) -> dict[str, NDArray[Any]]:

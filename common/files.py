@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from anysense.common.errors import FileFormatError
+
 __all__ = [
+    "check_sha256",
+    "current_folder",
     "explained",
-    "recover_folder",
     "replace_file",
     "replace_folder",
     "sha256_of",
@@ -106,7 +109,7 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
     """Give an empty folder to fill; put it in the place of `folder` when all went well.
 
     A kill leaves the old folder or the new one, or, for the moment between two renames, the old one under another name
-    from which `recover_folder` brings it back.
+    where `current_folder` finds it.
 
     Raises:
         OSError: The folder cannot be written; the message names it and says what to do.
@@ -114,7 +117,7 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
     folder = Path(folder)
     temporary, previous = _temporary(folder), _previous(folder)
     with explained(folder):
-        recover_folder(folder)
+        _recover_folder(folder)
         temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -131,10 +134,26 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def recover_folder(folder: Path) -> None:
+def current_folder(folder: str | Path) -> Path:
+    """Where the content of `folder` is: elsewhere if `replace_folder` was killed, or is now, between two renames."""
+    folder = Path(folder)
+    return _previous(folder) if not folder.exists() and _previous(folder).exists() else folder
+
+
+def _recover_folder(folder: Path) -> None:
     """Undo a replacement of `folder` that was killed between its two renames."""
     if not folder.exists() and _previous(folder).exists():
         os.rename(_previous(folder), folder)
+
+
+def check_sha256(path: Path, sha256: str, named_in: str) -> None:
+    """Raise unless the content of a file is the one that another file names (FileNotFoundError, FileFormatError)."""
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}` is missing, but {named_in} beside it names it; copy the whole folder.")
+    if sha256_of(path) != sha256:
+        raise FileFormatError(
+            f"`{path}` is truncated or altered: its SHA-256 is not the one in {named_in}. Copy or make it again."
+        )
 
 
 def sha256_of(path: Path) -> str:

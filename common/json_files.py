@@ -7,6 +7,8 @@ import reprlib
 from pathlib import Path
 from typing import Any, NoReturn
 
+from anysense.common.errors import FileFormatError, reading
+
 __all__ = ["MAX_JSON_BYTES", "MAX_JSON_DEPTH", "check_entries", "parse_json", "read_description", "read_json"]
 
 MAX_JSON_BYTES = 16 * 2**20
@@ -27,17 +29,14 @@ def read_json(path: str | Path, what: str = "the run", schema: Any = object, *, 
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged: too large, nested too deeply, no JSON, or something else than the schema says.
+        FileFormatError: It is damaged: too large, nested too deeply, no JSON, or something else than the schema says.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"`{path}` does not exist; expected the folder of {what}.")
-    try:
-        with path.open("rb") as file:
-            content = parse_json(file.read(max_bytes + 1), max_bytes)
+    with reading(path, _again(what)), path.open("rb") as file:
+        content = parse_json(file.read(max_bytes + 1), max_bytes)
         check_entries(content, schema)
-    except ValueError as error:
-        raise ValueError(f"`{path}` is damaged: {error} Restore it or make {what} again.") from error
     return content
 
 
@@ -48,22 +47,20 @@ def read_description(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, or of another format or format version.
+        FileFormatError: It is damaged, or of another format or format version.
     """
     content = read_json(path, what)
     if not isinstance(content, dict) or content.get("format") != file_format:
-        raise ValueError(f'`{path}` does not describe {what}: expected an entry "format": {file_format!r}.')
+        raise FileFormatError(f'`{path}` does not describe {what}: expected an entry "format": {file_format!r}.')
     if type(content.get("format_version")) is not int or content["format_version"] != version:
-        raise ValueError(
+        raise FileFormatError(
             f"`{path}` has format version {_short(content.get('format_version'))}; this release of anysense reads "
             f"version {version}. It was written by anysense {_short(content.get('anysense_version', '(unknown)'))}: "
             f"use that release or make {what} again."
         )
     common = {"format": str, "format_version": int, "anysense_version?": str}
-    try:
+    with reading(path, _again(what)):
         check_entries(content, {**common, **schema} if isinstance(schema, dict) else schema)
-    except ValueError as error:
-        raise ValueError(f"`{path}` is damaged: {error} Restore it or make {what} again.") from error
     return content
 
 
@@ -82,7 +79,7 @@ def parse_json(content: bytes, max_bytes: int = MAX_JSON_BYTES, max_depth: int =
         raise ValueError(f"not valid JSON ({error}).") from error
 
 
-def check_entries(value: Any, schema: Any, where: str = "the content") -> None:
+def check_entries(value: Any, schema: Any, where: str = "it") -> None:
     """Raise ValueError, which names the entry, unless plain values are as the schema says.
 
     Args:
@@ -130,17 +127,21 @@ def _check_names(value: Any, schema: dict[Any, Any], where: str) -> None:
     names = {name.removesuffix("?"): name for name in schema if name is not str}
     absent = [name for name, key in names.items() if name == key and name not in value]
     if absent:
-        raise ValueError(f"{where} lacks {absent}.")
+        raise ValueError(f"`{where}` lacks {absent}.")
     unknown = [] if str in schema else [name for name in value if name not in names]
     if unknown:
-        raise ValueError(f"{where} must hold nothing but {list(names)}; got {_short(unknown)}.")
-    inside = "" if where == "the content" else f"{where}."
+        raise ValueError(f"`{where}` must hold nothing but {list(names)}; got {_short(unknown)}.")
+    inside = "" if where == "it" else f"{where}."
     for name, entry in value.items():
         check_entries(entry, schema[names.get(name, str)], f"{inside}{name:.60}")
 
 
 def _short(value: Any) -> str:
     return reprlib.repr(value)
+
+
+def _again(what: str) -> str:
+    return f"Restore it or make {what} again."
 
 
 def _no_number(name: str) -> NoReturn:

@@ -1,9 +1,10 @@
 """Representations: raw observations with any modalities in, latents out."""
 
+from anysense.common.errors import FileFormatError
 from anysense.representations.batch import Batch
 from anysense.representations.benchmarks.catalogue import BENCHMARKS, presets
 from anysense.representations.contract import Representation
-from anysense.representations.files import RepresentationFileError, load_representation, save_representation
+from anysense.representations.files import load_representation, save_representation
 from anysense.representations.modality import Modality, modalities_from_space
 from anysense.representations.networks.catalogue import NETWORKS, Networks
 from anysense.representations.registry import METHODS, build, make_networks, make_settings
@@ -14,12 +15,12 @@ __all__ = [
     "METHODS",
     "NETWORKS",
     "Batch",
+    "FileFormatError",
     "MethodSettings",
     "Modality",
     "NetworkSettings",
     "Networks",
     "Representation",
-    "RepresentationFileError",
     "build",
     "load_representation",
     "make_networks",

@@ -15,6 +15,9 @@ __all__ = ["DTYPES", "Bounds", "Modality", "modalities_from_space"]
 
 DTYPES = ("uint8", "float32")
 
+RESERVED = {"total", "alignment", "kl", "supervised", *dir(nn.ModuleDict())}
+"""Names that mean something else: terms of losses, and attributes of the torch modules that keep networks by name."""
+
 Bounds = float | tuple[Any, ...]
 """One number for all entries, or nested tuples in the shape of the modality."""
 
@@ -41,7 +44,7 @@ class Modality:
         """Checks every field, and turns lists (from JSON) into tuples."""
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise ValueError(f"`name` of a modality must be an identifier such as 'image'; got {self.name!r}.")
-        if self.name in ("total", "alignment", "kl", "supervised") or hasattr(nn.ModuleDict, self.name):
+        if self.name in RESERVED:
             raise ValueError(f"`name` of a modality must not be the reserved word {self.name!r}; choose another name.")
         if self.dtype not in DTYPES:
             raise ValueError(unknown_name("dtype", self.dtype, DTYPES))

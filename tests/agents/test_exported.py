@@ -254,7 +254,7 @@ class TestErrors:
     def test_missing_weights(self, agent, tmp_path):
         agent.save(tmp_path / "agent")
         (tmp_path / "agent" / "policy.safetensors").unlink()
-        with pytest.raises(FileNotFoundError, match="is missing; copy the whole folder"):
+        with pytest.raises(FileNotFoundError, match="is missing, but .*; copy the whole folder"):
             Agent.load(tmp_path / "agent")
 
     def test_another_representation(self, agent, representation_folder, tmp_path):
@@ -271,9 +271,9 @@ class TestErrors:
         [
             ({"format_version": 99}, "has format version 99; this release of anysense reads version 2"),
             ({"format": "cake"}, "does not describe an exported agent"),
-            ({"actor": None}, "'actor' must be a dict; got None"),
-            ({"algorithm": 3}, "'algorithm' must be a str; got 3"),
-            ({"facts": []}, r"'facts' must be a dict; got \[\]"),
+            ({"actor": None}, "`actor` must be a dict; got None"),
+            ({"algorithm": 3}, "`algorithm` must be a str; got 3"),
+            ({"facts": []}, r"`facts` must be a dict; got \[\]"),
             ({"world": {"id": "x"}}, "`world` must hold 'id' and 'options'"),
             ({"modalities": ["smell"]}, "`modalities` must be one of 'image', 'sound'; got 'smell'"),
             ({"modalities": []}, "`modalities` must name at least one of 'image', 'sound'; got none"),

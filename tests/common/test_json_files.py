@@ -59,7 +59,7 @@ def test_what_the_schema_allows():
         ({"rate": False}, r"`rate` must be a finite number; got False"),
         ({"kind": "c"}, r"`kind` must be 'b'; got 'c'"),
         ({"inner": 5}, r"`inner` must be a dict; got 5"),
-        ({"inner": {}}, r"inner lacks \['list'\]"),
+        ({"inner": {}}, r"`inner` lacks \['list'\]"),
         ({"inner": {"list": [1, 2.0]}}, r"`inner\.list\[1\]` must be a int; got 2\.0"),
         ({"more": 1}, r"must hold nothing but \['name', 'count', 'rate', 'kind', 'inner'\]; got \['more'\]"),
     ],
@@ -70,7 +70,7 @@ def test_what_it_refuses(changes, message):
 
 
 def test_an_entry_that_is_absent():
-    with pytest.raises(ValueError, match=r"lacks \['name', 'kind'\]"):
+    with pytest.raises(ValueError, match=r"`it` lacks \['name', 'kind'\]"):
         check_entries({"count": 1, "inner": None}, SCHEMA)
 
 
@@ -91,6 +91,6 @@ def test_descriptions_of_another_format_or_version_are_refused(tmp_path):
     write_json(path, {"format": "agent", "format_version": True})
     refused("has format version True")
     write_json(path, {"format": "agent", "format_version": 2})
-    refused(r"`.*agent\.json` is damaged: the content lacks \['name'\]\. Restore it or make an agent again")
+    refused(r"`.*agent\.json` is damaged: `it` lacks \['name'\]\. Restore it or make an agent again")
     write_json(path, {"format": "agent", "format_version": 2, "name": "x"})
     assert read_description(path, "agent", 2, "an agent", {"name": str})["name"] == "x"

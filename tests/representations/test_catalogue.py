@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations import (
-    RepresentationFileError,
+    FileFormatError,
     build,
     load_representation,
     make_settings,
@@ -142,7 +142,7 @@ def test_a_method_is_built_from_any_family_and_loaded_from_a_registered_one(tmp_
     assert gmc.encode(observation).shape == (6, 4)
     assert gmc.loss(observation)["total"].isfinite()
     save_representation(gmc, tmp_path)
-    with pytest.raises(RepresentationFileError, match=r"`networks` must be one of .*; got 'hand'"):
+    with pytest.raises(FileFormatError, match=r"`networks` must be one of .*; got 'hand'"):
         load_representation(tmp_path)
     NETWORKS.register("hand", HandNetworks)
     assert torch.equal(load_representation(tmp_path).encode(observation), gmc.eval().encode(observation))
