@@ -1,7 +1,8 @@
 """Files and folders that are there completely or not at all: written under a temporary name, then renamed.
 
 Everything that is written is handed to the disk (fsync) before it is renamed, and the renaming itself too, so that also
-a power failure leaves the old content or the new one. Permissions are those that a plain `open` gives.
+a power failure leaves the old content or the new one. What a killed process left under a temporary name is removed by
+the next one that writes into the same folder. Permissions are those that a plain `open` gives.
 """
 
 import csv
@@ -9,13 +10,16 @@ import hashlib
 import io
 import json
 import os
+import platform
 import shutil
 import stat
+import threading
+import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from anysense.common.errors import FileFormatError
 
@@ -31,6 +35,10 @@ __all__ = [
     "write_json",
     "write_text",
 ]
+
+SECONDS_TO_KEEP = 24 * 60 * 60
+"""How long a temporary file of another machine is taken for one that is still written."""
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 
 def replace_file(path: str | Path, write: Callable[[Path], None]) -> Path:
@@ -163,7 +171,28 @@ def sha256_of(path: Path) -> str:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    """A name beside `path` for what this thread writes; what killed processes left under such names is removed."""
+    chosen = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{threading.get_native_id()}.part")
+    for left in path.parent.glob(".*.*-*-*.part"):
+        with suppress(OSError, ValueError):
+            host, process, _ = left.suffixes[-2].removeprefix(".").split("-")
+            ended = host == _HOST and not _alive(int(process))
+            if ended or left == chosen or time.time() - left.stat().st_mtime > SECONDS_TO_KEEP:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return chosen
+
+
+def _alive(process: int) -> bool:
+    """Whether another process runs on this machine; where that cannot be asked it is taken to."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _previous(folder: Path) -> Path:

@@ -254,7 +254,7 @@ class TestErrors:
     def test_missing_weights(self, agent, tmp_path):
         agent.save(tmp_path / "agent")
         (tmp_path / "agent" / "policy.safetensors").unlink()
-        with pytest.raises(FileNotFoundError, match="is missing, but .*; copy the whole folder"):
+        with pytest.raises(FileNotFoundError, match=r"is missing, but .*; copy the whole folder"):
             Agent.load(tmp_path / "agent")
 
     def test_another_representation(self, agent, representation_folder, tmp_path):
@@ -274,10 +274,10 @@ class TestErrors:
             ({"actor": None}, "`actor` must be a dict; got None"),
             ({"algorithm": 3}, "`algorithm` must be a str; got 3"),
             ({"facts": []}, r"`facts` must be a dict; got \[\]"),
-            ({"world": {"id": "x"}}, "`world` must hold 'id' and 'options'"),
+            ({"world": {"id": "x"}}, r"`world` lacks \['options'\]"),
             ({"modalities": ["smell"]}, "`modalities` must be one of 'image', 'sound'; got 'smell'"),
             ({"modalities": []}, "`modalities` must name at least one of 'image', 'sound'; got none"),
-            ({"modalities": [7]}, r"`modalities` must be a sequence of names, got \[7\]"),
+            ({"modalities": [7]}, r"`modalities\[0\]` must be a str; got 7"),
         ],
     )
     def test_other_description(self, agent, tmp_path, change, message):
@@ -293,7 +293,7 @@ class TestErrors:
         content = json.loads(path.read_text())
         del content["modalities"]
         path.write_text(json.dumps(content))
-        with pytest.raises(ValueError, match="is damaged: 'modalities' must be a list; got None"):
+        with pytest.raises(ValueError, match=r"is damaged: `it` lacks \[.modalities.\]"):
             Agent.load(tmp_path / "agent")
 
     def test_damaged_description(self, agent, tmp_path):

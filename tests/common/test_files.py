@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -115,7 +117,7 @@ def test_a_failing_write_keeps_the_old_folder_and_leaves_nothing_else(function, 
     assert entries(tmp_path / "a") == ["old.txt"]
 
 
-def test_a_kill_between_the_two_renames_of_a_folder_is_repaired(tmp_path, monkeypatch):
+def test_a_kill_between_the_two_renames_of_a_folder_loses_nothing(tmp_path, monkeypatch):
     fill_folder(tmp_path / "a")
     rename, done = os.rename, []
 
@@ -128,9 +130,29 @@ def test_a_kill_between_the_two_renames_of_a_folder_is_repaired(tmp_path, monkey
         fill_folder(tmp_path / "a")
     monkeypatch.setattr(os, "rename", rename)
     assert not (tmp_path / "a").exists()
-    files.recover_folder(tmp_path / "a")
+    found = files.current_folder(tmp_path / "a")
+    assert (found / "deep" / "a.txt").read_text() == "new"
+    fill_folder(tmp_path / "a")
     assert entries(tmp_path) == ["a"]
-    assert (tmp_path / "a" / "deep" / "a.txt").read_text() == "new"
+    assert files.current_folder(tmp_path / "a") == tmp_path / "a"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path):
+    script = (
+        "import os, sys; from anysense.common import files\n"
+        "die = lambda *_: os.kill(os.getpid(), 9)\n"
+        "files._sync = die\n"
+        "path = sys.argv[1]\n"
+        "if os.fork(): os.wait(); files.write_text(path + '/a.txt', 'a')\n"
+        "with files.replace_folder(path + '/b') as new: (new / 'b.txt').write_text('b')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert killed.returncode == -9
+    running = tmp_path / f".c.{files._HOST}-{os.getppid()}-1.part"
+    running.write_text("another process writes this")
+    assert [name[:3] for name in entries(tmp_path)] == [".a.", ".c."]  # the folder of the child is gone already
+    files.write_text(tmp_path / "d.txt", "d")
+    assert entries(tmp_path) == [running.name, "d.txt"]
 
 
 @pytest.mark.parametrize("write", [*WRITERS.values(), fill_folder], ids=[*WRITERS, "folder"])

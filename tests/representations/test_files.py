@@ -123,7 +123,7 @@ def test_missing_folder_and_files(saved: Path, tmp_path: Path) -> None:
         ):
             load_representation(wrong)
     (saved / WEIGHTS).unlink()
-    with pytest.raises(FileNotFoundError, match=r"representation\.safetensors ` is missing, but .*; copy the whole folder"):
+    with pytest.raises(FileNotFoundError, match=r"representation\.safetensors` is missing, but .*; copy the"):
         load_representation(saved)
     (saved / DESCRIPTION).unlink()
     with pytest.raises(
