@@ -1,88 +1,62 @@
-"""Checkpoints for exact resume: everything that the next training step depends on, without pickled objects.
-
-A folder holds one data file (tensors and plain values, read with ``weights_only=True``) and ``last.json``, which names
-it with its SHA-256. Renaming ``last.json`` is the moment from which the new checkpoint counts; older data files are
-removed after that. A kill at any point leaves the previous or the new checkpoint whole.
-"""
+"""State of a training for exact resume: everything that its next step depends on."""
 
 from collections import deque
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.save_util import recursive_getattr
 
 from anysense.agents.algorithms.noise import ExplorationNoise
-from anysense.common.files import replace_file, sha256_of, write_json
-from anysense.common.json_files import read_description
+from anysense.common.checkpoints import read_checkpoint
+from anysense.common.errors import reading
+from anysense.common.json_files import check_entries
 from anysense.common.randomness import generator_states, restore_generators
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 
-__all__ = ["has_checkpoint", "load_checkpoint", "model_state", "restore_model", "save_checkpoint"]
+__all__ = ["CHECKPOINT", "checkpoint_file", "model_state", "read_training", "restore_model"]
 
-CHECKPOINT_FORMAT = "anysense-checkpoint"
-CHECKPOINT_FORMAT_VERSION = 2
-DESCRIPTION_FILE = "last.json"
+CHECKPOINT = "checkpoints/last.ckpt"
 COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_current_progress_remaining")
 ATTRIBUTES = (*COUNTERS, "_last_obs", "_last_episode_starts")
 REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+ADVICE = "Remove it to start from the beginning, or restore it from a copy."
+SCHEMA = {
+    "settings": dict,
+    "training": {"curve": [dict], "seconds": {str: float}},
+    "model": {
+        "parameters": dict,
+        "variables": dict,
+        "attributes": {
+            **dict.fromkeys(COUNTERS[:-1], range(2**62)),
+            **dict.fromkeys(("_current_progress_remaining", "_last_obs", "_last_episode_starts"), object),
+        },
+        "episodes": [dict],
+        "action_space": dict,
+        "environment": dict,
+        "generators": dict,
+        "noise?": dict,
+        "replay?": {"pos": range(2**62), "full": bool, "arrays": dict},
+    },
+}
 
 
-def has_checkpoint(folder: str | Path) -> bool:
-    """Whether there is a checkpoint in `folder`."""
-    return (Path(folder) / DESCRIPTION_FILE).is_file()
+def checkpoint_file(folder: str | Path) -> Path | None:
+    """The checkpoint of the training in `folder`, if there is one; one of an earlier release is refused on reading."""
+    candidates = (Path(folder) / CHECKPOINT, Path(folder) / CHECKPOINT.replace(".ckpt", ".json"))
+    return next((path for path in candidates if path.is_file()), None)
 
 
-def save_checkpoint(folder: str | Path, state: Mapping[str, Any], steps: int) -> None:
-    """Write a checkpoint in the place of the one in `folder`; the environment steps so far name its file.
-
-    The state consists of nested dictionaries, lists and tuples of arrays, tensors and plain values.
-    """
-    folder = Path(folder)
-    path = folder / f"step_{steps:09d}.pt"
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:  # given a path, torch.save hides why it cannot write
-            torch.save(_packed(state), file)
-
-    replace_file(path, write)
-    description = {
-        "format": CHECKPOINT_FORMAT,
-        "format_version": CHECKPOINT_FORMAT_VERSION,
-        "anysense_version": version("anysense"),
-        "steps": steps,
-        "file": path.name,
-        "sha256": sha256_of(path),
-    }
-    write_json(folder / DESCRIPTION_FILE, description)
-    for other in folder.glob("step_*.pt"):
-        if other != path:
-            other.unlink(missing_ok=True)
-
-
-def load_checkpoint(folder: str | Path) -> dict[str, Any]:
-    """Read the checkpoint in `folder`; tensors come to the CPU.
-
-    Raises:
-        FileNotFoundError: There is none, or its data file is missing.
-        ValueError: It is damaged, altered, or of another version.
-    """
-    described = Path(folder) / DESCRIPTION_FILE
-    description = read_description(described, CHECKPOINT_FORMAT, CHECKPOINT_FORMAT_VERSION, "a checkpoint")
-    path = Path(folder) / Path(str(description.get("file"))).name
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}` is missing, but {DESCRIPTION_FILE} names it; start a new training.")
-    if sha256_of(path) != description.get("sha256"):
-        raise ValueError(
-            f"`{path}` is truncated or altered: its SHA-256 is not the one in {DESCRIPTION_FILE}. Start a new training."
-        )
-    state: dict[str, Any] = _unpacked(torch.load(path, map_location="cpu", weights_only=True))
-    return state
+def read_training(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of a training; FileFormatError where it is damaged or something else."""
+    content: dict[str, Any] = read_checkpoint(path)
+    with reading(path, ADVICE, "is not a checkpoint of a training"):
+        check_entries(content, SCHEMA)
+        if not content["training"]["curve"]:
+            raise ValueError("its learning curve is empty")
+    return content
 
 
 def model_state(model: BaseAlgorithm, adapter: GymnasiumVecEnv) -> dict[str, Any]:
@@ -147,6 +121,8 @@ def _recorded(buffer: ReplayBuffer) -> dict[str, Any]:
 
 
 def _restore_replay(buffer: ReplayBuffer, state: Mapping[str, Any]) -> None:
+    if state["pos"] >= buffer.buffer_size:
+        raise ValueError(f"`state` is at place {state['pos']} of a replay memory of {buffer.buffer_size}.")
     buffer.pos, buffer.full = state["pos"], state["full"]
     for name, own in _recorded(buffer).items():
         saved = state["arrays"][name]
@@ -155,22 +131,3 @@ def _restore_replay(buffer: ReplayBuffer, state: Mapping[str, Any]) -> None:
             if source.shape != target.shape:
                 raise ValueError(f"`state` holds replay data of shape {source.shape}; this model keeps {target.shape}.")
             target[...] = source
-
-
-def _packed(value: Any) -> Any:
-    """The same with marked tensors in the place of arrays, which ``torch.load(weights_only=True)`` does not read."""
-    if isinstance(value, np.ndarray):
-        return {"__array__": torch.from_numpy(np.require(value, requirements=["C", "W"]))}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {key: _packed(entry) for key, entry in value.items()}
-    return type(value)(map(_packed, value)) if isinstance(value, list | tuple) else value
-
-
-def _unpacked(value: Any) -> Any:
-    if isinstance(value, dict):
-        if "__array__" in value:
-            return value["__array__"].numpy()
-        return {key: _unpacked(entry) for key, entry in value.items()}
-    return type(value)(map(_unpacked, value)) if isinstance(value, list | tuple) else value

@@ -12,17 +12,19 @@ from anysense.agents.actor import Actor
 from anysense.agents.algorithms.catalogue import build_model, check_actions, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
 from anysense.agents.callbacks import CurvePoint, TrainingCallback
-from anysense.agents.checkpoint import has_checkpoint, load_checkpoint, model_state, restore_model, save_checkpoint
+from anysense.agents.checkpoint import ADVICE, CHECKPOINT, checkpoint_file, model_state, read_training, restore_model
 from anysense.agents.environments import TrainingEnvironment, environment_seed
 from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
-from anysense.common.json_files import read_json
+from anysense.common.checkpoints import write_checkpoint
+from anysense.common.errors import reading
 from anysense.common.machine import resolve_device, thread_limit
 from anysense.common.progress import training_display
 from anysense.common.randomness import forked_generators
 from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.world import World, world
+from anysense.representations.files import read_representation_description
 
 __all__ = ["TrainResult", "TrainSettings", "train"]
 
@@ -125,10 +127,10 @@ def train(
         TypeError: The agent cannot be exported, because its actions are no ``Box``.
         ValueError: A setting or file is wrong, or `folder` holds a training and `resume` is False.
     """
-    checkpoints = Path(folder) / "checkpoints"
-    if not resume and has_checkpoint(checkpoints):
+    checkpoint = checkpoint_file(folder)
+    if not resume and checkpoint is not None:
         raise ValueError(f"`folder` {folder} holds a training; go on with `resume=True` or choose another folder.")
-    saved = load_checkpoint(checkpoints) if has_checkpoint(checkpoints) else None
+    saved = None if checkpoint is None else read_training(checkpoint)
     if saved is not None:
         _check_same(settings, saved["settings"])
     with forked_generators(), thread_limit(settings.threads):
@@ -178,8 +180,9 @@ class _Training:
             )  # fmt: skip
             self.model.set_logger(configure(str(self.folder / "tensorboard"), ["tensorboard"]))
             if saved is not None:
-                callback.load_state_dict(saved["training"])
-                restore_model(self.model, self.environment.adapter, saved["model"])
+                with reading(self.folder / CHECKPOINT, ADVICE, "does not fit the training"):
+                    callback.load_state_dict(saved["training"])
+                    restore_model(self.model, self.environment.adapter, saved["model"])
             remaining = total - (self.model.num_timesteps if saved is not None else 0)
             if remaining > 0:
                 self.model.learn(remaining, callback, log_interval=None, reset_num_timesteps=saved is None)  # type: ignore[arg-type]
@@ -210,23 +213,23 @@ class _Training:
         if self.environment.resumable:
             model = model_state(self.model, self.environment.adapter)
             state = {"settings": _comparable(self.settings), "training": training, "model": model}
-            save_checkpoint(self.folder / "checkpoints", state, self.model.num_timesteps)
+            write_checkpoint(self.folder / CHECKPOINT, state)
 
 
-def _comparable(settings: TrainSettings) -> str:
-    """What must be equal for an exact continuation, as JSON: the resolved settings and the weights of the encoder."""
+def _comparable(settings: TrainSettings) -> dict[str, Any]:
+    """What must be equal for an exact continuation, as plain values: resolved settings, and weights of the encoder."""
     values = asdict(settings) | {"agent": asdict(settings.agent_settings())}
     values["agent"].pop("total_steps")
     values["world"] = settings.world.to_json()
     for name in ("device", "threads", "overrides", "preset", "representation"):
         values.pop(name)
-    description = read_json(settings.representation / "representation.json", "a saved representation")
-    values["representation_sha256"] = description["weights_sha256"]
-    return json.dumps(values, sort_keys=True, default=str)
+    values["representation_sha256"] = read_representation_description(settings.representation)["weights_sha256"]
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return plain
 
 
-def _check_same(settings: TrainSettings, saved: str) -> None:
-    before, now = json.loads(saved), json.loads(_comparable(settings))
+def _check_same(settings: TrainSettings, before: Mapping[str, Any]) -> None:
+    now = _comparable(settings)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
         listed = "; ".join(f"{name}: {before.get(name)!r} then, {now.get(name)!r} now" for name in changed)

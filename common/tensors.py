@@ -12,7 +12,7 @@ from torch import Tensor
 from anysense.common.errors import reading
 from anysense.common.json_files import check_entries, parse_json
 
-__all__ = ["DTYPES", "TensorHeader", "read_header", "read_tensors"]
+__all__ = ["DTYPES", "TensorHeader", "check_tensors", "read_header", "read_tensors"]
 
 MAX_HEADER_BYTES = 2**22
 MAX_AXES = 16
@@ -32,20 +32,22 @@ _ENTRY = {"dtype": str, "shape": [range(2**48)], "data_offsets": [range(2**63)]}
 
 
 class TensorHeader(NamedTuple):
-    """What a file claims to hold, found to be consistent: dtype and shape by name, and texts by name."""
+    """What a file claims to hold, found to be consistent: tensors without memory (on ``meta``) and texts, by name."""
 
-    tensors: dict[str, tuple[torch.dtype, tuple[int, ...]]]
+    tensors: dict[str, Tensor]
     metadata: dict[str, str]
 
-    def check(self, expected: Mapping[str, Tensor]) -> None:
-        """Raise ValueError unless names, dtypes and shapes are those of the given tensors, which may be on ``meta``."""
-        missing, extra = sorted(expected.keys() - self.tensors.keys()), sorted(self.tensors.keys() - expected.keys())
-        if missing or extra:
-            raise ValueError(f"missing {_some(missing)}, unexpected {_some(extra)}")
-        for name, tensor in expected.items():
-            wanted, found = (tensor.dtype, tuple(tensor.shape)), self.tensors[name]
-            if found != wanted:
-                raise ValueError(f"{name} must be {wanted[0]} {wanted[1]}; got {found[0]} {found[1]}")
+
+def check_tensors(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless tensors have the names, dtypes and shapes of others; either may be on ``meta``."""
+    missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing or extra:
+        raise ValueError(f"missing {_some(missing)}, unexpected {_some(extra)}")
+    for name, tensor in expected.items():
+        came = found[name]
+        if not isinstance(came, Tensor) or came.dtype != tensor.dtype or came.shape != tensor.shape:
+            got = f"{came.dtype} {tuple(came.shape)}" if isinstance(came, Tensor) else type(came).__name__
+            raise ValueError(f"{name} must be {tensor.dtype} {tuple(tensor.shape)}; got {got}")
 
 
 def read_header(path: str | Path, advice: str, dtypes: Collection[torch.dtype] = (torch.float32,)) -> TensorHeader:
@@ -76,7 +78,10 @@ def read_header(path: str | Path, advice: str, dtypes: Collection[torch.dtype] =
             end = _checked_end(name, entry, end, dtypes)
         if end != size - 8 - length:
             raise ValueError(f"its tensors take {end} bytes, the file has {size - 8 - length} for them")
-        return TensorHeader({name: (DTYPES[it["dtype"]], tuple(it["shape"])) for name, it in content.items()}, metadata)
+        tensors = {
+            name: torch.empty(it["shape"], dtype=DTYPES[it["dtype"]], device="meta") for name, it in content.items()
+        }
+        return TensorHeader(tensors, metadata)
 
 
 def read_tensors(
@@ -96,7 +101,7 @@ def read_tensors(
     header = read_header(path, advice, dtypes)
     with reading(path, advice):
         if expected is not None:
-            header.check(expected)
+            check_tensors(header.tensors, expected)
         return safetensors.torch.load_file(path), header.metadata
 
 

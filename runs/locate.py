@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from anysense.common.files import current_folder
 from anysense.common.progress import say
 from anysense.envs.world import World, stored_world
 from anysense.representations.files import read_representation_description
@@ -81,5 +82,5 @@ def _find(path: Path | None, out: Path, kind: str, command: str, announced: bool
 
 
 def _inside(path: Path, kind: str, stage: str) -> Path | None:
-    candidates = (path, path / kind, path / stage / kind)
+    candidates = map(current_folder, (path, path / kind, path / stage / kind))
     return next((candidate for candidate in candidates if (candidate / f"{kind}.json").is_file()), None)

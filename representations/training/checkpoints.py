@@ -1,32 +1,54 @@
 """Checkpoints that a kill cannot spoil, and the choice of the best epoch."""
 
-import io
 import math
 import os
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.plugins.io import CheckpointIO
 
-from anysense.common.files import write_bytes
+from anysense.common.checkpoints import read_checkpoint, write_checkpoint
+from anysense.common.errors import reading
+from anysense.common.json_files import check_entries
+from anysense.common.tensors import check_tensors
 
 MONITORED = "validation/total"
 LAST, BEST = "last.ckpt", "best.ckpt"
+ADVICE = "Remove it to start from the beginning, or restore it from a copy."
+_SCHEMA: dict[Any, Any] = {
+    "anysense": dict,
+    "state_dict": dict,
+    "callbacks": {
+        "measure": {"rows": [dict]},
+        "keep_best": {"best_value": (math.inf, float), "best_epoch": range(-1, 2**31)},
+        str: dict,
+    },
+    "epoch": range(2**31),
+    "loops": dict,
+    str: object,
+}
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints completely or not at all."""
+class CheckpointFiles(CheckpointIO):
+    """Lets Lightning write and read checkpoints that are whole or refused."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
     ) -> None:
         """Write ``checkpoint``; OSError where that is impossible."""
-        buffer = io.BytesIO()  # torch.save itself reports a full disk as RuntimeError, without the reason.
-        torch.save(checkpoint, buffer)
-        write_bytes(Path(path), buffer.getbuffer())
+        write_checkpoint(os.fspath(path), checkpoint)
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """What was written, on the CPU."""
+        content: dict[str, Any] = read_checkpoint(os.fspath(path))
+        return content
+
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Nothing: files are replaced."""
 
 
 class KeepBest(Checkpoint):
@@ -64,19 +86,26 @@ class KeepBest(Checkpoint):
         trainer.save_checkpoint(self.folder / LAST)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, on the CPU.
-
-    Raises:
-        ValueError: It is damaged, or not a checkpoint of pretraining.
-    """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises a dozen unrelated types for damaged files.
-        raise ValueError(
-            f"`{path}` is damaged or not a checkpoint ({type(error).__name__}); "
-            f"remove it to start from the beginning, or restore it from a copy."
-        ) from error
-    if not isinstance(content, dict) or not {"anysense", "state_dict", "callbacks"} <= content.keys():
-        raise ValueError(f"`{path}` is not a checkpoint of pretraining; remove it to start from the beginning.")
+def read_pretraining(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint of pretraining; raises FileFormatError where it is damaged or something else."""
+    content: dict[str, Any] = read_checkpoint(path)
+    with reading(path, ADVICE, "is not a checkpoint of pretraining"):
+        check_entries(content, _SCHEMA)
     return content
+
+
+def check_progress(path: Path, content: dict[str, Any], module: pl.LightningModule, epochs: int, steps: int) -> None:
+    """Raise FileFormatError unless a checkpoint fits what is trained, for so many epochs and steps in all."""
+    with reading(path, ADVICE, "does not fit the run"):
+        check_tensors(content["state_dict"], module.state_dict())
+        reached = {"epoch": content["epoch"] + 1, "rows": len(content["callbacks"]["measure"]["rows"])}
+        check_entries(reached, dict.fromkeys(reached, range(1, epochs + 1)))
+        _check_counters(content["loops"], range(steps + 1))
+
+
+def _check_counters(value: Any, limits: range) -> None:
+    for name, entry in value.items():
+        if isinstance(entry, dict):
+            _check_counters(entry, limits)
+        elif not isinstance(entry, bool):
+            check_entries(entry, limits, f"{name}")

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from anysense.common.errors import reading
 from anysense.common.files import explained
 from anysense.common.machine import resolve_device, thread_limit
 from anysense.common.progress import Display
@@ -21,12 +22,14 @@ from anysense.representations.files import save_representation
 from anysense.representations.training import machine
 from anysense.representations.training.callbacks import TABLE, Measure, ShowProgress
 from anysense.representations.training.checkpoints import (
+    ADVICE,
     BEST,
     LAST,
     MONITORED,
-    AtomicCheckpointIO,
+    CheckpointFiles,
     KeepBest,
-    read_checkpoint,
+    check_progress,
+    read_pretraining,
 )
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.module import PretrainingModule
@@ -103,6 +106,8 @@ def pretrain(
     module = PretrainingModule(representation.train(), loader, settings, identity)
     table, best, stop = Measure(folder / TABLE, train, validation), KeepBest(folder / CHECKPOINTS), _stop(settings)
     if checkpoint is not None:
+        steps = settings.epochs * len(loader)
+        check_progress(folder / CHECKPOINTS / LAST, checkpoint, module, settings.epochs, steps)
         for callback in (table, best, stop):
             callback.load_state_dict(checkpoint["callbacks"].get(callback.state_key, callback.state_dict()))
     if not stop.stopped_epoch and len(table.rows) < settings.epochs:
@@ -140,7 +145,7 @@ def _fit(
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=settings.epochs,
             callbacks=[*callbacks, ShowProgress(display)],
-            plugins=[AtomicCheckpointIO()],
+            plugins=[CheckpointFiles()],
             logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
             default_root_dir=folder,
             reload_dataloaders_every_n_epochs=1,
@@ -165,7 +170,7 @@ def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:
         if not folder.is_dir():
             raise FileNotFoundError(f"`{folder}` does not exist, so there is nothing to resume; leave out `--resume`.")
         # Killed before the first epoch was complete: nothing to continue, so it starts again.
-        return read_checkpoint(last) if last.exists() else None
+        return read_pretraining(last) if last.exists() else None
     if any((folder / name).exists() for name in (CHECKPOINTS, TABLE, REPRESENTATION)):
         raise FileExistsError(
             f"`{folder}` already holds a pretraining; continue it with `--resume` (`resume=True`) or choose another "
@@ -233,7 +238,8 @@ def _check_identity(folder: Path, checkpoint: dict[str, Any], identity: dict[str
 def _restore(representation: Representation, checkpoint: Path, averaged: bool) -> None:
     """Put the kept weights into the representation, ready for use."""
     prefix = "average.module." if averaged else "representation."
-    state = read_checkpoint(checkpoint)["state_dict"]
+    state = read_pretraining(checkpoint)["state_dict"]
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    representation.to("cpu").load_state_dict(weights)
+    with reading(checkpoint, ADVICE, "does not fit the run"):
+        representation.to("cpu").load_state_dict(weights)
     representation.eval()

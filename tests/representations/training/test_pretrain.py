@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from anysense.common.checkpoints import read_checkpoint, write_checkpoint
+from anysense.common.errors import FileFormatError
 from anysense.envs.world import world
 from anysense.representations.benchmarks import presets
 from anysense.representations.contract import Representation
@@ -467,11 +469,30 @@ def test_damaged_checkpoint(data, tmp_path):
     last = tmp_path / "checkpoints" / "last.ckpt"
     content = last.read_bytes()
     last.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"`.*last.ckpt` is damaged or not a checkpoint"):
+    with pytest.raises(ValueError, match=r"`.*last.ckpt` is damaged: it is cut short or altered"):
         pretrain(new_representation(), *data, QUICK, tmp_path, resume=True)
-    torch.save({"state_dict": {}}, last)
-    with pytest.raises(ValueError, match=r"`.*last.ckpt` is not a checkpoint of pretraining"):
-        pretrain(new_representation(), *data, QUICK, tmp_path, resume=True)
+    last.write_bytes(content)
+    for change, message in (
+        (lambda state: state.pop("loops"), r"is not a checkpoint of pretraining: `it` lacks \['loops'\]"),
+        (lambda state: state["callbacks"].pop("measure"), r"`callbacks` lacks \['measure'\]"),
+        (lambda state: state["state_dict"].popitem(), r"does not fit the run: missing \["),
+        (lambda state: state.update(epoch=10**9), "does not fit the run: `epoch` must be an integer from 1 to"),
+        (
+            lambda state: total_epochs(state).update(completed=-(10**9)),
+            "does not fit the run: `completed` must be an i",
+        ),
+        (lambda state: total_epochs(state).update(ready=10**9), "does not fit the run: `ready` must be an integer"),
+    ):
+        state = read_checkpoint(last)
+        change(state)
+        write_checkpoint(last, state)
+        with pytest.raises(FileFormatError, match=rf"`.*last\.ckpt` .*{message}"):
+            pretrain(new_representation(), *data, QUICK, tmp_path, resume=True)
+        last.write_bytes(content)
+
+
+def total_epochs(state):
+    return state["loops"]["fit_loop"]["epoch_progress"]["total"]
 
 
 def test_checkpoint_that_would_run_code_is_refused(data, tmp_path):
@@ -483,7 +504,7 @@ def test_checkpoint_that_would_run_code_is_refused(data, tmp_path):
             return (Path.touch, (tmp_path / "executed",))
 
     torch.save({"anysense": Payload(), "state_dict": {}, "callbacks": {}}, tmp_path / "checkpoints" / "last.ckpt")
-    with pytest.raises(ValueError, match="is damaged or not a checkpoint"):
+    with pytest.raises(ValueError, match="is not a checkpoint of this release"):
         pretrain(new_representation(), *data, QUICK, tmp_path, resume=True)
     assert not (tmp_path / "executed").exists()
 
