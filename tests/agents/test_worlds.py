@@ -7,7 +7,7 @@ import pytest
 from anysense.agents import training
 from anysense.agents.actor import Actor
 from anysense.agents.algorithms.catalogue import build_model, check_actions, make_agent_settings
-from anysense.agents.checkpoint import has_checkpoint
+from anysense.agents.checkpoint import checkpoint_file
 from anysense.agents.environments import TrainingEnvironment
 from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
@@ -108,7 +108,7 @@ def test_without_exact_states_a_resumed_training_starts_again_and_ends_the_same(
         raise Killed
 
     whole = train(settings_of(folder), tmp_path / "whole")
-    assert not has_checkpoint(tmp_path / "whole" / "checkpoints")
+    assert checkpoint_file(tmp_path / "whole") is None
     with monkeypatch.context() as patch:
         patch.setattr(training._Training, "_keep_best", killed)
         with pytest.raises(Killed):

@@ -45,7 +45,7 @@ def compared(killed):
     first = killed / "compare" / "a" / "jobs" / "gmc-0" / "result.json"
     before = first.read_bytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("anysense.agents.training.save_checkpoint", None)
+        patch.setattr("anysense.agents.training.write_checkpoint", None)
         assert main(["compare", "--resume", "--out", str(killed), "--docs", str(killed / "docs" / "methods")]) == 0
     assert first.read_bytes() == before
     return killed

@@ -71,7 +71,7 @@ def test_training_with_one_modality(pretrained):
 
 
 def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch, refused):
-    save = training.save_checkpoint
+    save = training.write_checkpoint
 
     def killed(*args, **kwargs):
         save(*args, **kwargs)
@@ -79,7 +79,7 @@ def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch
 
     options = ["--total-steps", "500", "--eval-every", "300"]
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_checkpoint", killed)
+        patch.setattr(training, "write_checkpoint", killed)
         assert train(pretrained, *options, "--name", "cut") == 130
     assert main(["pretrain", "--preset", "smoke", "--samples", "200", "--out", str(pretrained), "--name", "newer"]) == 0
     changed = refused("train", "--out", pretrained, "--resume", "--gamma", "0.5")
