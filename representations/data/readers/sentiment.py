@@ -5,7 +5,7 @@ form is at hand, checked, and kept in one neutral file.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,11 +19,10 @@ from anysense.common.progress import Progress
 from anysense.representations.data.readers.download import Received, check_url, download, fetch_url
 from anysense.representations.data.readers.sentiment_sources import (
     PARTS,
-    Content,
-    Source,
     check_labels,
     find_source,
     neutral_name,
+    read_source,
 )
 from anysense.representations.data.readers.tensors import Form, read_tensors, write_tensors
 from anysense.representations.data.samples import Samples, Splits
@@ -64,11 +63,7 @@ _AGAIN = "Delete it, and it is made again from the source."
 
 
 def SENTIMENT_MODALITIES(dataset: str) -> dict[str, Modality]:
-    """Text (word vectors), audio and vision, float32 (50, features), without bounds.
-
-    Raises:
-        ValueError: ``dataset`` is neither ``mosei`` nor ``mosi``.
-    """
+    """Text (word vectors), audio and vision, float32 (50, features), without bounds; ValueError for other data sets."""
     if dataset not in SENTIMENT_DATA:
         raise ValueError(unknown_name("dataset", dataset, SENTIMENT_DATA))
     return {name: Modality(name, (STEPS, size), "float32") for name, size in SENTIMENT_DATA[dataset].items()}
@@ -81,14 +76,8 @@ def load_sentiment(name: str, folder: str | Path, say: Say | None = None) -> Spl
     ``mosei_senti_data.pkl`` (processed pickle; for MOSI: ``mosi_data.pkl``); ``mosei_train_a.dt``, ``..._valid_a.dt``
     and ``..._test_a.dt`` (published caches). Nothing in them is executed. -infinity in audio becomes 0, as published.
 
-    Args:
-        name: ``mosei`` or ``mosi``.
-        folder: Where the files are.
-        say: Gets messages about a conversion and the edition.
-
-    Returns:
-        Splits with targets float32 (N,), the sentiment in [-3, 3]. The details of each part name the edition (number of
-        samples), and the files with their SHA-256.
+    ``say`` gets messages about a conversion and the edition. Targets are float32 (N,), the sentiment in [-3, 3]. The
+    details of each part name the edition (number of samples), and the files with their SHA-256.
 
     Raises:
         FileNotFoundError: No form of the data set is there, or a split is missing; says what can be had where.
@@ -98,15 +87,12 @@ def load_sentiment(name: str, folder: str | Path, say: Say | None = None) -> Spl
     modalities, tell = SENTIMENT_MODALITIES(name), say or (lambda text: None)
     path = Path(folder) / neutral_name(name)
     if not path.is_file():
-        source = find_source(name, Path(folder))
-        tell(f"Converting {source.names()} to `{path}`: this is done once.")
-        content, about = _converted(name, source, source.checksums(), tell)
-        replace_file(path, lambda temporary: _write(temporary, content, about))
+        files = find_source(name, Path(folder))
+        tell(f"Converting {', '.join(f'`{file.name}`' for file in files)} to `{path}`: this is done once.")
+        replace_file(path, _conversion(name, files, {file.name: sha256_of(file) for file in files}, tell))
     splits = _read_splits(path, name, modalities)
-    tell(
-        f"{name}: {splits.train.details['edition']} samples to train, validate and test on; "
-        f"{splits.train.details['edition_note']}"
-    )
+    details = splits.train.details
+    tell(f"{name}: {details['edition']} samples to train, validate and test on; {details['edition_note']}")
     return splits
 
 
@@ -119,18 +105,11 @@ def download_sentiment(
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> Path:
-    """Download the processed pickle, or our neutral file; what comes is checked and kept as our neutral file.
+    """Download the processed pickle, or our neutral file; once checked, it is kept as the neutral file in ``folder``.
 
-    What was in the folder stays as it is until then.
-
-    Args:
-        name: ``mosei`` or ``mosi``.
-        folder: Where the neutral file goes.
-        url: Address of the file itself (http or https).
-        sha256: Digest that it must have, if it is known.
-        again: Whether a neutral file that is there is replaced.
-        progress: Called after every block with the bytes received and expected (0: not announced).
-        say: Gets messages about a conversion.
+    ``url`` is of http or https, and ``sha256`` the digest of the file there, if it is known. A neutral file that is
+    there already is replaced only if ``again``. ``progress`` is called after every block with the bytes received and
+    expected (0: not announced), ``say`` gets messages about a conversion.
 
     Raises:
         FileExistsError: The neutral file is there, and not ``again``.
@@ -156,8 +135,7 @@ def download_sentiment(
         with temporary.open("rb") as file:
             neutral = file.read(9)[8:] == b"{"
         if not neutral:
-            source = {Path(urlsplit(url).path).name or url: digest}
-            _write(temporary, *_converted(name, Source((temporary,)), source, tell))
+            _conversion(name, [temporary], {Path(urlsplit(url).path).name or url: digest}, tell)(temporary)
         _read_splits(temporary, name, modalities)
 
     try:
@@ -179,25 +157,20 @@ def edition_note(name: str, counts: list[int]) -> str:
     return f"{found}{compares}."
 
 
-def _converted(name: str, source: Source, checksums: Mapping[str, str], tell: Say) -> tuple[Content, dict[str, Any]]:
-    """Checked content of a source, and what is said about it."""
-    content = source.read(SENTIMENT_MODALITIES(name))
-    zeroed = sum(content.zeroed.values())
-    if zeroed:
-        tell(f"{zeroed} values of audio are -infinity and were set to 0, as published.")
-    return content, {"data": name, "sources": checksums, "zeroed": content.zeroed}
-
-
-def _write(path: Path, content: Content, about: Mapping[str, Any]) -> None:
-    write_tensors(path, content.tensors, {"format": _FORMAT, "version": _VERSION, "about": json.dumps(about)})
+def _conversion(name: str, files: Sequence[Path], checksums: Mapping[str, str], tell: Say) -> Callable[[Path], None]:
+    """Writes what the files hold, which is read and checked before, as a neutral file."""
+    tensors, zeroed = read_source(files, SENTIMENT_MODALITIES(name))
+    if any(zeroed.values()):
+        tell(f"{sum(zeroed.values())} values of audio are -infinity and were set to 0, as published.")
+    about = json.dumps({"data": name, "sources": checksums, "zeroed": zeroed})
+    metadata = {"format": _FORMAT, "version": _VERSION, "about": about}
+    return lambda path: write_tensors(path, tensors, metadata)
 
 
 def _read_splits(path: Path, name: str, modalities: Mapping[str, Modality]) -> Splits:
     """Splits of a neutral file, checked."""
-    forms: dict[str, Form] = {key: ("F32", modality.shape) for key, modality in modalities.items()} | {
-        "labels": ("F32", ())
-    }
-    tensors, about = _read(path, name, {f"{part}.{key}": form for part in PARTS for key, form in forms.items()})
+    shapes = {**{key: modality.shape for key, modality in modalities.items()}, "labels": ()}
+    tensors, about = _read(path, name, {f"{part}.{key}": ("F32", shapes[key]) for part in PARTS for key in shapes})
     counts = [tensors[f"{part}.labels"].numel() for part in PARTS]
     edition = {"edition": "/".join(map(str, counts)), "edition_note": edition_note(name, counts)}
     parts = []

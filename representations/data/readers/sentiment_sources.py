@@ -1,7 +1,6 @@
 """The files in which CMU-MOSEI and CMU-MOSI are passed around (pickles and ``.dt`` caches), read and checked."""
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anysense.common.files import sha256_of
 from anysense.representations.data.readers.torch_file import read_torch
 from anysense.representations.data.readers.unpickle import read_pickle
 from anysense.representations.modality import Modality
 
-__all__ = ["PARTS", "Source", "check_labels", "find_source", "neutral_name", "obtainable"]
+__all__ = ["PARTS", "check_labels", "find_source", "neutral_name", "obtainable", "read_source"]
 
 PARTS: Mapping[str, str] = {"train": "train", "validation": "valid", "test": "test"}
 """Our names of the splits, and theirs."""
@@ -42,97 +40,19 @@ def obtainable(name: str) -> str:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Where a data set was found.
-
-    Attributes:
-        files: The pickle with all splits, or the caches of the splits in the order of `PARTS`.
-    """
-
-    files: tuple[Path, ...]
-
-    def names(self) -> str:
-        """The files in words."""
-        return ", ".join(f"`{path.name}`" for path in self.files)
-
-    def checksums(self) -> dict[str, str]:
-        """SHA-256 by file name."""
-        return {path.name: sha256_of(path) for path in self.files}
-
-    def read(self, modalities: Mapping[str, Modality]) -> "Content":
-        """All splits, checked.
-
-        Raises:
-            ValueError: A file is damaged, hostile or of another edition; the message says what was expected and came.
-        """
-        content = Content()
-        for part, path, arrays in self._parts():
-            content.add(part, f"`{path.name}`, split `{PARTS[part]}`", arrays, modalities)
-        return content
-
-    def _parts(self) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-        """Arrays of one split after the other; they are let go of before the next."""
-        if len(self.files) > 1:
-            for part, path in zip(PARTS, self.files, strict=True):
-                yield part, path, _attributes(path)
-            return
-        (path,) = self.files
-        content = read_pickle(path)
-        missing = [name for name in PARTS.values() if not isinstance(content, dict) or name not in content]
-        if missing:
-            raise ValueError(
-                f"`{path}` must hold a dictionary with the splits {list(PARTS.values())}; it lacks {missing} "
-                f"(it has {_came(content)}). Get the processed file with all three splits."
-            )
-        for part, name in PARTS.items():
-            yield part, path, content.pop(name)
-
-
-@dataclasses.dataclass
-class Content:
-    """Checked tensors.
-
-    Attributes:
-        tensors: float32, by ``split.modality`` and ``split.labels``.
-        zeroed: How many values of audio were -infinity, by split.
-    """
-
-    tensors: dict[str, Tensor] = dataclasses.field(default_factory=dict)
-    zeroed: dict[str, int] = dataclasses.field(default_factory=dict)
-
-    def add(self, part: str, label: str, arrays: Any, modalities: Mapping[str, Modality]) -> None:
-        """Check and keep the arrays of one split."""
-        wanted = (*modalities, _LABELS)
-        missing = [key for key in wanted if not isinstance(arrays, dict) or key not in arrays]
-        if missing:
-            raise ValueError(f"{label} must have {list(wanted)}; it lacks {missing} (it has {_came(arrays)}).")
-        labels = _labels(f"`labels` of {label}", arrays.pop(_LABELS))
-        for key, modality in modalities.items():
-            where = f"`{key}` of {label}"
-            values = _features(where, arrays.pop(key), modality, len(labels))
-            if key == "audio":
-                infinite = np.isneginf(values)
-                self.zeroed[part] = int(infinite.sum())
-                values[infinite] = 0.0  # as published
-            _check_finite(where, values, "only -infinity in `audio` is known to occur, and is set to 0")
-            self.tensors[f"{part}.{key}"] = torch.from_numpy(values)
-        self.tensors[f"{part}.{_LABELS}"] = torch.from_numpy(labels)
-
-
-def find_source(name: str, folder: Path) -> Source:
-    """The processed pickle of a data set in ``folder``, or else its three caches.
+def find_source(name: str, folder: Path) -> list[Path]:
+    """The processed pickle of a data set in ``folder``, or else its three caches in the order of `PARTS`.
 
     Raises:
         FileNotFoundError: Neither is there, or not all caches; the message says what is expected and where to get it.
     """
     for candidate in _PICKLES[name]:
         if (folder / candidate).is_file():
-            return Source((folder / candidate,))
+            return [folder / candidate]
     caches = [folder / f"{name}_{split}_a.dt" for split in PARTS.values()]
     missing = [path.name for path in caches if not path.is_file()]
     if not missing:
-        return Source(tuple(caches))
+        return caches
     if len(missing) < len(caches):
         there = [path.name for path in caches if path.is_file()]
         raise FileNotFoundError(f"`{folder}` has {there} but lacks {missing}; all three splits are needed. Add them.")
@@ -143,6 +63,41 @@ def find_source(name: str, folder: Path) -> Source:
         f"`{folder}` has no file of {_TITLES[name]}: expected {names}, or all of "
         f"{', '.join(f'`{path.name}`' for path in caches)}.{note} {obtainable(name)}"
     )
+
+
+def read_source(files: Sequence[Path], modalities: Mapping[str, Modality]) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """All splits of what `find_source` found, checked: float32 tensors by ``split.modality`` and ``split.labels``.
+
+    The second result says how many values of audio were -infinity, by split; they are 0 now.
+
+    Raises:
+        ValueError: A file is damaged, hostile or of another edition; the message says what was expected and came.
+    """
+    tensors, zeroed = {}, {}
+    for part, label, arrays in _splits(files):
+        _check_keys(label, arrays, (*modalities, _LABELS))
+        labels = _labels(f"`labels` of {label}", arrays.pop(_LABELS))
+        for key, modality in modalities.items():
+            where = f"`{key}` of {label}"
+            values = _features(where, arrays.pop(key), modality, len(labels))
+            if key == "audio":
+                infinite = np.isneginf(values)
+                zeroed[part] = int(infinite.sum())
+                values[infinite] = 0.0  # as published
+            _check_finite(where, values, "only -infinity in `audio` is known to occur, and is set to 0")
+            tensors[f"{part}.{key}"] = torch.from_numpy(values)
+        tensors[f"{part}.{_LABELS}"] = torch.from_numpy(labels)
+    return tensors, zeroed
+
+
+def _splits(files: Sequence[Path]) -> Iterator[tuple[str, str, Any]]:
+    """Our name, name in messages and arrays of one split after the other; they are let go of before the next."""
+    content = read_pickle(files[0]) if len(files) == 1 else None
+    if content is not None:
+        _check_keys(f"`{files[0]}`", content, PARTS.values())
+    for number, (part, name) in enumerate(PARTS.items()):
+        path = files[0 if content is not None else number]
+        yield part, f"`{path.name}`, split `{name}`", read_torch(path) if content is None else content.pop(name)
 
 
 def check_labels(where: str, labels: NDArray[Any]) -> None:
@@ -156,16 +111,14 @@ def check_labels(where: str, labels: NDArray[Any]) -> None:
         )
 
 
-def _came(content: Any) -> str:
-    keys = sorted(map(str, content)) if isinstance(content, dict) else None
-    return type(content).__name__ if keys is None else f"{keys[:20]}{' and more' if len(keys) > 20 else ''}"
-
-
-def _attributes(path: Path) -> dict[str, Any]:
-    content = read_torch(path)
-    if isinstance(content, dict):
-        return content
-    raise ValueError(f"`{path}` must hold a data set object or a dictionary; it holds a {type(content).__name__}.")
+def _check_keys(where: str, content: Any, wanted: Collection[str]) -> None:
+    missing = [key for key in wanted if not isinstance(content, dict) or key not in content]
+    if missing:
+        has = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        more = " and more" if len(has) > 20 and isinstance(has, list) else ""
+        raise ValueError(
+            f"{where} must have {list(wanted)}; it lacks {missing} (it has {has[:20]}{more}). Get the processed file."
+        )
 
 
 def _numbers(where: str, array: Any) -> NDArray[np.float32]:

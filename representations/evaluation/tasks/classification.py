@@ -1,7 +1,7 @@
 """Classification with missing modalities: read-outs of complete latents, tested on every subset of modalities."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from anysense.representations.evaluation.classifier import ClassifierSettings, f
 from anysense.representations.evaluation.encode import draw_missing, encode_subsets
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.representations.evaluation.tasks.task import MISSING, Task, TaskSettings, records_of
+from anysense.representations.evaluation.tasks.task import MISSING, Subsets, Task, TaskSettings, records_of
 
 __all__ = ["Classification", "ClassificationSettings", "fit_logistic", "fit_neighbours"]
 
@@ -52,8 +52,6 @@ class Classification(Task):
     label: str | None = None
     classes: int | None = None
 
-    name: ClassVar[str] = "classification"
-    settings_class: ClassVar[type[TaskSettings]] = ClassificationSettings
     presets: ClassVar[Mapping[str, TaskSettings]] = {
         "smoke": ClassificationSettings(classifier_epochs=3, missing_rates=(0.0, 0.5)),
         "default": ClassificationSettings(),
@@ -72,20 +70,11 @@ class Classification(Task):
     def columns(self) -> tuple[Column, ...]:
         """Accuracies."""
         chance = None if self.classes is None else 1 / self.classes
-        titles = {
-            "accuracy": "accuracy of the classifier",
-            "knn": "accuracy of nearest neighbours",
-            "linear": "accuracy of the linear probe",
-        }
-        return tuple(Column(key, title, percent=True, chance=chance) for key, title in titles.items())
+        titles = {"accuracy": "the classifier", "knn": "nearest neighbours", "linear": "the linear probe"}
+        return tuple(Column(key, f"accuracy of {of}", percent=True, chance=chance) for key, of in titles.items())
 
     def evaluate(
-        self,
-        representation: Representation,
-        splits: Splits,
-        settings: TaskSettings,
-        seed: int,
-        subsets: Sequence[tuple[str, ...]] | None = None,
+        self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:
         """See `Task.evaluate`; the records of the robustness curve are those of the classifier."""
         assert isinstance(settings, ClassificationSettings)
@@ -107,12 +96,7 @@ class Classification(Task):
         return records
 
     def _robustness(
-        self,
-        representation: Representation,
-        test: Samples,
-        predict: Predict,
-        settings: ClassificationSettings,
-        seed: int,
+        self, representation: Representation, test: Samples, predict: Predict, settings: TaskSettings, seed: int
     ) -> Iterator[Record]:
         """Accuracy when modalities go missing at random, sample by sample; also without the label among them."""
         names, labels = tuple(representation.modalities), _labels(test)
@@ -142,12 +126,9 @@ def _fit_read_outs(
 
 
 def fit_neighbours(latents: Tensor, labels: Tensor, neighbours: int) -> Predict:
-    """Class (B,) that most of the nearest training latents (Euclidean) have.
+    """Class (B,) that most of the nearest training latents (Euclidean) have; of equals, that with the nearest member.
 
-    Of classes with equally many votes, the one with the nearest member wins.
-
-    Raises:
-        ValueError: There are fewer latents than ``neighbours``.
+    Fewer latents than ``neighbours`` are a ValueError.
     """
     from sklearn.neighbors import KNeighborsClassifier  # Takes a second to import.
 
@@ -162,8 +143,7 @@ def fit_neighbours(latents: Tensor, labels: Tensor, neighbours: int) -> Predict:
 def fit_logistic(latents: Tensor, labels: Tensor) -> Predict:
     """Most likely class (B,) by multinomial logistic regression on standardised latents; the intercept is free.
 
-    Raises:
-        ValueError: All labels are the same.
+    A ValueError if all labels are the same.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -3,7 +3,7 @@
 Letters: N samples; truth and prediction in [-3, 3]. Scores as the papers on CMU-MOSEI and CMU-MOSI report them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from anysense.representations.data.samples import Splits
 from anysense.representations.evaluation.encode import draw_missing, predict_subsets
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.representations.evaluation.tasks.task import MISSING, Task, TaskSettings, records_of
+from anysense.representations.evaluation.tasks.task import MISSING, Subsets, Task, TaskSettings, records_of
 
 __all__ = ["Sentiment", "sentiment_scores"]
 
@@ -36,8 +36,6 @@ _COLUMNS = (
 class Sentiment(Task):
     """Scores of the predictions of a supervised representation."""
 
-    name: ClassVar[str] = "sentiment"
-    settings_class: ClassVar[type[TaskSettings]] = TaskSettings
     presets: ClassVar[Mapping[str, TaskSettings]] = {
         "smoke": TaskSettings(missing_rates=(0.0, 0.5)),
         "default": TaskSettings(),
@@ -53,18 +51,9 @@ class Sentiment(Task):
         return _COLUMNS
 
     def evaluate(
-        self,
-        representation: Representation,
-        splits: Splits,
-        settings: TaskSettings,
-        seed: int,
-        subsets: Sequence[tuple[str, ...]] | None = None,
+        self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:
-        """See `Task.evaluate`.
-
-        Raises:
-            TypeError: The representation is not supervised, so it predicts nothing.
-        """
+        """See `Task.evaluate`; TypeError for a representation that is not supervised, so predicts nothing."""
         if not isinstance(representation, SupervisedRepresentation):
             raise TypeError(f"sentiment needs a supervised method; {representation.method!r} is none.")
         names, test = tuple(representation.modalities), splits.test
@@ -85,14 +74,11 @@ class Sentiment(Task):
 def sentiment_scores(prediction: Tensor, truth: Tensor) -> dict[str, float]:
     """All scores of one set of predictions.
 
-    ``mae`` mean absolute error; ``correlation`` Pearson, NaN where predictions or truth are constant; ``accuracy`` and
-    ``f1``: positive against negative, samples of truth 0 left out (class = value > 0), weighted F1 with the supports of
-    the *true* classes; ``f1_swapped``: with truth and prediction exchanged, as published; ``accuracy_with_zeros``:
-    negative against the rest (class = value >= 0), all samples; ``accuracy_7``: rounded to -3, ..., 3.
-
-    Args:
-        prediction: Float (N,).
-        truth: Float (N,).
+    Prediction and truth are float (N,). ``mae`` mean absolute error; ``correlation`` Pearson, NaN where predictions or
+    truth are constant; ``accuracy`` and ``f1``: positive against negative, samples of truth 0 left out (class = value >
+    0), weighted F1 with the supports of the *true* classes; ``f1_swapped``: with truth and prediction exchanged, as
+    published; ``accuracy_with_zeros``: negative against the rest (class = value >= 0), all samples; ``accuracy_7``:
+    rounded to -3, ..., 3.
 
     Raises:
         ValueError: Shapes differ or are not (N,), N is 0, or no truth differs from 0.

@@ -11,11 +11,12 @@ from anysense.representations.data.samples import Splits
 from anysense.representations.evaluation.records import Column, Record
 from anysense.representations.settings import Settings
 
-__all__ = ["MISSING", "Curve", "Task", "TaskSettings", "records_of"]
+__all__ = ["MISSING", "Curve", "Subsets", "Task", "TaskSettings", "records_of"]
 
 MISSING = "missing "
 """Beginning of the condition of records with modalities missing at random; their chance follows."""
 
+Subsets = Sequence[tuple[str, ...]] | None
 Curve = tuple[str, list[tuple[float, str]]]
 """What may be missing, and the points: (chance, condition of the records)."""
 
@@ -38,8 +39,6 @@ class Task(ABC):
     """Scores a representation with every subset of modalities, and with modalities missing at random.
 
     Attributes:
-        name: Name of the kind of task.
-        settings_class: Class of the settings.
         presets: Settings by preset (``smoke``, ``default``, ``paper``).
         protocol: What is measured and how, in one or two sentences, for reports.
         columns: What is measured with every subset of modalities; the first one is the main score, and the one that is
@@ -48,8 +47,6 @@ class Task(ABC):
         label: The modality that is the answer itself, if one is; None otherwise.
     """
 
-    name: ClassVar[str]
-    settings_class: ClassVar[type[TaskSettings]]
     presets: ClassVar[Mapping[str, TaskSettings]]
     protocol: ClassVar[str]
     alignment: ClassVar[tuple[Column, ...]] = ()
@@ -75,19 +72,14 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(
-        self,
-        representation: Representation,
-        splits: Splits,
-        settings: TaskSettings,
-        seed: int,
-        subsets: Sequence[tuple[str, ...]] | None = None,
+        self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:
         """Scores on the test set of a representation, which is used frozen.
 
         Args:
             representation: What is tested.
             splits: The data.
-            settings: How, an instance of ``settings_class``.
+            settings: How.
             seed: Seed of everything random, such as which modalities go missing.
             subsets: Subsets of modalities to test with; all by default.
 

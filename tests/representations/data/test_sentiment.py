@@ -120,7 +120,7 @@ def test_missing_caches_are_named(tmp_path, monkeypatch):
 def test_caches_hold_objects(tmp_path):
     for split in SIZES:
         torch.save([1, 2], tmp_path / f"mosei_{split}_a.dt")
-    with pytest.raises(ValueError, match=r"must hold a data set object or a dictionary; it holds a list"):
+    with pytest.raises(ValueError, match=r"split `train` must have .*\(it has list\)"):
         load_sentiment("mosei", tmp_path)
 
 
@@ -177,7 +177,7 @@ BROKEN = {
     "no_samples": (change("train", "labels", lambda a: a[:0]), r"at least one sample; got \(0, 1, 1\)"),
     "words": (change("train", "text", lambda a: ["a"]), r"`text` of .* must be an array of numbers; got list"),
     "objects": (change("test", "audio", lambda a: a.astype("S1")), r"must be an array of numbers; got \|S1"),
-    "split": (lambda content: content.pop("valid"), r"splits \['train', 'valid', 'test'\]; it lacks \['valid'\]"),
+    "split": (lambda content: content.pop("valid"), r"must have \['train', 'valid', 'test'\]; it lacks \['valid'\]"),
     "key": (lambda content: content["test"].pop("audio"), r"split `test` must have .*; it lacks \['audio'\]"),
     "keys": (lambda content: content.update(test={f"k{k:02}": k for k in range(50)}), r"'k18', 'k19'\] and more\)"),
     "video": (
@@ -200,7 +200,7 @@ def test_broken_content_is_refused_and_nothing_is_left(tmp_path, case):
 
 @pytest.mark.parametrize("content", [[1], {"train": 1, "valid": 2, "test": 3}])
 def test_other_pickles_are_refused(tmp_path, content):
-    with pytest.raises(ValueError, match=r"must hold a dictionary with the splits|must have \['text'"):
+    with pytest.raises(ValueError, match=r"must have \['train', 'valid', 'test'\]|must have \['text'"):
         load_sentiment("mosei", write_pickle(tmp_path, content))
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from anysense.representations.contract import Representation
 from anysense.representations.data import Samples
-from anysense.representations.evaluation import draw_missing, encode_subsets, every_subset, frozen, predict_subsets
+from anysense.representations.evaluation.encode import draw_missing, encode_subsets, frozen, predict_subsets
+from anysense.representations.evaluation.subsets import every_subset
 from anysense.representations.registry import build, make_networks, make_settings
 from tests.representations.evaluation.known import SIZE, TWO, Answer, Noisy, Sum, random_samples
 

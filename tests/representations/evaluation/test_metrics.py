@@ -6,15 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysense.representations.evaluation import (
-    fit_kernel_ridge,
-    fit_ridge,
-    mean_cosine,
-    r2_score,
-    retrieval_accuracy,
-    rms_distance,
-    root_mean_squared_error,
-)
+from anysense.representations.evaluation.alignment import mean_cosine, retrieval_accuracy, rms_distance
+from anysense.representations.evaluation.probe import fit_kernel_ridge, fit_ridge, r2_score, root_mean_squared_error
 
 
 def random_latents(seed: int, samples: int = 12, features: int = 4) -> torch.Tensor:
