@@ -108,17 +108,10 @@ class VolumeSettings(ContrastSettings):
 
 
 class Contrast(nn.Module, ABC):
-    """A loss on the latents of complete samples.
-
-    Args:
-        settings: Settings of the class that belongs to this contrast.
-        modalities: Names of the modalities, in order.
-
-    Attributes:
-        least_dim: Smallest size D of a latent with which the loss has a meaning.
-    """
+    """A loss on the latents of complete samples, made from its settings and the names of the modalities, in order."""
 
     least_dim: int = 1
+    """Smallest size D of a latent with which the loss has a meaning."""
 
     def __init__(self, settings: Any, modalities: Sequence[str]) -> None:
         super().__init__()
@@ -126,14 +119,9 @@ class Contrast(nn.Module, ABC):
 
     @abstractmethod
     def terms(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars by name, in at least float32; what is minimised is their sum.
+        """Scalars by name, in at least float32; what is minimised is their sum. ValueError if shapes do not fit.
 
-        Args:
-            joint: Joint latents (B, D) of unit norm, B at least 2.
-            single: Latents (B, D) of unit norm of every modality, row by row of the same samples.
-
-        Raises:
-            ValueError: Shapes do not fit.
+        Latents are of unit norm, (B, D) with B at least 2: joint ones, and those of every modality of the same samples.
         """
 
 
@@ -226,15 +214,9 @@ class VolumeContrast(Contrast):
 def two_way_entropy(distances: Tensor, temperature: float | Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean of two cross-entropies: which tuple an anchor belongs to, and which anchor a tuple (D2A and A2D of GRAM).
 
-    Log B when all distances are equal, exactly 0 when B = 1.
-
-    Args:
-        distances: Float (B, B), anchors by tuples; the diagonal holds the matched ones.
-        temperature: What distances are divided by, positive.
-        label_smoothing: Share of the target probability that is spread over all B, in [0, 1).
-
-    Raises:
-        ValueError: Not a square matrix.
+    Log B when all distances are equal, exactly 0 when B = 1. Distances are float (B, B), anchors by tuples, the matched
+    ones on the diagonal; they are divided by the temperature. ``label_smoothing`` in [0, 1) is the share of the target
+    probability that is spread over all B. A ValueError for other shapes.
     """
     if distances.ndim != 2 or len(distances) != distances.shape[1] or len(distances) == 0:
         raise ValueError(f"`distances` must be a square matrix (B, B); got shape {tuple(distances.shape)}.")

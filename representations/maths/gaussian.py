@@ -44,14 +44,9 @@ def symmetric_kl(first: Gaussian, second: Gaussian) -> Tensor:
 
 
 def product_of_experts(experts: Gaussian, present: Tensor) -> Gaussian:
-    """Product of N(0, I) and the experts that are present (Wu & Goodman, NeurIPS 2018).
+    """Product of N(0, I) and the experts (M, B, D) that are present (Wu & Goodman, NeurIPS 2018): (..., B, D).
 
-    Args:
-        experts: Mean and log-variance (M, B, D).
-        present: Boolean (..., M, B); every leading index is another selection of experts, e.g. a table of subsets.
-
-    Returns:
-        Gaussian of shape (..., B, D); the prior N(0, I) where no expert is present.
+    ``present`` is boolean (..., M, B); every leading index is another selection of experts, such as a table of subsets.
     """
     mean, log_variance = experts
     chosen = present.unsqueeze(-1)

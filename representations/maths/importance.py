@@ -15,15 +15,7 @@ __all__ = ["dreg_weights", "iwae", "iwae_looser", "mean_over_experts", "mixture_
 
 
 def mixture_log_density(log_densities: Tensor, present: Tensor) -> Tensor:
-    """Log-density of the equal mixture of the experts that are present.
-
-    Args:
-        log_densities: (M, ..., B), one entry per expert.
-        present: Boolean (M, B), at least one expert per row.
-
-    Returns:
-        (..., B).
-    """
+    """Log-density (..., B) of the equal mixture of the experts (M, ..., B) that are present, boolean (M, B)."""
     shape = (len(present), *[1] * (log_densities.ndim - 2), present.shape[1])
     total = torch.logsumexp(log_densities.masked_fill(~present.view(shape), -torch.inf), dim=0)
     return total - present.sum(dim=0).log()
@@ -35,10 +27,7 @@ def mean_over_experts(values: Tensor, present: Tensor) -> Tensor:
 
 
 def iwae_looser(log_weights: Tensor, present: Tensor) -> Tensor:
-    """Mean over experts of each one's importance-weighted bound: (M, K, B) to (B,).
-
-    With one sample, the bound that the mixture's own sample gives.
-    """
+    """Mean over experts of each one's importance-weighted bound: (M, K, B) to (B,)."""
     return mean_over_experts(torch.logsumexp(log_weights, dim=1) - math.log(log_weights.shape[1]), present)
 
 
@@ -54,10 +43,9 @@ def dreg_weights(log_weights: Tensor) -> Tensor:
 
 
 def scale_gradient(value: Tensor, factor: Tensor) -> None:
-    """Multiplies the gradient that reaches ``value``, and what it came from, by ``factor`` in the next backward pass.
+    """Multiplies the gradient that reaches ``value`` by ``factor``, if one is recorded, in the next backward pass.
 
-    Does nothing where no gradient is recorded. A hook, because in DReG the factor follows from what is computed from
-    ``value``.
+    A hook, because in DReG the factor follows from what is computed from ``value``.
     """
     if value.requires_grad:
         value.register_hook(lambda gradient: gradient * factor)  # type: ignore[no-untyped-call]

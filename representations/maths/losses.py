@@ -19,16 +19,9 @@ __all__ = ["alignment", "infonce", "joints_as_negatives"]
 def infonce(joint: Tensor, modality: Tensor, temperature: float) -> Tensor:
     """Mean over 2B anchors of ``-log(exp s(positive) / sum of exp s over the 2B - 1 other rows)``.
 
-    Joint and modality rows are both anchors; the negatives of a row are all other rows of both kinds. Log(2B - 1)
-    when all similarities are equal, exactly 0 when B = 1.
-
-    Args:
-        joint: Joint latents (B, D), of unit norm in GMC.
-        modality: Latents (B, D) of one modality, row by row of the same samples.
-        temperature: Positive.
-
-    Returns:
-        Scalar, computed in at least float32 even under autocast.
+    Joint latents (B, D), of unit norm in GMC, and those of one modality of the same samples are both anchors; the
+    negatives of a row are all other rows of both kinds. Log(2B - 1) when all similarities are equal, exactly 0 when
+    B = 1. A scalar, in at least float32 even under autocast.
 
     Raises:
         ValueError: Shapes differ, are not (B, D) with B >= 1, or the temperature is not positive.
@@ -44,9 +37,8 @@ def infonce(joint: Tensor, modality: Tensor, temperature: float) -> Tensor:
 def joints_as_negatives(joint: Tensor, modality: Tensor, temperature: float) -> Tensor:
     """Mean over B samples of ``-s(joint, modality) + log(sum of exp s(joint, other joints))``.
 
-    The ablation of the paper: only other joint latents are negatives, so the value may fall below 0.
-
-    Args, returns and errors as in `infonce`, except that B must be at least 2: a single row has no negatives.
+    The ablation of the paper: only other joint latents are negatives, so the value may fall below 0. Otherwise as
+    `infonce`, except that B must be at least 2: a single row has no negatives.
     """
     joint, modality = _checked(joint, modality, temperature, fewest=2)
     with torch.autocast(joint.device.type, enabled=False):

@@ -12,14 +12,7 @@ __all__ = ["all_and_single", "random_subsets"]
 
 
 def all_and_single(present: Tensor) -> Tensor:
-    """The set of all that a row has, then each modality by itself.
-
-    Args:
-        present: Boolean (M, B).
-
-    Returns:
-        Boolean (1 + M, M, B); a subset is empty in rows that lack its modality.
-    """
+    """All that a row has, then each modality by itself: boolean (M, B) to (1 + M, M, B); empty where it is absent."""
     each = torch.eye(len(present), dtype=torch.bool, device=present.device)
     return torch.cat([present[None], each[:, :, None] & present[None]])
 
@@ -27,14 +20,8 @@ def all_and_single(present: Tensor) -> Tensor:
 def random_subsets(present: Tensor, count: int) -> Tensor:
     """For every row, subsets drawn uniformly and with replacement from those of 2 to n - 1 of its n modalities.
 
-    The draws come from torch's default generator.
-
-    Args:
-        present: Boolean (M, B).
-        count: S.
-
-    Returns:
-        Boolean (S, M, B); empty in rows with fewer than 3 modalities, which have no such subset.
+    The draws come from torch's default generator. ``present`` is boolean (M, B), ``count`` is S; the result, boolean
+    (S, M, B), is empty in rows with fewer than 3 modalities, which have no such subset.
     """
     sizes = _random_sizes(present.sum(dim=0), len(present), count)
     keys = torch.rand((count, *present.shape), device=present.device).masked_fill(~present, torch.inf)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from anysense.representations.batch import Batch
 from anysense.representations.maths import importance
 from anysense.representations.maths.gaussian import Gaussian, kl_to_standard
-from anysense.representations.maths.likelihood import MMVAELikelihood
 from anysense.representations.maths.location_scale import (
     LocationScale,
     ScaleForm,
@@ -23,7 +22,7 @@ from anysense.representations.maths.location_scale import (
     samples,
     unit_noise,
 )
-from anysense.representations.maths.reconstruction import reconstruction_errors
+from anysense.representations.maths.reconstruction import MMVAELikelihood, reconstruction_errors
 from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Laplace, Normal
 
-from anysense.representations.maths.likelihood import laplace_error
+from anysense.representations.maths.reconstruction import laplace_error
 from anysense.representations.maths.location_scale import LocationScale, log_density, make_density, samples, unit_noise
 
 
