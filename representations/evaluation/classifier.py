@@ -35,15 +35,8 @@ class ClassifierSettings(Settings):
 def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: ClassifierSettings, seed: int) -> nn.Module:
     """A network D -> widths -> classes with ReLU, trained on cross-entropy, in eval mode; it gives logits (N, classes).
 
-    Args:
-        latents: Float (N, D), of complete observations.
-        labels: int64 (N,), 0 to ``classes`` - 1.
-        classes: Number of classes.
-        settings: How.
-        seed: Seed of weights and order.
-
-    Raises:
-        ValueError: Latents and labels differ in number, or a label is out of range.
+    Latents are float (N, D), labels int64 (N,), 0 to ``classes`` - 1, otherwise ValueError; the seed is that of weights
+    and order.
     """
     if len(latents) != len(labels):
         raise ValueError(f"`labels` must have one entry per latent, {len(latents)}; got {len(labels)}.")

@@ -40,18 +40,10 @@ def encode_subsets(
     indices: Indices | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> dict[Subset, Tensor]:
-    """Latents of samples of which only some modalities are given. Each batch of the data is read once.
+    """Latents, float32 (N, latent_dim) on the CPU by subset, of samples of which only those modalities are given.
 
-    Args:
-        representation: Used as it is, in eval mode.
-        data: Where the samples are.
-        subsets: Which modalities are given; one result each.
-        present: Which modalities each sample keeps, boolean (M, N); all that the data have by default.
-        indices: Which samples, in this order, (N,); all by default.
-        batch_size: Samples per pass.
-
-    Returns:
-        float32 (N, latent_dim) on the CPU, by subset.
+    Each batch of the data is read once. ``present``, boolean (M, N), says which modalities each sample keeps (all that
+    the data have by default), ``indices`` (N,) which samples are encoded, in this order (all by default).
 
     Raises:
         TypeError: ``present`` is not boolean.
@@ -114,15 +106,9 @@ def _available(data: Recorded, rows: Tensor, names: Subset, present: Tensor | No
 
 
 def draw_missing(modalities: int, samples: int, rate: float, seed: int) -> Tensor:
-    """Which modalities each sample keeps when every one goes missing independently with chance ``rate``.
+    """Which modalities each sample keeps when every one goes missing with chance ``rate``: (modalities, samples).
 
-    A sample that would lose everything keeps one modality, drawn uniformly.
-
-    Returns:
-        Boolean (modalities, samples).
-
-    Raises:
-        ValueError: ``rate`` is outside [0, 1], or there are no modalities.
+    A sample that would lose everything keeps one modality, drawn uniformly. ValueError for a rate outside [0, 1].
     """
     check_probability("rate", rate)
     if modalities < 1:

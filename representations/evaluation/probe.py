@@ -13,22 +13,13 @@ __all__ = ["Probe", "fit_kernel_ridge", "fit_ridge", "r2_score", "root_mean_squa
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted map from latents to targets.
-
-    Attributes:
-        estimator: Regressor of scikit-learn, fitted on centred targets.
-        mean: Float64 (T,), what is added to its output.
-    """
+    """A fitted map from latents to targets: a regressor of scikit-learn for centred ones, and their mean (T,)."""
 
     estimator: Any
     mean: Tensor
 
     def predict(self, latents: Tensor) -> Tensor:
-        """Targets, float64 (B, T), read from latents (B, D).
-
-        Raises:
-            ValueError: ``latents`` has another number of features than the probe was fitted on.
-        """
+        """Targets, float64 (B, T), read from latents (B, D); ValueError if D is another than in fitting."""
         check_matrix(latents=latents)
         centred = self.estimator.predict(latents.detach().cpu().double().numpy())
         return torch.from_numpy(centred).view(len(latents), len(self.mean)) + self.mean

@@ -39,15 +39,8 @@ def measure(
     which tells whether the quantity is there at all. Data of which some samples lack a modality are measured by the
     loss alone.
 
-    Args:
-        representation: What to measure; its mode and gradients are left as they are.
-        validation: Held-out samples.
-        train: Samples of training, from which the read-outs learn.
-        batch_size: Samples per batch.
-        seed: Seed of the (fixed) order and choice of samples.
-
-    Returns:
-        Plain numbers; a short last batch is left out when there is a full one.
+    The representation's mode and gradients are left as they are. Read-outs learn from ``train``; order and choice of
+    samples are fixed by the seed; a short last batch is left out when there is a full one.
     """
     names = tuple(representation.modalities)
     with frozen(representation), own_randomness(representation.device):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.distributions import Laplace, Normal
 
-from anysense.representations.maths.reconstruction import laplace_error
 from anysense.representations.maths.location_scale import LocationScale, log_density, make_density, samples, unit_noise
+from anysense.representations.maths.reconstruction import laplace_error
 
 
 def test_softmax_scales_average_to_one() -> None:

@@ -37,17 +37,11 @@ def dca(
     unless ``allow_single_cluster``: it falls into pieces, mostly noise, and scores low even against itself. Time grows
     with the square of the number of points; as many threads as torch has are used.
 
-    Args:
-        reference: Float (n_R, d), array or tensor, for example joint latents.
-        evaluation: Float (n_E, d), for example latents of one modality.
-        n_rays: Rays from each point, T.
-        sphere_coverage: In (0, 1]; below 1, long edges are dropped, see `cover_sphere`.
-        min_cluster_size: Points of the smallest component that is not noise, at least 2.
-        consistency_threshold: In [0, 1); components up to this consistency are not fundamental.
-        quality_threshold: In [0, 1); components up to this quality are not fundamental.
-        seed: Seed of the rays, 0 to 2^32 - 1; 239 is that of the published analysis.
-        allow_single_cluster: Whether one cloud may be one component, but for its sparse fringe.
-        progress: Called with (points done, points in all) while rays are shot, the longest part.
+    Reference (n_R, d), such as joint latents, and evaluation (n_E, d), such as those of one modality, are float arrays
+    or tensors. ``n_rays`` is T, the rays from each point; below ``sphere_coverage`` 1 long edges are dropped, see
+    `cover_sphere`; components of less than ``min_cluster_size`` points are noise, those up to one of the thresholds in
+    [0, 1) not fundamental; seed 239 is that of the published analysis. ``progress`` is called with (points done, points
+    in all) while rays are shot, the longest part.
 
     Raises:
         ValueError: Not float matrices of equal width, a value that is not finite, fewer points than

@@ -15,12 +15,8 @@ def find_clusters(graph: Graph, min_cluster_size: int, allow_single_cluster: boo
     """Cluster of every point, int64 (N,): 0 is the largest (of equal ones that with the lowest index), -1 is noise.
 
     HDBSCAN (Campello et al., 2013) on the single linkage of edge lengths, without a reachability transform: clusters
-    by excess of mass, the root only with ``allow_single_cluster``. One homogeneous cloud therefore falls to pieces.
-
-    Args:
-        graph: Connected, with at least ``min_cluster_size`` points.
-        min_cluster_size: Smallest cluster, at least 2.
-        allow_single_cluster: Whether the root may be a cluster; its sparse fringe is noise even then.
+    by excess of mass, the root only with ``allow_single_cluster`` (its sparse fringe is noise even then), so that one
+    homogeneous cloud falls to pieces. The graph is connected and has at least ``min_cluster_size`` points, at least 2.
     """
     tree = csr_array(minimum_spanning_tree(graph.matrix()))
     # With one sample the core distance is that to the nearest neighbour, so reachability is the edge length itself.

@@ -14,23 +14,15 @@ __all__ = ["Graph", "cover_sphere"]
 
 @dataclass(frozen=True)
 class Graph:
-    """Edges between points 0 to ``points - 1``.
-
-    Attributes:
-        points: Number of points N.
-        edges: Int32 (M, 2), rows (a, b) with a < b, in increasing order.
-        hits: Int32 (M,), how many rays found each edge, from both ends together; at least 1.
-        lengths: Float64 (M,), Euclidean, positive.
-    """
+    """Edges between points 0 to ``points - 1``."""
 
     points: int
     edges: NDArray[np.int32]
+    """(M, 2), rows (a, b) with a < b, in increasing order."""
     hits: NDArray[np.int32]
+    """(M,), how many rays found each edge, from both ends together; at least 1."""
     lengths: NDArray[np.float64]
-
-    def take(self, chosen: NDArray[np.bool_]) -> Graph:
-        """The graph with only the chosen edges; ``chosen`` is bool (M,)."""
-        return Graph(self.points, self.edges[chosen], self.hits[chosen], self.lengths[chosen])
+    """(M,), Euclidean, positive."""
 
     def matrix(self) -> csr_array:
         """Sparse (N, N) of lengths, above the diagonal only."""
@@ -45,13 +37,8 @@ def cover_sphere(graph: Graph, coverage: float, n_rays: int) -> Graph:
     """Drop the edges that neither end needs to cover the share ``coverage`` of its sphere; 1 keeps all.
 
     An edge found by s rays covers s / 2T. Each point takes its edges by increasing length until their sum reaches
-    ``coverage``; an edge stays if either end took it. The long edges between clusters go first, so the result is often
-    disconnected.
-
-    Args:
-        graph: Approximate Delaunay graph.
-        coverage: B in (0, 1].
-        n_rays: T, the rays that were shot from each point.
+    ``coverage``, B in (0, 1]; an edge stays if either end took it. The long edges between clusters go first, so the
+    result is often disconnected. ``n_rays`` is T, the rays that were shot from each point.
     """
     if coverage == 1:
         return graph
@@ -64,4 +51,4 @@ def cover_sphere(graph: Graph, coverage: float, n_rays: int) -> Graph:
     before -= np.repeat(before[np.cumsum(degree)[degree > 0] - degree[degree > 0]], degree[degree > 0])
     kept = np.zeros(len(graph.edges), bool)
     kept[edge[order][before < coverage * 2 * n_rays]] = True
-    return graph.take(kept)
+    return Graph(graph.points, graph.edges[kept], graph.hits[kept], graph.lengths[kept])

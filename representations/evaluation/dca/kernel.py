@@ -31,13 +31,10 @@ def count_first_crossings(
     first. Candidates come by increasing distance, so once :math:`(\max_x u\cdot x - u\cdot p)/|q-p|^2` is no larger
     than the best so far, for every ray of the block, no further candidate can win.
 
-    Args:
-        projections: (N, B), u . x of every point and of a block of B rays.
-        furthest: (B,), their largest over the points.
-        own: (P,), the points to shoot from.
-        order: (P, K), all points by increasing distance from each of them.
-        weights: (P, K), the inverse squared distances in that order; 0 for the point itself, its twins and padding.
-        hits: (P, K), the counts to add to, in the same order.
+    ``projections`` (N, B) holds u . x of every point and a block of B rays, ``furthest`` (B,) their largest, ``own``
+    (P,) the points to shoot from, ``order`` (P, K) all points by increasing distance from each of them, ``weights``
+    (P, K) the inverse squared distances in that order, 0 for the point itself, its twins and padding, ``hits`` (P, K)
+    the counts to add to.
     """
     rays = projections.shape[1]
     best = np.empty(rays)

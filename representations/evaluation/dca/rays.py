@@ -61,12 +61,8 @@ def delaunay_graph(
 
     Computed in float64 after centring. Uses as many threads as torch does, and memory for a few hundred points times
     all points, besides the edges. Coincident points get no edge between them; of coincident points that a ray could
-    hit, the one with the lowest index is hit.
-
-    Args:
-        points: Float (N, d), finite.
-        directions: Float (T, d), unit vectors; the same serve every point.
-        progress: Called after each block of points.
+    hit, the one with the lowest index is hit. Points are float (N, d) and finite, directions (T, d) unit vectors, the
+    same for every point; ``progress`` is called after each block of points.
     """
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     scale = float(np.abs(centred).max()) or 1.0

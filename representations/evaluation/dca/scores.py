@@ -13,19 +13,10 @@ __all__ = ["Component", "DCAResult", "Quality", "dca_score", "score"]
 
 Quality = Literal["raw", "normalised", "none"]
 
-_NOISY = 0.2
-
 
 @dataclass(frozen=True)
 class Component:
-    """One cluster.
-
-    Attributes:
-        reference: Int64, rows of the reference set in it, increasing.
-        evaluation: Int64, rows of the evaluation set in it, increasing.
-        edges: Number of edges of the graph with both ends in it.
-        mixed_edges: Number of those that join both sets.
-    """
+    """One cluster: its rows of the reference and of the evaluation set, its edges, and those that join both sets."""
 
     reference: NDArray[np.int64]
     evaluation: NDArray[np.int64]
@@ -50,20 +41,16 @@ class Component:
 
 @dataclass(frozen=True)
 class DCAResult:
-    """Scores, graph and components of one analysis of N points, first the reference set, then the evaluation set.
-
-    Attributes:
-        graph: The graph after filtering.
-        labels: Int64 (N,), component of each point, or -1 for noise.
-        components: Clusters by decreasing size.
-        fundamental: Those of them whose consistency and quality exceed the thresholds.
-        n_reference: Points of the reference set.
-    """
+    """Scores, graph and components of one analysis of N points, first the reference set, then the evaluation set."""
 
     graph: Graph
+    """After filtering."""
     labels: NDArray[np.int64]
+    """(N,), component of each point, or -1 for noise."""
     components: tuple[Component, ...]
+    """By decreasing size."""
     fundamental: tuple[Component, ...]
+    """Those of them whose consistency and quality exceed the thresholds."""
     n_reference: int
 
     @property
@@ -111,11 +98,6 @@ class DCAResult:
         """Share of points in no component."""
         return float((self.labels < 0).mean())
 
-    @property
-    def noisy(self) -> bool:
-        """Whether more than a fifth of the points is noise: the scores then say little."""
-        return self.noise_share > _NOISY
-
 
 def score(
     graph: Graph,
@@ -124,14 +106,9 @@ def score(
     consistency_threshold: float = 0.0,
     quality_threshold: float = 0.0,
 ) -> DCAResult:
-    """Score the components of a graph whose first ``n_reference`` points are the reference set.
+    """Score the components, by ``labels`` (N,), of a graph whose first ``n_reference`` points are the reference set.
 
-    Args:
-        graph: The graph after filtering.
-        labels: Int64 (N,), cluster of each point, 0 to C - 1, or -1.
-        n_reference: Size of the reference set, 1 to N - 1.
-        consistency_threshold: Fundamental components are more consistent than this.
-        quality_threshold: Fundamental components have a higher quality than this.
+    Fundamental components are more consistent, and of a higher quality, than the thresholds.
     """
     start, end = graph.edges.T
     inside = (labels[start] == labels[end]) & (labels[start] >= 0)
@@ -153,14 +130,8 @@ def dca_score(result: DCAResult, quality: Quality = "raw") -> float:
     """One number from an analysis: the harmonic mean of precision, recall and a quality; 0 if one of them is 0.
 
     The published code computes no such number, and no reading of it is known to reproduce the published tables.
-
-    Args:
-        result: What `dca` returned.
-        quality: "raw" takes the network quality q, so perfectly mixed sets score about 0.75; "normalised" takes
-            min(1, q / expected quality), so they score about 1; "none" takes precision and recall only.
-
-    Raises:
-        ValueError: Unknown ``quality``.
+    "raw" takes the network quality q, so perfectly mixed sets score about 0.75; "normalised" takes min(1, q / expected
+    quality), so they score about 1; "none" takes precision and recall only; ValueError for others.
     """
     check_choice("quality", quality, get_args(Quality))
     expected = result.expected_quality

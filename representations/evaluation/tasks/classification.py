@@ -42,15 +42,12 @@ class ClassificationSettings(ClassifierSettings, TaskSettings):
 
 @dataclass(frozen=True)
 class Classification(Task):
-    """Accuracy of three read-outs of a frozen representation, all fitted on latents of complete training samples.
-
-    Attributes:
-        label: The modality that is the answer itself; the robustness curve is also drawn with it always missing.
-        classes: Number of classes, for the level of chance; unknown by default.
-    """
+    """Accuracy of three read-outs of a frozen representation, all fitted on latents of complete training samples."""
 
     label: str | None = None
+    """The modality that is the answer itself; the robustness curve is also drawn with it always missing."""
     classes: int | None = None
+    """Number of classes, for the level of chance; unknown by default."""
 
     presets: ClassVar[Mapping[str, TaskSettings]] = {
         "smoke": ClassificationSettings(classifier_epochs=3, missing_rates=(0.0, 0.5)),

@@ -36,26 +36,21 @@ class TaskSettings(Settings):
 
 
 class Task(ABC):
-    """Scores a representation with every subset of modalities, and with modalities missing at random.
-
-    Attributes:
-        presets: Settings by preset (``smoke``, ``default``, ``paper``).
-        protocol: What is measured and how, in one or two sentences, for reports.
-        columns: What is measured with every subset of modalities; the first one is the main score, and the one that is
-            drawn over the chance that a modality is missing.
-        alignment: What is measured of the latents of each single modality besides; may be empty.
-        label: The modality that is the answer itself, if one is; None otherwise.
-    """
+    """Scores a representation with every subset of modalities, and with modalities missing at random."""
 
     presets: ClassVar[Mapping[str, TaskSettings]]
+    """Settings by preset (``smoke``, ``default``, ``paper``)."""
     protocol: ClassVar[str]
+    """What is measured and how, in one or two sentences, for reports."""
     alignment: ClassVar[tuple[Column, ...]] = ()
+    """What is measured of the latents of each single modality besides."""
     label: str | None = None
+    """The modality that is the answer itself, if one is."""
 
     @property
     @abstractmethod
     def columns(self) -> tuple[Column, ...]:
-        """What is measured with every subset of modalities."""
+        """What is measured with every subset of modalities; the first is the main score, drawn over missing rates."""
 
     @classmethod
     def settings(cls, preset: str) -> TaskSettings:
@@ -76,16 +71,9 @@ class Task(ABC):
     ) -> list[Record]:
         """Scores on the test set of a representation, which is used frozen.
 
-        Args:
-            representation: What is tested.
-            splits: The data.
-            settings: How.
-            seed: Seed of everything random, such as which modalities go missing.
-            subsets: Subsets of modalities to test with; all by default.
-
-        Returns:
-            For every subset one record per column; for every rate of ``settings.missing_rates`` records of no subset
-            under the condition ``missing RATE``; for every modality one record per column of ``alignment``.
+        For every subset (all by default) there is one record per column; for every rate of ``settings.missing_rates``
+        there are records of no subset under the condition ``missing RATE``; for every modality one record per column of
+        ``alignment``. The seed decides which modalities go missing.
 
         Raises:
             ValueError: The data lack targets of this task, or a test sample has none of the modalities of a subset.

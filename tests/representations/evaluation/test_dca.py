@@ -147,7 +147,7 @@ def test_clusters_equal_a_slow_twin(seed, smallest, centres):
 def test_one_cloud_falls_to_pieces_unless_allowed():
     sets = cloud(0, 100, 3), cloud(1, 100, 3)
     pieces = dca(*sets, n_rays=500)
-    assert pieces.noisy
+    assert pieces.noise_share > 0.2
     assert pieces.noise_share > 0.2
     whole = dca(*sets, n_rays=500, allow_single_cluster=True)
     assert whole.n_clusters == 1
