@@ -42,44 +42,35 @@ class DataRequest:
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """Values printed in a paper, for comparison; never mixed with measured ones.
-
-    Attributes:
-        source: Paper and table.
-        data: The data set they were measured on.
-        rows: Text by input (``complete`` or a modality), then by method as in `Benchmark.methods`, then by column.
-    """
+    """Values printed in a paper, for comparison; never mixed with measured ones."""
 
     source: str
+    """Paper and table."""
     data: str
+    """The data set they were measured on."""
     rows: Mapping[str, Mapping[str, Mapping[str, str]]]
+    """Text by input (``complete`` or a modality), then by method as in `Benchmark.methods`, then by column."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark of representations with modalities missing.
-
-    Attributes:
-        name: Name on the command line.
-        title: Name in tables; says so where data are synthetic.
-        task: How representations are scored.
-        presets: Settings of methods, networks and training.
-        modalities: What each modality looks like, in the order of the tables.
-        load: Reads or builds the three splits; takes the request and a progress callback (done, total).
-        methods: Methods compared, by name on the command line; the value is the name in the registry, or that and a
-            preset of its settings after a colon, whatever preset the comparison has.
-        data: Which data are taken, by preset.
-        published: Values of papers.
-    """
+    """One benchmark of representations with modalities missing."""
 
     name: str
+    """Name on the command line."""
     title: str
+    """Name in tables; says so where data are synthetic."""
     task: Task
     presets: Presets
     modalities: Mapping[str, Modality]
+    """In the order of the tables."""
     load: Callable[[DataRequest, Progress | None], Splits]
+    """Reads or builds the three splits; takes the request and a progress callback (done, total)."""
     methods: Mapping[str, str]
+    """Methods compared, by name on the command line; the value is the name in the registry, or that and a preset of its
+    settings after a colon, whatever preset the comparison has."""
     data: Mapping[str, DataRequest] = field(default_factory=dict)
+    """Which data are taken, by preset."""
     published: PublishedTable | None = None
 
     @property
@@ -93,11 +84,7 @@ class Benchmark:
 
 
 def random_part(samples: Samples, count: int | None, seed: int, part: str) -> Samples:
-    """As many samples as wanted, drawn without replacement; all if ``count`` is None.
-
-    Raises:
-        ValueError: There are fewer; the message calls them ``part``.
-    """
+    """As many samples as wanted, drawn without replacement; all if ``count`` is None; ValueError if there are fewer."""
     if count is None:
         return samples
     if count > len(samples):

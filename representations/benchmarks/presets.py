@@ -27,24 +27,20 @@ class Presets:
     """Presets of one kind of data: a world, a data set, or any data.
 
     A method that has no table, such as one of another package, has its own defaults.
-
-    Attributes:
-        name: Name in the registry of benchmarks.
-        family: Name of the family of networks.
-        settings: Settings of each method.
-        family_settings: Settings of the family.
-        method_family_settings: Settings of the family that one method has besides.
-        training_settings: Settings of pretraining.
-        collection_settings: Settings of collection; worlds only.
     """
 
     name: str
+    """Name in the registry of benchmarks."""
     family: str
+    """Name of the family of networks."""
     settings: Mapping[str, Table]
+    """Settings of each method."""
     family_settings: Table = field(default_factory=dict)
     method_family_settings: Mapping[str, Table] = field(default_factory=dict)
+    """Settings of the family that one method has besides."""
     training_settings: Table = field(default_factory=dict)
     collection_settings: Table = field(default_factory=dict)
+    """Of worlds only."""
 
     @property
     def methods(self) -> tuple[str, ...]:

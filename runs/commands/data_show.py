@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import wave
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.io import wavfile
 
 from anysense.common.errors import unknown_name
 from anysense.common.files import write_bytes
@@ -82,11 +82,7 @@ def draw_contact_sheet(samples: Samples) -> Figure:
 def wav_bytes(waveform: npt.NDArray[np.float32]) -> bytes:
     """A mono WAV file of 16 bits at 16 kHz with the waveform (n,), -1 to 1."""
     content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes((np.clip(waveform, -1, 1) * 32767).round().astype("<i2").tobytes())
+    wavfile.write(content, SAMPLE_RATE, (np.clip(waveform, -1, 1) * 32767).round().astype("<i2"))
     return content.getvalue()
 
 

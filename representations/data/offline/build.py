@@ -19,8 +19,7 @@ from anysense.representations.data.offline.strokes import Writers, write_digits
 from anysense.representations.data.readers.mhd import MHD_MODALITIES
 from anysense.representations.data.samples import Samples
 
-__all__ = ["Progress", "load_mhd_offline"]
-
+__all__ = ["load_mhd_offline"]
 
 _CLASSES = 10
 _TEST_PART = 0.2
@@ -43,15 +42,9 @@ def load_mhd_offline(
     image, speaker or writer (see `details`). Classes are balanced. Samples are made at the first use (about two minutes
     for the default sizes) and read from the cache later; a damaged cache is made anew.
 
-    Args:
-        train: Number of training samples, at least 10.
-        test: Number of test samples, at least 10.
-        seed: Of everything random. The same numbers give the same samples.
-        folder: Where the samples are kept; by default the cache folder of anysense.
-        progress: Called with the work done and the whole work while samples are made.
-
-    Returns:
-        Training and test samples with the modalities of MHD; targets int64 (N,).
+    The same numbers, at least 10 each, and the same seed give the same samples; targets are int64 (N,). They are kept
+    in ``folder``, by default the cache folder of anysense. ``progress`` is called with the work done and the whole
+    work.
 
     Raises:
         ValueError: A size is below 10, or the seed is negative.

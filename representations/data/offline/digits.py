@@ -30,16 +30,10 @@ def draw_digits(
     rng: np.random.Generator,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Random variants of sources: turned, stretched, slanted, bent, with another pen.
+    """Random variants of sources: turned, stretched, slanted, bent, with another pen: float32 (N, 1, 28, 28) in [0, 1].
 
-    Args:
-        ink: Sources, float32 (S, 8, 8) in [0, 1].
-        chosen: Source of each picture, int64 (N,).
-        rng: Draws the variation.
-        progress: Called with the number of pictures done.
-
-    Returns:
-        float32 (N, 1, 28, 28) in [0, 1].
+    ``ink`` holds the sources, float32 (S, 8, 8) in [0, 1], ``chosen`` the source of each picture, int64 (N,);
+    ``progress`` is called with the number of pictures done.
     """
     pictures = torch.empty(len(chosen), 1, SIZE, SIZE)
     for start in range(0, len(chosen), _BATCH):

@@ -17,8 +17,7 @@ from anysense.common.progress import Progress
 from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES, STEPS
 from anysense.representations.data.samples import Samples, Splits
 
-__all__ = ["Progress", "load_mosei_offline"]
-
+__all__ = ["load_mosei_offline"]
 
 _Floats = NDArray[np.float32]
 _Integers = NDArray[np.int64]
@@ -44,15 +43,8 @@ def load_mosei_offline(
     the same numbers give the same samples, and fewer samples are the first ones of more. The default sizes are those of
     CMU-MOSEI and take 1.9 GB.
 
-    Args:
-        train: Samples to train on.
-        validation: Samples to choose by.
-        test: Samples to report on.
-        seed: Of everything random; vocabulary and mixing are the same for all three splits, speakers are not.
-        progress: Called while samples are made.
-
-    Returns:
-        Splits with targets float32 (N,); `details` say that the data are synthetic.
+    The seed decides everything random; vocabulary and mixing are the same for all splits, speakers are not. Targets are
+    float32 (N,); `details` say that the data are synthetic. ``progress`` is called while samples are made.
 
     Raises:
         ValueError: A size is below 1, or the seed is negative.
@@ -80,11 +72,7 @@ def load_mosei_offline(
 
 
 def _make_part(
-    shared: "_Shared",
-    size: int,
-    seed: np.random.SeedSequence,
-    advance: Callable[[int], None],
-    details: dict[str, Any],
+    shared: "_Shared", size: int, seed: np.random.SeedSequence, advance: Callable[[int], None], details: dict[str, Any]
 ) -> Samples:
     modalities = SENTIMENT_MODALITIES("mosei")
     arrays = {name: np.empty((size, *modality.shape), np.float32) for name, modality in modalities.items()}

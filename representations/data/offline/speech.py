@@ -26,25 +26,21 @@ FloatArray = NDArray[np.float32]
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc", "en-029")
 
+_ALONE = (
+    "Alex, Alicia, Andrea, Annie, Denis, Diogo, Henrique, Hugo, Jacky, Lee, Marco, Mario, Michael, "
+    "Mr serious, Nguyen, Reed, Storm, adam, announcer, antonio, aunty, belinda, benjamin, boris, caleb, croak, "
+    "david, ed, f1, f2, f3, f4, f5, grandma, grandpa, gustave, ian, john, kaukovalta, linda, m1, m2, m3, m4, "
+    "m5, m6, m7, m8, marcelo, max, michel, miguel, norbert, pablo, paul, pedro, quincy, sandro, shelby, "
+    "travis, victor, zac"
+)
+_RELATED = (
+    "Andy AnxiousAndy; Gene Gene2; Mike mike2; RicishayMax RicishayMax2 RicishayMax3; anika anikaRobot; "
+    "edward edward2; iven iven2 iven3 iven4; klatt klatt2 klatt3 klatt4 klatt5 klatt6; rob robert; steph "
+    "steph2 steph3; whisper whisperf"
+)
 VOICE_FAMILIES = (
-    *((name,) for name in ("Alex", "Alicia", "Andrea", "Annie", "Denis", "Diogo", "Henrique", "Hugo", "Jacky", "Lee")),
-    *((name,) for name in ("Marco", "Mario", "Michael", "Mr serious", "Nguyen", "Reed", "Storm", "adam", "announcer")),
-    *((name,) for name in ("antonio", "aunty", "belinda", "benjamin", "boris", "caleb", "croak", "david", "ed")),
-    *((name,) for name in ("f1", "f2", "f3", "f4", "f5", "grandma", "grandpa", "gustave", "ian", "john")),
-    *((name,) for name in ("kaukovalta", "linda", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "marcelo")),
-    *((name,) for name in ("max", "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "sandro")),
-    *((name,) for name in ("shelby", "travis", "victor", "zac")),
-    ("Andy", "AnxiousAndy"),
-    ("Gene", "Gene2"),
-    ("Mike", "mike2"),
-    ("RicishayMax", "RicishayMax2", "RicishayMax3"),
-    ("anika", "anikaRobot"),
-    ("edward", "edward2"),
-    ("iven", "iven2", "iven3", "iven4"),
-    ("klatt", "klatt2", "klatt3", "klatt4", "klatt5", "klatt6"),
-    ("rob", "robert"),
-    ("steph", "steph2", "steph3"),
-    ("whisper", "whisperf"),
+    *((name,) for name in _ALONE.split(", ")),
+    *(tuple(names.split()) for names in _RELATED.split("; ")),
 )
 """Speakers of eSpeak NG; those in one family are variants of each other. Its robots and monsters are left out."""
 
@@ -82,9 +78,7 @@ def record_digits(
 ) -> Iterator[FloatArray]:
     """Recordings of labels 0 to 9, int64 (N,), by random speakers: float32 (up to 500, 16_000), 16 kHz; together N.
 
-    Raises:
-        RuntimeError: eSpeak NG does not work on this machine.
-        ModuleNotFoundError: It is not installed.
+    A RuntimeError if eSpeak NG does not work on this machine, ModuleNotFoundError if it is not installed.
     """
     batch: list[FloatArray] = []
     for number, spoken in enumerate(_spoken(plan_utterances(labels, speakers, rng)), start=1):

@@ -89,22 +89,18 @@ FORMS: tuple[tuple[FloatArray, ...], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Writers:
-    """W writers.
-
-    Attributes:
-        form: Which of `FORMS` a writer takes for a digit, int64 (W, 10).
-        bend: How strokes deviate from the form: waves along the stroke, float64 (W, 10, waves, 2).
-        slant, turn, width, height: Shear, angle (rad) and stretch, float64 (W,).
-        speed: Where along a stroke the pen slows down, float64 (W, 2).
-    """
+    """W writers: shear, angle (rad) and stretch (W,), and what else distinguishes them."""
 
     form: NDArray[np.int64]
+    """Which of `FORMS` a writer takes for a digit (W, 10)."""
     bend: FloatArray
+    """How strokes deviate from the form: waves along the stroke (W, 10, waves, 2)."""
     slant: FloatArray
     turn: FloatArray
     width: FloatArray
     height: FloatArray
     speed: FloatArray
+    """Where along a stroke the pen slows down (W, 2)."""
 
     @classmethod
     def random(cls, count: int, rng: np.random.Generator) -> "Writers":
@@ -127,10 +123,9 @@ class Writers:
 def write_digits(
     labels: NDArray[np.int64], writer: NDArray[np.int64], writers: Writers, rng: np.random.Generator
 ) -> Tensor:
-    """Trajectories of labels 0 to 9, int64 (N,), by writers with the given numbers, int64 (N,).
+    """Trajectories of labels 0 to 9, int64 (N,), by writers with the given numbers, int64 (N,): float32 (N, 200).
 
-    Returns:
-        float32 (N, 200): x of the 100 points, then their y; about -1 to 1, y up. No two are alike.
+    x of the 100 points, then their y; about -1 to 1, y up. No two are alike.
     """
     count = len(labels)
     bend = writers.bend[writer, labels] + rng.normal(0, 0.035, (count, _WAVES, 2))

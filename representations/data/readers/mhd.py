@@ -64,8 +64,7 @@ def check_mhd_file(path: Path) -> int:
 def waveforms(samples: Samples, indices: Indices, seed: int = 0) -> Tensor:
     """Waveforms of the sounds of chosen samples of MHD or its stand-in, rebuilt: float32 (B, 16_000), -1 to 1, 16 kHz.
 
-    Raises:
-        ValueError: The samples do not say how their sounds were scaled.
+    A ValueError if the samples do not say how their sounds were scaled.
     """
     scale = samples.details.get("normalisation", {}).get("sound")
     if scale is None:

@@ -29,18 +29,9 @@ _BATCH = 1024
 
 
 def mel_decibels(waveforms: Tensor) -> Tensor:
-    """Levels of the mel bands over time.
+    """Levels in dB of the mel bands over time, float32 (B, 32, 128), of waveforms (B, 16_000), else ValueError.
 
     The same numbers as librosa's ``power_to_db(melspectrogram(y, sr=16_000), top_db=None)``, for a whole batch at once.
-
-    Args:
-        waveforms: float32 (B, 16_000), -1 to 1.
-
-    Returns:
-        Levels in dB, float32 (B, 32, 128): time, band.
-
-    Raises:
-        ValueError: The waveforms have another shape.
     """
     if waveforms.ndim != 2 or waveforms.shape[1] != SAMPLES:
         raise ValueError(f"`waveforms` must have shape (B, {SAMPLES}); got {tuple(waveforms.shape)}.")
@@ -59,15 +50,8 @@ def mel_decibels(waveforms: Tensor) -> Tensor:
 def decibels_to_waveforms(levels: Tensor, iterations: int = 60, seed: int = 0) -> Tensor:
     """Waveforms that sound like the spectrograms, by librosa; the phases, which these do not hold, are guessed.
 
-    Powers of frequencies by non-negative least squares, phases by fast Griffin-Lim (Perraudin et al., 2013).
-
-    Args:
-        levels: dB, float32 (B, 32, 128).
-        iterations: Of the Griffin-Lim algorithm.
-        seed: Of the phases that it starts from.
-
-    Returns:
-        Waveforms, float32 (B, 16_000), each with a largest absolute value of 0.95.
+    Powers of frequencies by non-negative least squares, phases by fast Griffin-Lim (Perraudin et al., 2013), from
+    random ones of the seed. Levels (B, 32, 128) in dB give float32 (B, 16_000) with a largest absolute value of 0.95.
 
     Raises:
         ValueError: The levels have another shape, or NaN or infinity in them.
