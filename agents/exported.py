@@ -173,7 +173,7 @@ class Agent:
         weights = folder / REPRESENTATION_FOLDER / WEIGHTS_FILE
         check_sha256(weights, description["representation_sha256"], DESCRIPTION_FILE)
         encoder = FrozenEncoder(folder / REPRESENTATION_FOLDER)
-        policy, _ = read_tensors(folder / POLICY_FILE, ADVICE)
+        policy, _, _ = read_tensors(folder / POLICY_FILE, ADVICE)
         with reading(path, "", "names a world that cannot be made"):
             world = stored_world(description["world"])
         with reading(path, ADVICE, "does not fit what lies beside it"):

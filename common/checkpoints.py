@@ -19,7 +19,7 @@ from torch import Tensor
 from anysense.common.errors import FileFormatError, reading
 from anysense.common.files import replace_file
 from anysense.common.json_files import MAX_JSON_BYTES, check_entries, parse_json
-from anysense.common.tensors import DTYPES, MAX_AXES
+from anysense.common.tensors import DTYPES
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
 
@@ -27,6 +27,7 @@ _HEAD = b"anysense checkpoint 3\n"
 _WIDE = {"uint16": torch.uint16, "uint32": torch.uint32, "uint64": torch.uint64, "bfloat16": torch.bfloat16}
 _DTYPES = {**{str(dtype).removeprefix("torch."): dtype for dtype in DTYPES.values()}, **_WIDE}
 _NUMBERS = {"dtype": tuple(_DTYPES), "shape": [range(2**48)]}
+MAX_AXES = 32
 _KEYS = range(2**31)
 _ADVICE = "Remove it to start from the beginning, or restore it from a copy."
 
@@ -48,7 +49,9 @@ def write_checkpoint(path: str | Path, state: Any) -> Path:
         with temporary.open("wb") as file:
             file.write(_HEAD + bytes(2 * digest.digest_size) + b"\n" + values)
             for array in arrays:
-                content = array.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
+                flat = array.detach().cpu().contiguous().view(-1)
+                flat = flat.as_strided(flat.shape, (1,))  # what has less than two entries may have any stride
+                content = flat.view(torch.uint8).numpy().data
                 digest.update(content)
                 file.write(content)
             file.seek(len(_HEAD))
@@ -138,7 +141,7 @@ class _Unpacking:
         dtype, shape = _DTYPES[described["dtype"]], described["shape"]
         size = math.prod(shape[:MAX_AXES]) * dtype.itemsize
         if len(shape) > MAX_AXES or size > self.end - self.file.tell():
-            raise ValueError(f"it claims an array of shape {shape[:MAX_AXES]}, larger than its file")
+            raise ValueError(f"it claims an array larger than its file, of shape {shape[:MAX_AXES]}")
         tensor = torch.empty(shape, dtype=dtype)
         self.file.readinto(tensor.view(-1).view(torch.uint8).numpy())  # type: ignore[attr-defined]
         return tensor

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, sha256_of, write_bytes, write_json
 from anysense.common.json_files import read_description
-from anysense.common.tensors import DTYPES, check_tensors, read_header, read_tensors
+from anysense.common.tensors import check_forms, forms_in, forms_of, read_tensors
 from anysense.representations.contract import Representation
 from anysense.representations.modality import Modality, modalities_from_json
 from anysense.representations.networks.catalogue import networks
@@ -95,13 +95,13 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     folder = current_folder(folder)
     description = read_representation_description(folder)
     path = _weights_file(folder, description["weights_sha256"])
-    header = read_header(path, ADVICE, DTYPES.values())
+    forms = forms_in(path, ADVICE)
     with reading(folder / DESCRIPTION_FILE, ADVICE):
-        make, plan = _planned(description, CALLS + CALLS_PER_TENSOR * len(header.tensors))
+        make, plan = _planned(description, CALLS + CALLS_PER_TENSOR * len(forms))
     with reading(path, ADVICE, f"does not fit the architecture in {DESCRIPTION_FILE}"):
-        check_tensors(header.tensors, plan.state_dict())
+        check_forms(forms, forms_of(plan.state_dict()))
     representation = make()
-    representation.load_state_dict(read_tensors(path, ADVICE, DTYPES.values())[0])
+    representation.load_state_dict(read_tensors(path, ADVICE, forms)[0])
     representation.world = description["world"]
     return representation.requires_grad_(False).eval().to(device)
 

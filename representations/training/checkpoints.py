@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from anysense.common.checkpoints import read_checkpoint, write_checkpoint
 from anysense.common.errors import reading
 from anysense.common.json_files import check_entries
-from anysense.common.tensors import check_tensors
+from anysense.common.tensors import check_forms, forms_of
 
 MONITORED = "validation/total"
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -97,7 +97,7 @@ def read_pretraining(path: Path) -> dict[str, Any]:
 def check_progress(path: Path, content: dict[str, Any], module: pl.LightningModule, epochs: int, steps: int) -> None:
     """Raise FileFormatError unless a checkpoint fits what is trained, for so many epochs and steps in all."""
     with reading(path, ADVICE, "does not fit the run"):
-        check_tensors(content["state_dict"], module.state_dict())
+        check_forms(forms_of(content["state_dict"]), forms_of(module.state_dict()))
         reached = {"epoch": content["epoch"] + 1, "rows": len(content["callbacks"]["measure"]["rows"])}
         check_entries(reached, dict.fromkeys(reached, range(1, epochs + 1)))
         _check_counters(content["loops"], range(steps + 1))

@@ -13,8 +13,8 @@ from torch import Tensor
 from anysense.common.cache import CACHE_VARIABLE
 from anysense.common.files import replace_file
 from anysense.common.json_files import check_entries
+from anysense.common.tensors import Form, read_tensors, write_tensors
 from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS
-from anysense.representations.data.readers.tensors import Form, read_tensors, write_tensors
 
 __all__ = ["Kept", "file_name", "packed", "read", "unpacked", "write"]
 
@@ -23,10 +23,10 @@ FORMAT_VERSION = 1
 
 _PARTS = ("train", "test")
 _FORMS: Mapping[str, Form] = {
-    "label": ("U8", ()),
-    "image": ("U8", (1, 28, 28)),
-    "sound": ("U8", (1, FRAMES, MEL_BANDS)),
-    "trajectory": ("F32", (200,)),
+    "label": (torch.uint8, (None,)),
+    "image": (torch.uint8, (None, 1, 28, 28)),
+    "sound": (torch.uint8, (None, 1, FRAMES, MEL_BANDS)),
+    "trajectory": (torch.float32, (None, 200)),
 }
 _SCALE = {"min": float, "max": float}
 _DETAILS = {
@@ -82,10 +82,10 @@ def read(path: Path) -> Kept | None:
     """The content of the file; None where there is none, or it is cut short or altered."""
     try:
         tensors, _, about = read_tensors(
-            path, {f"{part}.{name}": form for part in _PARTS for name, form in _FORMS.items()}
+            path, "", {f"{part}.{name}": form for part in _PARTS for name, form in _FORMS.items()}
         )
         check_entries(about, {"details": dict.fromkeys(_PARTS, _DETAILS), "checksum": int})
-    except ValueError:
+    except (OSError, ValueError):
         return None
     kept = Kept(tensors, about["details"])
     return kept if about["checksum"] == _checksum(kept) else None

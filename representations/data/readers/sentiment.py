@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import torch
 from torch import Tensor
 
-from anysense.common.errors import unknown_name
+from anysense.common.errors import reading, unknown_name
 from anysense.common.files import replace_file, sha256_of
 from anysense.common.json_files import check_entries
 from anysense.common.progress import Progress
+from anysense.common.tensors import Form, read_tensors, write_tensors
 from anysense.representations.data.readers.download import Received, check_url, download, fetch_url
 from anysense.representations.data.readers.sentiment_sources import (
     PARTS,
@@ -24,7 +26,6 @@ from anysense.representations.data.readers.sentiment_sources import (
     neutral_name,
     read_source,
 )
-from anysense.representations.data.readers.tensors import Form, read_tensors, write_tensors
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.modality import Modality
 
@@ -169,8 +170,9 @@ def _conversion(name: str, files: Sequence[Path], checksums: Mapping[str, str], 
 
 def _read_splits(path: Path, name: str, modalities: Mapping[str, Modality]) -> Splits:
     """Splits of a neutral file, checked."""
-    shapes = {**{key: modality.shape for key, modality in modalities.items()}, "labels": ()}
-    tensors, about = _read(path, name, {f"{part}.{key}": ("F32", shapes[key]) for part in PARTS for key in shapes})
+    shapes = {**{key: (None, *modality.shape) for key, modality in modalities.items()}, "labels": (None,)}
+    forms = {f"{part}.{key}": (torch.float32, shape) for part in PARTS for key, shape in shapes.items()}
+    tensors, about = _read(path, name, forms)
     counts = [tensors[f"{part}.labels"].numel() for part in PARTS]
     edition = {"edition": "/".join(map(str, counts)), "edition_note": edition_note(name, counts)}
     parts = []
@@ -187,11 +189,9 @@ def _read_splits(path: Path, name: str, modalities: Mapping[str, Modality]) -> S
 
 def _read(path: Path, name: str, wanted: Mapping[str, Form]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors of a neutral file, and where they come from."""
-    try:
-        tensors, metadata, about = read_tensors(path, wanted)
+    tensors, metadata, about = read_tensors(path, _AGAIN, wanted)
+    with reading(path, _AGAIN):
         check_entries(about, {"data": str, "sources?": {str: str}, "zeroed?": {str: int}})
-    except ValueError as error:
-        raise ValueError(f"{error} {_AGAIN}") from error
     came = (metadata.get("format"), metadata.get("version"), about["data"])
     if came != (_FORMAT, _VERSION, name):
         raise ValueError(f"`{path}` must be {(_FORMAT, _VERSION, name)} by its description; it is {came}. {_AGAIN}")

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from anysense.representations.data.readers import tensors
+from anysense.common import tensors
 from anysense.representations.data.readers.sentiment import (
     SENTIMENT_MODALITIES,
     edition_note,
@@ -260,11 +260,11 @@ def test_damaged_neutral_files_are_refused(tmp_path):
     path = tmp_path / "mosei.safetensors"
     whole = path.read_bytes()
     cases = [
-        (lambda: path.write_bytes(whole[:-5]), r"is damaged \(.*\). Delete it, and it is made again"),
+        (lambda: path.write_bytes(whole[:-5]), r"is damaged: .*\. Delete it, and it is made again"),
         (lambda: path.write_bytes(b""), "is damaged"),
         (lambda: rewritten(path, version="2"), r"must be \('anysense sentiment', '1', 'mosei'\).*'2'"),
         (lambda: rewritten(path, about=json.dumps({"data": "mosi"})), "'mosi'"),
-        (lambda: rewritten(path, about="[" * 100_000), "is damaged .*nested more than"),
+        (lambda: rewritten(path, about="[" * 100_000), "is damaged: .*nested more than"),
         (lambda: rewritten(path, about='{"data": "mosei", "sources": {"x": 3}}'), "`sources.x` must be a str; got 3"),
         (lambda: rewritten(path, about="{"), "is damaged"),
         (lambda: rewritten(path, lambda t: t.pop("test.text")), "'test.text' must be .*, got None.*Delete it, and"),
