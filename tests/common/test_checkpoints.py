@@ -110,7 +110,7 @@ def test_files_of_torch_are_refused_without_a_look(saved):
     [
         (
             {"tensor": {"dtype": "float32", "shape": [2**40]}},
-            r"claims an array larger than its file, of shape \[1099511627776\]",
+            r"claims an array larger than its file, of shape",
         ),
         ({"tensor": {"dtype": "float32", "shape": [2**47] * 9999}}, "larger than its file"),
         ({"tensor": {"dtype": "float32", "shape": [0, 2**47, 2**47]}}, ""),

@@ -267,8 +267,11 @@ def test_damaged_neutral_files_are_refused(tmp_path):
         (lambda: rewritten(path, about="[" * 100_000), "is damaged: .*nested more than"),
         (lambda: rewritten(path, about='{"data": "mosei", "sources": {"x": 3}}'), "`sources.x` must be a str; got 3"),
         (lambda: rewritten(path, about="{"), "is damaged"),
-        (lambda: rewritten(path, lambda t: t.pop("test.text")), "'test.text' must be .*, got None.*Delete it, and"),
-        (lambda: rewritten(path, lambda t: t.update({"test.text": torch.zeros(3)})), "got .*'F32', .*Delete it, and"),
+        (lambda: rewritten(path, lambda t: t.pop("test.text")), r"missing \['test.text'\], .*Delete it, and"),
+        (
+            lambda: rewritten(path, lambda t: t.update({"test.text": torch.zeros(3)})),
+            r"got torch.float32 \(3,\)\. Delete",
+        ),
         (lambda: rewritten(path, lambda t: t.update({"test.labels": torch.zeros(9)})), "split 'test' of .* is damaged"),
         (lambda: rewritten(path, lambda t: t["test.labels"].fill_(9)), "must lie in"),
     ]
