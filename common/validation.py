@@ -1,12 +1,22 @@
 """Checks of arguments: each returns the checked value or raises an error that names argument, expectation and value."""
 
 import math
+import operator
 from collections.abc import Collection, Sequence
+from numbers import Real
 from typing import Any
 
 from anysense.common.errors import unknown_name
 
-__all__ = ["check_choice", "check_names", "check_positive_integer", "check_probability", "check_range"]
+__all__ = [
+    "check_choice",
+    "check_flag",
+    "check_integer",
+    "check_names",
+    "check_positive_integer",
+    "check_probability",
+    "check_range",
+]
 
 
 def check_choice(argument: str, name: object, valid: Collection[str]) -> str:
@@ -43,15 +53,36 @@ def check_names(argument: str, names: Sequence[str], valid: Collection[str]) -> 
     return tuple(names)
 
 
-def check_positive_integer(argument: str, value: Any) -> int:
-    """``value`` as an int if it is a whole number above zero.
+def check_integer(argument: str, value: Any, low: int, high: int | None = None) -> int:
+    """``value`` as an int if it is a whole number of at least ``low`` and, where there is one, at most ``high``.
 
     Raises:
         ValueError: It is not.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise ValueError(f"`{argument}` must be a whole number of at least 1, got {value!r}.")
-    return int(value.__index__())
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number > high):
+        expected = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"`{argument}` must be a whole number {expected}, got {value!r}.")
+    return number
+
+
+def check_positive_integer(argument: str, value: Any) -> int:
+    """``value`` as an int if it is a whole number above zero (ValueError if not)."""
+    return check_integer(argument, value, 1)
+
+
+def check_flag(argument: str, value: Any) -> bool:
+    """``value`` as a bool if it is one, numpy's included.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if type(value).__name__ not in ("bool", "bool_"):  # by name, so that numpy need not be imported
+        raise ValueError(f"`{argument}` must be True or False, got {value!r}.")
+    return bool(value)
 
 
 def check_range(argument: str, value: Any, low: float, high: float = math.inf) -> float:
@@ -78,6 +109,6 @@ def check_probability(argument: str, value: Any) -> float:
 
 def _number(value: Any) -> float:
     try:
-        return math.nan if isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
-        return math.nan
+        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return math.inf

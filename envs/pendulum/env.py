@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from anysense.common.validation import check_integer
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
@@ -150,14 +151,13 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
             The first observation and ``{"state": array([theta, omega])}``.
 
         Raises:
-            ValueError: An option is unknown, or the state has another shape, is not finite or is faster than 8 rad/s.
+            ValueError: The seed or an option is wrong; the state must be finite and within ±8 rad/s.
+            TypeError: The options are no dictionary.
         """
-        super().reset(seed=seed)
-        check_options(options, ("state",))
-        if options and options.get("state") is not None:
-            state, initial_steps = check_states(options["state"], (2,)), 0
-        else:
-            state, initial_steps = self.settings.draw_start(self.np_random)
+        given = check_options(options, ("state",)).get("state")
+        chosen = None if given is None else check_states("options['state']", given, (2,))
+        super().reset(seed=None if seed is None else check_integer("seed", seed, 0))
+        state, initial_steps = self.settings.draw_start(self.np_random) if chosen is None else (chosen, 0)
         self._simulation.restart(ALL_ROWS, state[None], np.array([initial_steps]))
         self._started = True
         if self.render_mode == "human":

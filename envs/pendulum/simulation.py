@@ -8,16 +8,20 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from anysense.common.validation import check_choice, check_names, check_positive_integer
+from anysense.common.validation import check_choice, check_flag, check_integer, check_names
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.acoustics import RECEIVERS, hear, receiver_positions, sound_bounds
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.raster import FRAME_SIZE, shared_frame_table
+from anysense.envs.pendulum.validation import check_initial_steps
 
 IMAGE, SOUND = "image", "sound"
 MODALITIES = (IMAGE, SOUND)
 """Names of the modalities, in the order of the observation space."""
 DEFAULT_RECEIVERS = ("left_bottom", "right_bottom", "middle_top")
+MAX_FRAME_STACK = 1_000
+MAX_FRAMES = 1_000_000
+"""Frames that the pendulums of one vector environment may stack together: some gigabytes of pictures."""
 
 Observation = dict[str, npt.NDArray[Any]]
 Action = npt.NDArray[np.float32]
@@ -44,9 +48,10 @@ class PendulumSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", check_names("modalities", self.modalities, MODALITIES))
         object.__setattr__(self, "receivers", check_names("receivers", self.receivers, RECEIVERS))
-        object.__setattr__(self, "frame_stack", check_positive_integer("frame_stack", self.frame_stack))
+        object.__setattr__(self, "frame_stack", check_integer("frame_stack", self.frame_stack, 1, MAX_FRAME_STACK))
         check_choice("physics", self.physics, physics.PHYSICS)
-        object.__setattr__(self, "initial_steps", _check_initial_steps(self.initial_steps))
+        object.__setattr__(self, "antialias", check_flag("antialias", self.antialias))
+        object.__setattr__(self, "initial_steps", check_initial_steps(self.initial_steps))
 
     def observation_space(self) -> gym.Space[Observation]:
         """Return the space of one environment's observations, with the exact bounds of each receiver."""
@@ -69,19 +74,6 @@ class PendulumSettings:
             return state, self.initial_steps
         low, high = self.initial_steps
         return state, int(rng.integers(low, high))
-
-
-def _check_initial_steps(value: int | Sequence[int]) -> int | tuple[int, int]:
-    bounds = tuple(value) if isinstance(value, list | tuple) else (value,)
-    whole = all(hasattr(bound, "__index__") and not isinstance(bound, bool) for bound in bounds)
-    if whole and len(bounds) == 1 and int(bounds[0]) >= 0:
-        return int(bounds[0])
-    if whole and len(bounds) == 2 and 0 <= int(bounds[0]) < int(bounds[1]):
-        return int(bounds[0]), int(bounds[1])
-    raise ValueError(
-        "`initial_steps` must be a whole number of at least 0, or a pair (low, high) with 0 <= low < high from which "
-        f"each reset draws low, ..., high - 1; got {value!r}."
-    )
 
 
 @dataclass

@@ -157,6 +157,11 @@ class StateMesh:
         start, end = along_speed[..., 0], along_speed[..., 1]
         return np.asarray(start + (end - start) * places.along_angle)
 
+    def steep(self, values: Values, slope: float) -> npt.NDArray[np.bool_]:
+        """Return for each cell whether values of its nodes differ by more than ``slope`` per rad of its width."""
+        widths = self._sizes(slice(None)) * (2 * np.pi / (self.angles * _UNITS))
+        return np.ptp(values[self.corners], axis=1) > slope * widths
+
     def weights(self, places: Places) -> tuple[Indices, Values]:
         """Return the nodes and the weights of the interpolation, int32 and float32, one more axis of length 4."""
         x, y = places.along_angle, places.along_speed
@@ -185,7 +190,7 @@ class StateMesh:
         number[new] = known + np.arange(len(new))
         return number[place[known:]], (places[new] // stride).astype(np.int32), (places[new] % stride).astype(np.int32)
 
-    def _sizes(self, cells: Indices) -> Indices:
+    def _sizes(self, cells: Indices | slice) -> Indices:
         """Return the widths of cells, in the unit of ``rows``."""
         widths: Indices = self.rows[self.corners[cells, 1]] - self.rows[self.corners[cells, 0]]
         return widths

@@ -6,16 +6,17 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from anysense.common.validation import check_choice, check_positive_integer
+from anysense.common.validation import check_choice, check_integer, check_positive_integer
 from anysense.envs.autoreset import check_reset_mask
-from anysense.envs.pendulum.generators import Generators, Seeds
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
     DEFAULT_RECEIVERS,
+    MAX_FRAMES,
     MODALITIES,
     Action,
     Observation,
@@ -23,12 +24,14 @@ from anysense.envs.pendulum.simulation import (
     Simulation,
 )
 from anysense.envs.pendulum.validation import (
+    as_numbers,
     check_actions,
     check_no_more,
     check_options,
     check_render_mode,
     check_states,
 )
+from anysense.envs.random_streams import RandomStreams, Seeds
 
 Flags = npt.NDArray[np.bool_]
 
@@ -97,7 +100,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
     ) -> None:
         check_no_more(unknown, type(self))
         self.settings = PendulumSettings(modalities, receivers, frame_stack, physics, antialias, initial_steps)
-        self.num_envs = check_positive_integer("num_envs", num_envs)
+        self.num_envs = check_integer("num_envs", num_envs, 1, MAX_FRAMES // self.settings.frame_stack)
         self.max_episode_steps = (
             None if max_episode_steps is None else check_positive_integer("max_episode_steps", max_episode_steps)
         )
@@ -110,7 +113,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._simulation = Simulation(self.settings, self.num_envs)
         self._renderer = Renderer(self.settings.receivers)
-        self._generators = Generators(self.num_envs)
+        self._streams = RandomStreams(self.num_envs, _generator)
         self._elapsed_steps = np.zeros(self.num_envs, dtype=np.int64)
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
         self._started = False
@@ -118,12 +121,12 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The random generators, one for each pendulum."""
-        return tuple(self._generators)
+        return tuple(self._streams)
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seeds of the random generators; -1 where the generator was restored by ``load_state_dict``."""
-        return tuple(self._generators.seeds)
+        return tuple(self._streams.seeds)
 
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
         """Start new episodes.
@@ -139,18 +142,17 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
 
         Raises:
             ValueError: An option is unknown or has a wrong shape or value, or there are not ``num_envs`` seeds.
-            TypeError: The mask is not an array of bool.
+            TypeError: The options are no dictionary, or the mask is not an array of bool.
         """
-        check_options(options, ("state", "reset_mask"))
-        options = options or {}
-        mask = check_reset_mask(options.get("reset_mask"), self.num_envs)
-        states = options.get("state")
+        checked = check_options(options, ("state", "reset_mask"))
+        mask = check_reset_mask(checked.get("reset_mask"), self.num_envs)
+        states = checked.get("state")
         if states is not None:
-            states = check_states(states, (self.num_envs, 2))
+            states = check_states("options['state']", states, (self.num_envs, 2))
         if not (self._started or mask.all()):
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
         rows = np.flatnonzero(mask)
-        self._generators.seed(seed, rows)
+        self._streams.seed(seed, rows)
         self._restart(rows, states)
         self._started = True
         return self._simulation.observe(), self._info(mask)
@@ -190,18 +192,18 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         return tuple(self._renderer.draw(state) for state in self._simulation.states())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on exactly from here: numpy arrays, and plain values that JSON can hold.
+        """Return all that is needed to go on exactly from here: numpy arrays.
 
         Returns:
             ``"states"`` float64 (num_envs, stack, 2), the states of the stacked frames, oldest first;
             ``"elapsed_steps"`` int64 (num_envs,); ``"ended"`` bool (num_envs,), episodes that are over and not yet
-            restarted; ``"generators"``, a list of the states of the random generators.
+            restarted; ``"streams"`` uint64 (num_envs, 6), the states of the random generators.
         """
         return {
             "states": self._simulation.history(),
             "elapsed_steps": self._elapsed_steps.copy(),
             "ended": self._ended.copy(),
-            "generators": self._generators.states(),
+            "streams": self._streams.state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Observation:
@@ -211,28 +213,24 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
             The present observations, as the last ``reset`` or ``step`` of the other environment returned them.
 
         Raises:
-            ValueError: An entry is missing or has another shape.
+            ValueError: An entry is missing, has another shape or dtype, or holds what no episode leads to.
         """
-        shapes = {
-            "states": (self.num_envs, self.settings.frame_stack, 2),
-            "elapsed_steps": (self.num_envs,),
-            "ended": (self.num_envs,),
-            "generators": (self.num_envs,),
-        }
-        missing = [name for name in shapes if name not in state]
+        entries = ("states", "elapsed_steps", "ended", "streams")
+        missing = [name for name in entries if not isinstance(state, Mapping) or name not in state]
         if missing:
             raise ValueError(f"`state` must come from `state_dict`; it lacks {', '.join(map(repr, missing))}.")
-        for name, shape in shapes.items():
-            if np.shape(state[name]) != shape:
-                raise ValueError(
-                    f"`state[{name!r}]` must have shape {shape}, got {np.shape(state[name])}; load it into an "
-                    "environment with the same `num_envs` and `frame_stack`."
-                )
-        self._generators.restore(state["generators"])
-        self._simulation.restore(np.asarray(state["states"], dtype=np.float64))
-        self._elapsed_steps = np.array(state["elapsed_steps"], dtype=np.int64)
-        self._ended = np.array(state["ended"], dtype=np.bool_)
-        self._started = True
+        shape = (self.num_envs, self.settings.frame_stack, 2)
+        states = check_states("state['states']", state["states"], shape)
+        elapsed, ended = (as_numbers(f"state[{name!r}]", state[name]) for name in ("elapsed_steps", "ended"))
+        whole = elapsed.dtype.kind in "iu" and elapsed.shape == (self.num_envs,) and elapsed.min() >= 0
+        if not whole or ended.shape != (self.num_envs,) or ended.dtype != np.bool_:
+            raise ValueError(
+                f"`state` must have 'elapsed_steps', whole numbers from 0, and 'ended', bool, of shape "
+                f"({self.num_envs},); got {state['elapsed_steps']!r} and {state['ended']!r}."
+            )
+        self._streams.load_state(state["streams"])
+        self._simulation.restore(states)
+        self._elapsed_steps, self._ended, self._started = elapsed.astype(np.int64), ended.copy(), True
         return self._simulation.observe()
 
     def _check_running(self) -> None:
@@ -251,7 +249,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
 
     def _restart(self, rows: npt.NDArray[np.intp], states: FloatArray | None) -> None:
         if states is None:
-            drawn = [self.settings.draw_start(self._generators[row]) for row in rows]
+            drawn = [self.settings.draw_start(self._streams[row]) for row in rows]
             starts = np.array([start for start, _ in drawn])
             initial_steps = np.array([count for _, count in drawn])
         else:
@@ -278,6 +276,10 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
 
     def _info(self, mask: Flags) -> dict[str, Any]:
         return {"state": self._simulation.states(), "_state": mask}
+
+
+def _generator(seed: int | None) -> np.random.Generator:
+    return seeding.np_random(seed)[0]
 
 
 def _as_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:

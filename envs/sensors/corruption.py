@@ -13,8 +13,8 @@ from gymnasium import spaces
 
 from anysense.common.registry import Registry
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.random_streams import RandomStreams
 from anysense.envs.sensors.models import CorruptionModel
-from anysense.envs.sensors.random_streams import RandomStreams
 from anysense.envs.sensors.wrapper import SensorWrapper, SingleEnvironment, VectorSensorWrapper
 
 __all__ = ["CORRUPTIONS", "Corrupt", "Corruption", "VectorCorrupt", "parse_corruption"]

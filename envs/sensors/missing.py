@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from anysense.common.validation import check_choice, check_probability
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.random_streams import RandomStreams
 from anysense.envs.sensors.model import (
     PRESENT,
     Observation,
@@ -19,7 +20,6 @@ from anysense.envs.sensors.model import (
     present_modalities,
     with_zero,
 )
-from anysense.envs.sensors.random_streams import RandomStreams
 from anysense.envs.sensors.wrapper import SensorWrapper, SingleEnvironment, VectorSensorWrapper
 
 __all__ = ["PRESENT", "MissingModalities", "VectorMissingModalities", "present_modalities"]

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from anysense.common.validation import check_choice
-from anysense.envs.sensors.random_streams import RandomStreams
+from anysense.envs.random_streams import RandomStreams
 
 __all__ = ["PRESENT", "Observation", "Rows", "SensorModel", "modality_box", "present_modalities", "with_zero"]
 

@@ -18,6 +18,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from anysense.common.validation import check_range
+from anysense.envs.random_streams import RandomStreams
 from anysense.envs.sensors.model import (
     PRESENT,
     Observation,
@@ -27,7 +28,6 @@ from anysense.envs.sensors.model import (
     present_modalities,
     with_zero,
 )
-from anysense.envs.sensors.random_streams import RandomStreams
 
 __all__ = ["CorruptionModel", "DeadSensor", "Delay", "FrozenSensor", "GaussianNoise", "SaltAndPepper"]
 

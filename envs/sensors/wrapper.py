@@ -7,6 +7,7 @@ numbers come from one stream per sub-environment, seeded as Gymnasium seeds sub-
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -23,8 +24,8 @@ from anysense.envs.autoreset import (
     final_observation,
     inner_state_method,
 )
+from anysense.envs.random_streams import RandomStreams
 from anysense.envs.sensors.model import Observation, Rows, SensorModel, present_modalities
-from anysense.envs.sensors.random_streams import RandomStreams
 
 SingleEnvironment = gymnasium.Env[Any, Any]
 ModelFactory = Callable[[spaces.Dict, RandomStreams], SensorModel]
@@ -43,13 +44,13 @@ class SensorWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         """
         RecordConstructorArgs.__init__(self, **arguments)
         super().__init__(env)
-        self._model = factory(_dict_space(env.observation_space), RandomStreams(1, _sensor_depth(env)))
+        self._model = factory(_dict_space(env.observation_space), _streams(1, env))
         self.observation_space = self._model.observation_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Resets the environment and starts an episode of the sensor; a seed also restarts its random stream."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self._model.streams.seed(_ONLY_ROW, seed)
+        self._model.streams.seed(seed, _ONLY_ROW)
         return self._deliver(observation, self._model.begin), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -74,8 +75,7 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
         """Wraps ``env``; ``factory`` makes the model from the single observation space and one stream per row."""
         super().__init__(env)
         self._mode = autoreset_mode(env)
-        streams = RandomStreams(env.num_envs, _sensor_depth(env))
-        self._model = factory(_dict_space(env.single_observation_space), streams)
+        self._model = factory(_dict_space(env.single_observation_space), _streams(env.num_envs, env))
         self.single_observation_space = self._model.observation_space
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         self._rows = np.arange(env.num_envs)
@@ -95,7 +95,7 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
         observation, info = self.env.reset(seed=seed, options=options)
         rows = np.flatnonzero(mask)
-        self._model.streams.seed(rows, seed)
+        self._model.streams.seed(seed, rows)
         changed = self._model.begin(_take(self._read(observation), rows), rows)
         if partial:
             changed = _put({name: array.copy() for name, array in self._delivered.items()}, rows, changed)
@@ -183,6 +183,8 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
 
 
 _ONLY_ROW: Rows = np.zeros(1, np.intp)
+_DOMAIN = 0x73656E73
+"""Keeps the streams of sensors apart from those that an environment derives from the same seed."""
 
 
 def _dict_space(space: spaces.Space[Any]) -> spaces.Dict:
@@ -190,14 +192,20 @@ def _dict_space(space: spaces.Space[Any]) -> spaces.Dict:
     return space  # type: ignore[return-value]
 
 
-def _sensor_depth(env: Any) -> int:
-    """Counts the sensor wrappers inside ``env``: stacked wrappers must not share their random streams."""
+def _streams(count: int, env: Any) -> RandomStreams:
+    """Streams of their own for every sensor wrapper of a stack: what counts is how many are inside ``env``."""
     depth = 0
     while env is not None:
         depth += isinstance(env, SensorWrapper | VectorSensorWrapper)
         members = getattr(env, "envs", None)
         env = members[0] if members else getattr(env, "env", None)
-    return depth
+    return RandomStreams(count, partial(_generator, depth))
+
+
+def _generator(key: int, seed: int | None) -> np.random.Generator:
+    if seed is None:
+        return np.random.default_rng()
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(_DOMAIN, key))))
 
 
 def _take(batch: Observation, rows: Rows) -> Observation:

@@ -21,7 +21,6 @@ from anysense.envs import (
     VectorCorrupt,
     VectorMissingModalities,
 )
-from anysense.envs.sensors.random_streams import RandomStreams
 
 LEVELS = {"gaussian_noise": 0.2, "salt_and_pepper": 0.3, "dead_sensor": None, "frozen_sensor": 0.5, "delay": 2}
 PAIRS = {
@@ -280,23 +279,3 @@ def test_same_step_environment_without_final_observation_is_refused(toy_env: Any
     venv.reset(seed=0)
     with pytest.raises(ValueError, match=r"`info\[\"final_obs\"\]` holds nothing for environment 0"):
         venv.step(venv.action_space.sample())
-
-
-def test_random_streams() -> None:
-    streams, rows = RandomStreams(3, key=1), np.arange(3)
-    streams.seed(rows, 5)
-    state = streams.state()
-    draws = streams.uniform(rows, (4,)), streams.normal(rows, (2, 2), np.float32)
-    assert draws[1].dtype == np.float32
-    streams.load_state(state)
-    np.testing.assert_array_equal(streams.uniform(rows, (4,)), draws[0])
-    np.testing.assert_array_equal(streams.normal(rows, (2, 2), np.float32), draws[1])
-    shifted, other = RandomStreams(3, key=1), RandomStreams(3, key=2)
-    shifted.seed(rows, 4)
-    other.seed(rows, 5)
-    np.testing.assert_array_equal(shifted.uniform(rows, (4,))[1:], draws[0][:2])
-    assert not np.isin(other.uniform(rows, (4,)), draws[0]).any()
-    with pytest.raises(ValueError, match="`seed` holds 2 seeds, expected one for each of 3 environments"):
-        streams.seed(rows, [1, 2])
-    with pytest.raises(ValueError, match=r"`streams` has shape \(2, 6\), expected \(3, 6\)"):
-        streams.load_state(state[:2])
