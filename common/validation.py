@@ -109,6 +109,6 @@ def check_probability(argument: str, value: Any) -> float:
 
 def _number(value: Any) -> float:
     try:
-        return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+        return float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
     except OverflowError:
         return math.inf

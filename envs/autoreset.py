@@ -66,6 +66,13 @@ def check_reset_mask(mask: Any, count: int) -> NDArray[np.bool_]:
     return mask.copy()
 
 
+def check_entries(state: Any, *names: str) -> None:
+    """Refuses what is no mapping with all of these entries (ValueError)."""
+    missing = [name for name in names if not isinstance(state, Mapping) or name not in state]
+    if missing:
+        raise ValueError(f"`state` must come from `state_dict`; it lacks {', '.join(map(repr, missing))}.")
+
+
 def inner_state_method(env: Any, name: str) -> Callable[..., Any]:
     """Returns the method ``state_dict`` or ``load_state_dict`` of a wrapped environment.
 

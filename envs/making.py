@@ -15,11 +15,13 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector import AutoresetMode
 
 from anysense.common.errors import unknown_name
+from anysense.common.validation import check_integer
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.selection import SelectModalities, VectorSelectModalities, check_observation_space
 
 __all__ = ["RESERVED_OPTIONS", "find_spec", "imported", "make_single", "make_vector"]
 
+MAX_ENVS = 100_000
 Made = TypeVar("Made", gym.Env[Any, Any], VectorEnvironment)
 
 RESERVED_OPTIONS = {
@@ -80,6 +82,9 @@ def make_vector(
         ValueError: As in `make_single`.
         TypeError: As in `make_single`.
     """
+    check_integer("num_envs", num_envs, 1, MAX_ENVS)
+    if episode_steps is not None:
+        check_integer("episode_steps", episode_steps, 1)
     spec = find_spec(env_id)
     arguments: dict[str, Any] = {"max_episode_steps": episode_steps, "autoreset_mode": autoreset_mode}
     made_by: Any = spec.vector_entry_point
@@ -105,7 +110,10 @@ def find_spec(env_id: str, others: Iterable[str] = ()) -> EnvSpec:
 
     Raises:
         ValueError: There is none, or the module cannot be imported.
+        TypeError: The id is no text.
     """
+    if not isinstance(env_id, str):
+        raise TypeError(f"`env` must be a Gymnasium id such as CartPole-v1, got {env_id!r}.")
     module, _, name = env_id.rpartition(":")
     if module:
         imported(module)

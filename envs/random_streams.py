@@ -36,7 +36,7 @@ class RandomStreams:
     def __getitem__(self, row: int) -> np.random.Generator:
         return self._generators[row]
 
-    def seed(self, seeds: Seeds, rows: NDArray[np.intp]) -> None:
+    def seed(self, seeds: Any, rows: NDArray[np.intp]) -> None:
         """Starts the streams of ``rows`` anew.
 
         Args:
@@ -49,7 +49,7 @@ class RandomStreams:
         """
         if seeds is None:
             return
-        if isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str) and np.ndim(seeds) > 0:
+        if isinstance(seeds, list | tuple | np.ndarray) and np.ndim(seeds) > 0:
             checked = [None if seed is None else check_integer("seed", seed, 0) for seed in seeds]
         else:
             first = check_integer("seed", seeds, 0)

@@ -10,7 +10,14 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from anysense.envs.autoreset import VectorEnvironment, autoreset_mode, final_observation, inner_state_method
+from anysense.common.validation import check_flag, check_integer
+from anysense.envs.autoreset import (
+    VectorEnvironment,
+    autoreset_mode,
+    check_entries,
+    final_observation,
+    inner_state_method,
+)
 from anysense.envs.sb3_attributes import AttributeAccess
 
 
@@ -36,7 +43,7 @@ class GymnasiumVecEnv(AttributeAccess):
             info_keys: Entries of the vector environment's info that are handed on in ``infos[i]`` at every step.
 
         Raises:
-            TypeError: If ``venv`` is no vector environment.
+            TypeError: If ``venv`` is no vector environment, or ``info_keys`` no sequence of names.
             ValueError: If the autoreset mode is NEXT_STEP or not declared.
         """
         if not isinstance(venv, gymnasium.vector.VectorEnv):
@@ -46,7 +53,9 @@ class GymnasiumVecEnv(AttributeAccess):
             raise ValueError(_NEXT_STEP_MESSAGE)
         self.venv = venv
         super().__init__(venv.num_envs, venv.single_observation_space, venv.single_action_space)
-        self._record_episodes = record_episodes
+        self._record_episodes = check_flag("record_episodes", record_episodes)
+        if isinstance(info_keys, str) or not all(isinstance(key, str) for key in info_keys):
+            raise TypeError(f"`info_keys` must be a sequence of names, got {info_keys!r}.")
         self._info_keys = tuple(info_keys)
         self._actions: Any = None
         self._reset_options_once: dict[str, Any] = {}
@@ -123,7 +132,7 @@ class GymnasiumVecEnv(AttributeAccess):
         Returns:
             The seeds, one per environment.
         """
-        first = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
+        first = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else check_integer("seed", seed, 0)
         self._seeds = [first + index for index in range(self.num_envs)]
         return self._seeds
 
@@ -179,13 +188,17 @@ class GymnasiumVecEnv(AttributeAccess):
 
         Raises:
             TypeError: If the vector environment has no ``load_state_dict``.
-            ValueError: If the state is of another number of environments.
+            ValueError: If the state is of another number of environments, or is damaged.
         """
-        if len(state["returns"]) != self.num_envs:
-            raise ValueError(f"`state` holds {len(state['returns'])} environments, expected {self.num_envs}.")
+        check_entries(state, "env", "returns", "lengths", "seconds", "seeds")
+        returns, lengths = np.array(state["returns"], np.float64), np.array(state["lengths"])
+        sizes = {returns.shape, lengths.shape, (len(state["seeds"]),)}
+        if sizes != {(self.num_envs,)} or not np.isfinite(returns).all() or lengths.dtype.kind not in "iu":
+            raise ValueError(
+                f"`state` must hold returns, lengths and seeds of {self.num_envs} environments; got {state}."
+            )
         observation = inner_state_method(self.venv, "load_state_dict")(state["env"])
-        self._returns = np.array(state["returns"], np.float64)
-        self._lengths = np.array(state["lengths"], np.int64)
+        self._returns, self._lengths = returns, lengths.astype(np.int64)
         self._start_time = time.perf_counter() - float(state["seconds"])
         self._seeds = list(state["seeds"])
         return observation

@@ -238,7 +238,7 @@ def world(id: str = DEFAULT_WORLD, options: Mapping[str, Any] | None = None) -> 
         ValueError: The id is not known to Gymnasium, its module cannot be imported, or an option is unknown.
         TypeError: JSON cannot hold an option.
     """
-    module, _, name = id.rpartition(":")
+    module, _, name = id.rpartition(":") if isinstance(id, str) else ("", "", "")
     if module:
         imported(module)
     if name in WORLDS:

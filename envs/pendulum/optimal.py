@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import warnings
-from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from anysense.common.cache import CACHE_VARIABLE, cache_folder
 from anysense.common.files import write_bytes
 from anysense.common.progress import Display
-from anysense.common.validation import check_choice, check_integer
+from anysense.common.validation import check_choice, check_integer, check_range
 from anysense.envs.pendulum.dynamic_programming import (
     COARSEST,
     MAX_NODES,
@@ -43,8 +42,9 @@ DOUBLINGS = 7
 MAX_DOUBLINGS = 11
 COARSE_TORQUES = 21
 FINE_TORQUES = 11
-STEEP = 500.0
-"""Cells across which the value changes by more than this per rad of their width are taken for parts of a jump."""
+STEEP = 1.0
+"""Cells are taken for parts of a jump where the value changes by more than this share of the lowest value per rad of
+their width."""
 PLAYED_TORQUES = 9
 """Torques that are tried first in rollouts, and in each of their later steps."""
 PLAYED_STEPS = 100
@@ -80,7 +80,7 @@ class OptimalController:
         self.physics = physics
         levels = check_integer("doublings", doublings, 0, MAX_DOUBLINGS)
         self.mesh, self.values = self._load_or_solve(levels, cache_folder() if cache is None else Path(cache))
-        self._jumps = self.mesh.steep(self.values, STEEP)
+        self._jumps = self.mesh.steep(self.values, STEEP * float(np.abs(self.values).max()))
 
     def act(self, state: npt.ArrayLike) -> FloatArray:
         """Return the best torques.
@@ -177,12 +177,15 @@ def _pick(torques: FloatArray, sums: FloatArray) -> tuple[FloatArray, FloatArray
 
 def check_max_torque(max_torque: object) -> float:
     """Return the torque limit (ValueError if it is not in (0, 2])."""
-    real = isinstance(max_torque, Real) and not isinstance(max_torque, bool)
-    if not (real and 0 < max_torque <= MAX_TORQUE):  # type: ignore[operator]
+    try:
+        limit = check_range("max_torque", max_torque, 0, MAX_TORQUE)
+    except ValueError:
+        limit = 0.0
+    if limit == 0:
         raise ValueError(
             f"`max_torque` must be above 0 and at most {MAX_TORQUE} N m, the limit of the pendulum; got {max_torque!r}."
         )
-    return float(max_torque)  # type: ignore[arg-type]
+    return limit
 
 
 def split_states(state: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -199,13 +202,13 @@ def split_states(state: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 def _read_table(path: Path, settings: str, doublings: int) -> tuple[StateMesh, Values] | None:
     """Return the cached mesh and values, or None where there are none that can be used."""
-    cells = (number * 2 ** min(doublings, REGULAR_DOUBLINGS) for number in COARSEST)
+    angles, speeds = (number * 2 ** min(doublings, REGULAR_DOUBLINGS) for number in COARSEST)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
             if str(table["settings"]) != settings:
                 return None
             splits = [table[f"arr_{number}"] for number in range(doublings - REGULAR_DOUBLINGS)]
-            mesh, values = StateMesh.rebuilt(*cells, splits), table["values"]
+            mesh, values = StateMesh.rebuilt(angles, speeds, splits), table["values"]
     except Exception:  # whatever is wrong with a file of the cache, its content can be made anew
         return None
     usable = values.shape == mesh.rows.shape and values.dtype == np.float32 and np.isfinite(values).all()

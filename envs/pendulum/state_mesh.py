@@ -160,7 +160,7 @@ class StateMesh:
     def steep(self, values: Values, slope: float) -> npt.NDArray[np.bool_]:
         """Return for each cell whether values of its nodes differ by more than ``slope`` per rad of its width."""
         widths = self._sizes(slice(None)) * (2 * np.pi / (self.angles * _UNITS))
-        return np.ptp(values[self.corners], axis=1) > slope * widths
+        return np.asarray(np.ptp(values[self.corners], axis=1) > slope * widths)
 
     def weights(self, places: Places) -> tuple[Indices, Values]:
         """Return the nodes and the weights of the interpolation, int32 and float32, one more axis of length 4."""

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from anysense.common.validation import check_choice, check_integer, check_positive_integer
-from anysense.envs.autoreset import check_reset_mask
+from anysense.envs.autoreset import check_entries, check_reset_mask
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
@@ -121,7 +121,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The random generators, one for each pendulum."""
-        return tuple(self._streams)
+        return tuple(self._streams[row] for row in range(self.num_envs))
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -215,10 +215,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         Raises:
             ValueError: An entry is missing, has another shape or dtype, or holds what no episode leads to.
         """
-        entries = ("states", "elapsed_steps", "ended", "streams")
-        missing = [name for name in entries if not isinstance(state, Mapping) or name not in state]
-        if missing:
-            raise ValueError(f"`state` must come from `state_dict`; it lacks {', '.join(map(repr, missing))}.")
+        check_entries(state, "states", "elapsed_steps", "ended", "streams")
         shape = (self.num_envs, self.settings.frame_stack, 2)
         states = check_states("state['states']", state["states"], shape)
         elapsed, ended = (as_numbers(f"state[{name!r}]", state[name]) for name in ("elapsed_steps", "ended"))

@@ -68,7 +68,7 @@ class Corruption:
             try:
                 kind.check(self.level)
             except ValueError as error:
-                raise ValueError(f"`corruption` {plain}:{self.level:g}: {error}") from None
+                raise ValueError(f"`corruption` {plain}:{self.level}: {error}") from None
 
     def __str__(self) -> str:
         """Returns the written form, which :func:`parse_corruption` reads."""
@@ -85,9 +85,12 @@ def parse_corruption(corruption: str | Corruption) -> Corruption:
 
     Raises:
         ValueError: If the text has another form, or as in :class:`Corruption`.
+        TypeError: If it is no text.
     """
     if isinstance(corruption, Corruption):
         return corruption
+    if not isinstance(corruption, str):
+        raise TypeError(f"`corruption` must be a text such as image:gaussian_noise:0.1, got {corruption!r}.")
     parts = [part.strip() for part in corruption.split(":")]
     if len(parts) not in (2, 3) or not all(parts):
         raise ValueError(

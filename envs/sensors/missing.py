@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from anysense.common.validation import check_choice, check_probability
+from anysense.common.validation import check_choice, check_flag, check_probability
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.random_streams import RandomStreams
 from anysense.envs.sensors.model import (
@@ -92,8 +92,8 @@ class _MissingModel(SensorModel):
         )
         self._probability = _probabilities(probability, modalities)
         self._per_step = per == "step"
-        self._keep_one = keep_one
-        self.memory[PRESENT] = np.ones((len(streams), len(modalities)), np.int8)
+        self._keep_one = check_flag("keep_one", keep_one)
+        self.remember(PRESENT, (len(modalities),), np.dtype(np.int8), 0, 1)
 
     def begin(self, batch: Observation, rows: Rows) -> Observation:
         self.memory[PRESENT][rows] = self._draw(rows)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from anysense.common.validation import check_choice
+from anysense.envs.autoreset import check_entries
 from anysense.envs.random_streams import RandomStreams
 
 __all__ = ["PRESENT", "Observation", "Rows", "SensorModel", "modality_box", "present_modalities", "with_zero"]
@@ -73,6 +74,13 @@ class SensorModel(ABC):
         self.reads = reads
         self.streams = streams
         self.memory: Observation = {}
+        self._bounds: dict[str, tuple[Any, Any]] = {}
+
+    def remember(self, name: str, shape: tuple[int, ...], dtype: DTypeLike, low: Any, high: Any) -> None:
+        """Adds to the memory an array ``(len(streams), *shape)`` whose values always lie within [low, high]."""
+        self.memory[name] = np.empty((len(self.streams), *shape), dtype)
+        self.memory[name][...] = low
+        self._bounds[name] = low, high
 
     @abstractmethod
     def begin(self, batch: Observation, rows: Rows) -> Observation:
@@ -99,15 +107,18 @@ class SensorModel(ABC):
         """Restores what :meth:`state_dict` returned.
 
         Raises:
-            ValueError: If the state is of another kind of model or another number of sub-environments.
+            ValueError: If the state is of another kind of model or another number of sub-environments, or its memory
+                holds what no episode leads to.
         """
-        memory = state["memory"]
-        expected = {name: array.shape for name, array in self.memory.items()}
-        got = {name: np.shape(array) for name, array in memory.items()}
+        check_entries(state, "memory", "streams")
+        memory = {name: np.asarray(array) for name, array in state["memory"].items()}
+        expected = {name: (array.shape, array.dtype) for name, array in self.memory.items()}
+        got = {name: (array.shape, array.dtype) for name, array in memory.items()}
         if expected != got:
-            raise ValueError(
-                f"`state` has memory of shapes {got}, expected {expected}: it was saved by another wrapper."
-            )
+            raise ValueError(f"`state` has memory {got}, expected {expected}: it was saved by another wrapper.")
+        for name, (low, high) in self._bounds.items():
+            if not np.all((memory[name] >= low) & (memory[name] <= high)):
+                raise ValueError(f"`state` has memory {name!r} outside its range: it is damaged.")
         self.streams.load_state(state["streams"])
         for name, array in self.memory.items():
             array[...] = memory[name]

@@ -33,6 +33,9 @@ __all__ = ["CorruptionModel", "DeadSensor", "Delay", "FrozenSensor", "GaussianNo
 
 Array = NDArray[Any]
 
+MAX_STD = 1e6
+MAX_DELAY_BYTES = 4 * 2**30
+
 
 class CorruptionModel(SensorModel):
     """Corrupts one modality; where the observation has an entry ``present``, absent arrays stay zero.
@@ -107,6 +110,7 @@ class GaussianNoise(CorruptionModel):
     """
 
     level: ClassVar[str | None] = "std"
+    largest: ClassVar[float] = MAX_STD
     needs_bounds: ClassVar[bool] = True
 
     def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
@@ -158,7 +162,7 @@ class FrozenSensor(CorruptionModel):
 
     def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
         super().__init__(observation_space, streams, modality, strength)
-        self.memory["held"] = np.zeros((len(streams), *self.box.shape), self.box.dtype)
+        self.remember("held", self.box.shape, self.box.dtype, self.box.low, self.box.high)
 
     def deliver_first(self, values: Array, rows: Rows) -> Array:
         """The values themselves."""
@@ -180,14 +184,20 @@ class Delay(CorruptionModel):
     def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, modality: str, strength: float) -> None:
         super().__init__(observation_space, streams, modality, strength)
         self._steps = int(strength)
+        size = len(streams) * self._steps * self.box.low.nbytes
+        if size > MAX_DELAY_BYTES:
+            raise ValueError(
+                f"`steps` of a delay must keep at most {MAX_DELAY_BYTES} bytes; {self._steps} steps of {modality!r} in "
+                f"{len(streams)} environments take {size}. Delay by fewer steps, or in fewer environments."
+            )
         # A ring per row: the oldest value is read and replaced by the newest.
-        self.memory["ring"] = np.zeros((len(streams), self._steps, *self.box.shape), self.box.dtype)
-        self.memory["oldest"] = np.zeros(len(streams), np.intp)
+        self.remember("ring", (self._steps, *self.box.shape), self.box.dtype, self.box.low, self.box.high)
+        self.remember("oldest", (), np.intp, 0, max(self._steps - 1, 0))
 
     @classmethod
     def check(cls, level: float) -> None:
         """Raises ``ValueError`` for anything but whole numbers from 0 on."""
-        if not (0 <= level < math.inf and level == int(level)):
+        if check_range("steps", level, 0) % 1:
             raise ValueError(f"`steps` must be a whole number of at least 0, got {level!r}.")
 
     def deliver_first(self, values: Array, rows: Rows) -> Array:

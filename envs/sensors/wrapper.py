@@ -20,6 +20,7 @@ from gymnasium.vector.utils import batch_space
 from anysense.envs.autoreset import (
     VectorEnvironment,
     autoreset_mode,
+    check_entries,
     check_reset_mask,
     final_observation,
     inner_state_method,
@@ -135,13 +136,22 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
 
         Raises:
             TypeError: If the wrapped environment has no ``load_state_dict``.
-            ValueError: If the state is of another wrapper or another number of sub-environments.
+            ValueError: If the state is of another wrapper or another number of sub-environments, or is damaged.
         """
         load_inner = inner_state_method(self.env, "load_state_dict")
+        check_entries(state, "env", "model", "done", "delivered")
+        done = np.array(state["done"])
+        delivered = {name: np.array(array) for name, array in state["delivered"].items()}
+        known = _dict_space(self.observation_space).spaces
+        inside = all(name in known and known[name].contains(array) for name, array in delivered.items())
+        if not inside or done.shape != (self.num_envs,) or done.dtype != np.bool_:
+            raise ValueError(
+                "`state` has 'delivered' outside the observation space, or 'done' that is not one bool per row: it was "
+                "saved by another wrapper, or is damaged."
+            )
         self._model.load_state_dict(state["model"])
         observation = load_inner(state["env"])
-        self._done = np.array(state["done"], np.bool_)
-        self._delivered = {name: np.array(array) for name, array in state["delivered"].items()}
+        self._done, self._delivered = done, delivered
         if observation is None:
             return None
         return {**observation, **{name: array.copy() for name, array in self._delivered.items()}}

@@ -241,7 +241,7 @@ def test_state_dict_resumes_exactly(mode: AutoresetMode) -> None:
             if "episode" in info:
                 assert_same_observation(my_info["terminal_observation"], info["terminal_observation"])
                 assert (my_info["episode"]["r"], my_info["episode"]["l"]) == (info["episode"]["r"], 5)
-    with pytest.raises(ValueError, match="`state` holds 3 environments, expected 2"):
+    with pytest.raises(ValueError, match="`state` must hold returns, lengths and seeds of 2"):
         resumed.load_state_dict({**state, "returns": np.zeros(3)})
 
 

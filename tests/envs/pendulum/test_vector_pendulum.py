@@ -266,7 +266,7 @@ class TestResume:
         state = envs.state_dict()
         del state["ended"], state["streams"]
         for given in (state, None):
-            with pytest.raises(ValueError, match="`state` must come from `state_dict`; it lacks .*'ended', 'streams'"):
+            with pytest.raises(ValueError, match=r"`state` must come from `state_dict`; it lacks .*'ended', 'streams'"):
                 envs.load_state_dict(given)
 
     @pytest.mark.parametrize(
