@@ -67,6 +67,8 @@ class Registry(Generic[Entry]):
             ValueError: Unknown name, a name that two packages offer, or an entry that is not valid.
             ImportError: The package that offers it cannot be imported; the message says which and why.
         """
+        if not isinstance(name, str):
+            raise ValueError(unknown_name(argument or self.kind, name, self.names()))
         if name in self._registered:
             return self._registered[name]
         if name not in self._loaded:

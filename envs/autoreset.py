@@ -46,13 +46,16 @@ def final_observation(info: Mapping[str, Any], index: int) -> Any:
     return observation
 
 
-def check_reset_mask(mask: Any, count: int) -> NDArray[np.bool_]:
-    """Return the mask of the environments to reset as a copy; None means all.
+def check_reset_mask(options: Any, count: int) -> NDArray[np.bool_]:
+    """Return the mask of the environments to reset, ``options["reset_mask"]``, as a copy; None means all.
 
     Raises:
-        TypeError: ``mask`` is not a numpy array of bool.
+        TypeError: The options are no mapping, or the mask is not a numpy array of bool.
         ValueError: It has another shape than ``(count,)`` or marks none.
     """
+    if options is not None and not isinstance(options, Mapping):
+        raise TypeError(f"`options` must be a dictionary or None, got {options!r}.")
+    mask = (options or {}).get("reset_mask")
     if mask is None:
         return np.ones(count, dtype=np.bool_)
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
@@ -64,13 +67,6 @@ def check_reset_mask(mask: Any, count: int) -> NDArray[np.bool_]:
     if not mask.any():
         raise ValueError("`options['reset_mask']` must mark at least one environment, got all False.")
     return mask.copy()
-
-
-def check_entries(state: Any, *names: str) -> None:
-    """Refuses what is no mapping with all of these entries (ValueError)."""
-    missing = [name for name in names if not isinstance(state, Mapping) or name not in state]
-    if missing:
-        raise ValueError(f"`state` must come from `state_dict`; it lacks {', '.join(map(repr, missing))}.")
 
 
 def inner_state_method(env: Any, name: str) -> Callable[..., Any]:

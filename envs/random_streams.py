@@ -49,7 +49,7 @@ class RandomStreams:
         """
         if seeds is None:
             return
-        if isinstance(seeds, list | tuple | np.ndarray) and np.ndim(seeds) > 0:
+        if isinstance(seeds, list | tuple) or (isinstance(seeds, np.ndarray) and seeds.ndim > 0):
             checked = [None if seed is None else check_integer("seed", seed, 0) for seed in seeds]
         else:
             first = check_integer("seed", seeds, 0)
@@ -89,13 +89,12 @@ class RandomStreams:
         Raises:
             ValueError: It has another dtype, or is of another number of streams.
         """
-        words = np.asarray(state)
-        if words.shape != (len(self), 6) or words.dtype != np.uint64:
+        if not isinstance(state, np.ndarray) or state.shape != (len(self), 6) or state.dtype != np.uint64:
             raise ValueError(
-                f"the random streams in `state` must be uint64 of shape {(len(self), 6)}, got {words.dtype} of shape "
-                f"{words.shape}; load it into as many environments as were saved."
+                f"the random streams in `state` must be uint64 of shape {(len(self), 6)}, got {state!r}; load it into as "
+                "many environments as were saved."
             )
-        for generator, row in zip(self._generators, words.tolist(), strict=True):
+        for generator, row in zip(self._generators, state.tolist(), strict=True):
             generator.bit_generator.state = _unpack(row)
         self.seeds = [-1] * len(self)
 

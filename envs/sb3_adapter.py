@@ -10,11 +10,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from anysense.common.json_files import check_entries
 from anysense.common.validation import check_flag, check_integer
 from anysense.envs.autoreset import (
     VectorEnvironment,
     autoreset_mode,
-    check_entries,
     final_observation,
     inner_state_method,
 )
@@ -54,7 +54,7 @@ class GymnasiumVecEnv(AttributeAccess):
         self.venv = venv
         super().__init__(venv.num_envs, venv.single_observation_space, venv.single_action_space)
         self._record_episodes = check_flag("record_episodes", record_episodes)
-        if isinstance(info_keys, str) or not all(isinstance(key, str) for key in info_keys):
+        if isinstance(info_keys, str) or not isinstance(info_keys, Sequence) or not all(isinstance(key, str) for key in info_keys):
             raise TypeError(f"`info_keys` must be a sequence of names, got {info_keys!r}.")
         self._info_keys = tuple(info_keys)
         self._actions: Any = None
@@ -190,7 +190,7 @@ class GymnasiumVecEnv(AttributeAccess):
             TypeError: If the vector environment has no ``load_state_dict``.
             ValueError: If the state is of another number of environments, or is damaged.
         """
-        check_entries(state, "env", "returns", "lengths", "seconds", "seeds")
+        check_entries(state, dict.fromkeys(("env", "returns", "lengths", "seconds", "seeds"), object), "state")
         returns, lengths = np.array(state["returns"], np.float64), np.array(state["lengths"])
         sizes = {returns.shape, lengths.shape, (len(state["seeds"]),)}
         if sizes != {(self.num_envs,)} or not np.isfinite(returns).all() or lengths.dtype.kind not in "iu":

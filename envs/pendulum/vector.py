@@ -10,8 +10,9 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from anysense.common.json_files import check_entries
 from anysense.common.validation import check_choice, check_integer, check_positive_integer
-from anysense.envs.autoreset import check_entries, check_reset_mask
+from anysense.envs.autoreset import check_reset_mask
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
@@ -145,7 +146,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
             TypeError: The options are no dictionary, or the mask is not an array of bool.
         """
         checked = check_options(options, ("state", "reset_mask"))
-        mask = check_reset_mask(checked.get("reset_mask"), self.num_envs)
+        mask = check_reset_mask(checked, self.num_envs)
         states = checked.get("state")
         if states is not None:
             states = check_states("options['state']", states, (self.num_envs, 2))
@@ -215,7 +216,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         Raises:
             ValueError: An entry is missing, has another shape or dtype, or holds what no episode leads to.
         """
-        check_entries(state, "states", "elapsed_steps", "ended", "streams")
+        check_entries(state, dict.fromkeys(("states", "elapsed_steps", "ended", "streams"), object), "state")
         shape = (self.num_envs, self.settings.frame_stack, 2)
         states = check_states("state['states']", state["states"], shape)
         elapsed, ended = (as_numbers(f"state[{name!r}]", state[name]) for name in ("elapsed_steps", "ended"))

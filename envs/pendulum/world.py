@@ -136,7 +136,7 @@ class PendulumWorld(World):
         return settings.observation_space(), settings.action_space()
 
     def _keywords(self, modalities: Sequence[str] | None) -> dict[str, Any]:
-        return dict(self.options) | ({} if modalities is None else {"modalities": tuple(modalities)})
+        return dict(self.options) | ({} if modalities is None else {"modalities": modalities})
 
 
 def _anywhere(rng: np.random.Generator, count: int) -> dict[str, Any]:

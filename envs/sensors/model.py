@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike, NDArray
 
+from anysense.common.json_files import check_entries
 from anysense.common.validation import check_choice
-from anysense.envs.autoreset import check_entries
 from anysense.envs.random_streams import RandomStreams
 
 __all__ = ["PRESENT", "Observation", "Rows", "SensorModel", "modality_box", "present_modalities", "with_zero"]
@@ -110,7 +110,7 @@ class SensorModel(ABC):
             ValueError: If the state is of another kind of model or another number of sub-environments, or its memory
                 holds what no episode leads to.
         """
-        check_entries(state, "memory", "streams")
+        check_entries(state, dict.fromkeys(("memory", "streams"), object), "state")
         memory = {name: np.asarray(array) for name, array in state["memory"].items()}
         expected = {name: (array.shape, array.dtype) for name, array in self.memory.items()}
         got = {name: (array.shape, array.dtype) for name, array in memory.items()}

@@ -17,10 +17,10 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
+from anysense.common.json_files import check_entries
 from anysense.envs.autoreset import (
     VectorEnvironment,
     autoreset_mode,
-    check_entries,
     check_reset_mask,
     final_observation,
     inner_state_method,
@@ -90,7 +90,7 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
             TypeError: If the mask is not a numpy array of bool.
             ValueError: If the mask has a wrong shape, marks none, or leaves out environments at the first reset.
         """
-        mask = check_reset_mask((options or {}).get("reset_mask"), self.num_envs)
+        mask = check_reset_mask(options, self.num_envs)
         partial = not mask.all()
         if partial and not self._delivered:
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
@@ -139,7 +139,7 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
             ValueError: If the state is of another wrapper or another number of sub-environments, or is damaged.
         """
         load_inner = inner_state_method(self.env, "load_state_dict")
-        check_entries(state, "env", "model", "done", "delivered")
+        check_entries(state, dict.fromkeys(("env", "model", "done", "delivered"), object), "state")
         done = np.array(state["done"])
         delivered = {name: np.array(array) for name, array in state["delivered"].items()}
         known = _dict_space(self.observation_space).spaces
