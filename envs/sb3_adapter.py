@@ -54,7 +54,11 @@ class GymnasiumVecEnv(AttributeAccess):
         self.venv = venv
         super().__init__(venv.num_envs, venv.single_observation_space, venv.single_action_space)
         self._record_episodes = check_flag("record_episodes", record_episodes)
-        if isinstance(info_keys, str) or not isinstance(info_keys, Sequence) or not all(isinstance(key, str) for key in info_keys):
+        if (
+            isinstance(info_keys, str)
+            or not isinstance(info_keys, Sequence)
+            or not all(isinstance(key, str) for key in info_keys)
+        ):
             raise TypeError(f"`info_keys` must be a sequence of names, got {info_keys!r}.")
         self._info_keys = tuple(info_keys)
         self._actions: Any = None
