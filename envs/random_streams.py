@@ -91,8 +91,8 @@ class RandomStreams:
         """
         if not isinstance(state, np.ndarray) or state.shape != (len(self), 6) or state.dtype != np.uint64:
             raise ValueError(
-                f"the random streams in `state` must be uint64 of shape {(len(self), 6)}, got {state!r}; load it into as "
-                "many environments as were saved."
+                f"the random streams in `state` must be uint64 of shape {(len(self), 6)}, got {state!r}; load it into "
+                "as many environments as were saved."
             )
         for generator, row in zip(self._generators, state.tolist(), strict=True):
             generator.bit_generator.state = _unpack(row)
