@@ -11,11 +11,7 @@ VectorEnvironment = VectorEnv[Any, Any, Any]
 
 
 def autoreset_mode(venv: VectorEnvironment) -> AutoresetMode:
-    """Returns the autoreset mode that a vector environment declares.
-
-    Raises:
-        ValueError: If ``metadata["autoreset_mode"]`` is missing or is no ``AutoresetMode``.
-    """
+    """Returns the autoreset mode that a vector environment declares (ValueError if it declares none)."""
     mode = venv.metadata.get("autoreset_mode")
     if not isinstance(mode, AutoresetMode):
         raise ValueError(
@@ -26,13 +22,10 @@ def autoreset_mode(venv: VectorEnvironment) -> AutoresetMode:
 
 
 def final_observation(info: Mapping[str, Any], index: int) -> Any:
-    """Returns the last observation of the episode of sub-environment ``index`` that ended in a SAME_STEP step.
+    """Returns the last observation of the episode of environment ``index`` that ended in a SAME_STEP step.
 
-    Reads both forms in use: an object array with one observation per sub-environment (Gymnasium's own
-    vector environments) and one batched mapping of arrays.
-
-    Raises:
-        ValueError: If the info carries no ``final_obs`` for this sub-environment.
+    Reads both forms in use: an object array with one observation per environment and one batched mapping of arrays;
+    without either it is a ValueError.
     """
     final = info.get("final_obs")
     if isinstance(final, Mapping):
@@ -70,11 +63,7 @@ def check_reset_mask(options: Any, count: int) -> NDArray[np.bool_]:
 
 
 def inner_state_method(env: Any, name: str) -> Callable[..., Any]:
-    """Returns the method ``state_dict`` or ``load_state_dict`` of a wrapped environment.
-
-    Raises:
-        TypeError: If the environment has no such method.
-    """
+    """Returns the method ``state_dict`` or ``load_state_dict`` of a wrapped environment (TypeError if it has none)."""
     method = getattr(env, name, None)
     if not callable(method):
         raise TypeError(f"{env} has no `{name}()`, so its exact state cannot be saved or restored.")

@@ -40,18 +40,7 @@ RESERVED_OPTIONS = {
 def make_single(
     env_id: str, options: Mapping[str, Any], modalities: Sequence[str] | None, render_mode: str | None = None
 ) -> gym.Env[Any, Any]:
-    """One environment.
-
-    Args:
-        env_id: Gymnasium id, with or without ``module:``.
-        options: Keyword arguments of the environment.
-        modalities: Which entries its observations keep; all if None.
-        render_mode: As in `gymnasium.make`.
-
-    Raises:
-        ValueError: Unknown id or option, a module or package that cannot be imported, an unknown modality.
-        TypeError: The observation is no ``Dict`` of ``Box`` entries.
-    """
+    """One environment with the chosen modalities, all if None; errors as in `World.make`."""
     spec = find_spec(env_id)
     arguments = dict(options) if render_mode is None else {**options, "render_mode": render_mode}
     env = _made(env_id, spec.entry_point, partial(gym.make, spec, **arguments))
@@ -70,17 +59,7 @@ def make_vector(
 ) -> VectorEnvironment:
     """``num_envs`` environments as one: the registered vector form where it can do what is asked for, else Gymnasium's.
 
-    Args:
-        env_id: Gymnasium id, with or without ``module:``.
-        options: Keyword arguments of the environment.
-        num_envs: How many.
-        modalities: Which entries the observations keep; all if None.
-        episode_steps: Time limit (truncation); None for none beyond the environment's own.
-        autoreset_mode: What happens at the end of an episode.
-
-    Raises:
-        ValueError: As in `make_single`.
-        TypeError: As in `make_single`.
+    Arguments and errors as in `World.make_vec`.
     """
     check_integer("num_envs", num_envs, 1, MAX_ENVS)
     if episode_steps is not None:
@@ -102,11 +81,7 @@ def make_vector(
 
 
 def find_spec(env_id: str, others: Iterable[str] = ()) -> EnvSpec:
-    """The registration of an id; ``module:Name-v0`` imports the module first.
-
-    Args:
-        env_id: The id.
-        others: Further ids that a misspelled one may mean.
+    """The registration of an id; a misspelled one may also mean one of ``others``.
 
     Raises:
         ValueError: There is none, or the module cannot be imported.
@@ -128,11 +103,7 @@ def find_spec(env_id: str, others: Iterable[str] = ()) -> EnvSpec:
 
 
 def imported(module: str) -> None:
-    """Import the module of an id.
-
-    Raises:
-        ValueError: It cannot be imported; the message says what is missing.
-    """
+    """Import the module of an id (ValueError if that fails, which says what is missing)."""
     if module in sys.modules:
         return
     try:

@@ -37,12 +37,9 @@ class RandomStreams:
         return self._generators[row]
 
     def seed(self, seeds: Any, rows: NDArray[np.intp]) -> None:
-        """Starts the streams of ``rows`` anew.
+        """Starts the streams of ``rows`` anew: a number s seeds stream i with s + i; None changes nothing.
 
-        Args:
-            seeds: None changes nothing; a number s seeds stream i with s + i; a sequence holds one seed per stream of
-                the whole set, None for those that go on.
-            rows: Indices of the streams.
+        A sequence holds one seed per stream of the whole set, None for those that go on.
 
         Raises:
             ValueError: A seed is no whole number of at least 0, or a sequence has another length than the set.

@@ -85,8 +85,7 @@ class GymnasiumVecEnv(AttributeAccess):
         """Steps all environments and resets those whose episode ended.
 
         Returns:
-            Observations (of the new episode where one ended), rewards float32 ``(num_envs,)``, ends of episodes
-            bool ``(num_envs,)``, and one info per environment.
+            Observations (of new episodes too), rewards float32 and ends bool ``(num_envs,)``, one info each.
         """
         observation, rewards, terminated, truncated, info = self.venv.step(self._actions)
         dones = np.logical_or(terminated, truncated)
@@ -109,7 +108,9 @@ class GymnasiumVecEnv(AttributeAccess):
     def _last_observation(self, observation: Any, info: Mapping[str, Any], index: int) -> Any:
         if self._mode is AutoresetMode.SAME_STEP:
             return final_observation(info, index)
-        return _copy_row(observation, index)
+        if isinstance(observation, Mapping):
+            return {name: np.array(array[index]) for name, array in observation.items()}
+        return np.array(observation[index])
 
     def _finish_episodes(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]) -> None:
         if self._record_episodes:
@@ -131,11 +132,7 @@ class GymnasiumVecEnv(AttributeAccess):
                     infos[index][key] = deepcopy(source[key][index])
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Sets the seeds of the next reset: environment ``i`` gets ``seed + i``; without a seed, entropy of the system.
-
-        Returns:
-            The seeds, one per environment.
-        """
+        """Sets and returns the seeds of the next reset: ``seed + i`` for environment ``i``; None: entropy."""
         first = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else check_integer("seed", seed, 0)
         self._seeds = [first + index for index in range(self.num_envs)]
         return self._seeds
@@ -169,9 +166,7 @@ class GymnasiumVecEnv(AttributeAccess):
         return [None] * self.num_envs if frames is None else list(frames)  # type: ignore[arg-type]
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the exact state of environment and adapter: nested dictionaries of arrays and plain values.
-
-        Options set for the next reset are not part of it.
+        """Returns the exact state of environment and adapter, without options set for the next reset.
 
         Raises:
             TypeError: If the vector environment has no ``state_dict``.
@@ -214,12 +209,6 @@ _NEXT_STEP_MESSAGE = (
     "autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP (gymnasium.make_vec: pass it as a keyword to environments "
     'with their own vector form, else as vector_kwargs={"autoreset_mode": ...}).'
 )
-
-
-def _copy_row(observation: Any, index: int) -> Any:
-    if isinstance(observation, Mapping):
-        return {name: np.array(array[index]) for name, array in observation.items()}
-    return np.array(observation[index])
 
 
 def _select(mask: NDArray[np.bool_], fresh: Any, current: Any) -> Any:

@@ -24,13 +24,10 @@ class AttributeAccess(VecEnv):
     _record_episodes: bool
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """Returns an attribute of the environments.
+        """Returns an attribute of the environments (AttributeError if there is none).
 
         Environments of a ``SyncVectorEnv`` are asked one by one; otherwise the vector environment and its wrappers are
         asked first, and their one value counts for all.
-
-        Raises:
-            AttributeError: If there is no such attribute.
         """
         values = self._attribute_values(attr_name)
         return [values[index] for index in self._get_indices(indices)]
@@ -54,11 +51,7 @@ class AttributeAccess(VecEnv):
         return env
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Sets an attribute of the environments.
-
-        Raises:
-            ValueError: If only some are chosen and they are not separate environments of a ``SyncVectorEnv``.
-        """
+        """Sets an attribute; choosing some is a ValueError unless they are environments of a ``SyncVectorEnv``."""
         base: Any = self.venv.unwrapped
         if isinstance(base, SyncVectorEnv):
             for index in self._get_indices(indices):
@@ -76,11 +69,8 @@ class AttributeAccess(VecEnv):
         """Calls a method of the environments.
 
         Environments of a ``SyncVectorEnv`` are called one by one. A method of the vector environment or of its wrappers
-        is called once; an answer with ``num_envs`` elements is shared out, any other is given to all.
-
-        Raises:
-            AttributeError: If there is no such method.
-            ValueError: If only some are chosen and they are not separate environments of a ``SyncVectorEnv``.
+        is called once; an answer with ``num_envs`` elements is shared out, any other is given to all. Errors are those
+        of `get_attr` and `set_attr`.
         """
         base: Any = self.venv.unwrapped
         if isinstance(base, SyncVectorEnv) and all(env.has_wrapper_attr(method_name) for env in base.envs):

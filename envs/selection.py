@@ -63,12 +63,7 @@ class SelectModalities(gym.ObservationWrapper[Any, Any, Any], RecordConstructorA
     """Keeps some modalities of a single environment."""
 
     def __init__(self, env: gym.Env[Any, Any], modalities: Sequence[str]) -> None:
-        """Wraps ``env``, whose observation space is a ``Dict``.
-
-        Raises:
-            TypeError: If ``modalities`` is no sequence of names.
-            ValueError: If it is empty, or a name is unknown or doubled.
-        """
+        """Wraps ``env``, whose observation space is a ``Dict``; errors as `check_names`."""
         self._selection = _Selection(env.observation_space, modalities)
         RecordConstructorArgs.__init__(self, modalities=tuple(modalities))
         super().__init__(env)

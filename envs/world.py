@@ -166,13 +166,9 @@ class World:
         episode_steps: int | None,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> VectorEnvironment:
-        """``num_envs`` environments as one: the registered vector form, otherwise Gymnasium's own.
+        """``num_envs`` environments as one: the registered vector form, otherwise Gymnasium's own; errors as in `make`.
 
-        Args:
-            num_envs: How many.
-            modalities: Which modalities they offer; all by default.
-            episode_steps: Time limit (truncation); None for none beyond the environment's own.
-            autoreset_mode: What happens at the end of an episode.
+        ``episode_steps`` is the time limit (truncation); None for none beyond the environment's own.
         """
         return make_vector(self.id, self.options, num_envs, modalities, episode_steps, autoreset_mode)
 
@@ -198,14 +194,9 @@ class World:
     def references(
         self, starts: NDArray[np.float64], steps: int, seed: int, options: Mapping[str, Any], progress: Progress | None
     ) -> dict[str, NDArray[np.float64]]:
-        """Undiscounted returns (N,) of reference controllers from the given start states, by name; none here.
+        """Undiscounted returns (N,) of reference controllers from start states (N, K), by name; none here.
 
-        Args:
-            starts: Start states, (N, K).
-            steps: Steps of each episode.
-            seed: Seed of random actions.
-            options: Options of the references, from the command line.
-            progress: Told about the steps done.
+        The seed is that of random actions; the options come from the command line.
         """
         if options:
             raise ValueError(f"`reference_option` has no meaning for {self.id}; got {dict(options)}.")

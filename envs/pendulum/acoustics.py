@@ -55,11 +55,7 @@ def source_velocity(theta: npt.ArrayLike, omega: npt.ArrayLike) -> FloatArray:
 
 
 def doppler_frequency(approach_speed: npt.ArrayLike) -> FloatArray:
-    """Return the frequency in Hz that a receiver at rest hears, ``f0 c / (c - v)``.
-
-    Args:
-        approach_speed: Speed v in m/s of the source towards the receiver, negative when it moves away.
-    """
+    """Return the frequency in Hz that a receiver at rest hears, ``f0 c / (c - v)``, v in m/s towards the receiver."""
     return np.asarray((EMITTED_FREQUENCY * SOUND_SPEED) / np.subtract(SOUND_SPEED, approach_speed))
 
 
@@ -69,15 +65,9 @@ def attenuated_amplitude(squared_distance: npt.ArrayLike) -> FloatArray:
 
 
 def hear(theta: npt.ArrayLike, omega: npt.ArrayLike, positions: FloatArray) -> FloatArray:
-    """Return what each receiver hears of a pendulum in the given state.
+    """Return what each receiver hears: shape ``theta.shape + (R, 2)``, last axis frequency in Hz and amplitude.
 
-    Args:
-        theta: Angle in rad, any shape.
-        omega: Angular speed in rad/s, same shape as ``theta``.
-        positions: Receiver positions from ``receiver_positions``, shape (R, 2).
-
-    Returns:
-        Shape ``theta.shape + (R, 2)``; the last axis holds frequency in Hz and amplitude.
+    Angle (rad) and angular speed (rad/s) have one shape; ``positions`` (R, 2) are those of ``receiver_positions``.
     """
     shape = np.shape(theta)
     angle, speed = np.reshape(theta, -1), np.reshape(omega, -1)
@@ -105,9 +95,7 @@ def sound_bounds(names: Sequence[str]) -> tuple[npt.NDArray[np.float32], npt.NDA
     Returns:
         ``(low, high)``, each float32 of shape (R, 2), columns frequency in Hz and amplitude, rounded outwards.
 
-    Raises:
-        ValueError: As ``receiver_positions``.
-        TypeError: As ``receiver_positions``.
+    Errors are those of ``receiver_positions``.
     """
     distance = np.linalg.norm(receiver_positions(names), axis=1)
     top_speed = np.full_like(distance, MAX_SPEED * LENGTH)

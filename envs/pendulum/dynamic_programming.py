@@ -59,13 +59,7 @@ def torque_candidates(max_torque: float, count: int) -> FloatArray:
 class BellmanOperator:
     """Bellman's equation at given states, with the values of the nodes of a mesh.
 
-    Args:
-        mesh: The mesh.
-        theta: Angles of the states in rad, shape (N,).
-        omega: Angular speeds of the states in rad/s, shape (N,).
-        max_torque: Largest torque in N m.
-        physics_order: Order of integration, see ``anysense.envs.pendulum.physics``.
-        torques: Number of torques tried in each state, odd.
+    The states are angles in rad and speeds in rad/s, each of shape (N,); an odd number of torques is tried in each.
     """
 
     def __init__(
@@ -107,12 +101,8 @@ class BellmanOperator:
 def solve(doublings: int, max_torque: float, physics_order: Physics, progress: Progress) -> tuple[StateMesh, Values]:
     """Solve Bellman's equation on ever finer meshes, each starting from the solution on the one before.
 
-    Args:
-        doublings: How often the first mesh is made twice as fine: as a whole ``REGULAR_DOUBLINGS`` times, after that
-            only where the values are off by more than ``TOLERANCE``.
-        max_torque: Largest torque in N m.
-        physics_order: Order of integration.
-        progress: Told about each round.
+    The first mesh is made twice as fine as a whole ``REGULAR_DOUBLINGS`` times, after that only where the values are
+    off by more than ``TOLERANCE``.
 
     Returns:
         The last mesh and the values of its nodes, float32 (nodes,). With a torque so weak that upright rest is out of

@@ -42,10 +42,7 @@ def wrap_angle(theta: npt.ArrayLike) -> FloatArray:
 def reward(theta: npt.ArrayLike, omega: npt.ArrayLike, torque: npt.ArrayLike) -> FloatArray:
     """Return the reward of a step, -(wrap(theta)^2 + 0.1 omega^2 + 0.001 torque^2), between -16.2736044 and 0.
 
-    Args:
-        theta: Angle before the step, in rad.
-        omega: Angular speed before the step, in rad/s.
-        torque: Torque during the step, in N m, already clipped to ±``MAX_TORQUE``.
+    Angle (rad) and speed (rad/s) are those before the step; the torque in N m is clipped to ±``MAX_TORQUE`` already.
     """
     speed, push = np.asarray(omega, dtype=np.float64), np.asarray(torque, dtype=np.float64)
     return -(np.square(wrap_angle(theta)) + 0.1 * np.square(speed) + 0.001 * np.square(push))
@@ -59,11 +56,7 @@ def advance(
     The two orders differ only where the speed limit acts: ``"gymnasium"`` moves with the clipped speed (Gymnasium,
     gym 0.21 and later), ``"gym-0.19"`` with the speed before it is clipped (gym 0.19 and earlier).
 
-    Args:
-        theta: Angle in rad.
-        omega: Angular speed in rad/s.
-        torque: Torque in N m, already clipped to ±``MAX_TORQUE``.
-        physics: Order of integration, one of ``PHYSICS``.
+    Angle in rad, speed in rad/s, torque in N m, already clipped to ±``MAX_TORQUE``.
     """
     angle = np.asarray(theta, dtype=np.float64)
     gravity_term = (1.5 * GRAVITY / LENGTH) * np.sin(angle)
@@ -75,10 +68,6 @@ def advance(
 
 
 def sample_start_states(rng: np.random.Generator, count: int) -> FloatArray:
-    """Draw ``count`` start states: theta ~ U(-pi, pi) rad, omega ~ U(-1, 1) rad/s.
-
-    Returns:
-        Array of shape (count, 2), columns theta and omega.
-    """
+    """Draw start states (count, 2): theta ~ U(-pi, pi) rad, omega ~ U(-1, 1) rad/s."""
     states: FloatArray = (2.0 * rng.random((count, 2)) - 1.0) * START_RANGE
     return states

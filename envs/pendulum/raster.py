@@ -31,10 +31,7 @@ FrameArray = npt.NDArray[np.uint8]
 def segment_distance(x: FloatArray, y: FloatArray, theta: npt.ArrayLike) -> FloatArray:
     """Return the distance in m from points to the axis of the rod, the segment from the pivot to the tip.
 
-    Args:
-        x: Metres to the right of the pivot.
-        y: Metres above the pivot.
-        theta: Angle of the rod in rad. All three broadcast.
+    ``x`` metres to the right of the pivot, ``y`` above it and ``theta`` in rad broadcast.
     """
     tip_x, tip_y = -LENGTH * np.sin(theta), LENGTH * np.cos(theta)
     along = np.clip((x * tip_x + y * tip_y) / LENGTH**2, 0.0, 1.0)
@@ -48,10 +45,6 @@ def rod_frame(theta: npt.ArrayLike, antialias: bool = True) -> FrameArray:
     With ``antialias`` a pixel holds round(255 * coverage), the coverage being taken from the signed distance
     between the pixel's centre and the edge of the rod, linear over one pixel width. Without, a pixel is 255 if its
     centre lies in the rod and else 0 (the mask of the published experiments, times 255).
-
-    Args:
-        theta: Angles in rad, any shape.
-        antialias: Smooth edges or a binary mask.
 
     Returns:
         uint8 of shape ``theta.shape + (60, 60)``.

@@ -48,12 +48,7 @@ class ZeroController:
 class RandomController:
     """Draws every torque uniformly and independently.
 
-    Args:
-        max_torque: Largest torque in N m, in (0, 2].
-        seed: Seed of the draws.
-
-    Raises:
-        ValueError: ``max_torque`` is out of range.
+    ``max_torque`` in N m lies in (0, 2], or it is a ValueError.
     """
 
     def __init__(self, max_torque: float = MAX_TORQUE, seed: int = 0) -> None:
@@ -79,7 +74,7 @@ def simulate(
         controller: Whose torques are applied; they are clipped to ±2 N m.
         starts: Start states [theta, omega], shape (N, 2).
         steps: Steps of each episode.
-        physics: Order of integration, see ``anysense.envs.pendulum.physics``.
+        physics: Order of integration, one of ``PHYSICS``.
         progress: Told about each step.
 
     Raises:
@@ -110,14 +105,8 @@ def reference_returns(
 ) -> dict[str, FloatArray]:
     """Run the reference controllers from given start states.
 
-    Args:
-        starts: Start states [theta, omega], shape (N, 2).
-        steps: Steps of each episode.
-        max_torque: Torque limit of the optimal and of the random controller, in (0, 2].
-        seed: Seed of the random torques.
-        physics: Order of integration, see ``anysense.envs.pendulum.physics``.
-        optimal: The optimal controller where it is at hand; else it is solved for or read from the cache.
-        progress: Told about each step of each controller.
+    Arguments are those of ``simulate``; ``max_torque`` in N m, in (0, 2], limits the optimal and the random controller,
+    ``seed`` draws the random torques, and ``optimal`` is the optimal controller where it is at hand.
 
     Returns:
         Undiscounted returns (N,) of ``"optimal"``, ``"zero"`` and ``"random"``.

@@ -30,9 +30,6 @@ class Renderer:
     """Draws the rod and the receivers in numpy; shows the picture in a pygame window if asked to.
 
     A receiver is a disc: the louder, the larger; blue while it hears more than 440 Hz, orange while it hears less.
-
-    Args:
-        receivers: Names of the receivers to draw.
     """
 
     def __init__(self, receivers: Sequence[str]) -> None:

@@ -80,16 +80,12 @@ class PendulumSettings:
 class Frame:
     """One moment of a batch of pendulums: the states and what each modality needs of them.
 
-    Attributes:
-        theta: Angles in rad, shape (count,).
-        omega: Angular speeds in rad/s, shape (count,).
-        picture: Numbers of the frames in the table, shape (count,); None without the image modality.
-        sound: float32 of shape (count, receivers, 2); None without the sound modality.
+    Arrays of shape (count,), the sound (count, receivers, 2); None without the modality.
     """
 
     theta: FloatArray
     omega: FloatArray
-    picture: npt.NDArray[np.intp] | None
+    picture: npt.NDArray[np.intp] | None  # numbers of the frames in the table
     sound: npt.NDArray[np.float32] | None
 
     def put(self, rows: Rows, other: "Frame") -> None:
@@ -108,10 +104,6 @@ class Simulation:
 
     A frame is kept as what it depends on (the number of the picture, the sound of each receiver), so observations
     are always put together anew and share no memory with each other or with the simulation.
-
-    Args:
-        settings: Settings of the environment.
-        count: Number of pendulums.
     """
 
     def __init__(self, settings: PendulumSettings, count: int) -> None:
@@ -123,12 +115,9 @@ class Simulation:
         self.restore(np.zeros((count, settings.frame_stack, 2)))
 
     def restart(self, rows: Rows, states: FloatArray, initial_steps: npt.NDArray[np.intp]) -> None:
-        """Put pendulums into start states and fill their stacks with copies of the first frame.
+        """Put pendulums into start states (rows, 2) and fill their stacks with copies of the first frame.
 
-        Args:
-            rows: The pendulums to restart.
-            states: Start states, shape (rows, 2).
-            initial_steps: Torque-free steps to make from each start state before the first frame, shape (rows,).
+        ``initial_steps``, (rows,), are torque-free steps from each start state before the first frame.
         """
         theta, omega = states[:, 0].copy(), states[:, 1].copy()
         for step in range(initial_steps.max(initial=0)):

@@ -58,17 +58,9 @@ class StateMesh:
     def regular(cls, angles: int, speeds: int) -> "StateMesh":
         """Make a regular grid.
 
-        Args:
-            angles: Number of cells along a full turn, even, so that upright rest is a node.
-            speeds: Number of cells from 0 to 8 rad/s.
-
-        Raises:
-            ValueError: A number is too small, or ``angles`` is odd.
+        ``angles`` cells make a full turn, an even number, so that upright rest is a node; ``speeds`` cells reach from 0
+        to 8 rad/s.
         """
-        if angles < 4 or angles % 2:
-            raise ValueError(f"`angles` must be an even number of at least 4, got {angles}.")
-        if speeds < 1:
-            raise ValueError(f"`speeds` must be at least 1, got {speeds}.")
         columns, rows = np.meshgrid(np.arange(angles), np.arange(speeds + 1), indexing="ij")
         nodes = np.arange(columns.size, dtype=np.int32).reshape(columns.shape)
         after = np.roll(nodes, -1, axis=0)
@@ -78,11 +70,7 @@ class StateMesh:
 
     @classmethod
     def rebuilt(cls, angles: int, speeds: int, splits: Iterable[Indices]) -> "StateMesh":
-        """Make the mesh that has these ``splits``.
-
-        Raises:
-            ValueError: As ``regular`` and ``split``.
-        """
+        """Make the mesh that has these ``splits``; a ValueError as ``split``."""
         mesh = cls.regular(angles, speeds)
         for cells in splits:
             mesh = mesh.split(cells)
@@ -105,11 +93,8 @@ class StateMesh:
     def split(self, cells: Indices) -> "StateMesh":
         """Return a mesh where some cells are split into four; nodes and cells keep their numbers, new ones follow.
 
-        Args:
-            cells: Numbers among ``leaves``, ascending.
-
         Raises:
-            ValueError: They are not.
+            ValueError: ``cells`` are no ascending numbers among ``leaves``.
         """
         if cells.ndim != 1 or np.any(np.diff(cells) <= 0) or not np.isin(cells, self.leaves()).all():
             raise ValueError("`cells` must be ascending numbers of cells that can be split, see `leaves`.")

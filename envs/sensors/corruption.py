@@ -108,11 +108,7 @@ class Corrupt(SensorWrapper):
     """Corrupts one modality of a single environment."""
 
     def __init__(self, env: SingleEnvironment, corruption: Corruption | str) -> None:
-        """Wraps ``env``.
-
-        Args:
-            env: Environment with a ``Dict`` observation space.
-            corruption: What is done to which modality, or its text ``modality:name:level``.
+        """Wraps ``env``, whose observation space is a ``Dict``.
 
         Raises:
             ValueError: If modality or corruption is unknown, the level out of range, or the modality unbounded where

@@ -35,12 +35,7 @@ def present_modalities(observation_space: spaces.Space[Any]) -> tuple[str, ...]:
 
 
 def modality_box(observation_space: spaces.Space[Any], modality: str) -> spaces.Box:
-    """Returns the space of one modality.
-
-    Raises:
-        TypeError: If the observation space is no ``Dict`` or the modality no ``Box``.
-        ValueError: If there is no such modality; names those that exist.
-    """
+    """Returns the space of one modality; TypeError if it is no ``Box`` of a ``Dict``, ValueError if there is none."""
     modalities = present_modalities(observation_space)
     check_choice("modality", modality, modalities)
     box = observation_space[modality]  # type: ignore[index]
@@ -69,7 +64,7 @@ class SensorModel(ABC):
     """
 
     def __init__(self, observation_space: spaces.Dict, streams: RandomStreams, reads: tuple[str, ...]) -> None:
-        """Sets up a model for ``len(streams)`` sub-environments that changes nothing of the space yet."""
+        """A model for ``len(streams)`` sub-environments that changes nothing of the space yet."""
         self.observation_space = observation_space
         self.reads = reads
         self.streams = streams

@@ -36,13 +36,7 @@ class SensorWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
     """Applies a sensor model to a single environment with a ``Dict`` observation space."""
 
     def __init__(self, env: SingleEnvironment, factory: ModelFactory, **arguments: Any) -> None:
-        """Wraps ``env``.
-
-        Args:
-            env: The environment.
-            factory: Makes the model from the observation space and one random stream.
-            **arguments: The arguments of the subclass, recorded for ``env.spec``.
-        """
+        """Wraps ``env``; ``factory`` makes the model; ``arguments`` of the subclass are recorded for ``env.spec``."""
         RecordConstructorArgs.__init__(self, **arguments)
         super().__init__(env)
         self._model = factory(_dict_space(env.observation_space), _streams(1, env))

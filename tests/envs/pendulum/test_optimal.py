@@ -367,7 +367,3 @@ def test_wrong_arguments_are_refused(controller, tmp_path):
         simulate(controller, LATTICE, 0)
     with pytest.raises(ValueError, match=r"`physics` must be one of"):
         simulate(controller, LATTICE, 3, "gym")
-    with pytest.raises(ValueError, match=r"`angles` must be an even number of at least 4, got 5"):
-        StateMesh.regular(5, 5)
-    with pytest.raises(ValueError, match=r"`speeds` must be at least 1, got 0"):
-        StateMesh.regular(6, 0)
