@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Protocol, cast
 
 from anysense.common.errors import unknown_name
-from anysense.runs.errors import report_error
+from anysense.runs.errors import report_error, terminable
 
 __all__ = ["COMMANDS", "guarded", "main"]
 
@@ -34,7 +34,7 @@ class Command(Protocol):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong input, 130 or 143 interrupted."""
     return guarded(_dispatch, list(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -42,7 +42,8 @@ def guarded(work: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Do `work` with `arguments`, report its errors as one paragraph, and return the exit code as `main` does."""
     show_traceback = "--traceback" in arguments or bool(os.environ.get("ANYSENSE_DEBUG"))
     try:
-        work(arguments)
+        with terminable():
+            work(arguments)
         return 0
     except SystemExit as leaving:  # tyro leaves this way after --help and after parse errors
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

@@ -1,13 +1,19 @@
 """How a failure leaves the command line: one paragraph on stderr and an honest exit code."""
 
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
-__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "exit_code", "report_error"]
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "TERMINATED", "exit_code", "report_error", "terminable"]
 
 FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
+TERMINATED = 143
 
 _INPUT_ERRORS = (
     ValueError,
@@ -19,10 +25,31 @@ _INPUT_ERRORS = (
 )
 
 
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM came; handled as Ctrl-C is, so that runs are marked and workers end."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt what is done inside, instead of ending the process on the spot."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> NoReturn:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def exit_code(error: BaseException) -> int:
-    """2 for wrong input, 130 for Ctrl-C, 1 for work that failed."""
+    """2 for wrong input, 130 for Ctrl-C, 143 for SIGTERM, 1 for work that failed."""
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
+        return TERMINATED if isinstance(error, _TerminatedError) else INTERRUPTED
     return BAD_INPUT if isinstance(error, _INPUT_ERRORS) else FAILED
 
 
@@ -32,7 +59,7 @@ def report_error(error: BaseException, show_traceback: bool = False) -> int:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, KeyboardInterrupt):
         print("Interrupted. What was written so far is kept; --resume continues a run.", file=sys.stderr)
-        return INTERRUPTED
+        return exit_code(error)
     kind = "" if isinstance(error, (*_INPUT_ERRORS, OSError)) else f"{type(error).__name__}: "
     hint = "" if show_traceback or exit_code(error) == BAD_INPUT else " (--traceback shows where.)"
     print(f"Error: {kind}{_message(error)}{hint}", file=sys.stderr)

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from anysense.runs.resume import resumed
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import CommonSettings, ResumableSettings, resumed, use_machine
+from anysense.runs.settings import CommonSettings, ResumableSettings, use_machine
 
 __all__ = ["execute"]
 

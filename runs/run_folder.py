@@ -5,10 +5,11 @@ overwritten by another run: an existing folder is only entered to resume it.
 """
 
 import dataclasses
+import re
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,29 @@ from typing import Any
 from anysense.common.files import write_json
 from anysense.common.json_files import read_description
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
+from anysense.common.progress import say
+from anysense.runs import inputs
+from anysense.runs.lock import LOCK, OWNER, locked
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "check_name", "newest_run", "plain"]
 
 FORMAT = "anysense run"
 FORMAT_VERSION = 2
-ENTRIES = {"command", "arguments", "settings", "seed", "status", "started"}
+ENTRIES = {
+    "command": str,
+    "command_line?": str,
+    "arguments": [str],
+    "settings": dict,
+    "seed": range(2**32),
+    "status": str,
+    "started": str,
+    "ended?": str,
+    "inputs?": inputs.ENTRIES,
+    str: object,
+}
+"""Schema of a record."""
+RECORD = "run.json"
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 class RunFolder:
@@ -61,8 +79,13 @@ class RunFolder:
             "versions": versions,
             "machine": describe_machine(),
         }
-        run = cls(_claim(Path(settings.out) / command, settings.name), record)
-        run._write()
+        path = _claim(Path(settings.out) / command, settings.name)
+        record["inputs"] = inputs.recorded_inputs(settings, record["arguments"], path)
+        run = cls(path, record)
+        with locked(path):
+            if (path / RECORD).exists():  # another process has taken the folder over in the meantime
+                raise _taken(path)
+            run._write()
         return run
 
     @classmethod
@@ -76,11 +99,9 @@ class RunFolder:
         path = Path(path)
         if not path.is_dir():
             raise FileNotFoundError(f"`{path}` is not a folder; expected a run folder, for example out/train/001.")
-        if not (path / "run.json").is_file():
+        if not (path / RECORD).is_file():
             raise FileNotFoundError(f"`{path}` holds no run.json, so it is not a run folder of anysense.")
-        record = read_description(path / "run.json", FORMAT, FORMAT_VERSION, "a run")
-        if missing := ENTRIES - record.keys():
-            raise ValueError(f"`{path}/run.json` lacks {', '.join(sorted(missing))}. Restore it or start a new run.")
+        record = {"inputs": {}, **read_description(path / RECORD, FORMAT, FORMAT_VERSION, "a run", ENTRIES)}
         if command is not None and record["command"] != command:
             raise ValueError(
                 f"`{path}` is a run of `anysense {record['command']}`, expected one of `anysense {command}`."
@@ -99,16 +120,22 @@ class RunFolder:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Mark the run as finished at the end, or as failed or interrupted when an error passes through."""
+        """Mark the run as finished at the end, or as failed or interrupted when an error passes through.
+
+        Raises:
+            FileExistsError: Another process works on it.
+        """
         start = time.perf_counter()
-        try:
-            yield
-        except BaseException as error:
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            self.mark(status, error=f"{type(error).__name__}: {error}")
-            raise
-        self.record.pop("error", None)
-        self.mark("finished", seconds=round(time.perf_counter() - start, 1), peak_memory=peak_memory())
+        with locked(self.path):
+            try:
+                yield
+            except BaseException as error:
+                status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                with suppress(OSError):  # a full disk: the error itself matters more
+                    self.mark(status, error=f"{type(error).__name__}: {error}")
+                raise
+            self.record.pop("error", None)
+            self.mark("finished", seconds=round(time.perf_counter() - start, 1), peak_memory=peak_memory())
 
     def results(self, name: str) -> Path:
         """Path of a file below `results/`."""
@@ -119,7 +146,7 @@ class RunFolder:
         return self.path / "figures" / name
 
     def _write(self) -> None:
-        write_json(self.path / "run.json", self.record)
+        write_json(self.path / RECORD, self.record)
 
 
 def newest_run(out: str | Path, commands: Sequence[str], finished: bool = True) -> RunFolder | None:
@@ -148,10 +175,11 @@ def check_name(name: str) -> str:
 
 
 def _claim(parent: Path, name: str | None) -> Path:
+    """Make a folder for a run; one that a kill left without a record is taken over by its name."""
     if name is not None:
         check_name(name)
     parent.mkdir(parents=True, exist_ok=True)
-    number = max((int(path.name) for path in parent.iterdir() if path.name.isdigit()), default=0)
+    number = max((int(path.name) for path in parent.iterdir() if _NUMBER.fullmatch(path.name)), default=0)
     while True:
         number += 1
         path = parent / (name or f"{number:03d}")
@@ -159,19 +187,34 @@ def _claim(parent: Path, name: str | None) -> Path:
             path.mkdir()
             return path
         except FileExistsError:
+            if name is not None and not _abandoned(path):
+                raise _taken(path) from None
             if name is not None:
-                raise FileExistsError(
-                    f"`{path}` exists already. Continue it with --resume, choose another --name or remove the folder."
-                ) from None
+                return path
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether a folder holds nothing but what is written before the record of a run."""
+    return path.is_dir() and all(
+        entry.name in (LOCK, OWNER) or entry.name.startswith(tuple(f".{name}." for name in (RECORD, OWNER)))
+        for entry in path.iterdir()
+    )
+
+
+def _taken(path: Path) -> FileExistsError:
+    return FileExistsError(
+        f"`{path}` exists already. Continue it with --resume, choose another --name or remove the folder."
+    )
 
 
 def _runs(parent: Path) -> list[RunFolder]:
     found = []
     for path in sorted(parent.iterdir()) if parent.is_dir() else []:
         try:
-            found.append(RunFolder.open(path))
-        except (FileNotFoundError, ValueError):
-            continue  # not ours, or of another version: not a candidate
+            if (path / RECORD).exists():
+                found.append(RunFolder.open(path))
+        except (OSError, ValueError) as error:
+            say(f"Passed over {path}: {error}")
     return found
 
 

@@ -4,14 +4,13 @@ import dataclasses
 import inspect
 import shutil
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
 
 import tyro
 
 from anysense.common.errors import unknown_name
-from anysense.runs.run_folder import RunFolder, newest_run, plain
 
 __all__ = [
     "PRESETS",
@@ -24,7 +23,6 @@ __all__ = [
     "parse",
     "peek",
     "preset_in",
-    "resumed",
     "use_machine",
     "value_of",
     "widened",
@@ -34,13 +32,9 @@ Preset = Literal["smoke", "default", "paper"]
 PRESETS: tuple[Preset, ...] = ("smoke", "default", "paper")
 
 DataT = TypeVar("DataT")
-ResumableT = TypeVar("ResumableT", bound="ResumableSettings")
 
 Flat: Any = tyro.conf.OmitArgPrefixes
 """Marks settings whose options carry no prefix; help shows them as a group."""
-
-# What may differ between a run and its continuation: none of it changes the result that the settings ask for.
-_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -195,35 +189,6 @@ def _offering(cls: type[Any], names: Mapping[str, Sequence[str]]) -> type[Any]:
     return dataclasses.make_dataclass(cls.__name__, fields, bases=(cls,), frozen=True, kw_only=True)
 
 
-def resumed(
-    settings: ResumableT, arguments: Sequence[str], command: str, read: Callable[[Sequence[str]], ResumableT]
-) -> tuple[ResumableT, RunFolder]:
-    """The stored settings of the run to continue, with `out`, `device` and the like as given now.
-
-    Raises:
-        FileNotFoundError: there is no such run, or none that is unfinished.
-        ValueError: an option was given that differs from what the run was started with.
-    """
-    run = _run_to_resume(settings, command)
-    stored = read(run.record["arguments"])
-    given = parse(stored, arguments, command)
-    changes = "; ".join(_changes(plain(stored), plain(given)))
-    if changes:
-        raise ValueError(
-            f"`--resume` continues `{run.path}` with the settings it was started with, but other ones were given "
-            f"({changes}). Leave these options out or start a new run."
-        )
-    return given, run
-
-
-def _changes(before: Any, now: Any, name: str = "") -> list[str]:
-    """Settings that decide about the result and differ, in words."""
-    if isinstance(before, dict):
-        entries = {f"{name}.{key}" if name else key: key for key in before if name or key not in _FREE}
-        return [text for inner, key in entries.items() for text in _changes(before[key], now[key], inner)]
-    return [] if before == now else [f"{name}: {before!r} -> {now!r}"]
-
-
 def use_machine(settings: CommonSettings) -> str:
     """Apply `threads` and resolve `device` to the name of a device; ValueError if it is not on this machine."""
     import torch
@@ -239,14 +204,3 @@ def use_machine(settings: CommonSettings) -> str:
 def widened(cls: type[DataT], value: Any) -> DataT:
     """`value`, of a base class of `cls`, as an instance of `cls`."""
     return cls(**{field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-
-
-def _run_to_resume(settings: CommonSettings, command: str) -> RunFolder:
-    if settings.name is not None:
-        return RunFolder.open(settings.out / command / settings.name, command)
-    run = newest_run(settings.out, (command,), finished=False)
-    if run is None:
-        raise FileNotFoundError(
-            f"`--resume` found no unfinished run in `{settings.out / command}`. Name one with --name, or start one."
-        )
-    return run

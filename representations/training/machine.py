@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 _BF16_FLAG = "amx_bf16"
 """CPU flag from which bf16 pays; with the instructions of avx512_bf16 alone the pendulum's networks gained nothing."""
@@ -30,13 +32,31 @@ def _cpu_has_bf16() -> bool:
         return False
 
 
+class OneProcess(LightningEnvironment):
+    """A run in this process alone, whatever variables a launcher has left in its environment."""
+
+    creates_processes_externally = False
+
+    def local_rank(self) -> int:
+        """0."""
+        return 0
+
+    def node_rank(self) -> int:
+        """0."""
+        return 0
+
+    def teardown(self) -> None:
+        """Leaves the environment alone."""
+
+
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence notices of Lightning that do not apply here, and undo what it does to Ctrl+C."""
+    """Silence notices of Lightning that do not apply here, undo what it does to Ctrl+C, and be its only process."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:  # Hardware lists, tips, "max_epochs reached".
         logger.setLevel(logging.ERROR)
+    rank, rank_zero_only.rank = rank_zero_only.rank, 0  # read from variables of launchers when it was imported
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main else None
     try:
@@ -47,6 +67,7 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             yield
     finally:
+        rank_zero_only.rank = rank
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
         if main:  # Lightning ignores SIGINT for the rest of the process after the first one.

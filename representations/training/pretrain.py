@@ -145,7 +145,7 @@ def _fit(
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=settings.epochs,
             callbacks=[*callbacks, ShowProgress(display)],
-            plugins=[CheckpointFiles()],
+            plugins=[CheckpointFiles(), machine.OneProcess()],
             logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
             default_root_dir=folder,
             reload_dataloaders_every_n_epochs=1,
@@ -157,9 +157,9 @@ def _fit(
         )
         try:
             trainer.fit(module, ckpt_path=resumed, weights_only=True)
-        except SystemExit:
-            if trainer.interrupted:  # What Lightning makes of Ctrl+C.
-                raise KeyboardInterrupt from None
+        except SystemExit as leaving:
+            if isinstance(leaving.__context__, KeyboardInterrupt):  # What Lightning makes of Ctrl+C.
+                raise leaving.__context__ from None
             raise
 
 

@@ -109,12 +109,11 @@ def _in_processes(jobs: Sequence[Job], side_by_side: int) -> Iterator[Job | None
             if not ended:
                 yield None
     finally:
-        left = [process for _, process in running.values() if process.is_alive()]
+        left = [process for _, process in running.values()]
         for process in left:
             process.terminate()
         for process in left:
-            process.join(SECONDS_TO_STOP)
-            process.kill()
+            _end(process)
 
 
 def _start(job: Job, running: dict[Connection, tuple[Job, SpawnProcess]]) -> None:
@@ -123,15 +122,31 @@ def _start(job: Job, running: dict[Connection, tuple[Job, SpawnProcess]]) -> Non
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_do, args=(job, sender, os.getpid()))
     running[receiver] = job, process
-    process.start()
+    with _without_lost_program():
+        process.start()
     sender.close()
+
+
+@contextlib.contextmanager
+def _without_lost_program() -> Iterator[None]:
+    """Keep a new process from reading this program again where it is no file, as with ``python -``."""
+    program = sys.modules["__main__"]
+    path = getattr(program, "__file__", None)
+    if path is None or Path(path).exists():
+        yield
+        return
+    del program.__file__
+    try:
+        yield
+    finally:
+        program.__file__ = path
 
 
 def _check_end(job: Job, end: Connection, process: SpawnProcess) -> None:
     try:
         error = end.recv()
     except EOFError:
-        process.join()
+        _end(process)
         code = process.exitcode or 0
         how = f"ended with code {code} before it was done; see `{job.folder / LOG}`"
         if code < 0:
@@ -139,9 +154,16 @@ def _check_end(job: Job, end: Connection, process: SpawnProcess) -> None:
         raise RuntimeError(f"The process of job `{job.name}` {how}.") from None
     finally:
         end.close()
-    process.join()
+    _end(process)
     if error is not None:
         raise error
+
+
+def _end(process: SpawnProcess) -> None:
+    """Wait for a process that is at its end; one that does not end is killed."""
+    process.join(SECONDS_TO_STOP)
+    process.kill()
+    process.join()
 
 
 def _do(job: Job, sender: Connection, parent: int) -> None:

@@ -1,0 +1,51 @@
+"""One process at a time works on a run."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from anysense.common.files import explained, write_json
+from anysense.common.json_files import read_json
+
+__all__ = ["LOCK", "OWNER", "locked"]
+
+LOCK, OWNER = ".lock", ".owner.json"
+"""The lock, which stays in the folder, and who holds it."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run; the system releases it when the process ends in whatever way.
+
+    Raises:
+        FileExistsError: Another process holds it; the message says which.
+        OSError: The lock cannot be written.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        with explained(folder / LOCK):
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise FileExistsError(
+            f"`{folder}` is being worked on by {_owner(folder)}; wait until it ends, or start another run."
+        ) from None
+    try:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(folder / OWNER, {"pid": os.getpid(), "host": platform.node(), "since": now})
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / OWNER).unlink()
+        lock.release()
+
+
+def _owner(folder: Path) -> str:
+    with suppress(OSError, ValueError):
+        owner = read_json(folder / OWNER, "the run", {"pid": int, "host": str, "since": str})
+        return f"process {owner['pid']} on {owner['host']} (since {owner['since']})"
+    return "another process"

@@ -1,0 +1,88 @@
+"""Going on with a run: its settings are those that it was started with, its inputs are found again."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anysense.runs.inputs import digest_of, found_again, replaced
+from anysense.runs.run_folder import RunFolder, newest_run, plain
+from anysense.runs.settings import CommonSettings, ResumableSettings, parse, value_of
+
+__all__ = ["resumed"]
+
+ResumableT = TypeVar("ResumableT", bound=ResumableSettings)
+
+_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs")
+"""What may differ between a run and its continuation: none of it changes the result that the settings ask for."""
+_PLACES = ("--out", "--name", "--docs")
+"""Options that decide where files go; never taken from a record."""
+
+
+def resumed(
+    settings: ResumableT, arguments: Sequence[str], command: str, read: Callable[[Sequence[str]], ResumableT]
+) -> tuple[ResumableT, RunFolder]:
+    """The stored settings of the run to continue, with `out`, `device` and the like as given now.
+
+    Raises:
+        FileNotFoundError: There is no such run, none that is unfinished, or an input of it is gone.
+        ValueError: An option was given that differs from what the run was started with.
+    """
+    run = _run_to_resume(settings, command)
+    before = _without_places(run.record["arguments"])
+    typed = {}
+    for name, recorded in run.record["inputs"].items():
+        option = f"--{name.rpartition('.')[2].replace('_', '-')}"
+        value = value_of(arguments, option)
+        if value is None:
+            path = found_again(run.path, name, recorded)
+        else:
+            path = Path(value).expanduser()
+            if not path.exists() or digest_of(path) != recorded["sha256"]:
+                raise ValueError(
+                    f"`{option}` {value} holds something else than what `{run.path}` was started with "
+                    f"({recorded['path']}). Leave the option out, name where that is now, or start a new run."
+                )
+            typed[name] = value
+        before = replaced(before, recorded["typed"], path)
+    stored = read(before)
+    given = parse(stored, arguments, command)
+    changes = "; ".join(_changes(plain(stored), plain(given), typed))
+    if changes:
+        raise ValueError(
+            f"`--resume` continues `{run.path}` with the settings it was started with, but other ones were given "
+            f"({changes}). Leave these options out or start a new run."
+        )
+    return given, run
+
+
+def _run_to_resume(settings: CommonSettings, command: str) -> RunFolder:
+    if settings.name is not None:
+        return RunFolder.open(settings.out / command / settings.name, command)
+    run = newest_run(settings.out, (command,), finished=False)
+    if run is None:
+        raise FileNotFoundError(
+            f"`--resume` found no unfinished run in `{settings.out / command}`. Name one with --name, or start one."
+        )
+    return run
+
+
+def _without_places(arguments: Sequence[str]) -> list[str]:
+    """The arguments without the options that decide where files go, and their values."""
+    kept, skipping = [], False
+    for argument in arguments:
+        if skipping:
+            skipping = False
+        elif argument in _PLACES:
+            skipping = True
+        elif not argument.startswith(tuple(f"{option}=" for option in _PLACES)):
+            kept.append(argument)
+    return kept
+
+
+def _changes(before: Any, now: Any, same: Any, name: str = "") -> list[str]:
+    """Settings that decide about the result and differ, in words; those in ``same`` were found to be the same."""
+    if isinstance(before, dict):
+        inside = f"{name}." if name else ""
+        keys = [key for key in before if name or key not in _FREE]
+        return [text for key in keys for text in _changes(before[key], now[key], same, f"{inside}{key}")]
+    return [] if before == now or name in same else [f"{name.rpartition('.')[2]}: {before!r} -> {now!r}"]
