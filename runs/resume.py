@@ -85,4 +85,4 @@ def _changes(before: Any, now: Any, same: Any, name: str = "") -> list[str]:
         inside = f"{name}." if name else ""
         keys = [key for key in before if name or key not in _FREE]
         return [text for key in keys for text in _changes(before[key], now[key], same, f"{inside}{key}")]
-    return [] if before == now or name in same else [f"{name.rpartition('.')[2]}: {before!r} -> {now!r}"]
+    return [] if before == now or name in same else [f"{name}: {before!r} -> {now!r}"]

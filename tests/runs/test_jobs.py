@@ -210,3 +210,17 @@ def test_processes_end_when_the_run_is_interrupted_or_gone(number, code, work, t
     assert not (tmp_path / "c").exists()
     if number == signal.SIGINT:  # The parent tells them; otherwise they notice that it is gone.
         assert all((tmp_path / name / "cleaned").is_file() for name in "ab")
+
+
+def test_a_program_from_standard_input_has_jobs(work, tmp_path):
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import work_of_jobs
+from pathlib import Path
+from anysense.runs.comparisons.jobs import Job, run_jobs
+jobs = [Job(str(number), Path({str(tmp_path)!r}) / str(number), work_of_jobs.double, number) for number in (1, 2)]
+print([result["value"] for result in run_jobs(jobs, 2, "doubles")])
+"""
+    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[2, 4]\n"), done.stderr

@@ -142,3 +142,19 @@ def test_resume_goes_on_with_the_stored_settings(tmp_path, monkeypatch, refused)
     assert (whole / WEIGHTS).read_bytes() == (cut / WEIGHTS).read_bytes()
     losses = [np.genfromtxt(run / "metrics.csv", delimiter=",", names=True)["validationtotal"] for run in (whole, cut)]
     np.testing.assert_array_equal(*losses)
+
+
+def test_variables_of_launchers_change_nothing(tmp_path, shell):
+    """Left over from a job, they would tell Lightning that this is one process of several, or not the first one."""
+    left = {
+        "SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_JOB_NAME": "job",
+        "LOCAL_RANK": "1", "RANK": "1", "WORLD_SIZE": "2", "NODE_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2",
+        "TORCHELASTIC_RUN_ID": "x", "GROUP_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "nowhere.invalid",
+    }  # fmt: skip
+    assert pretrain(tmp_path, *TINY, "--name", "usual") == 0
+    command = ["pretrain", *TINY, "--out", tmp_path, "--name", "left"]
+    shell(tmp_path, "-m", "anysense.runs.cli", *command, environment=left)
+    usual, other = (tmp_path / "pretrain" / name for name in ("usual", "left"))
+    assert (usual / WEIGHTS).read_bytes() == (other / WEIGHTS).read_bytes()
+    written = [sorted(path.name.split(".")[0] for path in run.rglob("*")) for run in (usual, other)]
+    assert written[0] == written[1]
