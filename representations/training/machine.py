@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities import rank_zero
 
 _BF16_FLAG = "amx_bf16"
 """CPU flag from which bf16 pays; with the instructions of avx512_bf16 alone the pendulum's networks gained nothing."""
@@ -56,7 +57,8 @@ def quiet_lightning() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:  # Hardware lists, tips, "max_epochs reached".
         logger.setLevel(logging.ERROR)
-    rank, rank_zero_only.rank = rank_zero_only.rank, 0  # read from variables of launchers when it was imported
+    only: Any = rank_zero.rank_zero_only
+    rank, only.rank = only.rank, 0  # read from variables of launchers when it was imported
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main else None
     try:
@@ -67,7 +69,7 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             yield
     finally:
-        rank_zero_only.rank = rank
+        only.rank = rank
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
         if main:  # Lightning ignores SIGINT for the rest of the process after the first one.
