@@ -6,6 +6,7 @@
 
 import gymnasium as gym
 
+from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
 from anysense.envs.sensors.corruption import CORRUPTIONS, Corrupt, Corruption, VectorCorrupt, parse_corruption
@@ -23,6 +24,8 @@ __all__ = [
     "Corruption",
     "CorruptionModel",
     "Episodes",
+    "HyperhotEnv",
+    "HyperhotVectorEnv",
     "MissingModalities",
     "MultimodalPendulumEnv",
     "MultimodalPendulumVectorEnv",
@@ -40,4 +43,10 @@ gym.register(
     entry_point="anysense.envs.pendulum.env:MultimodalPendulumEnv",
     vector_entry_point="anysense.envs.pendulum.vector:MultimodalPendulumVectorEnv",
     max_episode_steps=300,
+)
+gym.register(
+    id="anysense/Hyperhot-v0",
+    entry_point="anysense.envs.hyperhot.env:HyperhotEnv",
+    vector_entry_point="anysense.envs.hyperhot.env:HyperhotVectorEnv",
+    max_episode_steps=450,
 )

@@ -1,0 +1,1 @@
+"""Hyperhot: a ship at the bottom, enemies above that move together and shoot; it can be seen and heard."""
