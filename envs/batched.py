@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.autoreset import check_reset_mask
-from anysense.envs.pendulum.generators import Generators, Seeds
-from anysense.envs.pendulum.validation import check_options, check_render_mode
+from anysense.envs.pendulum.validation import as_numbers, check_options, check_render_mode
+from anysense.envs.random_streams import RandomStreams, Seeds
 
 __all__ = ["BatchedEnv", "BatchedVectorEnv", "Simulation"]
 
@@ -37,7 +38,7 @@ class Simulation(ABC):
         start_size: Numbers of a start state.
     """
 
-    observation_space: gym.spaces.Dict
+    observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
     start_size: ClassVar[int]
 
@@ -103,8 +104,7 @@ class BatchedEnv(gym.Env[Observation, Any]):
             ValueError: An option is unknown, or the start state is not possible.
         """
         super().reset(seed=seed)
-        check_options(options, ("start",))
-        given = (options or {}).get("start")
+        given = check_options(options, ("start",)).get("start")
         starts = (
             self._simulation.draw_start(self.np_random)[None]
             if given is None
@@ -177,7 +177,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         self.single_action_space = simulation.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._generators = Generators(num_envs)
+        self._streams = RandomStreams(num_envs, _generator)
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._ended = np.zeros(num_envs, dtype=np.bool_)
         self._started = False
@@ -185,12 +185,12 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The random generators, one for each copy."""
-        return tuple(self._generators)
+        return tuple(self._streams[row] for row in range(self.num_envs))
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seeds of the random generators; -1 where the generator was restored by ``load_state_dict``."""
-        return tuple(self._generators.seeds)
+        return tuple(self._streams.seeds)
 
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
         """Start new episodes.
@@ -205,16 +205,15 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
             ValueError: An option is unknown or has a wrong shape or value, or there are not ``num_envs`` seeds.
             TypeError: The mask is not an array of bool.
         """
-        check_options(options, ("start", "reset_mask"))
-        options = options or {}
-        mask = check_reset_mask(options.get("reset_mask"), self.num_envs)
-        starts = options.get("start")
+        checked = check_options(options, ("start", "reset_mask"))
+        mask = check_reset_mask(checked, self.num_envs)
+        starts = checked.get("start")
         if starts is not None:
             starts = _checked_starts(self._simulation, starts, (self.num_envs, self._simulation.start_size))
         if not (self._started or mask.all()):
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
         rows = np.flatnonzero(mask)
-        self._generators.seed(seed, rows)
+        self._streams.seed(seed, rows)
         self._restart(rows, starts)
         self._started = True
         return self._simulation.observe(), self._info(mask)
@@ -235,7 +234,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
             rewards[restarting], terminated[restarting] = 0.0, False
             self._restart(np.flatnonzero(restarting), None)
         limit = self.max_episode_steps
-        truncated = (np.zeros_like(terminated) if limit is None else self._elapsed >= limit) & ~terminated
+        truncated = np.zeros_like(terminated) if limit is None else self._elapsed >= limit
         self._ended = terminated | truncated
         same_step = self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any()
         final = self._restart_ended() if same_step else {}
@@ -250,9 +249,9 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         return tuple(self._simulation.picture(row) for row in range(self.num_envs))
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on exactly from here: numpy arrays, and plain values that JSON can hold."""
-        own = {"elapsed_steps": self._elapsed.copy(), "ended": self._ended.copy()}
-        return own | {"generators": self._generators.states(), **self._simulation.state_dict()}
+        """All that is needed to go on exactly from here: numpy arrays."""
+        own = {"elapsed_steps": self._elapsed.copy(), "ended": self._ended.copy(), "streams": self._streams.state()}
+        return own | self._simulation.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Observation:
         """Take over a ``state_dict`` of an environment with the same settings; returns the present observations.
@@ -260,21 +259,22 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         Raises:
             ValueError: An entry is missing, or has another shape or dtype.
         """
-        expected = self.state_dict()
-        for name, own in expected.items():
+        arrays = {}
+        for name, own in self.state_dict().items():
             if name not in state:
                 raise ValueError(f"`state` must come from `state_dict`; it lacks {name!r}.")
-            if name != "generators":
-                found = np.asarray(state[name])
-                if found.shape != own.shape or found.dtype != own.dtype:
-                    raise ValueError(
-                        f"`state[{name!r}]` must be {own.dtype} {own.shape}, got {found.dtype} {found.shape}; load it "
-                        "into an environment with the same settings."
-                    )
-        arrays = {name: np.array(state[name]) for name in expected if name != "generators"}
-        self._elapsed, self._ended = arrays.pop("elapsed_steps"), arrays.pop("ended")
+            found = arrays[name] = np.array(state[name])
+            if found.shape != own.shape or found.dtype != own.dtype:
+                raise ValueError(
+                    f"`state[{name!r}]` must be {own.dtype} {own.shape}, got {found.dtype} {found.shape}; load it into "
+                    "an environment with the same settings."
+                )
+        elapsed, ended, streams = (arrays.pop(name) for name in ("elapsed_steps", "ended", "streams"))
+        if elapsed.min(initial=0) < 0:
+            raise ValueError(f"`state['elapsed_steps']` must not be negative; got {elapsed}.")
         self._simulation.load_state_dict(arrays)
-        self._generators.restore(state["generators"])
+        self._streams.load_state(streams)
+        self._elapsed, self._ended = elapsed, ended
         self._started = True
         return self._simulation.observe()
 
@@ -288,7 +288,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
             )
 
     def _restart(self, rows: Rows, starts: Floats | None) -> None:
-        drawn = [self._simulation.draw_start(self._generators[row]) for row in rows] if starts is None else None
+        drawn = [self._simulation.draw_start(self._streams[row]) for row in rows] if starts is None else None
         self._simulation.restart(rows, np.array(drawn) if starts is None else starts[rows])
         self._elapsed[rows] = 0
         self._ended[rows] = False
@@ -314,10 +314,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
 
 
 def _checked_starts(simulation: Simulation, values: Any, shape: tuple[int, ...]) -> Floats:
-    try:
-        starts = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"`options['start']` must be an array of numbers; got {values!r}.") from error
+    starts: Floats = as_numbers("options['start']", values).astype(np.float64)
     if starts.shape != shape or not np.isfinite(starts).all():
         raise ValueError(f"`options['start']` must be finite and have shape {shape}; got {starts!r}.")
     simulation.check_starts(starts.reshape(-1, simulation.start_size))
@@ -327,7 +324,7 @@ def _checked_starts(simulation: Simulation, values: Any, shape: tuple[int, ...])
 def _checked_actions(space: gym.Space[Any], values: Any, batch: tuple[int, ...]) -> npt.NDArray[Any]:
     """Actions of a ``Discrete`` space as int64."""
     assert isinstance(space, gym.spaces.Discrete)
-    actions = np.asarray(values)
+    actions = as_numbers("action", values)
     whole = np.issubdtype(actions.dtype, np.integer) and actions.shape == batch
     if not whole or (actions < space.start).any() or (actions >= space.start + space.n).any():
         raise ValueError(
@@ -335,3 +332,7 @@ def _checked_actions(space: gym.Space[Any], values: Any, batch: tuple[int, ...])
             f"got {values!r}."
         )
     return actions.astype(np.int64)
+
+
+def _generator(seed: int | None) -> np.random.Generator:
+    return seeding.np_random(seed)[0]

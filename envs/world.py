@@ -217,7 +217,13 @@ def _check_world(found: Any) -> None:
 
 
 WORLDS: Registry[type[World]] = Registry(
-    "world", "anysense.worlds", {DEFAULT_WORLD: "anysense.envs.pendulum.world:PendulumWorld"}, _check_world
+    "world",
+    "anysense.worlds",
+    {
+        DEFAULT_WORLD: "anysense.envs.pendulum.world:PendulumWorld",
+        "anysense/Hyperhot-v0": "anysense.envs.hyperhot.world:HyperhotWorld",
+    },
+    _check_world,
 )
 """Worlds of which more is known than Gymnasium tells, by id."""
 

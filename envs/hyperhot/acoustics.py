@@ -137,7 +137,7 @@ def _survivable(apart: npt.NDArray[np.int64], heights: npt.NDArray[np.int64]) ->
     """Whether a shot can be so far beside the ship at a height: one step earlier it did not hit, (heights, apart)."""
     before = heights[:, None] - BULLET_STEP - SHIP_Y
     safe = np.stack([(apart + shift) ** 2 + before**2 > 285 for shift in range(-SHIP_STEP, SHIP_STEP + 1)])
-    return np.logical_or.reduce(safe)
+    return np.asarray(safe.any(axis=0))
 
 
 def _distances(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> Floats:

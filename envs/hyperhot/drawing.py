@@ -1,6 +1,7 @@
 """Pictures of Hyperhot in numpy: no display, no graphics library. Letters: B games, E enemies."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ _LARGE_DISC = (
     | {2: (-7, 6), 3: (-7, 6), 4: (-6, 5), 5: (-5, 4), 6: (-4, 3), 7: (-2, 1)}
 )
 """First and last column of each row of a disc, relative to its centre, as pygame draws radius 3 and 8."""
-_ABOVE, _BELOW = 2, 4
+_ABOVE, _BELOW = 2, 6
 """Rows beyond the half-size picture that bullets may reach into."""
 
 
@@ -108,6 +109,6 @@ def _strips(kind: str, grey: bool) -> Image:
         full[x, odd : odd + height, left : left + width] = stamp
     full = full[:, :, width : width + WIDTH]
     if not grey:
-        return 255 * full[:, ::2, ::2]
-    sums = full.reshape(WIDTH + 1, -1, 2, WIDTH // 2, 2).sum(axis=(2, 4))
+        return np.asarray(255 * full[:, ::2, ::2], np.uint8)
+    sums: npt.NDArray[Any] = full.reshape(WIDTH + 1, -1, 2, WIDTH // 2, 2).sum(axis=(2, 4))
     return np.rint(sums * (_GREY[kind] / 4)).astype(np.uint8)

@@ -5,9 +5,17 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from anysense.common.validation import check_positive_integer
+from anysense.common.validation import check_integer
 from anysense.envs.batched import BatchedEnv, BatchedVectorEnv
-from anysense.envs.hyperhot.rules import DEFAULT_RECEIVERS, EPISODE_STEPS, MODALITIES, Picture, Settings, Sound
+from anysense.envs.hyperhot.rules import (
+    DEFAULT_RECEIVERS,
+    EPISODE_STEPS,
+    MODALITIES,
+    MOST_ENVS,
+    Picture,
+    Settings,
+    Sound,
+)
 from anysense.envs.hyperhot.simulation import HyperhotSimulation
 from anysense.envs.pendulum.validation import check_no_more
 
@@ -73,8 +81,8 @@ class HyperhotEnv(BatchedEnv):
     | waveform: one clock for all sources, fixed gain 1/3 | phases start anew per source and receiver; loud blocks are \
       rescaled, int16 |
 
-    Circles of half the diagonal of an object's box decide about hits in both, as published; they are larger than what is
-    drawn.
+    Circles of half the diagonal of an object's box decide about hits in both, as published; they are larger than what
+    is drawn.
 
     Args:
         modalities: Which modalities the observation has: ``("image", "sound")`` or one of them.
@@ -155,7 +163,7 @@ class HyperhotVectorEnv(BatchedVectorEnv):
     ) -> None:
         check_no_more(unknown, type(self))
         self.settings = Settings(modalities, receivers, frame_stack, enemies, picture, sound, pacifist, legacy)
-        count = check_positive_integer("num_envs", num_envs)
+        count = check_integer("num_envs", num_envs, 1, MOST_ENVS)
         super().__init__(
             HyperhotSimulation(self.settings, count), count, render_mode, max_episode_steps, autoreset_mode
         )

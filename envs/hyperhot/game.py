@@ -6,6 +6,7 @@ move together: enemy i stands at its base plus one common offset. After Silva, V
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,24 +89,26 @@ class Games:
         """``count`` games, all at rest with the ship in the middle; `restart` starts them."""
         per_enemy = {"alive", "shot", "shot_x", "shot_y", "shot_dying", "hit"}
         flags = {"alive", "bullet", "shot", "dying", "shot_dying", "hit"}
-        arrays = {}
-        for field in fields(cls):
-            if field.name != "rules":
-                shape = (count, rules.enemies) if field.name in per_enemy else (count,)
-                dtype = np.bool_ if field.name in flags else np.uint64 if field.name == "shots" else np.int64
-                arrays[field.name] = np.zeros(shape, dtype)
+        arrays: dict[str, Any] = {}
+        for field in fields(cls)[1:]:
+            shape = (count, rules.enemies) if field.name in per_enemy else (count,)
+            dtype = np.bool_ if field.name in flags else np.uint64 if field.name == "shots" else np.int64
+            arrays[field.name] = np.zeros(shape, dtype)
         games = cls(rules, **arrays)
         games.restart(np.arange(count), np.tile([80.0, 1.0, 0.0], (count, 1)))
         return games
 
     def restart(self, rows: npt.NDArray[np.intp], first: Floats) -> None:
         """Start the games ``rows`` from their first states, (rows, 3) as `FIRST_STATE`."""
-        for field in fields(self):
-            if field.name != "rules":
-                getattr(self, field.name)[rows] = 0
+        for field in fields(self)[1:]:
+            getattr(self, field.name)[rows] = 0
         self.alive[rows] = True
         self.ship_x[rows], self.direction[rows] = first[:, 0], first[:, 1]
         self.shots[rows] = first[:, 2].astype(np.uint64)
+
+    def taken(self, rows: npt.NDArray[np.intp]) -> "Games":
+        """A copy of the games ``rows``."""
+        return Games(self.rules, *(getattr(self, field.name)[rows] for field in fields(self)[1:]))
 
     @property
     def enemy_x(self) -> Ints:
@@ -170,7 +173,7 @@ class Games:
         """Published rules: enemies that were hit go one step late; returns the games in which one is left."""
         self.alive &= ~self.hit
         self.hit[:] = False
-        any_left = self.alive.any(axis=1)
+        any_left = np.asarray(self.alive.any(axis=1))
         self.frozen += ~any_left
         return any_left
 
@@ -209,7 +212,7 @@ class Games:
         self.shot |= shooter
 
     def _draw(self) -> Floats:
-        """Uniform numbers in [0, 1) (B,): the hash splitmix64 of `shots` and the step, the same however it is stepped."""
+        """Uniform numbers in [0, 1), (B,): the hash splitmix64 of `shots` and the step."""
         if self.rules.first_candidate:
             return np.zeros(len(self.shots))
         golden, first, second = (
@@ -218,7 +221,8 @@ class Games:
         mixed = self.shots + self.step_count.astype(np.uint64) * golden
         mixed = (mixed ^ (mixed >> np.uint64(30))) * first
         mixed = (mixed ^ (mixed >> np.uint64(27))) * second
-        return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        uniform: Floats = ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return uniform
 
     def _collide(self, shots_before: Ints) -> None:
         """Corrected rules: bullets that meet within the step vanish, then a bullet that is left may hit an enemy."""
@@ -238,12 +242,13 @@ class Games:
         """The enemy that the ship's bullet hits, the first one if there are several, (B, E)."""
         squared = (self.enemy_x - self.bullet_x[:, None]) ** 2 + (ENEMY_Y - self.bullet_y[:, None]) ** 2
         hits = self.bullet[:, None] & self.alive & (squared <= 242)
-        return hits & (np.cumsum(hits, axis=1) == 1)
+        first: Flags = hits & (np.cumsum(hits, axis=1) == 1)
+        return first
 
     def _ship_hit(self) -> Flags:
         """Games whose ship is hit by a shot, (B,)."""
         squared = (self.shot_x - self.ship_x[:, None]) ** 2 + (self.shot_y - SHIP_Y) ** 2
-        return (self.shot & (squared <= 285)).any(axis=1)
+        return np.asarray((self.shot & (squared <= 285)).any(axis=1))
 
     def _published_outcome(self) -> tuple[Floats, Flags]:
         """Published rules: time first, then loss, then a win; collisions only where none of them holds."""

@@ -6,9 +6,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from anysense.common.validation import check_choice, check_names, check_positive_integer
-
-__all__ = ["ACTIONS", "BASES", "Picture", "Rules", "Settings", "Sound"]
+from anysense.common.validation import check_choice, check_flag, check_integer, check_names
 
 WIDTH, HEIGHT = 160, 210
 """Size of the screen in pixels."""
@@ -17,7 +15,7 @@ SHIP_Y, ENEMY_Y = 184, 40
 SHIP_STEP, BULLET_STEP = 5, 6
 """Pixels that the ship, and a bullet, moves in a step."""
 SHIP_BULLET_START, ENEMY_BULLET_START, ENEMY_BULLET_LAST = 180, 48, 213
-"""Height at which a bullet of the ship, or of an enemy, is made; it moves in the same step. Below the last one it ends."""
+"""Height at which a bullet of the ship, or of an enemy, is made; it moves in the same step. Below the last it ends."""
 SHOT_PERIOD = 6
 """Steps between attempts of the enemies to shoot."""
 MOST_ENEMIES = 4
@@ -28,6 +26,10 @@ WON, LOST = 10.0, -1.0
 EPISODE_STEPS = 450
 """Time limit of the published experiments: 15 s of 30 steps."""
 ACTIONS = ("noop", "left", "right", "shoot", "shoot_left", "shoot_right")
+
+LONGEST_STACK = 64
+"""Most frames in an observation."""
+MOST_ENVS = 100_000
 
 Picture = Literal["grey", "published", "screen"]
 Sound = Literal["tones", "waveform"]
@@ -102,23 +104,13 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", check_names("modalities", self.modalities, MODALITIES))
         object.__setattr__(self, "receivers", check_names("receivers", self.receivers, RECEIVERS))
-        stack = check_positive_integer("frame_stack", self.frame_stack)
-        enemies = check_positive_integer("enemies", self.enemies)
-        if enemies > MOST_ENEMIES:
-            raise ValueError(f"`enemies` must be at most {MOST_ENEMIES}, got {enemies}.")
-        if stack > LONGEST_STACK:
-            raise ValueError(f"`frame_stack` must be at most {LONGEST_STACK}, got {stack}.")
-        object.__setattr__(self, "frame_stack", stack)
-        object.__setattr__(self, "enemies", enemies)
+        object.__setattr__(self, "frame_stack", check_integer("frame_stack", self.frame_stack, 1, LONGEST_STACK))
+        object.__setattr__(self, "enemies", check_integer("enemies", self.enemies, 1, MOST_ENEMIES))
         check_choice("picture", self.picture, get_args(Picture))
         check_choice("sound", self.sound, get_args(Sound))
         for name in ("pacifist", "legacy"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"`{name}` must be True or False, got {getattr(self, name)!r}.")
+            object.__setattr__(self, name, check_flag(name, getattr(self, name)))
 
     def rules(self, time_limit: int | None = None) -> Rules:
         """The rules of the games; ``time_limit`` counts for the published ones alone."""
         return Rules(self.enemies, self.legacy, self.pacifist, time_limit if self.legacy else None)
-
-
-LONGEST_STACK = 64

@@ -34,7 +34,7 @@ class HyperhotSimulation(Simulation):
         self.games = Games.new(settings.rules(EPISODE_STEPS), count)
         self.observation_space = _observation_space(settings)
         self.action_space = gym.spaces.Discrete(len(ACTIONS))
-        self._frames = [self._frame() for _ in range(settings.frame_stack)]
+        self._frames = [self._frame(self.games) for _ in range(settings.frame_stack)]
 
     def draw_start(self, rng: np.random.Generator) -> Floats:
         """Ship anywhere, enemies to the left or the right with equal chance, any shots."""
@@ -56,19 +56,19 @@ class HyperhotSimulation(Simulation):
     def restart(self, rows: Rows, starts: Floats) -> None:
         """As `Simulation.restart`."""
         self.games.restart(rows, starts)
-        now = self._frame()
+        first = self._frame(self.games.taken(rows))
         for frame in self._frames:
-            for modality, batch in now.items():
-                frame[modality][rows] = batch[rows]
+            for modality, batch in first.items():
+                frame[modality][rows] = batch
 
     def step(self, actions: npt.NDArray[Any]) -> tuple[Floats, Flags]:
         """As `Simulation.step`."""
         outcome = self.games.step(actions)
-        self._frames = [*self._frames[1:], self._frame()]
+        self._frames = [*self._frames[1:], self._frame(self.games)]
         return outcome
 
     def observe(self) -> Observation:
-        """Image uint8 (B, stack, rows, columns), or (B, 3 stack, 210, 160); sound float32 (B, stack, receivers, ...)."""
+        """Image uint8 (B, stack, rows, columns) or (B, 3 stack, 210, 160); sound float32 (B, stack, receivers, ...)."""
         stacked = {name: np.stack([frame[name] for frame in self._frames], axis=1) for name in self._frames[0]}
         if IMAGE in stacked and self.settings.picture == "screen":
             stacked[IMAGE] = stacked[IMAGE].reshape(len(stacked[IMAGE]), -1, *stacked[IMAGE].shape[-2:])
@@ -100,19 +100,19 @@ class HyperhotSimulation(Simulation):
             {name: state[f"frame_{place}_{name}"] for name in frame} for place, frame in enumerate(self._frames)
         ]
 
-    def _frame(self) -> Observation:
+    def _frame(self, games: Games) -> Observation:
         settings, frame = self.settings, Observation()
         if IMAGE in settings.modalities:
-            frame[IMAGE] = draw(self.games, settings.picture)
+            frame[IMAGE] = draw(games, settings.picture)
         if SOUND in settings.modalities:
             waves = acoustics.published_waveform if settings.legacy else acoustics.waveform
             hear = acoustics.tones if settings.sound == "tones" else waves
-            frame[SOUND] = hear(self.games, settings.receivers)
+            frame[SOUND] = hear(games, settings.receivers)
         return frame
 
 
 def _arrays() -> list[Any]:
-    return [field for field in fields(Games) if field.name != "rules"]
+    return list(fields(Games)[1:])
 
 
 def _check_games(games: Games, state: Mapping[str, npt.NDArray[Any]]) -> None:

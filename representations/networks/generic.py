@@ -20,7 +20,7 @@ CHANNELS = 64
 """Most channels of a convolution."""
 SMALLEST_SIDE = 4
 """Layers over a grid go on halving until its longer side is no longer than this."""
-KNOWN = "uint8 images (channels, height, width) and float32 arrays of one to three axes"
+KNOWN = "uint8 images (channels, height, width) and float32 arrays"
 
 
 class GenericNetworks(Networks):
@@ -32,7 +32,7 @@ class GenericNetworks(Networks):
     uint8 (channels, height, width): image         convolutions            transposed convolutions
     float32 (channels, T, F): spectrogram          convolutions            transposed convolutions
     float32 (T, F): sequence                       convolutions over time  fully connected
-    float32 (N,): vector                           fully connected         fully connected
+    float32 (N,), or of more axes: vector          fully connected         fully connected
     ============================================== ======================= ==========================
 
     Bounds scale the input; without them an encoder squashes it by a logarithm, and there is no decoder. For another
@@ -144,8 +144,8 @@ def grid_channels(modality: Modality) -> tuple[int, ...]:
 
 
 def _axes(modality: Modality, part: str) -> int:
-    """Number of axes; ValueError for an array of too many, or bytes that are no image."""
+    """Number of axes; ValueError for bytes that are no image."""
     axes = len(modality.shape)
-    if axes > 3 or (modality.dtype == "uint8" and axes != 3):
+    if modality.dtype == "uint8" and axes != 3:
         raise ValueError(no_network(modality, part, "generic", KNOWN))
     return axes

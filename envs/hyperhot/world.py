@@ -1,0 +1,130 @@
+"""Hyperhot as a world: start states, a scripted player as the reference, presets."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from anysense.common.progress import Progress
+from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
+from anysense.envs.hyperhot.game import Games
+from anysense.envs.hyperhot.player import play
+from anysense.envs.hyperhot.rules import ACTIONS, DEFAULT_RECEIVERS, EPISODE_STEPS, Picture, Settings, Sound
+from anysense.envs.hyperhot.simulation import HyperhotSimulation
+from anysense.envs.world import Score, World
+
+__all__ = ["HyperhotOptions", "HyperhotWorld"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperhotOptions:
+    """Options of Hyperhot."""
+
+    receivers: tuple[str, ...] = DEFAULT_RECEIVERS
+    """Where the microphones stand."""
+    frame_stack: int = 2
+    """How many recent frames an observation holds."""
+    enemies: int = 4
+    """How many enemies there are, 1 to 4."""
+    picture: Picture = "grey"
+    """grey: half size, a grey level per kind of object; published: 80 x 80 mask; screen: colours, full size."""
+    sound: Sound = "tones"
+    """Frequency and amplitude of each source, or the sound itself."""
+    pacifist: bool = False
+    """Enemies do not shoot."""
+    legacy: bool = False
+    """The published rules and sound instead of the corrected ones."""
+
+
+@dataclass(frozen=True)
+class HyperhotWorld(World):
+    """Hyperhot; start states are [x of the ship, direction of the enemies, number that decides who shoots]."""
+
+    options_class: ClassVar[type[Any] | None] = HyperhotOptions
+    option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"legacy": True, "picture": "published"}}
+    score: ClassVar[Score] = "return"
+    optimum: ClassVar[str | None] = "scripted"
+    evaluation_episodes: ClassVar[int] = 100
+    vector_size: ClassVar[int] = 64
+
+    @property
+    def frame_stack(self) -> int | None:
+        """How many frames an observation stacks; None for ``picture="screen"``, whose channels are colours."""
+        stacked = self.options.get("picture", HyperhotOptions.picture) != "screen"
+        return int(self.options.get("frame_stack", HyperhotOptions.frame_stack)) if stacked else None
+
+    def make(self, modalities: Sequence[str] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
+        """One environment; it makes only the named modalities."""
+        env = HyperhotEnv(**self._keywords(modalities), render_mode=render_mode)
+        return gym.wrappers.TimeLimit(env, EPISODE_STEPS)
+
+    def make_vec(
+        self,
+        num_envs: int,
+        modalities: Sequence[str] | None = None,
+        *,
+        episode_steps: int | None,
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+    ) -> VectorEnvironment:
+        """The native vector form; it makes only the named modalities."""
+        return HyperhotVectorEnv(
+            num_envs, **self._keywords(modalities), max_episode_steps=episode_steps, autoreset_mode=autoreset_mode
+        )
+
+    def start_states(self, count: int, seed: int) -> NDArray[np.float64]:
+        """As `HyperhotSimulation.draw_start`, float64 (count, 3)."""
+        rng, simulation = np.random.default_rng(seed), HyperhotSimulation(self._settings, 1)
+        return np.array([simulation.draw_start(rng) for _ in range(count)])
+
+    def start_options(self, states: NDArray[np.float64]) -> dict[str, Any]:
+        """Reset options that start games from the given states."""
+        return {"start": states}
+
+    def references(
+        self, starts: NDArray[np.float64], steps: int, seed: int, options: Mapping[str, Any], progress: Progress | None
+    ) -> dict[str, NDArray[np.float64]]:
+        """Returns of the scripted player, which knows the true state, and of random actions."""
+        if options:
+            raise ValueError(f"`reference_option` has no meaning for {self.id}; got {dict(options)}.")
+        rng = np.random.default_rng(seed)
+        players: dict[str, Callable[[Games], NDArray[np.int64]]] = {
+            "scripted": play,
+            "random": lambda games: rng.integers(len(ACTIONS), size=len(games.ship_x)),
+        }
+        returns = {}
+        for number, (name, player) in enumerate(players.items()):
+            games = Games.new(self._settings.rules(EPISODE_STEPS), len(starts))
+            games.restart(np.arange(len(starts)), starts)
+            total, running = np.zeros(len(starts)), np.ones(len(starts), np.bool_)
+            for step in range(steps):
+                rewards, over = games.step(player(games))
+                total += np.where(running, rewards, 0.0)
+                running &= ~over
+                if progress is not None:
+                    progress(number * steps + step + 1, len(players) * steps)
+                if not running.any():
+                    break
+            returns[name] = total
+        return returns
+
+    def reference_labels(self) -> Mapping[str, str]:
+        """What reports call the references."""
+        return {"scripted": "scripted player (true state)", "random": "random actions"}
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return Settings(**self._keywords(None))
+
+    @cached_property
+    def _spaces(self) -> tuple[Any, Any]:
+        simulation = HyperhotSimulation(self._settings, 1)
+        return simulation.observation_space, simulation.action_space
+
+    def _keywords(self, modalities: Sequence[str] | None) -> dict[str, Any]:
+        return dict(self.options) | ({} if modalities is None else {"modalities": tuple(modalities)})
