@@ -38,6 +38,7 @@ class ActorSpec(Settings):
         action_low: Smallest action, A numbers.
         action_high: Largest action, A numbers.
         action_scaling: Whether a squashed output is scaled to these limits; as published for GMC it is not.
+        choices: Number of discrete actions, whose logits are the output; 0: the actions are continuous.
     """
 
     latent_dim: int
@@ -49,6 +50,7 @@ class ActorSpec(Settings):
     action_low: tuple[float, ...]
     action_high: tuple[float, ...]
     action_scaling: bool = True
+    choices: int = 0
 
     def __post_init__(self) -> None:
         """Checks types and values; raises TypeError and ValueError."""
@@ -57,12 +59,19 @@ class ActorSpec(Settings):
         limits = list(zip(self.action_low, self.action_high, strict=False))
         if not len(self.action_low) == len(self.action_high) == math.prod(self.action_shape):
             raise ValueError(f"`action_low` and `action_high` must have {math.prod(self.action_shape)} entries each.")
+        if self.choices < 0 or (self.choices and (self.squash or self.spread != "none" or self.action_shape)):
+            raise ValueError("`choices` must be 0, or that of single actions without `squash` and `spread`.")
         if not all(-math.inf < low < high < math.inf for low, high in limits):
             raise ValueError("`action_low` and `action_high` must be finite, the low one below the high one.")
 
+    @property
+    def outputs(self) -> int:
+        """Numbers that the network gives for one action."""
+        return self.choices or len(self.action_low)
+
 
 class Actor(nn.Module):
-    """Multilayer perceptron from latents (B, latent_dim) to actions (B, A).
+    """Multilayer perceptron from latents (B, latent_dim) to actions: float (B, A), or int64 (B, 1) if discrete.
 
     Args:
         spec: Its architecture.
@@ -85,7 +94,7 @@ class Actor(nn.Module):
         self.register_buffer("high", torch.tensor(spec.action_high), persistent=False)
         try:
             with torch.device("meta"):  # takes no memory before the weights are known to fit
-                self._make_layers(len(spec.action_low), (spec.latent_dim, *spec.hidden))
+                self._make_layers(spec.outputs, (spec.latent_dim, *spec.hidden))
             self.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
         except (RuntimeError, TypeError, OverflowError) as error:
             raise ValueError(f"`weights` do not fit `spec`: {' '.join(str(error).split()):.500}") from error
@@ -102,13 +111,15 @@ class Actor(nn.Module):
 
         Args:
             latents: Float tensor (B, latent_dim).
-            noise: Standard normal noise (B, A) for random actions; None for the deterministic ones. A deterministic
-                policy ignores it.
+            noise: For random actions standard normal (B, A), or Gumbel noise (B, choices) where they are discrete; None
+                for the deterministic ones. A deterministic policy ignores it.
         """
         value = latents
         for layer in self.hidden:
             value = self.activation(layer(value))
         output: Tensor = self.mean(value)
+        if self.spec.choices:
+            return (output if noise is None else output + noise).argmax(dim=1, keepdim=True)
         if noise is not None and self.spec.spread != "none":
             log_std = self.constant_log_std if self.log_std is None else self.log_std(value).clamp(-20.0, 2.0)
             assert log_std is not None
@@ -122,14 +133,15 @@ class Actor(nn.Module):
 
     @classmethod
     def from_model(cls, model: "BaseAlgorithm") -> "Actor":
-        """Copy the actor of a PPO, A2C, SAC, TQC, TD3 or DDPG model with ``Box`` actions.
+        """Copy the actor of a PPO, A2C, SAC, TQC, TD3 or DDPG model with ``Box`` or ``Discrete`` actions.
 
         Raises:
-            TypeError: The policy has another form, or the actions are no ``Box``.
+            TypeError: The policy has another form, the actions are of another kind, or something acts between latent
+                and action that would be lost.
         """
-        space, name = model.action_space, type(model).__name__
-        if not isinstance(space, spaces.Box):
-            raise TypeError(f"`model` is a {name} with {space} actions; only agents with Box actions can be exported.")
+        _check_whole(model)
+        space: Any = model.action_space
+        choices = int(space.n) if isinstance(space, spaces.Discrete) else 0
         body, mean, log_std = _parts(model)
         used: Any = model.policy.activation_fn
         activations: list[Any] = [known for known, kind in ACTIVATIONS.items() if kind is used]
@@ -141,6 +153,7 @@ class Actor(nn.Module):
             )
         linear = [layer for layer in body if isinstance(layer, nn.Linear)]
         layers = {**{f"hidden.{index}": layer for index, layer in enumerate(linear)}, "mean": mean}
+        log_std = None if choices else log_std
         constant = {"constant_log_std": log_std} if isinstance(log_std, nn.Parameter) else {}
         if isinstance(log_std, nn.Linear):
             layers["log_std"] = log_std
@@ -149,14 +162,35 @@ class Actor(nn.Module):
             latent_dim=(linear[0] if linear else mean).in_features,
             hidden=tuple(layer.out_features for layer in linear),
             activation=activations[0],
-            squash=not constant,
+            squash=not constant and not choices,
             spread="none" if log_std is None else "constant" if constant else "network",
             action_shape=space.shape,
-            action_low=tuple(space.low.flatten().tolist()),
-            action_high=tuple(space.high.flatten().tolist()),
+            action_low=(-1.0,) if choices else tuple(space.low.flatten().tolist()),
+            action_high=(float(choices),) if choices else tuple(space.high.flatten().tolist()),
             action_scaling=getattr(model.policy, "action_scaling", True),
+            choices=choices,
         )
         return cls(spec, {name: value.detach().cpu().clone() for name, value in {**weights, **constant}.items()})
+
+
+def _check_whole(model: "BaseAlgorithm") -> None:
+    """Refuse with a TypeError what acts between latent and action and is no part of an `Actor`."""
+    space, name = model.action_space, type(model).__name__
+    if not isinstance(space, spaces.Box) and not (isinstance(space, spaces.Discrete) and space.start == 0):
+        raise TypeError(
+            f"`model` is a {name} with {space} actions; only agents with Box or Discrete actions (from 0 on) can be "
+            "exported."
+        )
+    if getattr(model, "use_sde", False):
+        raise TypeError(f"`model` is a {name} with use_sde=True, which cannot be exported; train it without.")
+    normalised = model.get_vec_normalize_env()
+    if normalised is not None and normalised.norm_obs:
+        raise TypeError(
+            "`model` was trained in a VecNormalize that normalises observations, which would be lost; use "
+            "VecNormalize(..., norm_obs=False), which still normalises rewards."
+        )
+    if getattr(model.policy, "squash_output", False) and hasattr(model.policy, "mlp_extractor"):
+        raise TypeError(f"`model` is a {name} with squash_output=True, which cannot be exported; train it without.")
 
 
 def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Module | nn.Parameter | None]:
@@ -164,7 +198,7 @@ def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Modul
     policy: Any = model.policy
     actor: Any = getattr(policy, "actor", None)
     if hasattr(policy, "mlp_extractor"):
-        return list(policy.mlp_extractor.policy_net), policy.action_net, policy.log_std
+        return list(policy.mlp_extractor.policy_net), policy.action_net, getattr(policy, "log_std", None)
     if hasattr(actor, "latent_pi"):
         return list(actor.latent_pi), actor.mu, actor.log_std
     if actor is not None:

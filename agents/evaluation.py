@@ -180,7 +180,8 @@ def reference_results(
     if episodes.starts is not None:
         found = world.references(episodes.starts, episodes.steps, episodes.seed, options or {}, progress)
         if found:
-            return {name: episodes.results(name, returns) for name, returns in found.items()}
+            pairs = {name: one if isinstance(one, tuple) else (one, None) for name, one in found.items()}
+            return {name: episodes.results(name, *pair) for name, pair in pairs.items()}
     elif options:
         raise ValueError(f"`reference_option` has no meaning for {world.id}; got {dict(options)}.")
     agent = RandomAgent(world.action_space, episodes.seed)

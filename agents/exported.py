@@ -14,6 +14,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from anysense.agents.actor import Actor, ActorSpec
 from anysense.agents.frozen import FrozenEncoder
@@ -104,7 +105,7 @@ class Agent:
 
     def act(
         self, observation: Mapping[str, Any], deterministic: bool = True, generator: torch.Generator | None = None
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[Any]:
         """Actions for raw observations.
 
         Args:
@@ -115,7 +116,7 @@ class Agent:
             generator: Source of randomness on the device of the agent.
 
         Returns:
-            float32, one action for one observation, (B, *shape of an action) for a batch.
+            float32, or int64 for discrete actions: one for one observation, (B, *shape of an action) for a batch.
 
         Raises:
             TypeError: Wrong container or dtype.
@@ -131,10 +132,16 @@ class Agent:
             name: torch.as_tensor(it if batched else it[None], device=self.device) for name, it in arrays.items()
         }
         latents = self.encoder.encode(tensors)
-        size = (len(latents), len(spec.action_low))
-        noise = None if deterministic else torch.randn(size, generator=generator, device=self.device)
-        actions: NDArray[np.float32] = self.actor(latents, noise).cpu().numpy().reshape(-1, *spec.action_shape)
+        noise = None if deterministic else self._noise(len(latents), generator)
+        actions: NDArray[Any] = self.actor(latents, noise).cpu().numpy().reshape(-1, *spec.action_shape)
         return actions if batched else actions[0]
+
+    def _noise(self, rows: int, generator: torch.Generator | None) -> Tensor:
+        """What makes actions random, (B, outputs): normal, or Gumbel noise where they are discrete."""
+        empty = torch.empty((rows, self.actor.spec.outputs), device=self.device)
+        if self.actor.spec.choices:
+            return -empty.exponential_(generator=generator).log()
+        return empty.normal_(generator=generator)
 
     def save(self, folder: str | Path) -> None:
         """Write the agent into `folder`, in the place of one that may be there; a kill leaves one of them whole."""

@@ -97,7 +97,7 @@ def _packed(value: Any, arrays: list[Tensor]) -> Any:
             raise TypeError(f"a checkpoint cannot hold {name} numbers; expected one of {', '.join(_DTYPES)}.")
         return {kind: {"dtype": name, "shape": list(value.shape)}}
     if isinstance(value, Mapping):
-        if not all(type(key) is str or key in _KEYS for key in value):
+        if not all(type(key) is str or (type(key) is int and key in _KEYS) for key in value):  # a float is searched for
             raise TypeError(f"a checkpoint takes texts and small integers as keys; got {list(value)!r:.200}.")
         return {"keys": list(value), "values": [_packed(entry, arrays) for entry in value.values()]}
     if isinstance(value, list | tuple):

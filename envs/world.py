@@ -193,8 +193,10 @@ class World:
 
     def references(
         self, starts: NDArray[np.float64], steps: int, seed: int, options: Mapping[str, Any], progress: Progress | None
-    ) -> dict[str, NDArray[np.float64]]:
+    ) -> Mapping[str, NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.int64]]]:
         """Undiscounted returns (N,) of reference controllers from start states (N, K), by name; none here.
+
+        Where episodes can end early: pairs of returns and lengths, int64 (N,).
 
         The seed is that of random actions; the options come from the command line.
         """

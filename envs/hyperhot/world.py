@@ -88,8 +88,8 @@ class HyperhotWorld(World):
 
     def references(
         self, starts: NDArray[np.float64], steps: int, seed: int, options: Mapping[str, Any], progress: Progress | None
-    ) -> dict[str, NDArray[np.float64]]:
-        """Returns of the scripted player, which knows the true state, and of random actions."""
+    ) -> dict[str, NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.int64]]]:
+        """Returns and lengths of the scripted player, which knows the true state, and of random actions."""
         if options:
             raise ValueError(f"`reference_option` has no meaning for {self.id}; got {dict(options)}.")
         rng = np.random.default_rng(seed)
@@ -97,21 +97,23 @@ class HyperhotWorld(World):
             "scripted": play,
             "random": lambda games: rng.integers(len(ACTIONS), size=len(games.ship_x)),
         }
-        returns = {}
+        found: dict[str, Any] = {}
         for number, (name, player) in enumerate(players.items()):
             games = Games.new(self._settings.rules(EPISODE_STEPS), len(starts))
             games.restart(np.arange(len(starts)), starts)
-            total, running = np.zeros(len(starts)), np.ones(len(starts), np.bool_)
+            total, lengths = np.zeros(len(starts)), np.zeros(len(starts), np.int64)
+            running = np.ones(len(starts), np.bool_)
             for step in range(steps):
                 rewards, over = games.step(player(games))
                 total += np.where(running, rewards, 0.0)
+                lengths += running
                 running &= ~over
                 if progress is not None:
                     progress(number * steps + step + 1, len(players) * steps)
                 if not running.any():
                     break
-            returns[name] = total
-        return returns
+            found[name] = total, lengths
+        return found
 
     def reference_labels(self) -> Mapping[str, str]:
         """What reports call the references."""

@@ -2,10 +2,13 @@ import json
 import shutil
 import time
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.vec_env import VecNormalize
 
 from anysense.agents.actor import Actor, ActorSpec
 from anysense.agents.algorithms.catalogue import ALGORITHMS, build_model, make_agent_settings
@@ -70,6 +73,33 @@ def test_published_ddpg(scaling, representation_folder, make_venv):
     expected, _ = model.predict(encoder.encode_arrays(observation(40)), deterministic=True)
     np.testing.assert_allclose(agent.act(observation(40)), expected, atol=1e-5)
     assert (np.abs(expected).max() > 1.0) == scaling
+
+
+class ManyChoices(gym.Env):
+    """Latents in, one of five actions out."""
+
+    observation_space, action_space = gym.spaces.Box(-1, 1, (8,)), gym.spaces.Discrete(5)
+
+
+@pytest.mark.parametrize("kind", [PPO, A2C])
+def test_discrete_actions(kind, representation_folder):
+    model, encoder = kind("MlpPolicy", ManyChoices(), seed=0), FrozenEncoder(representation_folder)
+    with torch.no_grad():
+        model.policy.action_net.weight *= 300
+    agent = Agent(Actor.from_model(model), encoder, "ppo", world())
+    many = encoder.encode_arrays(observation(500))
+    expected, _ = model.predict(many, deterministic=True)
+    actions = agent.act(observation(500))
+    assert (actions.dtype, actions.shape) == (np.int64, (500,))
+    np.testing.assert_array_equal(actions, expected)
+    assert len(set(actions.tolist())) > 1
+    one = {modality: np.repeat(value, 5000, axis=0) for modality, value in observation(1).items()}
+    drawn = agent.act(one, deterministic=False, generator=torch.Generator().manual_seed(0))
+    first = encoder.encode_arrays({modality: value[:1] for modality, value in one.items()})
+    chances = model.policy.get_distribution(torch.as_tensor(first)).distribution.probs[0].detach().numpy()
+    np.testing.assert_allclose(np.bincount(drawn, minlength=5) / 5000, chances, atol=0.03)
+    scalar = agent.act({modality: value[0] for modality, value in observation(1).items()})
+    assert scalar in range(5)
 
 
 @pytest.mark.parametrize("name", ["sac", "ppo"])
@@ -337,6 +367,22 @@ class TestErrors:
         actor = Actor(spec, {"mean.weight": torch.zeros(1, 3), "mean.bias": torch.zeros(1)})
         with pytest.raises(ValueError, match=r"`actor` takes latents of length 3, `encoder` makes 8"):
             Agent(actor, FrozenEncoder(representation_folder), "td3", world(), ("sound",))
+
+    @pytest.mark.parametrize("options", [{"use_sde": True}, {"use_sde": True, "policy": {"squash_output": True}}])
+    def test_state_dependent_noise_cannot_be_exported(self, representation_folder, make_venv, options):
+        policy = {"policy_kwargs": options["policy"]} if "policy" in options else {}
+        model = PPO("MlpPolicy", LatentVecEnv(make_venv(2), representation_folder), use_sde=True, **policy)
+        with pytest.raises(TypeError, match="`model` is a PPO with use_sde=True, which cannot be exported"):
+            Actor.from_model(model)
+
+    def test_normalised_observations_cannot_be_exported(self, representation_folder, make_venv):
+        for options, refused in (({}, True), ({"norm_obs": False}, False)):
+            model = PPO("MlpPolicy", VecNormalize(LatentVecEnv(make_venv(2), representation_folder), **options))
+            if refused:
+                with pytest.raises(TypeError, match=r"VecNormalize that normalises observations, .* norm_obs=False"):
+                    Actor.from_model(model)
+            else:
+                assert Actor.from_model(model).spec.latent_dim == 8
 
     def test_layers_that_cannot_be_exported(self, representation_folder, make_venv):
         model = make_model("sac", representation_folder, make_venv)

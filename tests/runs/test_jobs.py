@@ -204,7 +204,7 @@ def test_processes_end_when_the_run_is_interrupted_or_gone(number, code, work, t
     files = [tmp_path / name / "process" for name in "ab"]
     assert wait_for(lambda: all(file.is_file() and file.read_text() for file in files))
     parent.send_signal(number)
-    assert parent.wait(20) == code
+    assert parent.wait(60) == code
     for file in files:
         assert wait_for(lambda file=file: not alive(int(file.read_text())), 20)
     assert not (tmp_path / "c").exists()

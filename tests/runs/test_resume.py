@@ -185,7 +185,7 @@ def test_kills_at_every_point_of_a_write_leave_the_same_bits(call, trained, tmp_
 
     calls = run("whole", 0)
     assert calls > 10
-    for point in range(1, calls + 1, calls // 4):
+    for point in range(1, calls + 1, calls // 2):
         name = f"cut{point}"
         run(name, point)
         again = ["--resume"] if (tmp_path / "train" / name / "run.json").exists() else []

@@ -142,8 +142,9 @@ def test_references_know_the_game():
     starts = hyperhot.start_states(40, 0)
     assert (starts == hyperhot.start_states(60, 0)[:40]).all()
     returns = hyperhot.references(starts, 450, 0, {}, None)
-    assert returns["scripted"].mean() > 9
-    assert returns["random"].mean() < 1
+    assert returns["scripted"][0].mean() > 9
+    assert returns["random"][0].mean() < 1
+    assert returns["scripted"][1].max() < 450
 
 
 def test_pictures_show_the_objects():
