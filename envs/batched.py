@@ -5,9 +5,8 @@ A `Simulation` advances B copies of a world at once. `BatchedEnv` shows one copy
 Copy i of a vector that is reset with seed k gives exactly what the single form gives with seed k + i.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,65 +17,11 @@ from gymnasium.vector.utils import batch_space
 
 from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.autoreset import check_reset_mask
-from anysense.envs.pendulum.validation import as_numbers, check_options, check_render_mode
+from anysense.envs.pendulum.validation import check_options, check_render_mode
 from anysense.envs.random_streams import RandomStreams, Seeds
+from anysense.envs.simulation import Flags, Floats, Observation, Rows, Simulation, checked_actions, checked_starts
 
-__all__ = ["BatchedEnv", "BatchedVectorEnv", "Simulation"]
-
-Observation = dict[str, npt.NDArray[Any]]
-Rows = npt.NDArray[np.intp]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-
-
-class Simulation(ABC):
-    """B copies of a world, and all that an environment tells of them.
-
-    Attributes:
-        observation_space: Space of one observation.
-        action_space: Space of one action.
-        start_size: Numbers of a start state.
-    """
-
-    observation_space: gym.Space[Any]
-    action_space: gym.Space[Any]
-    start_size: ClassVar[int]
-
-    @abstractmethod
-    def draw_start(self, rng: np.random.Generator) -> Floats:
-        """A random start state, (start_size,)."""
-
-    @abstractmethod
-    def check_starts(self, starts: Floats) -> None:
-        """ValueError unless all start states (B, start_size), which are finite, can be started from."""
-
-    @abstractmethod
-    def restart(self, rows: Rows, starts: Floats) -> None:
-        """Start the copies ``rows`` from start states (rows, start_size); stacks are filled with the first frame."""
-
-    @abstractmethod
-    def step(self, actions: npt.NDArray[Any]) -> tuple[Floats, Flags]:
-        """Advance all copies with actions (B, ...) of the space; rewards (B,) and which episodes are over (B,)."""
-
-    @abstractmethod
-    def observe(self) -> Observation:
-        """Observations (B, ...) in fresh arrays."""
-
-    @abstractmethod
-    def state(self) -> Floats:
-        """The present states in a fresh array, (B, K)."""
-
-    @abstractmethod
-    def picture(self, row: int) -> npt.NDArray[np.uint8]:
-        """A picture of one copy for people, (height, width, 3)."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """All that is needed to go on exactly from here, as arrays (B, ...)."""
-
-    @abstractmethod
-    def load_state_dict(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state_dict` of a simulation of the same settings gave."""
+__all__ = ["BatchedEnv", "BatchedVectorEnv"]
 
 
 class BatchedEnv(gym.Env[Observation, Any]):
@@ -108,7 +53,7 @@ class BatchedEnv(gym.Env[Observation, Any]):
         starts = (
             self._simulation.draw_start(self.np_random)[None]
             if given is None
-            else _checked_starts(self._simulation, given, (self._simulation.start_size,))[None]
+            else checked_starts(self._simulation, given, (self._simulation.start_size,))[None]
         )
         self._simulation.restart(np.arange(1), starts)
         self._started = True
@@ -123,7 +68,7 @@ class BatchedEnv(gym.Env[Observation, Any]):
         """
         if not self._started:
             raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
-        rewards, over = self._simulation.step(_checked_actions(self.action_space, action, ())[None])
+        rewards, over = self._simulation.step(checked_actions(self.action_space, action, ())[None])
         return self._observe(), float(rewards[0]), bool(over[0]), False, self._info()
 
     def render(self) -> npt.NDArray[np.uint8] | None:
@@ -209,7 +154,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         mask = check_reset_mask(checked, self.num_envs)
         starts = checked.get("start")
         if starts is not None:
-            starts = _checked_starts(self._simulation, starts, (self.num_envs, self._simulation.start_size))
+            starts = checked_starts(self._simulation, starts, (self.num_envs, self._simulation.start_size))
         if not (self._started or mask.all()):
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
         rows = np.flatnonzero(mask)
@@ -225,7 +170,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
             ValueError: The actions are not in the space.
             RuntimeError: ``reset`` is due: before the first step, or (autoreset disabled) after the end of an episode.
         """
-        checked = _checked_actions(self.single_action_space, actions, (self.num_envs,))
+        checked = checked_actions(self.single_action_space, actions, (self.num_envs,))
         self._check_running()
         restarting = self._ended & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
         rewards, terminated = self._simulation.step(checked)
@@ -311,27 +256,6 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
 
     def _info(self, mask: Flags) -> dict[str, Any]:
         return {"state": self._simulation.state(), "_state": mask}
-
-
-def _checked_starts(simulation: Simulation, values: Any, shape: tuple[int, ...]) -> Floats:
-    starts: Floats = as_numbers("options['start']", values).astype(np.float64)
-    if starts.shape != shape or not np.isfinite(starts).all():
-        raise ValueError(f"`options['start']` must be finite and have shape {shape}; got {starts!r}.")
-    simulation.check_starts(starts.reshape(-1, simulation.start_size))
-    return starts
-
-
-def _checked_actions(space: gym.Space[Any], values: Any, batch: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Actions of a ``Discrete`` space as int64."""
-    assert isinstance(space, gym.spaces.Discrete)
-    actions = as_numbers("action", values)
-    whole = np.issubdtype(actions.dtype, np.integer) and actions.shape == batch
-    if not whole or (actions < space.start).any() or (actions >= space.start + space.n).any():
-        raise ValueError(
-            f"`action` must hold whole numbers from {space.start} to {space.start + space.n - 1} of shape {batch}; "
-            f"got {values!r}."
-        )
-    return actions.astype(np.int64)
 
 
 def _generator(seed: int | None) -> np.random.Generator:

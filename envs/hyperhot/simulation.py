@@ -8,11 +8,11 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from anysense.envs.batched import Flags, Floats, Observation, Rows, Simulation
 from anysense.envs.hyperhot import acoustics
 from anysense.envs.hyperhot.drawing import PICTURE_SHAPES, draw, screen
 from anysense.envs.hyperhot.game import FIRST_STATE, Games
 from anysense.envs.hyperhot.rules import ACTIONS, EPISODE_STEPS, IMAGE, SOUND, Settings
+from anysense.envs.simulation import Flags, Floats, Observation, Rows, Simulation
 
 __all__ = ["HyperhotSimulation"]
 

@@ -370,7 +370,7 @@ gymnasium.register("plug/Rover-v0", "tests_rover:Rover", max_episode_steps=9)
 class TestPlugins:
     def test_a_world_of_an_installed_package_is_found_by_its_id(self, install: Any) -> None:
         install("rover", {"anysense.worlds": {"plug/Rover-v0": "rover:RoverWorld"}}, {"rover": WORLD_OF_A_PLUGIN})
-        assert WORLDS.names() == (DEFAULT_WORLD, "plug/Rover-v0")
+        assert WORLDS.names() == (DEFAULT_WORLD, "anysense/Hyperhot-v0", "plug/Rover-v0")
         assert "rover" not in sys.modules
         rover = stored_world({"id": "plug/Rover-v0", "options": {}})
         assert (rover.benchmark, rover.episode_steps) == ("rover", 9)
