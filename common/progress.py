@@ -134,10 +134,10 @@ def _bar(keep: bool) -> Bar:
     from rich.progress import Progress as Bar
 
     columns: tuple[ProgressColumn, ...] = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[facts]}"),
+        TextColumn("{task.fields[facts]}", markup=False),
         TimeRemainingColumn(),
     )
     return Bar(*columns, console=Console(stderr=True), transient=not keep)

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from anysense.common.errors import unknown_name
 from anysense.runs.errors import report_error, terminable
+from anysense.runs.streams import steady_streams
 
 __all__ = ["COMMANDS", "guarded", "main"]
 
@@ -35,6 +36,8 @@ class Command(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong input, 130 or 143 interrupted."""
+    if arguments is None:
+        steady_streams()
     return guarded(_dispatch, list(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -47,9 +50,6 @@ def guarded(work: Callable[[list[str]], None], arguments: list[str]) -> int:
         return 0
     except SystemExit as leaving:  # tyro leaves this way after --help and after parse errors
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, KeyboardInterrupt) as error:
         return report_error(error, show_traceback)
 

@@ -1,5 +1,6 @@
 """How a failure leaves the command line: one paragraph on stderr and an honest exit code."""
 
+import errno
 import signal
 import sys
 import threading
@@ -50,7 +51,8 @@ def exit_code(error: BaseException) -> int:
     """2 for wrong input, 130 for Ctrl-C, 143 for SIGTERM, 1 for work that failed."""
     if isinstance(error, KeyboardInterrupt):
         return TERMINATED if isinstance(error, _TerminatedError) else INTERRUPTED
-    return BAD_INPUT if isinstance(error, _INPUT_ERRORS) else FAILED
+    too_long = isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
+    return BAD_INPUT if too_long or isinstance(error, _INPUT_ERRORS) else FAILED
 
 
 def report_error(error: BaseException, show_traceback: bool = False) -> int:
@@ -68,6 +70,6 @@ def report_error(error: BaseException, show_traceback: bool = False) -> int:
 
 def _message(error: BaseException) -> str:
     """One line; what the operating system refused is named by its file and its reason."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"`{error.filename}`: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"`{error.filename}`: {error.strerror}."
     return " ".join(str(error).split()) or "no further message"

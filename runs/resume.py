@@ -1,5 +1,7 @@
 """Going on with a run: its settings are those that it was started with, its inputs are found again."""
 
+import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +30,7 @@ def resumed(
         ValueError: An option was given that differs from what the run was started with.
     """
     run = _run_to_resume(settings, command)
+    _check_record(run, arguments)
     before = _without_places(run.record["arguments"])
     typed = {}
     for name, recorded in run.record["inputs"].items():
@@ -64,6 +67,24 @@ def _run_to_resume(settings: CommonSettings, command: str) -> RunFolder:
             f"`--resume` found no unfinished run in `{settings.out / command}`. Name one with --name, or start one."
         )
     return run
+
+
+def _check_record(run: RunFolder, arguments: Sequence[str]) -> None:
+    """Refuse what a record of somebody else must not decide: which files are written, which code is imported."""
+    for option in ("--folder", "--env"):
+        recorded = value_of(run.record["arguments"], option) or ""
+        decides = recorded if option == "--folder" else ":" in recorded
+        if decides and value_of(arguments, option) is None:
+            raise ValueError(
+                f"`{option}` {recorded!r} in `{run.path}/run.json` is not taken over, because files must not decide "
+                f"where others are written or which code runs. If it is right, give it again: --resume {option} "
+                f"{shlex.quote(recorded)}"
+            )
+    inside = run.path.resolve()
+    for folder, folders, files in os.walk(run.path):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                raise ValueError(f"`{path}` is a link out of the run folder; remove it, or start a new run.")
 
 
 def _without_places(arguments: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
 import tyro
 
 from anysense.common.errors import unknown_name
+from anysense.runs.option_types import OPTION_TYPES
 
 __all__ = [
     "PRESETS",
@@ -142,14 +143,15 @@ def parse(
         args=list(arguments),
         prog=f"anysense {command}",
         description=_description(cls),
+        registry=OPTION_TYPES,
     )
     return widened(type(default), found)
 
 
 def _description(cls: type[Any]) -> str:
-    """The docstring, in lines that fit the terminal."""
-    width = min(shutil.get_terminal_size().columns, 100)
-    return "\n\n".join(textwrap.fill(part, width) for part in (inspect.getdoc(cls) or "").split("\n\n"))
+    """The docstring, in lines that fit the terminal; tyro would join them if they were not indented."""
+    width, paragraphs = min(shutil.get_terminal_size().columns, 100), (inspect.getdoc(cls) or "").split("\n\n")
+    return "\n\n".join(textwrap.indent(textwrap.fill(part, width - 1), " ") for part in paragraphs)
 
 
 def _check_form(arguments: Sequence[str], command: str) -> None:

@@ -64,6 +64,8 @@ class AlignCommand(JobSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "points", "rays", "min_cluster_size")
+        if self.points_seed < 0:
+            raise ValueError(f"`points_seed` expected 0 or more, got {self.points_seed}.")
 
 
 def main(arguments: Sequence[str]) -> None:

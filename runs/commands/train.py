@@ -19,6 +19,7 @@ from anysense.runs.curves import curve_label
 from anysense.runs.execute import execute
 from anysense.runs.figures import draw_learning_curves, save_figure
 from anysense.runs.locate import find_representation, world_of
+from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of
 from anysense.runs.worlds import named_world, parsed
@@ -120,7 +121,8 @@ def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
     named, given = value_of(arguments, "--env"), value_of(arguments, "--representation")
     chosen = None if named is None else named_world(named)
     try:
-        found = find_representation(Path(given) if given else None, Path(value_of(arguments, "--out") or "out"), False)
+        out = expanded(value_of(arguments, "--out") or "out")
+        found = find_representation(expanded(given) if given else None, out, False)
         described = read_representation_description(found)["modalities"]
         return chosen or world_of(found), [modality["name"] for modality in described]
     except (FileNotFoundError, ValueError):  # Reported later, where it can be told apart from a call for help.

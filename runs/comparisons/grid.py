@@ -65,6 +65,8 @@ class GridSettings(JobSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "seeds")
+        if self.seed + self.seeds > 2**32:
+            raise ValueError(f"`seed` + `seeds` expected at most {2**32}, got {self.seed} + {self.seeds}.")
 
     def cells(self, methods: Iterable[str], device: str) -> list[Cell]:
         """Every method with every seed."""

@@ -1,10 +1,18 @@
+import dataclasses
+import errno
+import json
+import os
+import shlex
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from anysense.runs import cli
+from anysense.runs import cli, settings
 from anysense.runs.cli import COMMANDS, main
 from anysense.runs.errors import exit_code, report_error
+from anysense.runs.settings import parse
 
 
 def test_help_lists_every_command(capsys):
@@ -133,7 +141,84 @@ def test_help_is_quick(arguments, shell, tmp_path):
     assert modules == "set()"
 
 
-def test_a_closed_pipe_is_no_failure(shell, tmp_path):
-    pipe = f"{sys.executable} -m anysense.runs.cli --help | true; exit ${{PIPESTATUS[0]}}"
-    code = f"import subprocess, sys; sys.exit(subprocess.run(['bash', '-c', {pipe!r}]).returncode)"
-    assert "Traceback" not in shell(tmp_path, "-c", code)
+PRINTING = """
+import sys
+from anysense.runs import cli, execute
+from anysense.runs.settings import CommonSettings, parse
+
+def work(settings, run, device):
+    print("working [red]日本[/]", file=sys.stderr)
+    return [f"Results: {run.path}", "x" * 100_000]
+
+def dispatch(arguments):
+    execute.execute("demo", arguments, lambda typed: parse(CommonSettings(), typed, "demo"), work)
+
+execute.use_machine = lambda settings: "cpu"
+cli._dispatch = dispatch
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "redirection"),
+    [("utf-8", "| true"), ("utf-8", ">&- 2>&- <&-"), ("utf-8", ">/dev/full 2>/dev/full"), ("cp1252", "")],
+)
+def test_printing_decides_nothing(encoding, redirection, tmp_path):
+    command = [sys.executable, "-c", PRINTING, "--out", "日本", "--name", "a"]
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.join(command)} {redirection}; exit ${{PIPESTATUS[0]}}"],
+        cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert json.loads((tmp_path / "日本/demo/a/run.json").read_bytes())["status"] == "finished"
+    if not redirection:
+        assert b"Results: \\u65e5\\u672c/demo/a\n" in done.stdout
+
+
+@dataclasses.dataclass(frozen=True)
+class Everything:
+    """Options of every kind."""
+
+    whole: int = 1
+    whole_or_not: int | None = 2
+    several: tuple[int, ...] = (3,)
+    place: Path = Path("a")
+    place_or_not: Path | None = None
+    places: tuple[Path, ...] = ()
+    word: str | None = None
+
+
+def test_values_are_read_in_any_usual_form(monkeypatch, capsys):
+    monkeypatch.setenv("HOME", "/home/me")
+    numbers = parse(Everything(), ["--whole", "1e4", "--whole-or-not", "10_000", "--several", "2", "1.5e3"], "x")
+    assert (numbers.whole, numbers.whole_or_not, numbers.several) == (10_000, 10_000, (2, 1_500))
+    paths = parse(Everything(), ["--place=~/b", "--place-or-not", "~", "--places", "~/c", "d~"], "x")
+    home = Path("/home/me")
+    assert (paths.place, paths.place_or_not, paths.places) == (home / "b", home, (home / "c", Path("d~")))
+    assert parse(Everything(), ["--whole-or-not", "None"], "x").whole_or_not is None
+    for wrong in (["--whole", "1.5"], ["--whole", "1e400"], ["--whole", "1e16"], ["--place", "~nobody-of-this-name/x"]):
+        with pytest.raises(SystemExit) as leaving:
+            parse(Everything(), wrong, "x")
+        assert leaving.value.code == 2
+        assert wrong[0] in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse(Everything(), ["--help"], "x")
+    assert "{None}" not in capsys.readouterr().out
+
+
+def test_every_command_reads_its_options_in_one_place():
+    calls = [path.name for path in Path(settings.__file__).parent.rglob("*.py") if "tyro.cli(" in path.read_text()]
+    assert calls == ["settings.py"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (OSError(errno.ENAMETOOLONG, "File name too long", "out/aaa"), 2, "Error: `out/aaa`: File name too long."),
+        (OSError(errno.EROFS, "Read-only file system", "out"), 1, "Error: `out`: Read-only file system."),
+        (OSError(errno.ENOSPC, "Cannot write `a` (no space left)"), 1, "Error: Cannot write `a` (no space left)"),
+    ],
+)
+def test_what_the_system_refuses_is_named_without_numbers(error, code, text, capsys):
+    assert report_error(error) == code
+    assert capsys.readouterr().err.startswith(text)

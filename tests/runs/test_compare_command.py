@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,22 @@ def test_mean_and_interval_over_seeds(tmp_path, read_table):
 def test_wrong_input_leaves_nothing(options, message, tmp_path, refused):
     assert message in refused("compare", "--preset", "smoke", "--out", tmp_path, *options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_record_does_not_decide_where_files_go(compared, tmp_path, refused):
+    run = shutil.copytree(compared / "compare" / "a", tmp_path / "out" / "compare" / "a") / "run.json"
+    elsewhere = tmp_path / "elsewhere"
+    record = json.loads(run.read_text())
+    hostile = ["--docs", str(elsewhere / "report"), "--out", str(elsewhere), "--name", "../b"]
+    run.write_text(json.dumps(record | {"arguments": [*record["arguments"], *hostile]}))
+    again = ["--resume", "--name", "a", "--out", str(tmp_path / "out")]
+    assert main(["compare", *again]) == 0
+    assert not elsewhere.exists()
+    run.write_text(json.dumps(record | {"arguments": [*record["arguments"], "--env", "evil:Name-v0"]}))
+    assert "give it again: --resume --env evil:Name-v0" in refused("compare", *again)
+    run.write_text(json.dumps(record))
+    elsewhere.mkdir()
+    shutil.rmtree(run.parent / "figures")
+    (run.parent / "figures").symlink_to(elsewhere)
+    assert "figures` is a link out of the run folder; remove it" in refused("compare", *again)
+    assert not list(elsewhere.iterdir())
