@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Protocol, cast
 
+from anysense.common.cache import steady_caches
 from anysense.common.errors import unknown_name
 from anysense.runs.errors import report_error, terminable
 from anysense.runs.streams import steady_streams
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code: 0 done, 1 failed, 2 wrong input, 130 or 143 interrupted."""
     if arguments is None:
         steady_streams()
+        steady_caches()
     return guarded(_dispatch, list(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -1,5 +1,6 @@
 import os
 import pickle
+import subprocess
 import sys
 import warnings
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from anysense.common import cache
-from anysense.common.cache import cache_folder
+from anysense.common.cache import cache_folder, steady_caches
 from anysense.envs.pendulum import optimal
 from anysense.representations.data import storage
 from anysense.representations.data.offline import store
@@ -19,6 +20,7 @@ from anysense.representations.data.readers.sentiment import load_sentiment
 @pytest.fixture(autouse=True)
 def _forget():
     cache._instead.cache_clear()
+    cache._temporary.cache_clear()
 
 
 def test_the_variable_wins_and_the_folder_is_made(tmp_path, monkeypatch):
@@ -43,6 +45,44 @@ def test_a_folder_that_cannot_be_made_is_replaced_with_one_warning(tmp_path, mon
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert cache_folder() == instead
+
+
+VARIABLES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "XDG_CACHE_HOME")
+
+
+def test_libraries_get_folders_that_can_be_written(tmp_path, monkeypatch):
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "")  # Restored at the end, whatever is set meanwhile.
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("ANYSENSE_CACHE", str(tmp_path / "a"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    steady_caches()
+    assert not any(variable in os.environ for variable in VARIABLES)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("MPLCONFIGDIR", "chosen")
+    steady_caches()
+    assert [os.environ[variable] for variable in VARIABLES] == [f"{tmp_path}/a/numba", "chosen", f"{tmp_path}/a"]
+
+
+UNKNOWN_USER = """
+import os, sys, warnings
+import anysense.common.cache as cache
+del os.environ["HOME"], os.environ["ANYSENSE_CACHE"]
+os.setuid(54321)
+with warnings.catch_warnings(record=True) as seen:
+    cache.steady_caches()
+    assert cache.cache_folder().is_dir() and os.access(cache.cache_folder(), os.W_OK)
+assert len(seen) == 1, seen
+print(seen[0].message, os.environ["NUMBA_CACHE_DIR"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user")
+def test_a_user_without_a_home_folder(tmp_path):
+    done = subprocess.run([sys.executable, "-c", UNKNOWN_USER], capture_output=True, text=True, check=False)
+    assert "there is no home folder" in done.stdout, done.stderr
+    assert done.stdout.strip().endswith("/numba")
 
 
 def _converted(folder):
