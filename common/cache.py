@@ -35,7 +35,8 @@ def cache_folder() -> Path:
 def steady_caches() -> None:
     """Give libraries cache folders that can be written, by their variables, where the usual ones cannot be.
 
-    Numba and librosa look at them when they are first imported. Workers take over the variables, and the cache folder with them.
+    Numba and librosa look at them when they are first imported. Workers take over the variables, and the cache folder
+    with them.
     """
     usual = _usual_folder()
     chosen = os.environ.get(CACHE_VARIABLE)

@@ -189,11 +189,11 @@ class Everything:
 
 
 def test_values_are_read_in_any_usual_form(monkeypatch, capsys):
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/users-home/me")
     numbers = parse(Everything(), ["--whole", "1e4", "--whole-or-not", "10_000", "--several", "2", "1.5e3"], "x")
     assert (numbers.whole, numbers.whole_or_not, numbers.several) == (10_000, 10_000, (2, 1_500))
     paths = parse(Everything(), ["--place=~/b", "--place-or-not", "~", "--places", "~/c", "d~"], "x")
-    home = Path("/home/me")
+    home = Path("/users-home/me")
     assert (paths.place, paths.place_or_not, paths.places) == (home / "b", home, (home / "c", Path("d~")))
     assert parse(Everything(), ["--whole-or-not", "None"], "x").whole_or_not is None
     for wrong in (["--whole", "1.5"], ["--whole", "1e400"], ["--whole", "1e16"], ["--place", "~nobody-of-this-name/x"]):
