@@ -121,7 +121,7 @@ def test_without_exact_states_a_resumed_training_starts_again_and_ends_the_same(
 
 @pytest.mark.parametrize("actions", ["choice", "choices"])
 def test_discrete_actions_reach_the_environment(actions, folder):
-    """They are learned with latents; exporting refuses them by name."""
+    """They are learned with latents; one choice is exported, several are refused by name."""
     known, encoder = world(ID, {"actions": actions}), FrozenEncoder(folder)
     with forked_generators():
         layers = TrainingEnvironment.make(known, 2, ("near", "far"), encoder=encoder, missing=0.4)
@@ -130,14 +130,17 @@ def test_discrete_actions_reach_the_environment(actions, folder):
     assert model.num_timesteps == 32
     assert layers.latent is not None
     assert layers.signal.seconds > 0
-    with pytest.raises(TypeError, match=r"`model` is a PPO with (Multi)?Discrete\(.*\) actions; only agents with Box"):
+    if actions == "choice":
+        assert Actor.from_model(model).spec.choices == 3
+        return
+    with pytest.raises(TypeError, match=r"`model` is a PPO with MultiDiscrete\(.*\) actions; only agents with Box"):
         Actor.from_model(model)
 
 
 class TestErrors:
-    def test_discrete_actions_are_refused_before_training(self, folder, tmp_path):
-        with pytest.raises(TypeError, match=r"PPO with Discrete\(3\) actions"):
-            train(settings_of(folder, actions="choice"), tmp_path / "run")
+    def test_actions_that_cannot_be_exported_are_refused_before_training(self, folder, tmp_path):
+        with pytest.raises(TypeError, match=r"PPO with MultiDiscrete\(.*\) actions"):
+            train(settings_of(folder, actions="choices"), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize("algorithm", ["sac", "td3", "ddpg", "tqc"])

@@ -45,8 +45,9 @@ def slow(number, folder):
 """
 
 PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background without it
 sys.path.insert(0, {folder!r})
 import work_of_jobs
 from anysense.runs.comparisons.jobs import Job, run_jobs
@@ -204,7 +205,7 @@ def test_processes_end_when_the_run_is_interrupted_or_gone(number, code, work, t
     files = [tmp_path / name / "process" for name in "ab"]
     assert wait_for(lambda: all(file.is_file() and file.read_text() for file in files))
     parent.send_signal(number)
-    assert parent.wait(60) == code
+    assert parent.wait(30) == code
     for file in files:
         assert wait_for(lambda file=file: not alive(int(file.read_text())), 20)
     assert not (tmp_path / "c").exists()
