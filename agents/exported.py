@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anysense.agents.actor import Actor, ActorSpec
-from anysense.agents.frozen import FrozenEncoder
+from anysense.agents.frozen import FrozenEncoder, plain_array
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, replace_folder, sha256_of, write_json
 from anysense.common.json_files import read_description
@@ -129,7 +129,8 @@ class Agent:
         arrays = _as_arrays(observation, self.modalities)
         batched, spec = _is_batched(arrays, self.modalities), self.actor.spec
         tensors = {
-            name: torch.as_tensor(it if batched else it[None], device=self.device) for name, it in arrays.items()
+            name: torch.as_tensor(plain_array(it if batched else it[None]), device=self.device)
+            for name, it in arrays.items()
         }
         latents = self.encoder.encode(tensors)
         noise = None if deterministic else self._noise(len(latents), generator)

@@ -21,6 +21,13 @@ from anysense.representations.files import load_representation
 __all__ = ["FrozenEncoder", "FrozenExtractor"]
 
 
+def plain_array(value: Any) -> Any:
+    """An array that torch takes as it is: native byte order, positive strides, writable; copied only where needed."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return np.require(value, value.dtype.newbyteorder("="), ["C", "W"])
+
+
 class FrozenEncoder:
     """A representation in evaluation mode, without gradients, that belongs to nobody's parameters.
 
@@ -130,7 +137,7 @@ class FrozenEncoder:
     def encode_arrays(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The same for arrays, encoded on the device of the representation: float32 (B, latent_dim)."""
         device = self.representation.device
-        tensors = {name: torch.as_tensor(value, device=device) for name, value in observation.items()}
+        tensors = {name: torch.as_tensor(plain_array(value), device=device) for name, value in observation.items()}
         latents: NDArray[np.float32] = self.encode(tensors).to("cpu", torch.float32).numpy()
         return latents
 

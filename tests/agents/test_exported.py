@@ -75,6 +75,29 @@ def test_published_ddpg(scaling, representation_folder, make_venv):
     assert (np.abs(expected).max() > 1.0) == scaling
 
 
+def read_only(array):
+    array = array.copy()
+    array.setflags(write=False)
+    return array
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda array: np.ascontiguousarray(array[::-1])[::-1],
+        read_only,
+        lambda array: array.astype(array.dtype.newbyteorder(">")),
+        np.asfortranarray,
+        lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
+    ],
+)
+def test_layout_of_arrays_does_not_matter(layout, agent):
+    plain = observation(3)
+    laid = {modality: layout(value) for modality, value in plain.items()}
+    np.testing.assert_array_equal(agent.act(laid), agent.act(plain))
+    np.testing.assert_array_equal(agent.encoder.encode_arrays(laid), agent.encoder.encode_arrays(plain))
+
+
 class ManyChoices(gym.Env):
     """Latents in, one of five actions out."""
 
