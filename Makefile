@@ -36,10 +36,11 @@ format: $(STAMP) ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Type checkers do not follow the import hook of an editable install: show them the namespace as a folder of links.
+# Type checkers do not follow the import hook of an editable install: show them the package as a folder of links.
 types:
 	@mkdir -p .types/anysense
 	@for room in $(ROOMS); do ln -sfn ../../$$room .types/anysense/$$room; done
+	@for file in __init__.py __main__.py py.typed; do ln -sfn ../../anysense/$$file .types/anysense/$$file; done
 
 bench: $(STAMP) ## measure speed: environment, encoding, pretraining, training, DCA
 	for part in env encode pretrain train mhd mosei dca kernels; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done

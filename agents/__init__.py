@@ -3,8 +3,9 @@
 Names are imported from their modules when they are first used, so that one does not wait for the others.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from anysense.common.lazy import from_modules
 
 if TYPE_CHECKING:
     from anysense.agents.algorithms.catalogue import ALGORITHMS, Algorithm
@@ -30,15 +31,7 @@ __all__ = [
 ]
 
 _MODULES = ("frozen", "latent", "exported", "evaluation", "training", "algorithms.catalogue")
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for module in _MODULES:
-            found = importlib.import_module(f"{__name__}.{module}")
-            if name in found.__all__:
-                return getattr(found, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = from_modules(__name__, __all__, _MODULES)
 
 
 def __dir__() -> list[str]:

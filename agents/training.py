@@ -24,7 +24,7 @@ from anysense.common.progress import training_display
 from anysense.common.randomness import forked_generators
 from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.world import World, world
-from anysense.representations.files import read_representation_description
+from anysense.representations.description import read_representation_description
 
 __all__ = ["TrainResult", "TrainSettings", "train"]
 

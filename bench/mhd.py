@@ -13,8 +13,8 @@ import torch
 from anysense.representations import Representation, build, make_networks, make_settings
 from anysense.representations.data.offline.build import load_mhd_offline
 from anysense.representations.data.readers.mhd import MHD_MODALITIES
+from anysense.representations.pretrain_settings import Precision
 from anysense.representations.training.machine import resolve_precision
-from anysense.representations.training.pretrain_settings import Precision
 from bench.measure import SMOKE, Bench, Figure, drained, ratio, speed
 from bench.plain import PlainMHD, StoredDigits, plain_training
 from bench.pretrain import epoch_rate

@@ -16,9 +16,9 @@ import torch
 from anysense.envs import world
 from anysense.representations import Representation
 from anysense.representations.data import Samples, Transitions, collect
+from anysense.representations.pretrain_settings import Precision
 from anysense.representations.training import PretrainSettings, pretrain
 from anysense.representations.training.machine import resolve_precision
-from anysense.representations.training.pretrain_settings import Precision
 from bench.encode import new_representation
 from bench.measure import SMOKE, Bench, Figure, drained, ratio, speed
 from bench.plain import PlainPendulum, Rows, plain_training

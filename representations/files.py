@@ -19,9 +19,14 @@ from torch.overrides import TorchFunctionMode
 
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, sha256_of, write_bytes, write_json
-from anysense.common.json_files import read_description
 from anysense.common.tensors import check_forms, forms_in, forms_of, read_tensors
 from anysense.representations.contract import Representation
+from anysense.representations.description import (
+    DESCRIPTION_FILE,
+    FORMAT,
+    FORMAT_VERSION,
+    read_representation_description,
+)
 from anysense.representations.modality import Modality, modalities_from_json
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.registry import METHODS, build
@@ -30,24 +35,11 @@ from anysense.representations.settings import settings_from
 __all__ = [
     "FORMAT_VERSION",
     "load_representation",
-    "read_representation_description",
     "save_representation",
 ]
 
-FORMAT = "anysense-representation"
-FORMAT_VERSION = 3
-DESCRIPTION_FILE = "representation.json"
 WEIGHTS_FILE = "representation.safetensors"
 PENDING_FILE = "representation.safetensors.new"
-SCHEMA: dict[Any, Any] = {
-    "method": str,
-    "settings": dict,
-    "networks": (None, {"family": str, "settings": dict}),
-    "modalities": [{"name": str, "shape": [range(1, 2**31)], "dtype": str, "low": object, "high": object}],
-    "world": (None, {"id": str, "options": dict}),
-    "latent_dim": range(1, 2**31),
-    "weights_sha256": str,
-}
 MAX_NUMBERS = 2**24
 """Most numbers in one sample of all modalities together; constants of this size are computed when it is built."""
 CALLS, CALLS_PER_TENSOR = 4_000, 50
@@ -104,18 +96,6 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     representation.load_state_dict(read_tensors(path, ADVICE, forms)[0])
     representation.world = description["world"]
     return representation.requires_grad_(False).eval().to(device)
-
-
-def read_representation_description(folder: str | Path) -> dict[str, Any]:
-    """What a saved representation says of itself, checked, without its weights: method, networks, modalities, world.
-
-    Raises:
-        FileNotFoundError: The folder or the file is missing.
-        FileFormatError: The file is damaged, incomplete, or of another version.
-    """
-    return read_description(
-        current_folder(folder) / DESCRIPTION_FILE, FORMAT, FORMAT_VERSION, "a saved representation", SCHEMA
-    )
 
 
 def _weights_file(folder: Path, sha256: str) -> Path:

@@ -63,6 +63,11 @@ def _dispatch(arguments: list[str]) -> None:
     if arguments[0] == "--version":
         print(f"anysense {version('anysense')}")
         return
+    if arguments[0] == "--completion":
+        from anysense.runs.completion import completion
+
+        print(completion((arguments[1:] or [""])[0], {name: text for name, (_, text) in COMMANDS.items()}), end="")
+        return
     if arguments[0] not in COMMANDS:
         raise ValueError(unknown_name("command", arguments[0], COMMANDS))
     module = importlib.import_module(f"anysense.runs.commands.{COMMANDS[arguments[0]][0]}")
@@ -76,6 +81,7 @@ def _help() -> str:
         "Agents that keep acting when a modality goes missing.\n\n"
         f"commands:\n{commands}\n\n"
         "anysense COMMAND --help lists the options of a command; --preset smoke|default|paper chooses their values.\n"
+        "anysense --completion bash|zsh|fish prints a script that completes commands and options.\n"
         "Everything that a run makes is kept in one folder below out/ (--out chooses another place)."
     )
 

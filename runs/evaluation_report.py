@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from anysense.agents.summary import columns_of
 from anysense.common.statistics import Estimate
@@ -12,6 +11,9 @@ from anysense.representations.evaluation.records import COMPLETE, Column, Record
 from anysense.runs.comparisons.cells import estimate
 from anysense.runs.figures import Bar, draw_bars
 from anysense.runs.tables import Table, with_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["draw_evaluation", "evaluation_table", "input_label", "inputs_of", "references_of", "sentence"]
 
@@ -71,7 +73,7 @@ def _distinct(records: Sequence[Record]) -> list[Record]:
     return [*agents, *references.values()]
 
 
-def draw_evaluation(records: Sequence[Record], world: World, modalities: Sequence[str]) -> Figure:
+def draw_evaluation(records: Sequence[Record], world: World, modalities: Sequence[str]) -> "Figure":
     """Bar chart of the score of the world: a bar per input, a dashed line per reference."""
     column, method = columns_of(world)[0], _agent_in(records)
     bars = []

@@ -1,18 +1,22 @@
 """Pictures: functions that draw data on axes. Nothing here reads a run or computes a result."""
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from anysense.common.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Bar", "colour_of", "draw_bars", "draw_learning_curves", "modality_colours", "new_figure", "save_figure"]
 
@@ -53,6 +57,9 @@ def modality_colours(names: Sequence[str]) -> dict[str, str]:
 
 def new_figure(width: float = 7.0, height: float = 4.0) -> Figure:
     """A figure of some inches, without pyplot's global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

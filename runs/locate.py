@@ -6,7 +6,7 @@ from typing import Any
 from anysense.common.files import current_folder
 from anysense.common.progress import say
 from anysense.envs.world import World, stored_world
-from anysense.representations.files import read_representation_description
+from anysense.representations.description import read_representation_description
 from anysense.runs.run_folder import RunFolder, newest_run
 
 __all__ = ["find_agent", "find_representation", "lineage_of", "world_of"]

@@ -25,8 +25,9 @@ MODULES = sorted(module_name(path) for room in ROOMS for path in (ROOT / room).r
 
 def test_the_package_list_equals_the_folders():
     folders = {module_name(path) for room in ROOMS for path in (ROOT / room).rglob("__init__.py")}
-    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders
-    assert {f"anysense.{room}": room for room in ROOMS} == PROJECT["tool"]["setuptools"]["package-dir"]
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == {"anysense", *folders}
+    places = {"anysense": "anysense", **{f"anysense.{room}": room for room in ROOMS}}
+    assert places == PROJECT["tool"]["setuptools"]["package-dir"]
 
 
 def test_every_folder_with_modules_is_a_package():

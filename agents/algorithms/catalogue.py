@@ -1,24 +1,29 @@
 """The algorithms by name, and how a model is built from settings. Classes are imported when first asked for."""
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from gymnasium import spaces
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
 
-from anysense.agents.algorithms.noise import ExplorationNoise
 from anysense.agents.algorithms.settings import AgentSettings, DeterministicSettings
-from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
 from anysense.common.errors import unknown_name
 from anysense.common.registry import Registry
 from anysense.common.validation import check_choice
 from anysense.envs.world import World
+
+if TYPE_CHECKING:
+    import torch
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.vec_env import VecEnv
+
+    from anysense.agents.algorithms.noise import ExplorationNoise
+    from anysense.agents.frozen import FrozenEncoder
 
 __all__ = ["ALGORITHMS", "Algorithm", "agent_presets", "build_model", "check_actions", "make_agent_settings"]
 
@@ -127,6 +132,8 @@ def build_model(
     Raises:
         ValueError: Unknown algorithm, or one that cannot act in the action space.
     """
+    from anysense.agents.frozen import FrozenExtractor
+
     check_actions(name, venv.action_space)
     cls = ALGORITHMS.get(name).load()
     if isinstance(settings, DeterministicSettings) and settings.published:
@@ -146,6 +153,8 @@ def build_model(
 
 
 def _noise(settings: DeterministicSettings, venv: VecEnv, seed: int) -> ExplorationNoise:
+    from anysense.agents.algorithms.noise import ExplorationNoise
+
     generator = np.random.default_rng([seed, 0x6E6F6973])
     shape = (venv.num_envs, *(venv.action_space.shape or ()))
     if settings.noise == "gaussian":

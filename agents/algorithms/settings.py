@@ -3,14 +3,13 @@
 import inspect
 import re
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.utils import LinearSchedule
-
-from anysense.agents.actor import ACTIVATIONS
 from anysense.common.validation import check_range
 from anysense.representations.settings import Settings
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
 __all__ = [
     "AgentSettings",
@@ -59,8 +58,10 @@ class AgentSettings(Settings):
         if self.episode_steps is not None:
             self.require_positive("episode_steps")
 
-    def keywords(self, cls: type[BaseAlgorithm]) -> dict[str, Any]:
+    def keywords(self, cls: "type[BaseAlgorithm]") -> dict[str, Any]:
         """Arguments of a class: the fields that it or a base class takes under the same name, unless they are None."""
+        from stable_baselines3.common.utils import LinearSchedule
+
         makers = [vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base)]
         taken = {name for maker in makers for name in inspect.signature(maker).parameters}
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name in taken}
@@ -70,6 +71,8 @@ class AgentSettings(Settings):
 
     def policy_keywords(self) -> dict[str, Any]:
         """``policy_kwargs`` of the class in Stable-Baselines3."""
+        from anysense.agents.actor import ACTIVATIONS
+
         return {"net_arch": list(self.net_arch), "activation_fn": ACTIVATIONS[self.activation]}
 
 
@@ -117,7 +120,7 @@ class SoftSettings(OffPolicySettings):
         if not re.fullmatch(r"auto|(auto_)?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", self.ent_coef):
             raise ValueError(f"`ent_coef` must be a number, auto, or auto_ and a number; got {self.ent_coef!r}.")
 
-    def keywords(self, cls: type[BaseAlgorithm]) -> dict[str, Any]:
+    def keywords(self, cls: "type[BaseAlgorithm]") -> dict[str, Any]:
         """As in the base class, with a fixed weight as a number."""
         fixed = not self.ent_coef.startswith("auto")
         return {**super().keywords(cls), "ent_coef": float(self.ent_coef) if fixed else self.ent_coef}

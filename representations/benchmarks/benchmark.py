@@ -1,17 +1,20 @@
 """What a benchmark is: a data set with its reader, its modalities, its presets and the methods compared on it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from anysense.common.progress import Progress
 from anysense.representations.benchmarks.presets import Presets
-from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.representations.evaluation.tasks.task import Task
-from anysense.representations.modality import Modality
+
+if TYPE_CHECKING:
+    from anysense.representations.data.samples import Samples, Splits
+    from anysense.representations.evaluation.tasks.task import Task
+    from anysense.representations.modality import Modality
 
 __all__ = ["Benchmark", "DataRequest", "Progress", "PublishedTable", "random_part"]
 
@@ -85,6 +88,8 @@ class Benchmark:
 
 def random_part(samples: Samples, count: int | None, seed: int, part: str) -> Samples:
     """As many samples as wanted, drawn without replacement; all if ``count`` is None; ValueError if there are fewer."""
+    import torch
+
     if count is None:
         return samples
     if count > len(samples):

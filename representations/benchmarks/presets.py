@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anysense.common.errors import unknown_name
 from anysense.representations.methods.catalogue import BUILT_IN, METHODS
 from anysense.representations.networks.catalogue import Networks, networks
+from anysense.representations.pretrain_settings import CollectSettings, PretrainSettings
 from anysense.representations.settings import MethodSettings, settings_from
-
-if TYPE_CHECKING:
-    from anysense.representations.data.collect import CollectSettings
-    from anysense.representations.training.pretrain_settings import PretrainSettings
 
 __all__ = ["PRESET_NAMES", "Presets"]
 
@@ -63,16 +60,12 @@ class Presets:
             raise ValueError(f"the method {method!r} uses no family of networks; leave out {', '.join(overrides)}.")
         return None
 
-    def training(self, preset: str = "default", **overrides: Any) -> "PretrainSettings":
+    def training(self, preset: str = "default", **overrides: Any) -> PretrainSettings:
         """Settings of pretraining; ValueError for an unknown preset."""
-        from anysense.representations.training.pretrain_settings import PretrainSettings
-
         return PretrainSettings(**_values(self.training_settings, preset) | overrides)
 
-    def collection(self, preset: str = "default", **overrides: Any) -> "CollectSettings":
+    def collection(self, preset: str = "default", **overrides: Any) -> CollectSettings:
         """Settings of collection; ValueError for an unknown preset."""
-        from anysense.representations.data.collect import CollectSettings
-
         return CollectSettings(**_values(self.collection_settings, preset) | overrides)
 
 

@@ -15,23 +15,12 @@ from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.world import Episodes, World
 from anysense.representations.data.recording import EpisodeBuffers, Layout, Recording
 from anysense.representations.data.transitions import Transitions
+from anysense.representations.pretrain_settings import CollectSettings
 
 __all__ = ["CollectSettings", "collect", "collection_bytes"]
 
 _FRUITLESS = 300
 """Episodes in a row without a recorded transition after which collecting gives up."""
-
-
-@dataclass(frozen=True)
-class CollectSettings:
-    """What to collect for pretraining."""
-
-    samples: int = 40_000
-    """Transitions to collect."""
-    policy: str | None = None
-    """Policy of collection, such as random; the first one of the world if not given."""
-    validation_fraction: float = 0.1
-    """Share of the trajectories held out for validation."""
 
 
 def collect(

@@ -1,15 +1,19 @@
 """Methods by name. A method is imported when it is first asked for."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anysense.common.registry import Registry
-from anysense.representations.contract import Representation
 from anysense.representations.settings import MethodSettings
+
+if TYPE_CHECKING:
+    from anysense.representations.contract import Representation
 
 __all__ = ["BUILT_IN", "METHODS"]
 
 
 def _check_method(found: Any) -> None:
+    from anysense.representations.contract import Representation
+
     if not (isinstance(found, type) and issubclass(found, Representation)):
         raise TypeError(f"a method must be a subclass of Representation; got {found!r}.")
     if not isinstance(getattr(found, "method", None), str):
@@ -32,7 +36,7 @@ BUILT_IN = {
     "gmc-supervised": "supervised_gmc:SupervisedGMC",
     "gram-supervised": "supervised_gmc:SupervisedGRAM",
 }
-METHODS: Registry[type[Representation]] = Registry(
+METHODS: "Registry[type[Representation]]" = Registry(
     "method",
     "anysense.methods",
     {name: f"anysense.representations.methods.{place}" for name, place in BUILT_IN.items()},

@@ -1,14 +1,18 @@
 """Families of networks by name: which encoder and which decoder a modality gets."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from anysense.common.registry import Registry
-from anysense.representations.modality import Modality
-from anysense.representations.networks.decoder import Decoder
-from anysense.representations.networks.trunk import Trunk
 from anysense.representations.settings import NetworkSettings, settings_from
+
+if TYPE_CHECKING:
+    from anysense.representations.modality import Modality
+    from anysense.representations.networks.decoder import Decoder
+    from anysense.representations.networks.trunk import Trunk
 
 __all__ = ["NETWORKS", "Networks", "PerModality", "networks", "no_network"]
 
@@ -137,6 +141,8 @@ class PerModality(Networks):
 
     def trunk(self, modality: Modality) -> Trunk:
         """The given encoder, or that of the other family; TypeError if the function returns no `Trunk`."""
+        from anysense.representations.networks.trunk import Trunk
+
         if modality.name not in self.trunks:
             return self.other.trunk(modality)
         trunk: object = self.trunks[modality.name](modality)
@@ -150,6 +156,8 @@ class PerModality(Networks):
 
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """The given decoder, or that of the other family; TypeError if the function returns no `Decoder`."""
+        from anysense.representations.networks.decoder import Decoder
+
         if modality.name not in self.decoders:
             return self.other.decoder(modality, latent_dim)
         decoder: object = self.decoders[modality.name](modality, latent_dim)

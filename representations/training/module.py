@@ -12,9 +12,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from anysense.representations.contract import Representation
+from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.representations.training.checkpoints import MONITORED
 from anysense.representations.training.loader import BatchLoader, TrainingBatch, mixed_seed
-from anysense.representations.training.pretrain_settings import PretrainSettings
 
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 20
 """Published for CMU-MOSEI: a tenth of the learning rate after 20 epochs without improvement."""

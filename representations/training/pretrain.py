@@ -19,6 +19,7 @@ from anysense.representations.contract import Representation
 from anysense.representations.data.recorded import Recorded, present_of
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.files import save_representation
+from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.representations.training import machine
 from anysense.representations.training.callbacks import TABLE, Measure, ShowProgress
 from anysense.representations.training.checkpoints import (
@@ -33,7 +34,6 @@ from anysense.representations.training.checkpoints import (
 )
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.module import PretrainingModule
-from anysense.representations.training.pretrain_settings import PretrainSettings
 
 CHECKPOINTS, REPRESENTATION, TENSORBOARD = "checkpoints", "representation", "tensorboard"
 _MAY_DIFFER = ("device", "threads")

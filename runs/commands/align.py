@@ -1,34 +1,35 @@
 """`anysense align`: geometry of the latents of a finished `anysense classify`: DCA scores and UMAP pictures."""
 
+from __future__ import annotations
+
 import dataclasses
 import importlib.util
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import tyro
-from torch import Tensor
 
 from anysense.common.extras import import_extra
 from anysense.common.files import write_bytes
 from anysense.common.progress import Progress, counter, say, stage
 from anysense.representations.benchmarks import DataRequest, benchmark
-from anysense.representations.contract import Representation
-from anysense.representations.data.samples import Samples
-from anysense.representations.evaluation.dca import DCAResult, dca, dca_score
-from anysense.representations.evaluation.encode import encode_subsets
 from anysense.representations.evaluation.records import COMPLETE, Record, subset_name
-from anysense.representations.evaluation.umap import umap_embedding
-from anysense.representations.files import load_representation
 from anysense.runs.comparisons.align_report import POINTS_FILE, against, align_report
 from anysense.runs.comparisons.grid import Cell, JobSettings, run_cells
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, newest_run
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from anysense.representations.contract import Representation
+    from anysense.representations.data.samples import Samples
+    from anysense.representations.evaluation.dca import DCAResult
 
 __all__ = ["AlignCommand", "main"]
 
@@ -55,7 +56,7 @@ class AlignCommand(JobSettings):
     """Draw UMAP pictures of the first seed."""
 
     @classmethod
-    def of(cls, preset: Preset) -> "AlignCommand":
+    def of(cls, preset: Preset) -> AlignCommand:
         """The values of a preset."""
         if preset == "smoke":
             return cls(preset=preset, points=40, rays=200, min_cluster_size=3, umap=False)
@@ -96,6 +97,8 @@ def _found(settings: AlignCommand) -> tuple[AlignCommand, Sequence[str]]:
 
 
 def _check(settings: AlignCommand, compared: RunFolder) -> None:
+    from anysense.representations.files import load_representation
+
     import_extra("numba", "dca", "`anysense align`")
     if settings.umap and importlib.util.find_spec("umap") is None:  # Its import takes seconds.
         import_extra("umap", "umap", "a picture of latents (--no-umap does without)")
@@ -137,6 +140,11 @@ def _work(settings: AlignCommand, run: RunFolder, device: str) -> list[str]:
 
 def align_one(cell: Cell, folder: Path) -> dict[str, Any]:
     """Analyse one representation. Gives plain values: records of each pair of sets."""
+    import torch
+
+    from anysense.representations.evaluation.dca import dca
+    from anysense.representations.files import load_representation
+
     settings, compared = cell.settings, RunFolder.open(cell.settings.run, "classify")
     trained = compared.path / "jobs" / f"{cell.method}-{cell.seed}" / "representation"
     representation, test = load_representation(trained, cell.device), _test_samples(compared)
@@ -154,6 +162,8 @@ def align_one(cell: Cell, folder: Path) -> dict[str, Any]:
 
 def _latents(representation: Representation, samples: Samples) -> dict[str, Tensor]:
     """Latents of the complete samples and of each modality alone, by name."""
+    from anysense.representations.evaluation.encode import encode_subsets
+
     names = tuple(representation.modalities)
     found = encode_subsets(representation, samples, [names, *((name,) for name in names)])
     return {subset_name(subset, len(names)): latents for subset, latents in found.items()}
@@ -177,11 +187,15 @@ def _pairs(latents: dict[str, Tensor], label: str | None) -> Iterator[tuple[str,
 
 def _unique(latents: Tensor) -> Tensor:
     """Different rows, to 4 decimals."""
+    import torch
+
     different: Tensor = torch.unique((latents * 1e4).round(), dim=0)
     return different / 1e4
 
 
 def _scores(found: DCAResult) -> dict[str, float]:
+    from anysense.representations.evaluation.dca import dca_score
+
     return {
         "precision": found.precision,
         "recall": found.recall,
@@ -197,6 +211,8 @@ def _scores(found: DCAResult) -> dict[str, float]:
 
 def _embed(latents: dict[str, Tensor], samples: Samples, folder: Path) -> None:
     """One UMAP of all sets together, kept for the picture."""
+    from anysense.representations.evaluation.umap import umap_embedding
+
     content = io.BytesIO()
     arrays = umap_embedding({name: value.numpy() for name, value in latents.items()}, seed=0)
     targets = np.zeros(len(samples)) if samples.targets is None else samples.targets.numpy()

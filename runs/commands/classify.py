@@ -12,8 +12,8 @@ from anysense.representations.benchmarks import Benchmark, DataRequest, benchmar
 from anysense.representations.contract import Representation
 from anysense.representations.evaluation.tasks import TaskSettings
 from anysense.representations.methods.catalogue import BUILT_IN
+from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.representations.registry import build
-from anysense.representations.training.pretrain_settings import PretrainSettings
 from anysense.runs.commands.pretrain import Training
 from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, run_cells

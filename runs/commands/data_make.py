@@ -4,20 +4,16 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from anysense.common.files import sha256_of
 from anysense.common.progress import counter, say, stage
-from anysense.representations.data.offline import load_mhd_offline
-from anysense.representations.data.offline.sentiment import load_mosei_offline
-from anysense.representations.data.readers.mhd import MHD_FOLDER
-from anysense.representations.data.readers.mhd_download import download_mhd
-from anysense.representations.data.readers.sentiment import download_sentiment, load_sentiment
-from anysense.representations.data.samples import Samples, Splits
 from anysense.runs.commands.data import Part
 from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, print_table
+
+if TYPE_CHECKING:
+    from anysense.representations.data.samples import Samples, Splits
 
 __all__ = ["PARTS"]
 
@@ -26,7 +22,7 @@ __all__ = ["PARTS"]
 class DownloadSettings(TracebackSettings):
     """Download the two published MHD files and check every field in them."""
 
-    folder: Path = MHD_FOLDER
+    folder: Path = Path("data/mhd")
     """Where the files are or shall be."""
 
 
@@ -86,6 +82,8 @@ class MoseiOfflineSettings(TracebackSettings):
 
 def _download_digits(arguments: Sequence[str]) -> None:
     settings = parse(DownloadSettings(), arguments, "data mhd")
+    from anysense.representations.data.readers.mhd_download import download_mhd
+
     with stage("Downloading what is missing and checking MHD"), counter("downloading") as progress:
         counts = download_mhd(settings.folder, progress)
     print(f"MHD in {settings.folder}: {counts['train']:,} samples to train on, {counts['test']:,} to test on.")
@@ -93,6 +91,8 @@ def _download_digits(arguments: Sequence[str]) -> None:
 
 def _make_digits(arguments: Sequence[str]) -> None:
     settings = parse(DigitsSettings(), arguments, "data mhd-offline")
+    from anysense.representations.data.offline import load_mhd_offline
+
     with stage("Making mhd-offline, or reading it where it was made before"), counter("samples") as progress:
         train, test = load_mhd_offline(settings.train, settings.test, settings.seed, settings.folder, progress)
     for part, samples in (("train", train), ("test", test)):
@@ -103,6 +103,8 @@ def _make_digits(arguments: Sequence[str]) -> None:
 
 def _check_sentiment(name: str, arguments: Sequence[str]) -> None:
     settings = parse(SentimentSettings(), arguments, f"data {name}")
+    from anysense.representations.data.readers.sentiment import download_sentiment, load_sentiment
+
     folder = settings.folder or Path("data") / name
     if settings.url is not None:
         with stage(f"Downloading {settings.url}"), counter("downloading") as progress:
@@ -120,6 +122,8 @@ def _check_sentiment(name: str, arguments: Sequence[str]) -> None:
 
 def _make_sentiment(arguments: Sequence[str]) -> None:
     settings = parse(MoseiOfflineSettings(), arguments, "data mosei-offline")
+    from anysense.representations.data.offline.sentiment import load_mosei_offline
+
     sizes = (settings.train, settings.validation, settings.test)
     with stage(f"Making {sum(sizes)} samples"), counter("making") as progress:
         splits = load_mosei_offline(*sizes, seed=settings.seed, progress=progress)
@@ -127,7 +131,7 @@ def _make_sentiment(arguments: Sequence[str]) -> None:
     print("Use it: anysense classify --data mosei-offline")
 
 
-def _show(title: str, splits: Splits) -> None:
+def _show(title: str, splits: "Splits") -> None:
     columns = ("split", "samples", *(f"{label:+d}" if label else "0" for label in range(-3, 4)), "mean", "std")
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     print_table(f"{title}: share of rounded labels", Table(columns, [_row(*part) for part in parts.items()]))
@@ -135,7 +139,9 @@ def _show(title: str, splits: Splits) -> None:
     print(f"Each sample: {features}, and a sentiment in [-3, 3]")
 
 
-def _row(name: str, samples: Samples) -> tuple[str, ...]:
+def _row(name: str, samples: "Samples") -> tuple[str, ...]:
+    import torch
+
     labels = torch.as_tensor(samples.targets)
     counts = torch.bincount(labels.round().long() + 3, minlength=7)
     shares = (f"{share:.1%}" for share in (counts / len(labels)).tolist())

@@ -4,25 +4,24 @@ import dataclasses
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from scipy.io import wavfile
 
 from anysense.common.errors import unknown_name
 from anysense.common.files import write_bytes
 from anysense.common.progress import counter, stage
-from anysense.representations.data.offline import load_mhd_offline
-from anysense.representations.data.readers.mhd import MHD_FOLDER, load_mhd, waveforms
-from anysense.representations.data.readers.spectrogram import SAMPLE_RATE
-from anysense.representations.data.samples import Samples
 from anysense.runs.commands.data import Part
 from anysense.runs.figures import new_figure, save_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import TracebackSettings, parse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from anysense.representations.data.samples import Samples
 
 __all__ = ["DATASETS", "PARTS", "draw_contact_sheet", "wav_bytes"]
 
@@ -60,7 +59,7 @@ class ShowSettings(TracebackSettings):
             raise ValueError(f"`per_class` expected 1 to 20, got {self.per_class}.")
 
 
-def draw_contact_sheet(samples: Samples) -> Figure:
+def draw_contact_sheet(samples: "Samples") -> "Figure":
     """Samples of MHD side by side: class, image, spectrogram and trajectory, drawn from dark to bright."""
     columns = min(CLASSES, len(samples))
     rows = -(-len(samples) // columns)
@@ -81,6 +80,10 @@ def draw_contact_sheet(samples: Samples) -> Figure:
 
 def wav_bytes(waveform: npt.NDArray[np.float32]) -> bytes:
     """A mono WAV file of 16 bits at 16 kHz with the waveform (n,), -1 to 1."""
+    from scipy.io import wavfile
+
+    from anysense.representations.data.readers.spectrogram import SAMPLE_RATE
+
     content = io.BytesIO()
     wavfile.write(content, SAMPLE_RATE, (np.clip(waveform, -1, 1) * 32767).round().astype("<i2"))
     return content.getvalue()
@@ -101,7 +104,10 @@ def _show(arguments: Sequence[str]) -> None:
     print(f"Samples: {sheet}\nSounds: {run.path / 'sounds'}")
 
 
-def _load(dataset: str, settings: ShowSettings) -> Samples:
+def _load(dataset: str, settings: ShowSettings) -> "Samples":
+    from anysense.representations.data.offline import load_mhd_offline
+    from anysense.representations.data.readers.mhd import MHD_FOLDER, load_mhd
+
     with stage(f"Reading {dataset}"), counter("samples") as progress:
         if dataset == "mhd":
             train, test = load_mhd(settings.folder or MHD_FOLDER)
@@ -110,7 +116,7 @@ def _load(dataset: str, settings: ShowSettings) -> Samples:
     return train if settings.part == "train" else test
 
 
-def _some_of_each_class(samples: Samples, per_class: int, seed: int) -> Samples:
+def _some_of_each_class(samples: "Samples", per_class: int, seed: int) -> "Samples":
     """Random samples, one of each class after the other, ``per_class`` times; fewer where there are not as many."""
     assert samples.targets is not None
     order = np.random.default_rng(seed).permutation(len(samples))
@@ -119,14 +125,16 @@ def _some_of_each_class(samples: Samples, per_class: int, seed: int) -> Samples:
     return samples.select([int(row[turn]) for turn in range(per_class) for row in rows if turn < len(row)])
 
 
-def _write_sounds(samples: Samples, folder: Path) -> None:
+def _write_sounds(samples: "Samples", folder: Path) -> None:
+    from anysense.representations.data.readers.mhd import waveforms
+
     assert samples.targets is not None
     for index, waveform in enumerate(waveforms(samples, range(len(samples)))):
         name = f"{index:03d}-digit-{int(samples.targets[index])}.wav"
         write_bytes(folder / name, wav_bytes(waveform.numpy()))
 
 
-def _draw_pen(ax: Axes, trajectory: npt.NDArray[np.float32]) -> None:
+def _draw_pen(ax: "Axes", trajectory: npt.NDArray[np.float32]) -> None:
     x, y = trajectory[:POINTS], trajectory[POINTS:]
     ax.plot(x, y, color="0.8", linewidth=0.8, zorder=1)
     ax.scatter(x, y, c=np.arange(POINTS), cmap="viridis", s=3, zorder=2)

@@ -3,12 +3,11 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, evaluate, reference_results
-from anysense.agents.exported import Agent
 from anysense.agents.results import save_results
 from anysense.agents.summary import columns_of, summarise
 from anysense.common.progress import counter, say, stage
@@ -25,6 +24,9 @@ from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
 from anysense.runs.tables import print_table
 from anysense.runs.worlds import named_world, parsed
+
+if TYPE_CHECKING:
+    from anysense.agents.exported import Agent
 
 __all__ = [
     "EvaluateCommand",
@@ -109,8 +111,10 @@ def read(arguments: Sequence[str]) -> EvaluateCommand:
     return parse(EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset)), arguments, "evaluate")
 
 
-def _agent(settings: EvaluateCommand, device: str) -> Agent:
+def _agent(settings: EvaluateCommand, device: str) -> "Agent":
     """The agent, in the world that was asked for."""
+    from anysense.agents.exported import Agent
+
     assert settings.run is not None
     named = None if settings.env is None else named_world(settings.env)  # Naming its module confirms it.
     agent = Agent.load(settings.run, device)
@@ -144,7 +148,7 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}"]
 
 
-def print_evaluation(what: str, agent: Agent, records: Sequence[Record], episodes: EvaluationEpisodes) -> None:
+def print_evaluation(what: str, agent: "Agent", records: Sequence[Record], episodes: EvaluationEpisodes) -> None:
     """Print the table of one agent."""
     title = (
         f"{what}: trained with {' and '.join(agent.trained_with)}; {episodes.count} episodes of at most "
@@ -155,7 +159,7 @@ def print_evaluation(what: str, agent: Agent, records: Sequence[Record], episode
     print(f"In brackets: 95% bootstrap intervals over episodes{gaps}.")
 
 
-def conditions_of(agent: Agent, settings: EvaluationSettings) -> list[dict[str, Any]]:
+def conditions_of(agent: "Agent", settings: EvaluationSettings) -> list[dict[str, Any]]:
     """Arguments of `evaluate` for each row of the table.
 
     Every subset; then each corruption on every subset that has its modality; then each dropout on all modalities.
@@ -176,7 +180,7 @@ def conditions_of(agent: Agent, settings: EvaluationSettings) -> list[dict[str, 
 
 
 def evaluate_agent(
-    agent: Agent,
+    agent: "Agent",
     settings: EvaluationSettings,
     seed: int,
     folder: Path,

@@ -10,18 +10,16 @@ import tyro
 from anysense.common.progress import counter, say, stage
 from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.representations.benchmarks import presets
-from anysense.representations.data import CollectSettings, Transitions, collect, collection_bytes
-from anysense.representations.modality import modalities_from_space
 from anysense.representations.networks.catalogue import NETWORKS, Networks
-from anysense.representations.registry import build
+from anysense.representations.pretrain_settings import CollectSettings, PretrainSettings
 from anysense.representations.settings import MethodSettings, NetworkSettings
-from anysense.representations.training.pretrain_settings import PretrainSettings
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, widened
 from anysense.runs.worlds import chosen_world, options_of, world_from
 
 if TYPE_CHECKING:
+    from anysense.representations.data import Transitions
     from anysense.representations.training.pretrain import PretrainResult
 
 __all__ = ["PretrainCommand", "Training", "check_pretraining", "main", "pretrain_run"]
@@ -135,6 +133,10 @@ def check_pretraining(settings: PretrainCommand) -> None:
         FileNotFoundError: The data are not there.
         ValueError: Something is unknown, damaged, or does not fit.
     """
+    from anysense.representations.data import Transitions, collection_bytes
+    from anysense.representations.modality import modalities_from_space
+    from anysense.representations.registry import build
+
     world, networks = settings.made_world(), settings.made_networks()
     build(settings.method, modalities_from_space(world.observation_space), settings.representation, networks)
     collection_bytes(world, settings.collection.samples, settings.collection.policy)
@@ -163,6 +165,8 @@ def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
 
 def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> "PretrainResult":
     """Do the work of the command in `folder`; used by the demo and comparisons as well."""
+    from anysense.representations.modality import modalities_from_space
+    from anysense.representations.registry import build
     from anysense.representations.training.pretrain import pretrain
 
     world = settings.made_world()
@@ -197,7 +201,9 @@ def _family(method: str, usual: Networks | None, family: str) -> Networks:
     return kind(kind.settings_class())
 
 
-def _transitions(settings: PretrainCommand, world: World, folder: Path) -> Transitions:
+def _transitions(settings: PretrainCommand, world: World, folder: Path) -> "Transitions":
+    from anysense.representations.data import Transitions, collect
+
     if settings.data is not None:
         return _of_this_world(Transitions.load(settings.data), world, settings.data)
     wanted = settings.collection
@@ -208,7 +214,7 @@ def _transitions(settings: PretrainCommand, world: World, folder: Path) -> Trans
     return transitions
 
 
-def _of_this_world(transitions: Transitions, world: World, path: Path) -> Transitions:
+def _of_this_world(transitions: "Transitions", world: World, path: Path) -> "Transitions":
     """The given transitions, if they come from the world that the settings describe."""
     if transitions.world != world.to_json():
         raise ValueError(

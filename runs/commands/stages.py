@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anysense.agents.algorithms.catalogue import check_actions
-from anysense.agents.exported import Agent
 from anysense.common.progress import stage
 from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.representations.evaluation.records import Record
@@ -18,6 +17,7 @@ from anysense.runs.settings import ResumableSettings, check_positive
 from anysense.runs.worlds import named_world
 
 if TYPE_CHECKING:
+    from anysense.agents.exported import Agent
     from anysense.representations.training.pretrain import PretrainResult
 
 __all__ = ["StageSettings", "Stages", "check_stages", "run_stages"]
@@ -95,6 +95,8 @@ def run_stages(
         folder: Gets ``pretrain/``, ``train/``, ``results/`` and ``figures/``.
         lineage: Records of runs, to be kept with the results.
     """
+    from anysense.agents.exported import Agent
+
     (folder / "pretrain").mkdir(exist_ok=True)
     pretrained = pretrain_run(stages.pretraining, folder / "pretrain", stages.device)
     training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)

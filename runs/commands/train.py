@@ -4,17 +4,13 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from anysense.agents.algorithms.catalogue import ALGORITHMS, agent_presets, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
-from anysense.agents.callbacks import CurvePoint
-from anysense.agents.environments import TrainingEnvironment
-from anysense.agents.frozen import FrozenEncoder
-from anysense.agents.training import TrainResult, TrainSettings, train
 from anysense.common.progress import say, stage
 from anysense.envs.world import World, world
-from anysense.representations.files import read_representation_description
+from anysense.representations.description import read_representation_description
 from anysense.runs.curves import curve_label
 from anysense.runs.execute import execute
 from anysense.runs.figures import draw_learning_curves, save_figure
@@ -23,6 +19,10 @@ from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of
 from anysense.runs.worlds import named_world, parsed
+
+if TYPE_CHECKING:
+    from anysense.agents.callbacks import CurvePoint
+    from anysense.agents.training import TrainResult, TrainSettings
 
 __all__ = ["TrainCommand", "main", "train_run"]
 
@@ -75,8 +75,10 @@ class TrainCommand(ResumableSettings):
             return named_world(self.env, changes)
         return world(stored.id, {**stored.options, **changes})
 
-    def resolved(self, representation: Path, known: World) -> TrainSettings:
+    def resolved(self, representation: Path, known: World) -> "TrainSettings":
         """Settings of the training itself."""
+        from anysense.agents.training import TrainSettings
+
         return TrainSettings(
             representation=representation,
             world=known,
@@ -131,6 +133,9 @@ def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
 
 def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
     """Find the representation, and check everything before anything is written."""
+    from anysense.agents.environments import TrainingEnvironment
+    from anysense.agents.frozen import FrozenEncoder
+
     representation = find_representation(settings.representation, settings.out)
     resolved = settings.resolved(representation, settings.in_world(world_of(representation)))
     encoder = FrozenEncoder(representation, resolved.modalities)
@@ -153,11 +158,13 @@ def _work(settings: TrainCommand, run: RunFolder, device: str) -> list[str]:
     ]
 
 
-def train_run(settings: TrainSettings, folder: Path, resume: bool) -> TrainResult:
+def train_run(settings: "TrainSettings", folder: Path, resume: bool) -> "TrainResult":
     """Train in `folder` and draw the learning curve; used by the demo and comparisons as well."""
+    from anysense.agents.training import train
+
     label = curve_label(settings.world)
 
-    def say_point(point: CurvePoint) -> None:
+    def say_point(point: "CurvePoint") -> None:
         """One line per evaluation where there is no terminal to draw a bar on."""
         if not sys.stderr.isatty():
             say(f"  {point.steps} steps: {label} {point.score:.3f}")

@@ -1,9 +1,9 @@
 """The report of `anysense align`: DCA scores, and UMAP pictures of all methods side by side."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record
@@ -13,6 +13,9 @@ from anysense.runs.comparisons.report import Report, Section, record_of
 from anysense.runs.figures import modality_colours, new_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["POINTS_FILE", "against", "align_report"]
 
@@ -98,7 +101,7 @@ def _published(found: Benchmark) -> list[Section]:
     ]
 
 
-def _picture(found: Benchmark, done: Sequence[Done]) -> Figure | None:
+def _picture(found: Benchmark, done: Sequence[Done]) -> "Figure | None":
     """One panel per method; complete latents in grey below, modalities in colour."""
     drawn = [one for one in done if (one.folder / POINTS_FILE).is_file()]
     if not drawn:

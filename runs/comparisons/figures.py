@@ -1,15 +1,17 @@
 """Figures of comparisons, drawn from records: scores by input, and scores by how often modalities are missing."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.cells import estimate, methods_in, values_of
 from anysense.runs.figures import colour_of, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Input", "draw_inputs", "draw_rates"]
 
@@ -22,7 +24,7 @@ Input = tuple[str, str]
 
 def draw_inputs(
     records: Sequence[Record], column: Column, inputs: Sequence[Input], label: Callable[[Input], str], title: str
-) -> Figure:
+) -> "Figure":
     """Bars: one group per input, one bar per method with its interval over seeds, a dot for each seed."""
     methods = methods_in(record for record in records if (record.subset, record.condition) in inputs)
     rows = -(-len(inputs) // GROUPS_PER_ROW)
@@ -42,7 +44,7 @@ def draw_inputs(
 
 
 def _draw_groups(
-    ax: Axes, records: Sequence[Record], column: Column, inputs: Sequence[Input], methods: Sequence[str]
+    ax: "Axes", records: Sequence[Record], column: Column, inputs: Sequence[Input], methods: Sequence[str]
 ) -> None:
     width, factor = 0.85 / len(methods), _factor(column)
     for place, method in enumerate(methods):
@@ -64,7 +66,7 @@ def _draw_groups(
 
 def draw_rates(
     records: Sequence[Record], column: Column, curves: Sequence[tuple[str, Sequence[tuple[float, str]]]], title: str
-) -> Figure:
+) -> "Figure":
     """Lines with their interval over seeds: score against the chance that a modality is missing.
 
     Args:
@@ -89,6 +91,8 @@ def draw_rates(
             ax.fill_between(rates, low, high, color=colour_of(method), alpha=0.15, lw=0)
     if column.chance is not None:
         ax.axhline(factor * column.chance, ls=":", color="#222222", lw=1, label="chance")
+    from matplotlib.ticker import PercentFormatter
+
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("chance that a modality is missing")
     ax.set_ylabel(axis_label(column))

@@ -4,9 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from anysense.common.files import write_csv, write_json, write_text
 from anysense.common.machine import machine_line
@@ -14,6 +12,9 @@ from anysense.representations.evaluation.records import Record
 from anysense.runs.figures import save_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, latex_table, markdown_table, print_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Report", "Section", "print_report", "record_of", "write_report", "write_run_report"]
 
@@ -40,7 +41,7 @@ class Report:
     main: Table
     """The table that is printed, and stands first."""
     sections: Sequence[Section]
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, "Figure"]
     """Figures by name."""
     records: Sequence[Record]
     """All values."""

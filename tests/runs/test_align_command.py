@@ -12,6 +12,7 @@ from anysense.runs.cli import main
 from anysense.runs.commands import align as module
 from anysense.runs.commands.align import AlignCommand, read
 
+EVALUATION = "anysense.representations.evaluation"
 MODALITIES = ("image", "sound", "trajectory", "label")
 
 
@@ -26,7 +27,9 @@ def aligned(classified):
     UMAP is tested elsewhere; here the first two features stand for its picture, because it takes long to compile.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "umap_embedding", lambda sets, seed: {name: z[:, :2] for name, z in sets.items()})
+        patch.setattr(
+            f"{EVALUATION}.umap.umap_embedding", lambda sets, seed: {name: z[:, :2] for name, z in sets.items()}
+        )
         options = ["--umap", "--name", "a", "--docs", classified / "geometry" / "digits"]
         assert align(classified, classified / "classify" / "a", *options) == 0
     return classified
@@ -109,7 +112,7 @@ def test_the_record_names_both_runs(aligned):
 
 
 def test_newest_comparison_and_no_picture(aligned, monkeypatch, capsys):
-    monkeypatch.setattr(module, "dca", lambda r, e, **options: dca(r, e, **{**options, "n_rays": 1}))
+    monkeypatch.setattr(f"{EVALUATION}.dca.dca", lambda r, e, **options: dca(r, e, **{**options, "n_rays": 1}))
     assert align(aligned, "--name", "newest", "--points", "20") == 0
     comparison = aligned / "classify" / "a"
     assert f"Taking the newest comparison: {comparison}" in capsys.readouterr().err
@@ -120,7 +123,7 @@ def test_newest_comparison_and_no_picture(aligned, monkeypatch, capsys):
 
 
 def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
-    analyse, seen = module.dca, []
+    analyse, seen = dca, []
 
     def killed(*args, **options):
         seen.append(args)
@@ -128,7 +131,7 @@ def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
             raise KeyboardInterrupt
         return analyse(*args, **options)
 
-    monkeypatch.setattr(module, "dca", killed)
+    monkeypatch.setattr(f"{EVALUATION}.dca.dca", killed)
     assert align(aligned, "--name", "cut") == 130
     assert main(["align", "--resume", "--name", "cut", "--out", str(aligned), "--jobs", "1"]) == 0
     assert len(seen) == 9 + 8

@@ -1,4 +1,4 @@
-"""Settings of pretraining."""
+"""Settings of pretraining and of collecting what is needed for it."""
 
 import math
 from dataclasses import dataclass
@@ -6,9 +6,21 @@ from typing import Literal
 
 from anysense.representations.settings import Settings
 
-__all__ = ["Precision", "PretrainSettings"]
+__all__ = ["CollectSettings", "Precision", "PretrainSettings"]
 
 Precision = Literal["auto", "32", "bf16"]
+
+
+@dataclass(frozen=True)
+class CollectSettings:
+    """What to collect for pretraining."""
+
+    samples: int = 40_000
+    """Transitions to collect."""
+    policy: str | None = None
+    """Policy of collection, such as random; the first one of the world if not given."""
+    validation_fraction: float = 0.1
+    """Share of the trajectories held out for validation."""
 
 
 @dataclass(frozen=True)
