@@ -270,7 +270,7 @@ def test_damaged_neutral_files_are_refused(tmp_path):
         (lambda: rewritten(path, lambda t: t.pop("test.text")), r"missing \['test.text'\], .*Delete it, and"),
         (
             lambda: rewritten(path, lambda t: t.update({"test.text": torch.zeros(3)})),
-            r"got torch.float32 \(3,\)\. Delete",
+            r"got torch.float32 \(3,\)",
         ),
         (lambda: rewritten(path, lambda t: t.update({"test.labels": torch.zeros(9)})), "split 'test' of .* is damaged"),
         (lambda: rewritten(path, lambda t: t["test.labels"].fill_(9)), "must lie in"),
