@@ -6,12 +6,13 @@ ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ROOMS := agents common envs representations runs
-SOURCES := $(ROOMS) tests
+# Tests whose results come from torch's kernels.
+NUMERIC := $(wildcard tests/representations/test_*.py)
 
-.PHONY: help demo test check format types bench picture clean
+.PHONY: help demo test test-portable check format types bench picture clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
@@ -26,6 +27,10 @@ demo: $(STAMP) ## collect, pretrain, train and evaluate: an agent that acts on s
 
 test: $(STAMP) ## run every test, in two processes
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-portable: $(STAMP) ## the numeric tests once more, with the code that torch has for older processors
+	for level in default avx2; do ATEN_CPU_CAPABILITY=$$level $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	  -p no:cacheprovider --durations=3 --quiet $(NUMERIC) $(ARGS) || exit 1; done
 
 check: $(STAMP) types ## formatting, lint and strict types
 	$(BIN)/ruff format --check .
