@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import os
 import re
 import subprocess
+import sys
 import tokenize
 import tomllib
 from pathlib import Path
@@ -137,3 +139,23 @@ def test_words_of_code_are_found(tmp_path):
     path = tmp_path / "module.py"
     path.write_text('"""Pendulum."""\n# pendulum\nx = "pendulum"\n\ndef pendulum_length():\n    """Pendulum."""\n')
     assert [word for _, word in words_of_code(path) if "endulum" in word] == ['"pendulum"', "pendulum_length"]
+
+
+def test_type_checkers_see_the_package_behind_an_editable_install(tmp_path):
+    subprocess.run(["make", "--silent", "types"], cwd=ROOT, check=True)
+    (tmp_path / "mypy.ini").write_text(
+        "[mypy]\nfollow_imports = skip\ncache_dir = cache\n[mypy-anysense.*]\nfollow_imports = silent\n"
+    )
+    (tmp_path / "user.py").write_text(
+        "from anysense.agents.exported import Agent\n"
+        "from anysense.representations import load_representation\n"
+        "reveal_type(load_representation('folder'))\n"
+        "Agent.load('folder').act({}, deterministic='yes')\n"
+    )
+    environment = {**os.environ, "MYPYPATH": str(ROOT / ".types")}
+    arguments = [sys.executable, "-m", "mypy", "user.py"]
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "anysense.representations.contract.Representation" in done.stdout
+    assert done.returncode == 1
+    assert "user.py:4: error" in done.stdout
+    assert "Found 1 error" in done.stdout
