@@ -6,13 +6,14 @@ Letters: B rows, A numbers of an action.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from anysense.agents.exportable import check_exportable
 from anysense.representations.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,14 +140,18 @@ class Actor(nn.Module):
             TypeError: The policy has another form, the actions are of another kind, or something acts between latent
                 and action that would be lost.
         """
-        _check_whole(model)
+        check_exportable(model)
         space: Any = model.action_space
         choices = int(space.n) if isinstance(space, spaces.Discrete) else 0
         body, mean, log_std = _parts(model)
         used: Any = model.policy.activation_fn
         activations: list[Any] = [known for known, kind in ACTIVATIONS.items() if kind is used]
-        strange = [type(layer).__name__ for layer in body if type(layer) not in (nn.Linear, *ACTIVATIONS.values())]
-        if strange or not activations:
+        strange = [
+            type(layer).__name__
+            for layer, kind in zip(body, cycle((nn.Linear, used)), strict=False)
+            if type(layer) is not kind
+        ]
+        if strange or not activations or len(body) % 2:
             raise TypeError(
                 f"`model` has {used.__name__} activations and in its actor the layers {strange}; "
                 f"only linear layers with one of the activations {list(ACTIVATIONS)} can be exported."
@@ -171,26 +176,6 @@ class Actor(nn.Module):
             choices=choices,
         )
         return cls(spec, {name: value.detach().cpu().clone() for name, value in {**weights, **constant}.items()})
-
-
-def _check_whole(model: "BaseAlgorithm") -> None:
-    """Refuse with a TypeError what acts between latent and action and is no part of an `Actor`."""
-    space, name = model.action_space, type(model).__name__
-    if not isinstance(space, spaces.Box) and not (isinstance(space, spaces.Discrete) and space.start == 0):
-        raise TypeError(
-            f"`model` is a {name} with {space} actions; only agents with Box or Discrete actions (from 0 on) can be "
-            "exported."
-        )
-    if getattr(model, "use_sde", False):
-        raise TypeError(f"`model` is a {name} with use_sde=True, which cannot be exported; train it without.")
-    normalised = model.get_vec_normalize_env()
-    if normalised is not None and normalised.norm_obs:
-        raise TypeError(
-            "`model` was trained in a VecNormalize that normalises observations, which would be lost; use "
-            "VecNormalize(..., norm_obs=False), which still normalises rewards."
-        )
-    if getattr(model.policy, "squash_output", False) and hasattr(model.policy, "mlp_extractor"):
-        raise TypeError(f"`model` is a {name} with squash_output=True, which cannot be exported; train it without.")
 
 
 def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Module | nn.Parameter | None]:

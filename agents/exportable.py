@@ -1,0 +1,100 @@
+"""Which models of Stable-Baselines3 act as their actor alone does, so that the actor can be exported without loss."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from gymnasium import spaces
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+__all__ = ["check_exportable"]
+
+NAMES = "PPO, A2C, SAC, TQC, TD3 and DDPG"
+
+
+@cache
+def _known() -> dict[str, frozenset[Any]]:
+    """Classes whose way from an observation to an action is known: policies, features extractors, distributions."""
+    from sb3_contrib import TQC
+    from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
+    from stable_baselines3.common import distributions
+    from stable_baselines3.common.torch_layers import FlattenExtractor
+
+    from anysense.agents.algorithms.published import PublishedPolicy
+    from anysense.agents.frozen import FrozenExtractor
+
+    policies = {policy for kind in (A2C, DDPG, PPO, SAC, TD3, TQC) for policy in kind.policy_aliases.values()}
+    return {
+        "policy": frozenset({*policies, PublishedPolicy}),
+        "features extractor": frozenset({FlattenExtractor, FrozenExtractor}),
+        "distribution of actions": frozenset(
+            {
+                distributions.CategoricalDistribution,
+                distributions.DiagGaussianDistribution,
+                distributions.SquashedDiagGaussianDistribution,
+            }
+        ),
+    }
+
+
+def check_exportable(model: "BaseAlgorithm") -> None:
+    """Refuse what acts between observation and action and is no part of an exported agent.
+
+    Raises:
+        TypeError: The actions are of another kind, or the model acts through something that would be lost.
+    """
+    _check_spaces(model)
+    name = type(model).__name__
+    if getattr(model, "use_sde", False):
+        raise TypeError(f"`model` is a {name} with use_sde=True, which cannot be exported; train it without.")
+    normalised = model.get_vec_normalize_env()
+    if normalised is not None and normalised.norm_obs:
+        raise TypeError(
+            "`model` was trained in a VecNormalize that normalises observations, which would be lost; use "
+            "VecNormalize(..., norm_obs=False), which still normalises rewards."
+        )
+    if getattr(model.policy, "squash_output", False) and hasattr(model.policy, "mlp_extractor"):
+        raise TypeError(f"`model` is a {name} with squash_output=True, which cannot be exported; train it without.")
+    _check_classes(model)
+
+
+def _check_spaces(model: "BaseAlgorithm") -> None:
+    space, seen, name = model.action_space, model.observation_space, type(model).__name__
+    if not isinstance(space, spaces.Box) and not (isinstance(space, spaces.Discrete) and space.start == 0):
+        raise TypeError(
+            f"`model` is a {name} with {space} actions; only agents with Box or Discrete actions (from 0 on) can be "
+            "exported."
+        )
+    if isinstance(seen, spaces.Box) and (seen.dtype != "float32" or len(seen.shape) != 1):
+        raise TypeError(
+            f"`model` is a {name} with observations {seen}; expected latents, float32 of one axis, as "
+            "anysense.agents.latent.LatentVecEnv makes them, or raw ones read by a FrozenExtractor."
+        )
+
+
+def _check_classes(model: "BaseAlgorithm") -> None:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    policy: Any = model.policy
+    if type(model).predict is not BaseAlgorithm.predict or "predict" in vars(model):
+        kind = f"a {type(model).__name__}, which chooses actions in a way of its own"
+        raise TypeError(f"`model` is {kind}; only {NAMES} can be exported.")
+    holders = [policy, getattr(policy, "actor", None)]
+    used: list[tuple[str, Any]] = [("policy", policy)]
+    for holder in holders:
+        for key in ("features_extractor", "pi_features_extractor"):
+            used.append(("features extractor", getattr(holder, key, None)))
+        used.append(("distribution of actions", getattr(holder, "action_dist", None)))
+    for what, found in used:
+        known = _known()[what]
+        if found is not None and type(found) not in known:
+            advice = {
+                "policy": f"use one of the policies of {NAMES} as they are",
+                "features extractor": "put what it does into the representation, or train on its output through "
+                "anysense.agents.latent.LatentVecEnv",
+            }.get(what, "train with the usual one")
+            raise TypeError(
+                f"`model` has a {what} of class {type(found).__module__}.{type(found).__qualname__}, which would be "
+                f"lost in an exported agent; {advice}."
+            )
