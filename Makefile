@@ -47,8 +47,8 @@ types:
 	@for room in $(ROOMS); do ln -sfn ../../$$room .types/anysense/$$room; done
 	@for file in __init__.py __main__.py py.typed; do ln -sfn ../../anysense/$$file .types/anysense/$$file; done
 
-bench: $(STAMP) ## measure speed: environment, encoding, pretraining, training, DCA
-	for part in env encode pretrain train mhd mosei dca kernels; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
+bench: $(STAMP) ## measure speed: help, environment, encoding, pretraining, training, DCA
+	for part in help env encode pretrain train mhd mosei dca kernels; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
 
 picture: $(STAMP) ## draw the picture of the README
 	$(BIN)/python -m bench.picture docs/img/episode.png

@@ -1,15 +1,21 @@
 """MHD, Multimodal Handwritten Digits (image, sound, trajectory, label), and its stand-in that needs no download."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from anysense.common.lazy import LazyMapping
 from anysense.common.progress import Progress
 from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest, PublishedTable, random_part
 from anysense.representations.benchmarks.presets import Presets
-from anysense.representations.data.offline.build import load_mhd_offline
-from anysense.representations.data.readers.mhd import MHD_MODALITIES, load_mhd
-from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.evaluation.tasks import Classification
+
+if TYPE_CHECKING:
+    from anysense.representations.data.samples import Samples, Splits
+    from anysense.representations.modality import Modality
 
 __all__ = ["MHD", "MHD_OFFLINE"]
 
@@ -18,13 +24,23 @@ METHODS = {name: name for name in ("mvae", "mmvae", "nexus", "muse", "mfm", "gmc
 METHODS["gmc-published"] = "gmc:paper"
 
 
+def _modalities() -> Mapping[str, Modality]:
+    from anysense.representations.data.readers.mhd import MHD_MODALITIES
+
+    return MHD_MODALITIES
+
+
 def _read(request: DataRequest, progress: Progress | None) -> Splits:
+    from anysense.representations.data.readers.mhd import load_mhd
+
     train, test = load_mhd(request.folder or Path("data/mhd"))
     train = random_part(train, request.train, request.data_seed, "train")
     return _splits(train, random_part(test, request.test, request.data_seed, "test"), request)
 
 
 def _build(request: DataRequest, progress: Progress | None) -> Splits:
+    from anysense.representations.data.offline.build import load_mhd_offline
+
     sizes = {"train": request.train or 20_000, "test": request.test or 4_000}
     train, test = load_mhd_offline(**sizes, seed=request.data_seed, folder=request.folder, progress=progress)
     return _splits(train, test, request)
@@ -32,6 +48,8 @@ def _build(request: DataRequest, progress: Progress | None) -> Splits:
 
 def _splits(train: Samples, test: Samples, request: DataRequest) -> Splits:
     """Train and test as they are in the files; a tenth of the training samples is set aside for validation."""
+    from anysense.representations.data.samples import Splits
+
     rest, validation = train.split(VALIDATION_FRACTION, request.data_seed)
     return Splits(rest, validation, test)
 
@@ -103,7 +121,7 @@ MHD = Benchmark(
     title="MHD",
     task=Classification(label="label", classes=10),
     presets=PRESETS,
-    modalities=MHD_MODALITIES,
+    modalities=LazyMapping(_modalities),
     load=_read,
     methods=METHODS,
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},

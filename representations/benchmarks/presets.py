@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anysense.common.errors import unknown_name
-from anysense.representations.methods.catalogue import BUILT_IN, METHODS
+from anysense.representations.methods.catalogue import BUILT_IN, METHODS, settings_of, uses_networks
 from anysense.representations.networks.catalogue import Networks, networks
+from anysense.representations.networks.catalogue import settings_of as settings_of_networks
 from anysense.representations.pretrain_settings import CollectSettings, PretrainSettings
-from anysense.representations.settings import MethodSettings, settings_from
+from anysense.representations.settings import MethodSettings, NetworkSettings, settings_from
 
 __all__ = ["PRESET_NAMES", "Presets"]
 
@@ -46,19 +47,27 @@ class Presets:
 
     def method_settings(self, method: str, preset: str = "default", **overrides: Any) -> MethodSettings:
         """Settings of a method, some of them replaced; see `anysense.representations.registry.make_settings`."""
-        kind = METHODS.get(method)
         values = _values(self.settings.get(method, {}), preset) | overrides
-        return settings_from(kind.settings_class, values, method)
+        return settings_from(settings_of(method), values, method)
 
     def networks(self, method: str, preset: str = "default", **overrides: Any) -> Networks | None:
         """The family of networks of a method; see `anysense.representations.registry.make_networks`."""
-        tables = (self.family_settings, self.method_family_settings.get(method, {}))
-        values = {name: value for table in tables for name, value in _values(table, preset).items()}
-        if METHODS.get(method).uses_networks:
-            return networks(self.family, **values | overrides)
+        if uses_networks(method):
+            return networks(self.family, **self._family_values(method, preset) | overrides)
         if overrides:
             raise ValueError(f"the method {method!r} uses no family of networks; leave out {', '.join(overrides)}.")
         return None
+
+    def network_settings(self, method: str, preset: str = "default") -> NetworkSettings | None:
+        """Settings of these networks, without importing a built-in family; None for a method that uses none."""
+        if not uses_networks(method):
+            return None
+        kind, owner = settings_of_networks(self.family), f"the networks {self.family!r}"
+        return settings_from(kind, self._family_values(method, preset), owner)
+
+    def _family_values(self, method: str, preset: str) -> dict[str, Any]:
+        tables = (self.family_settings, self.method_family_settings.get(method, {}))
+        return {name: value for table in tables for name, value in _values(table, preset).items()}
 
     def training(self, preset: str = "default", **overrides: Any) -> PretrainSettings:
         """Settings of pretraining; ValueError for an unknown preset."""

@@ -1,16 +1,22 @@
 """CMU-MOSEI and CMU-MOSI (text, audio, vision; sentiment in [-3, 3]), and a stand-in that needs no download."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from anysense.common.lazy import LazyMapping
 from anysense.common.progress import Progress
 from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest, PublishedTable, random_part
 from anysense.representations.benchmarks.presets import Presets
-from anysense.representations.data.offline.sentiment import load_mosei_offline
-from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES, load_sentiment
-from anysense.representations.data.samples import Splits
 from anysense.representations.evaluation.tasks import Sentiment
+
+if TYPE_CHECKING:
+    from anysense.representations.data.samples import Splits
+    from anysense.representations.modality import Modality
 
 __all__ = ["MOSEI", "MOSEI_OFFLINE", "MOSI"]
 
@@ -18,13 +24,24 @@ VALIDATION_SHARE = 0.115
 """Validation samples per training sample, as in CMU-MOSEI."""
 
 
+def _modalities(name: str) -> Mapping[str, Modality]:
+    from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES
+
+    return SENTIMENT_MODALITIES(name)
+
+
 def _read(name: str, request: DataRequest, progress: Progress | None) -> Splits:
+    from anysense.representations.data.readers.sentiment import load_sentiment
+    from anysense.representations.data.samples import Splits
+
     splits = load_sentiment(name, request.folder or Path("data") / name)
     train = random_part(splits.train, request.train, request.data_seed, "train")
     return Splits(train, splits.validation, random_part(splits.test, request.test, request.data_seed, "test"))
 
 
 def _build(request: DataRequest, progress: Progress | None) -> Splits:
+    from anysense.representations.data.offline.sentiment import load_mosei_offline
+
     sizes: dict[str, int] = {}
     if request.train is not None:
         sizes = {"train": request.train, "validation": max(20, round(VALIDATION_SHARE * request.train))}
@@ -96,7 +113,7 @@ MOSEI = Benchmark(
     title="CMU-MOSEI",
     task=Sentiment(),
     presets=PRESETS,
-    modalities=SENTIMENT_MODALITIES("mosei"),
+    modalities=LazyMapping(partial(_modalities, "mosei")),
     load=partial(_read, "mosei"),
     methods={
         "baseline": "transformer",
@@ -111,7 +128,7 @@ MOSI = replace(
     MOSEI,
     name="mosi",
     title="CMU-MOSI",
-    modalities=SENTIMENT_MODALITIES("mosi"),
+    modalities=LazyMapping(partial(_modalities, "mosi")),
     load=partial(_read, "mosi"),
     published=None,
 )

@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 
 from anysense.representations.evaluation.checks import check_paired
+from anysense.representations.evaluation.task_settings import RETRIEVAL_BLOCK
 
 __all__ = ["RETRIEVAL_BLOCK", "mean_cosine", "retrieval_accuracy", "retrieval_in_blocks", "rms_distance"]
-
-RETRIEVAL_BLOCK = 256
-"""Among how many samples retrieval searches; values for other numbers cannot be compared."""
 
 
 def mean_cosine(latents: Tensor, joint: Tensor) -> Tensor:

@@ -1,35 +1,12 @@
 """The downstream classifier: a small network on frozen latents (Poklukar et al., ICML 2022, section 5.2)."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anysense.representations.settings import Settings
+from anysense.representations.evaluation.task_settings import ClassifierSettings
 
 __all__ = ["ClassifierSettings", "fit_classifier"]
-
-
-@dataclass(frozen=True)
-class ClassifierSettings(Settings):
-    """How the classifier is trained."""
-
-    classifier_epochs: int = 20
-    """Passes of the classifier over the latents; published: 100."""
-    classifier_batch_size: int = 64
-    """Latents in one step of the classifier."""
-    classifier_learning_rate: float = 1e-3
-    """Step size of Adam for the classifier."""
-    classifier_widths: tuple[int, ...] = (256, 128)
-    """Widths of the hidden layers of the classifier."""
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        super().__post_init__()
-        self.require_positive(
-            "classifier_epochs", "classifier_batch_size", "classifier_learning_rate", "classifier_widths"
-        )
 
 
 def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: ClassifierSettings, seed: int) -> nn.Module:

@@ -1,5 +1,6 @@
 """Methods by name. A method is imported when it is first asked for."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from anysense.common.registry import Registry
@@ -8,7 +9,7 @@ from anysense.representations.settings import MethodSettings
 if TYPE_CHECKING:
     from anysense.representations.contract import Representation
 
-__all__ = ["BUILT_IN", "METHODS"]
+__all__ = ["BUILT_IN", "METHODS", "settings_of", "uses_networks"]
 
 
 def _check_method(found: Any) -> None:
@@ -36,6 +37,21 @@ BUILT_IN = {
     "gmc-supervised": "supervised_gmc:SupervisedGMC",
     "gram-supervised": "supervised_gmc:SupervisedGRAM",
 }
+SETTINGS = {
+    "gmc": "gmc:GMCSettings",
+    "gram": "gmc:GRAMSettings",
+    "mfm": "generative:MFMSettings",
+    "mvae": "generative:MVAESettings",
+    "mmvae": "generative:MMVAESettings",
+    "muse": "two_level:MUSESettings",
+    "nexus": "two_level:NexusSettings",
+    "transformer": "supervised:TransformerSettings",
+    "transformer-dropout": "supervised:TransformerDropoutSettings",
+    "gmc-supervised": "supervised:SupervisedGMCSettings",
+    "gram-supervised": "supervised:SupervisedGRAMSettings",
+}
+"""Where the settings of built-in methods are, so that help need not import the methods."""
+WITHOUT_NETWORKS = ("transformer", "transformer-dropout")
 METHODS: "Registry[type[Representation]]" = Registry(
     "method",
     "anysense.methods",
@@ -43,3 +59,17 @@ METHODS: "Registry[type[Representation]]" = Registry(
     _check_method,
 )
 """Methods by name; files store the name, so a method must be known under it when they are loaded."""
+
+
+def settings_of(method: str) -> type[MethodSettings]:
+    """Class of the settings of a method, without importing a built-in method; ValueError for an unknown one."""
+    if method not in SETTINGS:
+        return METHODS.get(method).settings_class
+    module, name = SETTINGS[method].split(":")
+    found: type[MethodSettings] = getattr(importlib.import_module(f"{__package__}.settings.{module}"), name)
+    return found
+
+
+def uses_networks(method: str) -> bool:
+    """Whether a method takes a family of networks; ValueError for an unknown one."""
+    return method not in WITHOUT_NETWORKS if method in BUILT_IN else METHODS.get(method).uses_networks

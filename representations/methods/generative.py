@@ -1,8 +1,7 @@
 """What the generative methods share: settings, encoders with two heads, decoding to raw observations."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,10 @@ from anysense.common.errors import unknown_name
 from anysense.representations.batch import Batch, Present
 from anysense.representations.contract import Representation
 from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian
+from anysense.representations.methods.settings.generative import ByModality, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
-from anysense.representations.settings import MethodSettings, Names
 
 __all__ = [
     "ByModality",
@@ -23,22 +22,6 @@ __all__ = [
     "GenerativeSettings",
     "of_modality",
 ]
-
-ByModality = tuple[tuple[str, float], ...]
-"""Numbers by modality name, for example (("image", 1.0), ("sound", 100.0))."""
-
-
-@dataclass(frozen=True)
-class GenerativeSettings(MethodSettings):
-    """Settings that every generative method has."""
-
-    latent_dim: int = 10
-    """Size of the latent."""
-    reconstruction_weights: ByModality = ()
-    """Weight of each modality's reconstruction error; 1 for modalities not named."""
-
-    positive: ClassVar[Names] = ("latent_dim",)
-    non_negative: ClassVar[Names] = ("reconstruction_weights",)
 
 
 def of_modality(values: ByModality, name: str, default: float = 1.0) -> float:

@@ -6,7 +6,6 @@ Letters: B rows, M modalities, d_c common size of all base encoders, d_z latent 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
@@ -16,7 +15,8 @@ from torch.nn import functional
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
 from anysense.representations.maths import losses
-from anysense.representations.maths.contrast import CONTRASTS, ContrastSettings, CosineSettings
+from anysense.representations.maths.contrast import CONTRASTS
+from anysense.representations.methods.settings.gmc import GMCCoreSettings, GMCSettings, UnsupervisedSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm, layers
@@ -24,48 +24,6 @@ from anysense.representations.networks.trunk import Trunk
 from anysense.representations.settings import MethodSettings
 
 __all__ = ["GMC", "GMCCore", "GMCCoreSettings", "GMCSettings", "UnsupervisedSettings"]
-
-
-@dataclass(frozen=True)
-class GMCCoreSettings(ContrastSettings):
-    """Settings of `GMCCore`; a method adds those of its contrast."""
-
-    latent_dim: int = 10
-    """Size d_z of the latent."""
-    centre: bool = True
-    """Batch normalisation (without scale or shift) of what every base encoder gives to the head. Not in the paper: the
-    latents of an untrained network nearly coincide, and training spends hundreds of steps on telling them apart."""
-    normalise_mean: bool = False
-    """Return the mean of several single-modality latents to the unit sphere (the paper does not)."""
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        self.require_positive("latent_dim")
-
-
-@dataclass(frozen=True)
-class UnsupervisedSettings(GMCCoreSettings):
-    """Architecture of the unsupervised methods."""
-
-    common_dim: int = 64
-    """Size d_c that every base encoder ends in."""
-    head_widths: tuple[int, ...] = (128,)
-    """Widths of the hidden layers of the shared projection head."""
-    alignment_weight: float = 0.0
-    """Weight of the mean squared distance between each modality's latent and the joint one (not in the paper; 0
-    switches it off)."""
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        self.require_positive("common_dim", "head_widths")
-        self.require_non_negative("alignment_weight")
-
-
-@dataclass(frozen=True)
-class GMCSettings(UnsupervisedSettings, CosineSettings):
-    """Architecture and loss of GMC."""
 
 
 class GMCCore(Representation):

@@ -4,28 +4,13 @@ Source: Cicchetti et al., Gramian Multimodal Representation Learning and Alignme
 here the loss alone, in the place of GMC's.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from anysense.representations.maths.contrast import VolumeSettings
-from anysense.representations.methods.gmc import GMC, UnsupervisedSettings
+from anysense.representations.methods.gmc import GMC
+from anysense.representations.methods.settings.gmc import GRAMSettings
 from anysense.representations.settings import MethodSettings
 
 __all__ = ["GRAM", "GRAMSettings"]
-
-
-@dataclass(frozen=True)
-class GRAMSettings(UnsupervisedSettings, VolumeSettings):
-    """Architecture of GMC and loss of GRAM."""
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges, and that something trains the joint encoder."""
-        super().__post_init__()
-        if self.variant == "modality_anchor" and self.alignment_weight == 0.0:
-            raise ValueError(
-                "`alignment_weight` must be positive for the variant 'modality_anchor': nothing else trains the joint "
-                "encoder."
-            )
 
 
 class GRAM(GMC):

@@ -9,8 +9,7 @@ Letters: M modalities, B rows, C code size, D latent size.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,61 +17,17 @@ from torch import Tensor, nn
 from anysense.common.errors import unknown_name
 from anysense.representations.batch import Batch
 from anysense.representations.maths.reconstruction import reconstruction_errors
-from anysense.representations.methods.generative import GenerativeRepresentation, GenerativeSettings
+from anysense.representations.methods.generative import GenerativeRepresentation
+from anysense.representations.methods.settings.generative import MFMSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.trunk import Trunk
-from anysense.representations.settings import Names
 
 __all__ = ["MFM", "MFMSettings"]
 
 MOMENTUM = 0.01
 """Share of the newest batch in the running moments of the latents, once there were a hundred batches."""
-
-
-@dataclass(frozen=True)
-class MFMSettings(GenerativeSettings):
-    """Architecture and loss of MFM."""
-
-    code_dim: int = 64
-    """Size of each modality's code."""
-    factor_dim: int = 10
-    """Size of each modality's generative factor; the decoders read ``factor_dim + latent_dim`` numbers."""
-    intermediate_widths: tuple[int, ...] = (64,)
-    """Widths of the hidden layers from a code to its generative factor."""
-    fusion_widths: tuple[int, ...] = (128,)
-    """Widths of the hidden layers from all codes to the latent."""
-    head_widths: tuple[int, ...] = (20,)
-    """Widths of the hidden layers from the latent to class logits."""
-    supervised_modality: str | None = None
-    """Modality with one-hot class labels that the head learns to predict from the latent; no head if None. It remains
-    an input, so that the latent may copy it."""
-    supervised_weight: float = 0.0
-    """Weight of the head's cross-entropy."""
-    as_published: bool = False
-    """End the head in a ReLU, as in the published baseline: no logit is then negative, and units can die."""
-    modality_dropout: float = 0.0
-    """Probability that training blanks the code of a modality, at least one being kept (not in the paper: there,
-    absent modalities first occur after training)."""
-
-    positive: ClassVar[Names] = (
-        "code_dim",
-        "factor_dim",
-        "intermediate_widths",
-        "fusion_widths",
-        "head_widths",
-    )
-    non_negative: ClassVar[Names] = ("supervised_weight",)
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        if self.supervised_modality is None:
-            reason = "without `supervised_modality`"
-            self.require_default("supervised_weight", "head_widths", "as_published", reason=reason)
-        if not 0.0 <= self.modality_dropout < 1.0:
-            raise ValueError(f"`modality_dropout` must lie in [0, 1); got {self.modality_dropout}.")
 
 
 class CodeEncoder(nn.Module):

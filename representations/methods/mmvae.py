@@ -5,8 +5,7 @@ drew a sample.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,58 +22,12 @@ from anysense.representations.maths.location_scale import (
     unit_noise,
 )
 from anysense.representations.maths.reconstruction import MMVAELikelihood, reconstruction_errors
-from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation, GenerativeSettings
+from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation
+from anysense.representations.methods.settings.generative import MMVAESettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
-from anysense.representations.settings import Names
 
 __all__ = ["MMVAE", "MMVAESettings"]
-
-Objective = Literal["elbo_simple", "iwae_looser", "iwae", "dreg_looser"]
-Posterior = Literal["gaussian", "laplace"]
-
-
-@dataclass(frozen=True)
-class MMVAESettings(GenerativeSettings):
-    """Architecture and loss of MMVAE."""
-
-    objective: Objective = "elbo_simple"
-    """``elbo_simple``: mean over sources of error and divergence from N(0, I), an upper bound on the mixture's own.
-    The others use the density of the mixture: ``iwae_looser`` averages the importance-weighted bounds of the sources
-    (with one sample: the published loss), ``iwae`` weights all samples together, ``dreg_looser`` is ``iwae_looser``
-    with the doubly reparametrised gradient."""
-    expert_samples: int = 1
-    """Samples of each expert."""
-    posterior: Posterior = "gaussian"
-    """``gaussian``, or as published ``laplace``: scales that average to 1 over the latent; normal for labels."""
-    laplace_likelihood: float | None = None
-    """Scale of Laplace likelihoods in place of squared errors; None keeps the squared errors. Published: 0.75."""
-    detach_posterior: bool = True
-    """``iwae_looser`` and ``iwae``: no gradient through the parameters of the mixture's density (sticking the landing),
-    as published. With more than one sample this biases the gradient; ``dreg_looser`` corrects it."""
-    beta: float = 1.0
-    """``elbo_simple``: weight of the divergence from the prior."""
-    warmup_epochs: int = 0
-    """``elbo_simple``: epochs over which ``beta`` rises linearly; 0 means that it holds from the start."""
-    ignore_first_class: bool = False
-    """Leave out the label's likelihood in rows of the first class. Repeats a coding error in the baseline of the GMC
-    paper (Poklukar et al., ICML 2022)."""
-
-    positive: ClassVar[Names] = ("expert_samples", "laplace_likelihood")
-    non_negative: ClassVar[Names] = ("beta", "warmup_epochs")
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        if self.objective in ("elbo_simple", "dreg_looser"):
-            self.require_default("detach_posterior", reason=f"on the objective {self.objective!r}")
-        if self.objective != "elbo_simple":
-            self.require_default("beta", "warmup_epochs", reason=f"on the objective {self.objective!r}")
-        elif self.posterior != "gaussian":
-            raise ValueError(
-                f"`posterior` must be 'gaussian' for the objective 'elbo_simple'; got {self.posterior!r}. Choose "
-                "another `objective`."
-            )
 
 
 class MMVAE(GenerativeRepresentation):

@@ -6,42 +6,23 @@ Letters: B rows, M modalities, D size of the upper latent, S subsets.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from anysense.representations.maths.gaussian import Gaussian, product_of_experts, symmetric_kl
 from anysense.representations.methods.generative import GaussianEncoder
-from anysense.representations.methods.two_level import Noise, TwoLevel, TwoLevelSettings
+from anysense.representations.methods.settings.two_level import MUSESettings, Subsets
+from anysense.representations.methods.two_level import Noise, TwoLevel
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
-from anysense.representations.settings import Names
 
 __all__ = ["MUSE", "MUSESettings", "Subsets", "alma", "subset_table"]
 
-Subsets = Literal["singletons", "proper"]
 MOST_MODALITIES = 10
 """Every subset takes memory for one posterior of each row."""
-
-
-@dataclass(frozen=True)
-class MUSESettings(TwoLevelSettings):
-    """Architecture and loss of MUSE."""
-
-    top_widths: tuple[int, ...] = (256, 256, 256)
-    """Widths of the hidden layers of the upper encoders and decoders."""
-    alma_weight: float = 1.0
-    """Weight (alpha) of the mean divergence between the joint posterior and those of the subsets."""
-    subsets: Subsets = "singletons"
-    """Which subsets: single modalities, or all that are neither empty nor everything."""
-    top_kl_inert: bool = False
-    """Published pendulum code: the epoch of the warm-up was always read as 0, so ``top_kl`` never counted."""
-
-    non_negative: ClassVar[Names] = ("alma_weight",)
 
 
 class MUSE(TwoLevel):

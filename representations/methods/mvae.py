@@ -4,8 +4,7 @@ Letters: M modalities, B rows, D latent dimensions, S subsets of modalities.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -14,34 +13,12 @@ from anysense.representations.batch import Batch
 from anysense.representations.maths.gaussian import Gaussian, draw, kl_to_standard, product_of_experts
 from anysense.representations.maths.reconstruction import reconstruction_errors
 from anysense.representations.maths.subsets import all_and_single, random_subsets
-from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation, GenerativeSettings
+from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation
+from anysense.representations.methods.settings.generative import MVAESettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
-from anysense.representations.settings import Names
 
 __all__ = ["MVAE", "MVAESettings"]
-
-
-@dataclass(frozen=True)
-class MVAESettings(GenerativeSettings):
-    """Architecture and loss of MVAE."""
-
-    beta: float = 1.0
-    """Weight of the divergence from the prior."""
-    warmup_epochs: int = 0
-    """Epochs over which ``beta`` rises linearly; 0 means that it holds from the start."""
-    random_subsets: int = 0
-    """Random subsets, of at least two but not all modalities of a row, that are trained besides all and each single
-    one."""
-    separate_passes: bool = False
-    """Encode and decode every subset by itself, as published: batch normalisation then sees one subset at a time, and
-    its running statistics advance once for each. Otherwise every network runs once, which is faster, and the same for
-    networks without batch normalisation."""
-    mean_as_log_variance: tuple[str, ...] = ()
-    """Modalities whose expert uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding error in
-    the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
-
-    non_negative: ClassVar[Names] = ("beta", "warmup_epochs", "random_subsets")
 
 
 class MVAE(GenerativeRepresentation):

@@ -7,8 +7,6 @@ Letters: B rows, M modalities, C size of a message, D size of the upper latent.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +14,11 @@ from torch.nn import functional
 
 from anysense.representations.maths.gaussian import Gaussian
 from anysense.representations.methods.generative import GaussianEncoder
-from anysense.representations.methods.two_level import Noise, TwoLevel, TwoLevelSettings
+from anysense.representations.methods.settings.two_level import NexusSettings
+from anysense.representations.methods.two_level import Noise, TwoLevel
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import layers
-from anysense.representations.settings import Names
 
 __all__ = ["Nexus", "NexusSettings", "mean_message", "optimal_variance_error", "perceptual_dropout"]
 
@@ -28,28 +26,6 @@ SOUND = "sound"
 """Name of the modality that ``optimal_variance`` is about."""
 LEAST_LOG_DEVIATION = -6.0
 """Soft lower bound of the logarithm of an optimal standard deviation."""
-
-
-@dataclass(frozen=True)
-class NexusSettings(TwoLevelSettings):
-    """Architecture and loss of Nexus."""
-
-    message_dim: int = 64
-    """Size C of a message."""
-    drop_rate: float = 0.2
-    """Probability that some of a row's messages are dropped, in training."""
-    batch_norm: bool = False
-    """Batch normalisation in the upper encoder and decoders."""
-    optimal_variance: bool = False
-    """Weigh the error of the sound's latent by its own variance in the batch (sigma-VAE) instead of a constant."""
-
-    positive: ClassVar[Names] = ("message_dim",)
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        if not 0.0 <= self.drop_rate <= 1.0:
-            raise ValueError(f"`drop_rate` must lie in [0, 1]; got {self.drop_rate}.")
 
 
 class Nexus(TwoLevel):

@@ -5,7 +5,6 @@ contrasts see `anysense.representations.maths.contrast`. Letters: B rows, D late
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -13,9 +12,13 @@ from torch import Tensor, nn
 
 from anysense.representations.batch import Batch
 from anysense.representations.contract import SupervisedRepresentation
-from anysense.representations.maths.contrast import CosineSettings, VolumeSettings
-from anysense.representations.methods.gmc import Encoder, GMCCore, GMCCoreSettings, taken
-from anysense.representations.methods.transformer import PredictionHead, TransformerSettings, absolute_error
+from anysense.representations.methods.gmc import Encoder, GMCCore, taken
+from anysense.representations.methods.settings.supervised import (
+    SupervisedCoreSettings,
+    SupervisedGMCSettings,
+    SupervisedGRAMSettings,
+)
+from anysense.representations.methods.transformer import PredictionHead, absolute_error
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.dense import RowBatchNorm
@@ -23,36 +26,6 @@ from anysense.representations.networks.mult import MulT
 from anysense.representations.settings import MethodSettings
 
 __all__ = ["SupervisedGMC", "SupervisedGMCSettings", "SupervisedGRAM", "SupervisedGRAMSettings"]
-
-
-@dataclass(frozen=True)
-class SupervisedCoreSettings(TransformerSettings, GMCCoreSettings):
-    """Architecture and supervision. The defaults are the published ones."""
-
-    centre: bool = False
-    """Batch normalisation (without scale or shift) of what every encoder gives to the head; not in the paper."""
-    contrast_weight: float = 1.0
-    """Weight of the contrast."""
-    prediction_weight: float = 1.0
-    """Weight of the error of the prediction from the joint latent."""
-    supervise_modalities: bool = False
-    """Add the error of the predictions from each modality's own latent (not in the paper), weighted as that from the
-    joint one."""
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        self.require_non_negative("contrast_weight", "prediction_weight")
-
-
-@dataclass(frozen=True)
-class SupervisedGMCSettings(SupervisedCoreSettings, CosineSettings):
-    """Settings of supervised GMC. The defaults are the published ones."""
-
-
-@dataclass(frozen=True)
-class SupervisedGRAMSettings(SupervisedCoreSettings, VolumeSettings):
-    """Settings of supervised GMC with a contrast of volumes."""
 
 
 class SupervisedGMC(GMCCore, SupervisedRepresentation):

@@ -5,7 +5,7 @@ Letters: B rows, M modalities, D latent size, T time steps, F features.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -14,45 +14,13 @@ from torch.nn import functional
 
 from anysense.representations.batch import Batch
 from anysense.representations.contract import SupervisedRepresentation
+from anysense.representations.methods.settings.supervised import TransformerDropoutSettings, TransformerSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.mult import MulT
 from anysense.representations.settings import MethodSettings
 
 __all__ = ["PredictionHead", "TransformerBaseline", "TransformerDropout", "TransformerSettings", "absolute_error"]
-
-
-@dataclass(frozen=True)
-class TransformerSettings(MethodSettings):
-    """Size of the multimodal transformer. The defaults are the published ones."""
-
-    latent_dim: int = 60
-    """Size of the latent."""
-    channels: int = 30
-    """Channels of each modality inside the multimodal transformer."""
-    heads: int = 5
-    """Attention heads of every transformer."""
-    layers: int = 5
-    """Layers of every transformer."""
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        self.require_positive("latent_dim", "channels", "heads", "layers")
-
-
-@dataclass(frozen=True)
-class TransformerDropoutSettings(TransformerSettings):
-    """Architecture, and how often modalities are dropped in training."""
-
-    dropout: float = 0.5
-    """Probability that a row of a training batch keeps only a random non-empty subset of its modalities."""
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        if not 0.0 <= self.dropout <= 1.0:
-            raise ValueError(f"`dropout` must lie in [0, 1]; got {self.dropout}.")
 
 
 class PredictionHead(nn.Module):

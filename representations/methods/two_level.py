@@ -6,8 +6,7 @@ Letters: B rows, M modalities, d_m size of the latent of modality m, D size of t
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,60 +15,15 @@ from anysense.representations.batch import Batch
 from anysense.representations.maths.gaussian import Gaussian, draw, kl_to_standard
 from anysense.representations.maths.reconstruction import reconstruction_errors
 from anysense.representations.methods.generative import (
-    ByModality,
     GaussianEncoder,
     GenerativeRepresentation,
-    GenerativeSettings,
     of_modality,
 )
+from anysense.representations.methods.settings.two_level import TwoLevelSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
-from anysense.representations.settings import Names
 
 __all__ = ["Noise", "TwoLevel", "TwoLevelSettings"]
-
-
-@dataclass(frozen=True)
-class TwoLevelSettings(GenerativeSettings):
-    """Settings of both levels. ``latent_dim`` is the size of the upper latent."""
-
-    modality_dims: tuple[tuple[str, int], ...] = ()
-    """Size of each modality's own latent."""
-    default_modality_dim: int = 16
-    """Size of the latents of modalities not named in ``modality_dims``."""
-    kl_weights: ByModality = ()
-    """Weight (beta) of the divergence of each modality's latent; 1 for modalities not named."""
-    latent_weights: ByModality = ()
-    """Weight (gamma) of the squared error of each modality's latent as predicted from above."""
-    default_latent_weight: float = 10.0
-    """That weight for modalities not named in ``latent_weights``."""
-    top_widths: tuple[int, ...] = (256, 256)
-    """Widths of the hidden layers of the upper encoders and decoders."""
-    top_kl_weight: float = 1.0
-    """Weight of the divergence of the upper latent."""
-    warmup_epochs: int = 0
-    """Epochs over which ``kl_weights`` grow linearly to their values."""
-    top_warmup_epochs: int = 0
-    """Epochs over which ``top_kl_weight`` grows linearly to its value."""
-    mean_as_log_variance: tuple[str, ...] = ()
-    """Modalities whose lower encoder uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding
-    error in the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
-
-    positive: ClassVar[Names] = ("modality_dims", "default_modality_dim", "top_widths")
-    non_negative: ClassVar[Names] = (
-        *("kl_weights", "latent_weights", "default_latent_weight"),
-        *("top_kl_weight", "warmup_epochs", "top_warmup_epochs"),
-    )
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        if not self.top_widths:
-            raise ValueError("`top_widths` is empty; expected at least one hidden layer.")
-
-    def modality_dim(self, name: str) -> int:
-        """Size of one modality's own latent."""
-        return dict(self.modality_dims).get(name, self.default_modality_dim)
 
 
 class Noise(NamedTuple):

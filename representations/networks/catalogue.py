@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from anysense.common.registry import Registry
+from anysense.representations.networks.settings import MHDNetworkSettings, PendulumNetworkSettings
 from anysense.representations.settings import NetworkSettings, settings_from
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from anysense.representations.networks.decoder import Decoder
     from anysense.representations.networks.trunk import Trunk
 
-__all__ = ["NETWORKS", "Networks", "PerModality", "networks", "no_network"]
+__all__ = ["NETWORKS", "Networks", "PerModality", "networks", "no_network", "settings_of"]
 
 
 class Networks(ABC):
@@ -68,6 +69,13 @@ def _check_family(found: Any) -> None:
         raise TypeError(f"{found.__name__} must have a `name`, the one it is registered under.")
 
 
+SETTINGS: dict[str, type[NetworkSettings]] = {
+    "pendulum": PendulumNetworkSettings,
+    "mhd": MHDNetworkSettings,
+    "generic": NetworkSettings,
+    "sentiment": NetworkSettings,
+}
+"""Settings of built-in families, so that help need not import the networks."""
 NETWORKS: Registry[type[Networks]] = Registry(
     "networks",
     "anysense.networks",
@@ -95,6 +103,11 @@ def networks(name: str, /, **settings: Any) -> Networks:
             f"{family.__name__} is registered as {name!r} but its `name` is {family.name!r}; use one name."
         )
     return family(settings_from(family.settings_class, settings, f"the networks {name!r}"))
+
+
+def settings_of(name: str) -> type[NetworkSettings]:
+    """Class of the settings of a family, without importing a built-in one; ValueError for an unknown family."""
+    return SETTINGS[name] if name in SETTINGS else NETWORKS.get(name, "networks").settings_class
 
 
 def no_network(modality: Modality, part: str, family: str, known: str) -> str:

@@ -1,7 +1,6 @@
 """Networks of MHD (multimodal handwritten digits): image, sound, trajectory and label, told apart by name."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from anysense.representations.networks.convolution import ConvolutionDecoder, Co
 from anysense.representations.networks.decoder import Decoder, Likelihood, ScaledDecoder
 from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, RowBatchNorm
 from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.settings import MHDNetworkSettings
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
 from anysense.representations.settings import NetworkSettings
 
@@ -20,16 +20,6 @@ __all__ = ["MHDNetworkSettings", "MHDNetworks"]
 SHAPES = {"image": (1, 28, 28), "sound": (1, 32, 128), "trajectory": (200,), "label": (10,)}
 KNOWN = ", ".join(f"{name} {shape}" for name, shape in SHAPES.items())
 Widths = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class MHDNetworkSettings(NetworkSettings):
-    """What the networks of generative methods are made of; those of contrastive methods have no settings."""
-
-    label_encoder: Literal["swish-512", "relu-64"] = "swish-512"
-    """Two layers of 512 with SiLU, or two of 64 with ReLU."""
-    decoder_batch_norm: bool = True
-    """Batch normalisation in the sound decoder."""
 
 
 class MHDNetworks(Networks):

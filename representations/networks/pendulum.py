@@ -1,8 +1,7 @@
 """Networks of the multimodal pendulum: images are uint8, everything else is sound."""
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +12,11 @@ from anysense.representations.networks.catalogue import Networks, no_network
 from anysense.representations.networks.convolution import ConvolutionDecoder, ConvolutionTrunk
 from anysense.representations.networks.decoder import Decoder, ScaledDecoder
 from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, layers
-from anysense.representations.networks.pendulum_sound import SoundNormalisation, sound_normalisation
+from anysense.representations.networks.pendulum_sound import sound_normalisation
 from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.settings import PendulumNetworkSettings
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
-from anysense.representations.settings import Names, NetworkSettings
+from anysense.representations.settings import NetworkSettings
 
 __all__ = ["PendulumNetworkSettings", "PendulumNetworks"]
 
@@ -27,35 +27,6 @@ POOL = 2
 """Side of the squares of pixels that are averaged first; anti-aliased edges keep their place to less than a pixel."""
 CHANGE_SCALE = 10.0
 """Factor on the change between frames, which is small against what the frames have in common."""
-
-
-@dataclass(frozen=True)
-class PendulumNetworkSettings(NetworkSettings):
-    """What the networks of the pendulum are made of."""
-
-    image_encoder: Literal["convolution", "frames"] = "frames"
-    """``convolution`` as published, or ``frames``: one encoder for each frame, then the change between frames."""
-    image_channels: tuple[int, int] = (32, 64)
-    """Convolution: channels after the first and the second layer."""
-    frame_widths: tuple[int, ...] = (256, 256)
-    """Frames: widths of the hidden layers that read one frame, and of those that compare the frames."""
-    frame_dim: int = 64
-    """Frames: size of the vector of one frame."""
-    sound_widths: tuple[int, ...] = (256, 256, 256)
-    """Widths of the hidden layers of the sound encoder."""
-    sound_normalisation: SoundNormalisation = "physical"
-    """``min_max`` as published, or ``physical``: radial speed and log amplitude, centred and scaled per receiver."""
-
-    positive: ClassVar[Names] = ("image_channels", "frame_widths", "frame_dim", "sound_widths")
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges, and that nothing is set for the image encoder that is not chosen."""
-        super().__post_init__()
-        for name in ("sound_widths", "frame_widths"):
-            if not getattr(self, name):
-                raise ValueError(f"`{name}` is empty; expected at least one hidden layer.")
-        idle = ("image_channels",) if self.image_encoder == "frames" else ("frame_widths", "frame_dim")
-        self.require_default(*idle, reason=f"with `image_encoder` {self.image_encoder!r}")
 
 
 class PendulumNetworks(Networks):

@@ -5,7 +5,7 @@ are not part of the saved weights.
 """
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from anysense.common.errors import unknown_name
 from anysense.representations.modality import Modality
+from anysense.representations.networks.settings import SoundNormalisation
 
 __all__ = ["MinMaxSound", "PhysicalSound", "SoundNormalisation", "sound_normalisation"]
 
-SoundNormalisation = Literal["min_max", "physical"]
 LIMIT = math.sqrt(3.0)
 """The physical normalisation ends at plus and minus this: a uniform variable of that range has unit variance."""
 FREQUENCY_UNIT = 440.0

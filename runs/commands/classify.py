@@ -5,22 +5,23 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anysense.common.progress import counter, say, stage
 from anysense.representations.benchmarks import Benchmark, DataRequest, benchmark, benchmark_names
-from anysense.representations.contract import Representation
 from anysense.representations.evaluation.tasks import TaskSettings
 from anysense.representations.methods.catalogue import BUILT_IN
 from anysense.representations.pretrain_settings import PretrainSettings
-from anysense.representations.registry import build
-from anysense.runs.commands.pretrain import Training
 from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, run_cells
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
+from anysense.runs.training_options import Training
+
+if TYPE_CHECKING:
+    from anysense.representations.contract import Representation
 
 __all__ = ["ClassifyCommand", "classify_one", "main", "methods_of"]
 
@@ -105,7 +106,9 @@ def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]
 
 
-def _built(cell: Cell, found: Benchmark) -> Representation:
+def _built(cell: Cell, found: Benchmark) -> "Representation":
+    from anysense.representations.registry import build
+
     name, _, own = methods_of(found)[cell.method].partition(":")
     preset = own or cell.settings.preset
     settings, networks = found.presets.method_settings(name, preset), found.presets.networks(name, preset)

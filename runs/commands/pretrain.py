@@ -5,37 +5,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import tyro
-
 from anysense.common.progress import counter, say, stage
 from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.representations.benchmarks import presets
-from anysense.representations.networks.catalogue import NETWORKS, Networks
-from anysense.representations.pretrain_settings import CollectSettings, PretrainSettings
+from anysense.representations.networks.catalogue import NETWORKS, Networks, settings_of
+from anysense.representations.pretrain_settings import CollectSettings
 from anysense.representations.settings import MethodSettings, NetworkSettings
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, widened
+from anysense.runs.training_options import Training
 from anysense.runs.worlds import chosen_world, options_of, world_from
 
 if TYPE_CHECKING:
     from anysense.representations.data import Transitions
     from anysense.representations.training.pretrain import PretrainResult
 
-__all__ = ["PretrainCommand", "Training", "check_pretraining", "main", "pretrain_run"]
+__all__ = ["PretrainCommand", "check_pretraining", "main", "pretrain_run"]
 
 
 LEAST_SAMPLES = 2
 """Fewest transitions of a collection: the parts for training and validation share no trajectory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Training(PretrainSettings):
-    """How the representation is trained."""
-
-    device: tyro.conf.Suppress[tyro.conf.Fixed[str]] = "auto"
-    threads: tyro.conf.Suppress[tyro.conf.Fixed[int | None]] = None
-    seed: tyro.conf.Suppress[tyro.conf.Fixed[int]] = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +67,7 @@ class PretrainCommand(ResumableSettings):
             ValueError: The method is not for this environment, or uses no family of networks.
         """
         suited = presets(world.benchmark)
-        usual = suited.networks(method, preset)
+        usual = suited.network_settings(method, preset)
         chosen = usual if family is None else _family(method, usual, family)
         collection = suited.collection(preset)
         if collection.policy not in world.policies:
@@ -90,7 +80,7 @@ class PretrainCommand(ResumableSettings):
             world=options_of(world, preset),
             collection=collection,
             representation=suited.method_settings(method, preset),
-            architecture=NoNetworks() if chosen is None else chosen.settings,
+            architecture=NoNetworks() if chosen is None else chosen,
             training=widened(Training, suited.training(preset)),
         )
 
@@ -193,12 +183,11 @@ def _summary(result: "PretrainResult") -> str:
     )
 
 
-def _family(method: str, usual: Networks | None, family: str) -> Networks:
-    """Another family of networks with its own default settings."""
+def _family(method: str, usual: NetworkSettings | None, family: str) -> NetworkSettings:
+    """The default settings of another family of networks."""
     if usual is None:
         raise ValueError(f"the method {method!r} uses no family of networks; leave out `--networks {family}`.")
-    kind = NETWORKS.get(family, "networks")
-    return kind(kind.settings_class())
+    return settings_of(family)()
 
 
 def _transitions(settings: PretrainCommand, world: World, folder: Path) -> "Transitions":

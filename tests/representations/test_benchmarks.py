@@ -19,6 +19,9 @@ from anysense.representations.benchmarks import (
 from anysense.representations.benchmarks import mhd as mhd_module
 from anysense.representations.benchmarks import sentiment as sentiment_module
 from anysense.representations.benchmarks.benchmark import random_part
+from anysense.representations.data.offline import sentiment as sentiment_offline
+from anysense.representations.data.readers import mhd as mhd_reader
+from anysense.representations.data.readers import sentiment as sentiment_reader
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.evaluation.tasks import Classification, Sentiment
 from anysense.representations.modality import Modality
@@ -208,7 +211,7 @@ def test_opinions_have_the_sizes_asked_for() -> None:
 
 def test_validation_of_opinions_grows_with_training(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
-    monkeypatch.setattr(sentiment_module, "load_mosei_offline", lambda **sizes: asked.update(sizes))
+    monkeypatch.setattr(sentiment_offline, "load_mosei_offline", lambda **sizes: asked.update(sizes))
     benchmark("mosei-offline").load(DataRequest(train=4000), None)
     assert asked == {"train": 4000, "validation": 460, "seed": 0, "progress": None}
     asked.clear()
@@ -236,7 +239,7 @@ def test_parts_of_the_published_files(monkeypatch: pytest.MonkeyPatch, tmp_path:
         folders.append(folder)
         return numbered(200, "train"), numbered(50, "test")
 
-    monkeypatch.setattr(mhd_module, "load_mhd", load_mhd)
+    monkeypatch.setattr(mhd_reader, "load_mhd", load_mhd)
     whole = benchmark("mhd").load(DataRequest(), None)
     assert [len(part) for part in (whole.train, whole.validation, whole.test)] == [180, 20, 50]
     assert sorted(rows_of(whole.train) + rows_of(whole.validation)) == list(range(200))
@@ -258,7 +261,7 @@ def test_parts_of_the_sentiment_files(name: str, monkeypatch: pytest.MonkeyPatch
         asked.append((dataset, folder))
         return Splits(numbered(100, "train"), numbered(30, "validation"), numbered(50, "test"))
 
-    monkeypatch.setattr(sentiment_module, "load_sentiment", load_sentiment)
+    monkeypatch.setattr(sentiment_reader, "load_sentiment", load_sentiment)
     whole = benchmark(name).load(DataRequest(), None)
     assert [len(part) for part in (whole.train, whole.validation, whole.test)] == [100, 30, 50]
     some = benchmark(name).load(DataRequest(folder=tmp_path, train=60, test=40), None)

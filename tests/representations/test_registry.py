@@ -58,6 +58,16 @@ def test_every_preset_of_every_benchmark_can_be_made(name: str) -> None:
             family = make_networks(method, preset, benchmark=name)
             assert (family is None) is not METHODS.get(method).uses_networks
             assert family is None or family.name == known.family
+            settings = known.network_settings(method, preset)  # found without importing the networks
+            assert (
+                (settings is None)
+                if family is None
+                else (type(settings), settings)
+                == (
+                    family.settings_class,
+                    family.settings,
+                )
+            )
         known.training(preset)
     for table in (*known.settings.values(), known.family_settings, *known.method_family_settings.values()):
         assert set(table) <= {"*", *PRESET_NAMES}

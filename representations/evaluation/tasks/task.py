@@ -1,15 +1,18 @@
 """What a task is: how a frozen representation is scored on a data set, and what the columns of its table are."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from anysense.common.validation import check_choice, check_probability
-from anysense.representations.contract import Representation
-from anysense.representations.data.samples import Splits
+from anysense.common.validation import check_choice
 from anysense.representations.evaluation.records import Column, Record
-from anysense.representations.settings import Settings
+from anysense.representations.evaluation.task_settings import TaskSettings
+
+if TYPE_CHECKING:
+    from anysense.representations.contract import Representation
+    from anysense.representations.data.samples import Splits
 
 __all__ = ["MISSING", "Curve", "Subsets", "Task", "TaskSettings", "records_of"]
 
@@ -19,20 +22,6 @@ MISSING = "missing "
 Subsets = Sequence[tuple[str, ...]] | None
 Curve = tuple[str, list[tuple[float, str]]]
 """What may be missing, and the points: (chance, condition of the records)."""
-
-
-@dataclass(frozen=True)
-class TaskSettings(Settings):
-    """How a representation is tested."""
-
-    missing_rates: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8)
-    """Chances that a modality is missing, each a point of the robustness curve."""
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        super().__post_init__()
-        for rate in self.missing_rates:
-            check_probability("missing_rates", rate)
 
 
 class Task(ABC):

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from anysense.representations.evaluation.classifier import ClassifierSettings, fit_classifier
+from anysense.representations.evaluation.classifier import fit_classifier
+from anysense.representations.evaluation.task_settings import ClassifierSettings
 
 QUICK = ClassifierSettings(classifier_epochs=30, classifier_batch_size=32, classifier_learning_rate=1e-2)
 

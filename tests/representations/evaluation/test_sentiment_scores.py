@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anysense.representations.evaluation.sentiment_scores import sentiment_scores
 from anysense.representations.evaluation.tasks import Sentiment
-from anysense.representations.evaluation.tasks.sentiment import sentiment_scores
 
 TRUTH = torch.tensor([2.0, 1.0, -1.0, -3.0, 0.0, 0.6])
 PREDICTION = torch.tensor([1.6, -0.2, 0.5, -4.0, -0.4, 0.0])

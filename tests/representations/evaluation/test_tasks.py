@@ -9,7 +9,9 @@ from torch.nn import functional
 
 from anysense.representations.data import Splits
 from anysense.representations.evaluation.encode import draw_missing
+from anysense.representations.evaluation.read_outs import fit_logistic, fit_neighbours
 from anysense.representations.evaluation.records import Record
+from anysense.representations.evaluation.sentiment_scores import sentiment_scores
 from anysense.representations.evaluation.tasks import (
     Classification,
     ClassificationSettings,
@@ -17,8 +19,6 @@ from anysense.representations.evaluation.tasks import (
     Task,
     TaskSettings,
 )
-from anysense.representations.evaluation.tasks.classification import fit_logistic, fit_neighbours
-from anysense.representations.evaluation.tasks.sentiment import sentiment_scores
 from tests.representations.evaluation.known import SIZE, TWO, Answer, Noisy, Sum, corners, random_samples
 
 # Classification

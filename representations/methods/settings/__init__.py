@@ -1,0 +1,1 @@
+"""Settings of the methods, apart from the methods: reading them imports no torch."""
