@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
+    from anysense.common.progress_bar import Bar
 
-__all__ = ["Display", "Progress", "TrainingDisplay", "counter", "say", "stage", "training_display"]
+__all__ = ["Display", "Progress", "TrainingDisplay", "counter", "duration", "say", "stage", "training_display"]
 
 SECONDS_BETWEEN_LINES = 60.0
 
@@ -30,7 +30,7 @@ def stage(title: str) -> Iterator[None]:
     say(f"{title} ...")
     start = time.perf_counter()
     yield
-    say(f"{title}: done in {_duration(time.perf_counter() - start)}")
+    say(f"{title}: done in {duration(time.perf_counter() - start)}")
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def training_display(total: int, shown: bool | None = None) -> Iterator[Training
         def show(steps: int, rate: float, seconds: Mapping[str, float], reward: float | None) -> None:
             whole = sum(seconds.values()) or 1.0
             shares = " ".join(f"{stage} {100.0 * value / whole:.0f}%" for stage, value in seconds.items())
-            facts = f"{shares}  reward {'-' if reward is None else f'{reward:.3f}'}"
+            facts = f"reward {'-' if reward is None else f'{reward:.3f}'}  {shares}"
             display.update(min(steps, total), total, facts, rate)
 
         yield show
@@ -81,14 +81,17 @@ class Display:
         self, title: str, total: int | None = None, unit: str = "", shown: bool | None = None, keep: bool = False
     ) -> None:
         self.title, self.total, self.unit = title, total, unit
-        self._bar = _bar(keep) if (sys.stderr.isatty() if shown is None else shown) else None
+        self._bar: Bar | None = None
+        if sys.stderr.isatty() if shown is None else shown:
+            from anysense.common.progress_bar import Bar
+
+            self._bar = Bar(keep)
         self._lines = self._bar is None and shown is None
         self._since: tuple[float, int] | None = None
         self._last_line = time.perf_counter()
 
     def __enter__(self) -> Display:
         if self._bar is not None:
-            self._task = self._bar.add_task(self.title, total=self.total, facts="")
             self._bar.start()
         return self
 
@@ -111,37 +114,32 @@ class Display:
         if rate is None and now > start:
             rate = (done - before) / (now - start)
         if self._bar is not None:
-            facts = f"{self._rate(rate)}  {facts}" if self.unit and rate else facts
-            self._bar.update(self._task, completed=done, total=self.total, facts=facts)
+            share = done / self.total if self.total else None
+            self._bar.show(self._parts(done, rate), share, facts)
         elif self._lines and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
-            say(self._line(done, rate, facts))
+            title, *parts = self._parts(done, rate)
+            say(", ".join([f"{title}: {parts[0]}", *parts[1:], *([facts] if facts else [])]))
 
-    def _line(self, done: int, rate: float | None, facts: str) -> str:
-        parts = [f"{self.title}: {done:,}{f'/{self.total:,}' if self.total else ''}"]
+    def _parts(self, done: int, rate: float | None) -> list[str]:
+        """Title; done and whole; rate; time left."""
+        parts = [self.title, f"{done:,}{f'/{self.total:,}' if self.total else ''}"]
         if rate:
-            parts.append(self._rate(rate))
-            parts += [f"{_duration((self.total - done) / rate)} left"] if self.total else []
-        return ", ".join([*parts, facts] if facts else parts)
-
-    def _rate(self, rate: float | None) -> str:
-        return f"{rate or 0:,.{0 if (rate or 0) >= 10 else 1}f}{f' {self.unit}' if self.unit else ''}/s"
+            parts.append(_rate(rate, self.unit))
+            parts += [f"{duration((self.total - done) / rate)} left"] if self.total else []
+        return parts
 
 
-def _bar(keep: bool) -> Bar:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns: tuple[ProgressColumn, ...] = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[facts]}", markup=False),
-        TimeRemainingColumn(),
-    )
-    return Bar(*columns, console=Console(stderr=True), transient=not keep)
+def _rate(rate: float, unit: str) -> str:
+    """Per second, or where that is next to nothing per minute or hour."""
+    per, rate = ("s", rate) if rate >= 0.1 else ("min", 60 * rate) if rate >= 1 / 60 else ("h", 3600 * rate)
+    return f"{rate:,.{0 if rate >= 10 else 1}f}{f' {unit}' if unit else ''}/{per}"
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {seconds % 60:02.0f} s"
+def duration(seconds: float) -> str:
+    """A time in words, as exact as it matters."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {seconds % 60:02.0f} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"

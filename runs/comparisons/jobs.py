@@ -18,7 +18,7 @@ from typing import Any
 
 from anysense.common.files import write_json
 from anysense.common.json_files import read_json
-from anysense.common.progress import counter, say
+from anysense.common.progress import counter, duration, say
 
 __all__ = ["LOG", "RESULT", "Job", "run_jobs"]
 
@@ -79,11 +79,15 @@ def run_jobs(jobs: Sequence[Job], side_by_side: int, title: str) -> list[dict[st
     if len(waiting) < len(jobs):
         say(f"{len(jobs) - len(waiting)} of {len(jobs)} jobs were done before")
     with counter(title, len(jobs)) as progress:
-        finished = len(jobs) - len(waiting)
+        before, start = len(jobs) - len(waiting), time.perf_counter()
+        finished = before
         for job in _one_by_one(waiting) if side_by_side == 1 else _in_processes(waiting, side_by_side):
             if job is not None:
                 finished += 1
-                say(f"  {job.name}: done ({finished} of {len(jobs)})")
+                rounds = -(-(finished - before) // side_by_side), -(-(len(jobs) - finished) // side_by_side)
+                left = (time.perf_counter() - start) / rounds[0] * rounds[1]
+                rest = f"; about {duration(left)} left" if left else ""
+                say(f"  {job.name}: done ({finished} of {len(jobs)}{rest})")
             progress(finished, len(jobs))
     return [read_json(job.folder / RESULT) for job in jobs]
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from anysense.common.files import write_text
-from anysense.runs.comparisons import grid
+from anysense.runs.comparisons import grid, jobs
 from anysense.runs.comparisons.grid import side_by_side
 from anysense.runs.comparisons.jobs import Job, run_jobs
 
@@ -104,10 +104,17 @@ def wait_for(condition, seconds=30.0):
     return False
 
 
-def test_results_come_in_the_order_of_the_jobs_and_each_end_is_told(job, done, capsys):
+def test_results_come_in_the_order_of_the_jobs_and_each_end_is_told(job, done, capsys, monkeypatch):
+    """With an estimate from the first one on: each takes an hour and a half of this clock."""
+    monkeypatch.setattr(jobs.time, "perf_counter", lambda: 5400.0 * len(done))
     assert [result["value"] for result in run_jobs([job(3), job(1), job(2)], 1, "squares")] == [9, 1, 4]
     assert done == [3, 1, 2]
-    assert "  job 1: done (2 of 3)\n" in capsys.readouterr().err
+    told = [line for line in capsys.readouterr().err.splitlines() if "done" in line]
+    assert told == [
+        "  job 3: done (1 of 3; about 3 h 00 min left)",
+        "  job 1: done (2 of 3; about 1 h 30 min left)",
+        "  job 2: done (3 of 3)",
+    ]
 
 
 def test_no_jobs_have_no_results():
