@@ -4,13 +4,14 @@ import dataclasses
 import inspect
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar
 
 import tyro
 
 from anysense.common.errors import unknown_name
+from anysense.runs.offering import Names, list_options, offered, option_names, restored
 from anysense.runs.option_types import OPTION_TYPES
 
 __all__ = [
@@ -96,8 +97,8 @@ RENAMED = {
     },
 }
 """Options of earlier versions, of one command where it is named: what they are called now."""
-LISTS = ("--methods", "--modalities", "--receivers")
-"""Options that take several names."""
+Others = Callable[[], Mapping[str, Any]]
+"""Gives settings, or classes of them, that other choices on the command line have: ``--method mvae``."""
 
 
 def value_of(arguments: Sequence[str], option: str) -> str | None:
@@ -126,26 +127,25 @@ def preset_in(arguments: Sequence[str]) -> Preset:
 
 
 def parse(
-    default: DataT, arguments: Sequence[str], command: str, names: Mapping[str, Sequence[str]] | None = None
+    default: DataT, arguments: Sequence[str], command: str, names: Names | None = None, others: Others = dict
 ) -> DataT:
     """Read `arguments` over the values of `default`; prints help or a parse error and leaves with `SystemExit`.
 
-    ``names`` are what help lists for an option, by field of ``default``. A form of an earlier version is a ValueError
-    that says how it is written now.
+    ``names`` are what help lists for an option, by field of ``default`` or of settings in it. A form of an earlier
+    version, or an option that belongs to another choice (``others``), is a ValueError that says what to write.
     """
-    _check_form(arguments, command)
+    _check_form(default, arguments, command)
     _check_names(default, command, {})
-    cls: type[Any] = type(default)
-    offering = _offering(cls, names or {})
-    found: DataT = tyro.cli(
-        offering,
-        default=widened(offering, default),
+    _check_others(default, arguments, command, others)
+    found = tyro.cli(
+        type(offer := offered(default, names or {})),
+        default=offer,
         args=list(arguments),
         prog=f"anysense {command}",
-        description=_description(cls),
+        description=_description(type(default)),
         registry=OPTION_TYPES,
     )
-    return widened(type(default), found)
+    return restored(default, found)
 
 
 def _description(cls: type[Any]) -> str:
@@ -154,17 +154,40 @@ def _description(cls: type[Any]) -> str:
     return "\n\n".join(textwrap.indent(textwrap.fill(part, width - 1), " ") for part in paragraphs)
 
 
-def _check_form(arguments: Sequence[str], command: str) -> None:
+def _check_form(default: Any, arguments: Sequence[str], command: str) -> None:
     for argument in arguments:
         option = argument.partition("=")[0]
         now = RENAMED.get(option) or RENAMED.get(f"{command} {option}")
         if now is not None:
             raise ValueError(f"`{option}` is called `{now}` now.")
-    for option in LISTS:
+    for option in list_options(default):
+        values = [argument for argument in arguments if argument.partition("=")[0] == option]
+        if len(values) > 1:
+            raise ValueError(f"`{option}` was given {len(values)} times; give it once, with all values after it.")
         value = value_of(arguments, option) or ""
-        if "," in value:
+        if "," in value and not option.endswith("-option"):
             spaced = " ".join(value.replace(",", " ").split())
-            raise ValueError(f"`{option}` takes names separated by spaces: {option} {spaced}; got {value!r}.")
+            raise ValueError(f"`{option}` takes values separated by spaces: {option} {spaced}; got {value!r}.")
+
+
+def _check_others(default: Any, arguments: Sequence[str], command: str, others: Others) -> None:
+    """Refuse an option that only other choices have, such as one of another method, and say which have it."""
+    known = set(option_names(default))
+    typed = [argument.partition("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")]
+    options = [option.replace("--no-", "--", 1) if option not in known else option for option in typed]
+    unknown = [option for option in options if option not in known and option != "--help"]
+    for option in unknown:
+        found = [choice for choice, settings in others().items() if option in option_names(settings)]
+        if found:
+            kinds = {choice.partition(" ")[0] for choice in found}
+            owners = " or ".join(
+                f"{kind} {', '.join(choice.partition(' ')[2] for choice in found if choice.startswith(f'{kind} '))}"
+                for kind in sorted(kinds)
+            )
+            raise ValueError(
+                f"`{option}` is an option of {owners}, and has no meaning for what was chosen. Leave it out; "
+                f"`anysense {command} --help` with the same choices lists what applies."
+            )
 
 
 def _check_names(settings: Any, command: str, owners: dict[str, str]) -> None:
@@ -178,17 +201,6 @@ def _check_names(settings: Any, command: str, owners: dict[str, str]) -> None:
                 f"`{field.name}` is a setting of {owners[field.name]} and of {owner}; `anysense {command}` offers "
                 "both, so rename that of your own class."
             )
-
-
-def _offering(cls: type[Any], names: Mapping[str, Sequence[str]]) -> type[Any]:
-    """`cls` with options whose help lists names; they are checked elsewhere, where the message can say more."""
-    hints = get_type_hints(cls, include_extras=True)
-    fields: list[tuple[str, Any]] = []
-    for name, listed in names.items():
-        several = "[{} ...]" if get_origin(hints[name]) is tuple else "{}"
-        metavar = several.format("{" + ",".join(listed) + "}")
-        fields.append((name, Annotated[hints[name], tyro.conf.arg(metavar=metavar)]))
-    return dataclasses.make_dataclass(cls.__name__, fields, bases=(cls,), frozen=True, kw_only=True)
 
 
 def use_machine(settings: CommonSettings) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anysense.envs.world import DEFAULT_WORLD, World, world
+from anysense.envs.world import DEFAULT_WORLD, WORLDS, World, world
 from anysense.runs.settings import value_of
 
-__all__ = ["NoOptions", "chosen_world", "named_world", "options_of", "parsed", "world_from"]
+__all__ = ["NoOptions", "chosen_world", "environments", "named_world", "options_of", "parsed", "world_from"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,11 @@ def named_world(env: str, options: Mapping[str, Any] | None = None) -> World:
     if ":" in env and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     return world(env, options)
+
+
+def environments() -> list[str]:
+    """What --env may name, for help: the worlds that are known, and any other."""
+    return [*WORLDS.names(), "MODULE:NAME"]
 
 
 def chosen_world(arguments: Sequence[str]) -> World:

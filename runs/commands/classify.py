@@ -81,7 +81,11 @@ def read(arguments: Sequence[str]) -> ClassifyCommand:
     preset = preset_in(arguments)
     data = peek(arguments, "--data", "mhd-offline", benchmark_names())
     names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
-    return parse(ClassifyCommand.of(preset, data), arguments, "classify", names)
+
+    def others() -> dict[str, Any]:
+        return {f"--data {name}": benchmark(name).task.settings(preset) for name in benchmark_names()}
+
+    return parse(ClassifyCommand.of(preset, data), arguments, "classify", names, others)
 
 
 def _checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:

@@ -20,7 +20,7 @@ from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
 from anysense.runs.tables import Table, counted
-from anysense.runs.worlds import chosen_world, named_world
+from anysense.runs.worlds import chosen_world, environments, named_world
 
 __all__ = ["CompareCommand", "compare_one", "main"]
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> CompareCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
-    names = {"methods": presets(chosen_world(arguments).benchmark).methods}
+    names = {"env": environments(), "methods": presets(chosen_world(arguments).benchmark).methods}
     return parse(CompareCommand.of(preset), arguments, "compare", names)
 
 

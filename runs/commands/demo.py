@@ -9,6 +9,7 @@ from anysense.runs.evaluation_report import sentence
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, preset_in
+from anysense.runs.worlds import environments
 
 __all__ = ["DemoCommand", "main"]
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> DemoCommand:
     """Settings from the command line."""
-    return parse(DemoCommand.of(preset_in(arguments)), arguments, "demo")
+    return parse(DemoCommand.of(preset_in(arguments)), arguments, "demo", {"env": environments()})
 
 
 def _checked(settings: DemoCommand) -> tuple[DemoCommand, Sequence[str]]:

@@ -23,7 +23,7 @@ from anysense.runs.locate import find_agent, lineage_of
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
 from anysense.runs.tables import print_table
-from anysense.runs.worlds import named_world, parsed
+from anysense.runs.worlds import environments, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
@@ -37,8 +37,6 @@ __all__ = [
     "print_evaluation",
 ]
 
-CORRUPTION_METAVAR = f"[MODALITY:{{{','.join(CORRUPTIONS.names())}}}[:LEVEL] ...]"
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
@@ -48,7 +46,7 @@ class EvaluationSettings:
     """Episodes per row of the table, the same for every row; what suits the environment if not given."""
     steps: int | None = None
     """Most steps of an episode; the time limit of the environment if not given."""
-    corruption: Annotated[tuple[str, ...], tyro.conf.arg(metavar=CORRUPTION_METAVAR)] = ()
+    corruption: tuple[str, ...] = ()
     """Corrupted modalities, each a row of its own, for example image:gaussian_noise:0.1; dead_sensor has no level."""
     dropout: tuple[float, ...] = ()
     """Chances that a modality is missing, each a row of its own: at any time at least one modality is left."""
@@ -108,7 +106,9 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> EvaluateCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
-    return parse(EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset)), arguments, "evaluate")
+    default = EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset))
+    corruptions = f"MODALITY:{{{','.join(CORRUPTIONS.names())}}}[:LEVEL]"
+    return parse(default, arguments, "evaluate", {"env": environments(), "corruption": corruptions})
 
 
 def _agent(settings: EvaluateCommand, device: str) -> "Agent":

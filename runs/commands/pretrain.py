@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from anysense.common.progress import counter, say, stage
-from anysense.envs.world import DEFAULT_WORLD, World
+from anysense.envs.world import DEFAULT_WORLD, WORLDS, World
 from anysense.representations.benchmarks import presets
+from anysense.representations.methods.catalogue import settings_of as method_settings
 from anysense.representations.networks.catalogue import NETWORKS, Networks, settings_of
 from anysense.representations.pretrain_settings import CollectSettings
 from anysense.representations.settings import MethodSettings, NetworkSettings
@@ -15,7 +16,7 @@ from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, widened
 from anysense.runs.training_options import Training
-from anysense.runs.worlds import chosen_world, options_of, world_from
+from anysense.runs.worlds import chosen_world, environments, named_world, options_of, world_from
 
 if TYPE_CHECKING:
     from anysense.representations.data import Transitions
@@ -108,7 +109,14 @@ def read(arguments: Sequence[str]) -> PretrainCommand:
     methods = presets(world.benchmark).methods
     method = peek(arguments, "--method", "gmc", methods)
     default = PretrainCommand.of(preset, method, world, value_of(arguments, "--networks"))
-    return parse(default, arguments, "pretrain", {"method": methods, "networks": NETWORKS.names()})
+    names = {"env": environments(), "method": methods, "networks": NETWORKS.names(), "policy": world.policies}
+
+    def others() -> dict[str, Any]:
+        found: dict[str, Any] = {f"--method {name}": method_settings(name) for name in methods}
+        found |= {f"--networks {name}": settings_of(name) for name in NETWORKS.names()}
+        return found | {f"--env {name}": options_of(named_world(name), preset) for name in WORLDS.names()}
+
+    return parse(default, arguments, "pretrain", names, others)
 
 
 def _checked(settings: PretrainCommand) -> tuple[PretrainCommand, Sequence[str]]:

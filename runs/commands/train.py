@@ -18,7 +18,7 @@ from anysense.runs.locate import find_representation, world_of
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of
-from anysense.runs.worlds import named_world, parsed
+from anysense.runs.worlds import environments, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.callbacks import CurvePoint
@@ -114,8 +114,12 @@ def read(arguments: Sequence[str]) -> TrainCommand:
     offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
     usual = "ddpg" if preset == "paper" and "ddpg" in offered else "sac"
     algorithm = peek(arguments, "--algorithm", usual, offered)
-    names = {"algorithm": offered, "modalities": modalities}
-    return parse(TrainCommand.of(preset, algorithm, known), arguments, "train", names)
+    names = {"env": environments(), "algorithm": offered, "modalities": modalities}
+
+    def others() -> dict[str, Any]:
+        return {f"--algorithm {name}": make_agent_settings(name, preset, known) for name in offered}
+
+    return parse(TrainCommand.of(preset, algorithm, known), arguments, "train", names, others)
 
 
 def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:

@@ -45,9 +45,9 @@ def test_unknown_preset(command, refused):
         (["evaluate", "--max-torque", "1"], "`--max-torque` is called `--reference-option max_torque=...` now."),
         (["train", "--physics", "gym-0.19"], "`--physics` is called `--env-option physics=...` now."),
         (["report", "out/evaluate/001", "--docs", "docs"], "`--docs` is called `--out` now."),
-        (["classify", "--methods", "gmc,mfm"], "names separated by spaces: --methods gmc mfm; got 'gmc,mfm'"),
-        (["compare", "--methods=gmc,mvae"], "names separated by spaces: --methods gmc mvae; got 'gmc,mvae'"),
-        (["train", "--modalities", "image,sound"], "names separated by spaces: --modalities image sound"),
+        (["classify", "--methods", "gmc,mfm"], "values separated by spaces: --methods gmc mfm; got 'gmc,mfm'"),
+        (["compare", "--methods=gmc,mvae"], "values separated by spaces: --methods gmc mvae; got 'gmc,mvae'"),
+        (["train", "--modalities", "image,sound"], "values separated by spaces: --modalities image sound"),
     ],
 )
 def test_forms_of_earlier_versions_name_the_new_one(arguments, message, refused, tmp_path, monkeypatch):
