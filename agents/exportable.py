@@ -1,9 +1,13 @@
 """Which models of Stable-Baselines3 act as their actor alone does, so that the actor can be exported without loss."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
 from gymnasium import spaces
+from gymnasium.wrappers import NormalizeObservation
+from gymnasium.wrappers.vector import NormalizeObservation as VectorNormalizeObservation
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -17,9 +21,12 @@ NAMES = "PPO, A2C, SAC, TQC, TD3 and DDPG"
 def _known() -> dict[str, frozenset[Any]]:
     """Classes whose way from an observation to an action is known: policies, features extractors, distributions."""
     from sb3_contrib import TQC
+    from sb3_contrib.tqc import policies as tqc
     from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
     from stable_baselines3.common import distributions
-    from stable_baselines3.common.torch_layers import FlattenExtractor
+    from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
+    from stable_baselines3.sac import policies as sac
+    from stable_baselines3.td3 import policies as td3
 
     from anysense.agents.algorithms.published import PublishedPolicy
     from anysense.agents.frozen import FrozenExtractor
@@ -27,6 +34,7 @@ def _known() -> dict[str, frozenset[Any]]:
     policies = {policy for kind in (A2C, DDPG, PPO, SAC, TD3, TQC) for policy in kind.policy_aliases.values()}
     return {
         "policy": frozenset({*policies, PublishedPolicy}),
+        "network": frozenset({MlpExtractor, sac.Actor, td3.Actor, tqc.Actor}),
         "features extractor": frozenset({FlattenExtractor, FrozenExtractor}),
         "distribution of actions": frozenset(
             {
@@ -56,7 +64,14 @@ def check_exportable(model: "BaseAlgorithm") -> None:
         )
     if getattr(model.policy, "squash_output", False) and hasattr(model.policy, "mlp_extractor"):
         raise TypeError(f"`model` is a {name} with squash_output=True, which cannot be exported; train it without.")
+    for layer in _layers(model.get_env()):
+        if isinstance(layer, NormalizeObservation | VectorNormalizeObservation):
+            raise TypeError(
+                f"`model` was trained in a {type(layer).__name__} wrapper, which would be lost; train it without, or "
+                "put what it does into the representation."
+            )
     _check_classes(model)
+    _check_own_code(model)
 
 
 def _check_spaces(model: "BaseAlgorithm") -> None:
@@ -81,7 +96,8 @@ def _check_classes(model: "BaseAlgorithm") -> None:
         kind = f"a {type(model).__name__}, which chooses actions in a way of its own"
         raise TypeError(f"`model` is {kind}; only {NAMES} can be exported.")
     holders = [policy, getattr(policy, "actor", None)]
-    used: list[tuple[str, Any]] = [("policy", policy)]
+    used: list[tuple[str, Any]] = [("policy", policy), ("network", getattr(policy, "mlp_extractor", None))]
+    used.append(("network", getattr(policy, "actor", None)))
     for holder in holders:
         for key in ("features_extractor", "pi_features_extractor"):
             used.append(("features extractor", getattr(holder, key, None)))
@@ -98,3 +114,29 @@ def _check_classes(model: "BaseAlgorithm") -> None:
                 f"`model` has a {what} of class {type(found).__module__}.{type(found).__qualname__}, which would be "
                 f"lost in an exported agent; {advice}."
             )
+
+
+def _check_own_code(model: "BaseAlgorithm") -> None:
+    """Nothing was put into single objects: methods, or hooks of their modules."""
+    policy: Any = model.policy
+    actor = getattr(policy, "actor", None)
+    inside = [policy.mlp_extractor.policy_net, policy.action_net] if actor is None else [actor]
+    inside += [it for it in (getattr(policy, "mlp_extractor", None), getattr(policy, "features_extractor", None)) if it]
+    modules = [module for it in inside for module in it.modules()]
+    for owner in (model, policy, getattr(actor or policy, "action_dist", None), *modules):
+        own = [name for name in getattr(owner, "__dict__", ()) if callable(getattr(type(owner), name, None))]
+        if own or any(getattr(owner, hooks, None) for hooks in ("_forward_hooks", "_forward_pre_hooks")):
+            what = f"a {own[0]!r} of its own" if own else "hooks"
+            raise TypeError(
+                f"`model` has a {type(owner).__name__} with {what}, which an exported agent would lack; remove it."
+            )
+
+
+def _layers(env: Any) -> Iterator[Any]:
+    """Wrappers of an environment, those of each sub-environment included; worker processes show none."""
+    while isinstance(env, gym.Env | gym.vector.VectorEnv) or "num_envs" in getattr(env, "__dict__", ()):
+        yield env
+        held = vars(env)
+        for one in held.get("envs", ()):
+            yield from _layers(one)
+        env = held.get("venv", held.get("env"))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.wrappers import NormalizeObservation
 from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -14,8 +15,8 @@ from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, MlpExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 from torch import nn
 
 from anysense.agents.actor import Actor
@@ -128,7 +129,39 @@ def without_activation() -> BaseAlgorithm:
     return model
 
 
+def hooked() -> BaseAlgorithm:
+    model = make(PPO)
+    model.policy.action_net.register_forward_hook(lambda module, given, result: -result)
+    return model
+
+
+def with_own_method() -> BaseAlgorithm:
+    model = make(SAC)
+    plain = model.policy._predict
+    model.policy._predict = lambda *args, **kwargs: -plain(*args, **kwargs)
+    return model
+
+
+class OwnNetwork(MlpExtractor):
+    def forward_actor(self, features):
+        return -super().forward_actor(features)
+
+
+def with_own_network() -> BaseAlgorithm:
+    model = make(A2C)
+    model.policy.mlp_extractor = OwnNetwork(5, [64, 64], nn.Tanh)
+    return model
+
+
+def normalised_inside(kind: type[BaseAlgorithm]) -> BaseAlgorithm:
+    return kind("MlpPolicy", VecMonitor(DummyVecEnv([lambda: NormalizeObservation(Still(LIMITS))])), device="cpu")
+
+
 REFUSED = {
+    "hooks": (hooked, "a Linear with hooks, which would be lost"),
+    "own method": (with_own_method, "a SACPolicy with a '_predict' of its own"),
+    "own network": (with_own_network, "network of class .*OwnNetwork"),
+    "normalised inside": (lambda: normalised_inside(A2C), "trained in a NormalizeObservation wrapper"),
     "extractor on": (lambda: make(PPO, policy_kwargs={"features_extractor_class": Doubled}), "Doubled, which would be"),
     "extractor off": (
         lambda: make(SAC, policy_kwargs={"features_extractor_class": Doubled}),

@@ -8,7 +8,6 @@ import pytest
 import safetensors.torch
 import torch
 from stable_baselines3 import A2C, PPO
-from stable_baselines3.common.vec_env import VecNormalize
 
 from anysense.agents.actor import Actor, ActorSpec
 from anysense.agents.algorithms.catalogue import ALGORITHMS, build_model, make_agent_settings
@@ -390,22 +389,6 @@ class TestErrors:
         actor = Actor(spec, {"mean.weight": torch.zeros(1, 3), "mean.bias": torch.zeros(1)})
         with pytest.raises(ValueError, match=r"`actor` takes latents of length 3, `encoder` makes 8"):
             Agent(actor, FrozenEncoder(representation_folder), "td3", world(), ("sound",))
-
-    @pytest.mark.parametrize("options", [{"use_sde": True}, {"use_sde": True, "policy": {"squash_output": True}}])
-    def test_state_dependent_noise_cannot_be_exported(self, representation_folder, make_venv, options):
-        policy = {"policy_kwargs": options["policy"]} if "policy" in options else {}
-        model = PPO("MlpPolicy", LatentVecEnv(make_venv(2), representation_folder), use_sde=True, **policy)
-        with pytest.raises(TypeError, match="`model` is a PPO with use_sde=True, which cannot be exported"):
-            Actor.from_model(model)
-
-    def test_normalised_observations_cannot_be_exported(self, representation_folder, make_venv):
-        for options, refused in (({}, True), ({"norm_obs": False}, False)):
-            model = PPO("MlpPolicy", VecNormalize(LatentVecEnv(make_venv(2), representation_folder), **options))
-            if refused:
-                with pytest.raises(TypeError, match=r"VecNormalize that normalises observations, .* norm_obs=False"):
-                    Actor.from_model(model)
-            else:
-                assert Actor.from_model(model).spec.latent_dim == 8
 
     def test_layers_that_cannot_be_exported(self, representation_folder, make_venv):
         model = make_model("sac", representation_folder, make_venv)
