@@ -10,6 +10,9 @@ from anysense.representations.benchmarks.presets import Presets
 __all__ = ["BENCHMARKS", "benchmark", "benchmark_names", "presets"]
 
 DATA_SETS = {
+    "digits": "anysense.representations.benchmarks.digits:DIGITS",
+    "digits-speakers": "anysense.representations.benchmarks.digits:DIGITS_SPEAKERS",
+    "mfeat": "anysense.representations.benchmarks.digits:MFEAT",
     "mhd": "anysense.representations.benchmarks.mhd:MHD",
     "mhd-offline": "anysense.representations.benchmarks.mhd:MHD_OFFLINE",
     "mosei": "anysense.representations.benchmarks.sentiment:MOSEI",

@@ -10,15 +10,18 @@ __all__ = ["PARTS", "Part", "main"]
 Part = Callable[[Sequence[str]], None]
 """Parses the arguments after the name of the part and does the work; errors are raised."""
 
-MAKE, SHOW = "anysense.runs.commands.data_make", "anysense.runs.commands.data_show"
+FETCH, MAKE = "anysense.runs.commands.data_fetch", "anysense.runs.commands.data_make"
+SHOW = "anysense.runs.commands.data_show"
 # name: (module, one line of help); the module is imported when it is needed and has a mapping PARTS from name to `Part`
 PARTS: Mapping[str, tuple[str, str]] = {
+    "digits": (FETCH, "fetch and check real digits: images, recordings, pen strokes"),
+    "mfeat": (FETCH, "fetch and check UCI Multiple Features, numerals in six views"),
     "mhd": (MAKE, "download and check MHD, the published multimodal handwritten digits"),
     "mhd-offline": (MAKE, "make the stand-in for MHD on this machine, without a download"),
     "mosei": (MAKE, "check and convert CMU-MOSEI, sentiment in text, voice and face"),
     "mosi": (MAKE, "check and convert CMU-MOSI"),
     "mosei-offline": (MAKE, "make the stand-in for CMU-MOSEI on this machine"),
-    "show": (SHOW, "draw samples of mhd or mhd-offline and write their sounds as WAV"),
+    "show": (SHOW, "draw samples of digits, mhd or mhd-offline and write their sounds as WAV"),
 }
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DATASETS", "PARTS", "draw_contact_sheet", "wav_bytes"]
 
-DATASETS = ("mhd", "mhd-offline")
+DATASETS = ("digits", "mhd", "mhd-offline")
 CLASSES, POINTS = 10, 100
 
 
@@ -44,13 +44,13 @@ class ShowSettings(TracebackSettings):
     per_class: int = 2
     """Samples of each class."""
     folder: Path | None = None
-    """Where the data are: the files of MHD, or the cache of mhd-offline; the usual places if not given."""
+    """Where the data are: the files of digits or MHD, or the cache of mhd-offline; the usual places if not given."""
     train: int = 20_000
     """Size of mhd-offline: samples to train on."""
     test: int = 4_000
     """Size of mhd-offline: samples to test on."""
     data_seed: int = 0
-    """Seed that mhd-offline is made with."""
+    """Seed that mhd-offline is made with, or that matches digits."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -78,14 +78,12 @@ def draw_contact_sheet(samples: "Samples") -> "Figure":
     return figure
 
 
-def wav_bytes(waveform: npt.NDArray[np.float32]) -> bytes:
-    """A mono WAV file of 16 bits at 16 kHz with the waveform (n,), -1 to 1."""
+def wav_bytes(waveform: npt.NDArray[np.float32], rate: int) -> bytes:
+    """A mono WAV file of 16 bits with the waveform (n,), -1 to 1, at a rate in Hz."""
     from scipy.io import wavfile
 
-    from anysense.representations.data.readers.spectrogram import SAMPLE_RATE
-
     content = io.BytesIO()
-    wavfile.write(content, SAMPLE_RATE, (np.clip(waveform, -1, 1) * 32767).round().astype("<i2"))
+    wavfile.write(content, rate, (np.clip(waveform, -1, 1) * 32767).round().astype("<i2"))
     return content.getvalue()
 
 
@@ -106,10 +104,14 @@ def _show(arguments: Sequence[str]) -> None:
 
 def _load(dataset: str, settings: ShowSettings) -> "Samples":
     from anysense.representations.data.offline import load_mhd_offline
+    from anysense.representations.data.readers.digits import DIGITS_FOLDER, load_digits
     from anysense.representations.data.readers.mhd import MHD_FOLDER, load_mhd
 
     with stage(f"Reading {dataset}"), counter("samples") as progress:
-        if dataset == "mhd":
+        if dataset == "digits":
+            splits = load_digits(settings.folder or DIGITS_FOLDER, seed=settings.data_seed)
+            train, test = splits.train, splits.test
+        elif dataset == "mhd":
             train, test = load_mhd(settings.folder or MHD_FOLDER)
         else:
             train, test = load_mhd_offline(settings.train, settings.test, settings.data_seed, settings.folder, progress)
@@ -129,9 +131,10 @@ def _write_sounds(samples: "Samples", folder: Path) -> None:
     from anysense.representations.data.readers.mhd import waveforms
 
     assert samples.targets is not None
-    for index, waveform in enumerate(waveforms(samples, range(len(samples)))):
+    sounds = waveforms(samples, range(len(samples)))  # one second each
+    for index, waveform in enumerate(sounds):
         name = f"{index:03d}-digit-{int(samples.targets[index])}.wav"
-        write_bytes(folder / name, wav_bytes(waveform.numpy()))
+        write_bytes(folder / name, wav_bytes(waveform.numpy(), sounds.shape[1]))
 
 
 def _draw_pen(ax: "Axes", trajectory: npt.NDArray[np.float32]) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, decibels_to_waveforms
+from anysense.representations.data.readers.spectrogram import FRAMES, MEL_BANDS, SAMPLE_RATE, decibels_to_waveforms
 from anysense.representations.data.readers.torch_file import read_torch
 from anysense.representations.data.recorded import Indices
 from anysense.representations.data.samples import Samples
@@ -62,7 +62,9 @@ def check_mhd_file(path: Path) -> int:
 
 
 def waveforms(samples: Samples, indices: Indices, seed: int = 0) -> Tensor:
-    """Waveforms of the sounds of chosen samples of MHD or its stand-in, rebuilt: float32 (B, 16_000), -1 to 1, 16 kHz.
+    """Waveforms of the sounds of chosen samples, rebuilt: one second each, float32 (B, rate), -1 to 1.
+
+    The rate in Hz is details['rate'] of the samples, 16 kHz if they do not say so.
 
     A ValueError if the samples do not say how their sounds were scaled.
     """
@@ -70,7 +72,8 @@ def waveforms(samples: Samples, indices: Indices, seed: int = 0) -> Tensor:
     if scale is None:
         raise ValueError("`samples` must have details['normalisation']['sound'], as `load_mhd` makes them; got none.")
     sound = samples.observation(indices, ["sound"])["sound"][:, 0]
-    return decibels_to_waveforms(sound * (scale["max"] - scale["min"]) + scale["min"], seed=seed)
+    levels = sound * (scale["max"] - scale["min"]) + scale["min"]
+    return decibels_to_waveforms(levels, seed=seed, rate=samples.details.get("rate", SAMPLE_RATE))
 
 
 def _read_samples(path: Path, part: str) -> Samples:

@@ -1,0 +1,79 @@
+"""Real digits: seen, heard and written ones matched by digit (`digits`), and one numeral in six views (`mfeat`)."""
+
+from dataclasses import replace
+from functools import partial
+
+from anysense.common.progress import Progress
+from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest
+from anysense.representations.benchmarks.mhd import METHODS
+from anysense.representations.benchmarks.mhd import PRESETS as MHD_PRESETS
+from anysense.representations.benchmarks.presets import Presets
+from anysense.representations.data.readers.digits import DIGITS_FOLDER, HeldOut, load_digits
+from anysense.representations.data.readers.mfeat import MFEAT_FOLDER, MFEAT_MODALITIES, load_mfeat
+from anysense.representations.data.readers.mhd import MHD_MODALITIES
+from anysense.representations.data.samples import Splits
+from anysense.representations.evaluation.tasks import Classification
+
+__all__ = ["DIGITS", "DIGITS_SPEAKERS", "MFEAT"]
+
+
+def _digits(held_out: HeldOut, request: DataRequest, progress: Progress | None) -> Splits:
+    sizes = {name: size for name in ("train", "test") if (size := getattr(request, name)) is not None}
+    return load_digits(request.folder or DIGITS_FOLDER, **sizes, seed=request.data_seed, held_out=held_out)
+
+
+def _mfeat(request: DataRequest, progress: Progress | None) -> Splits:
+    sizes = {name: size for name in ("train", "test") if (size := getattr(request, name)) is not None}
+    return load_mfeat(request.folder or MFEAT_FOLDER, **sizes, seed=request.data_seed)
+
+
+DIGITS = Benchmark(
+    name="digits",
+    title="digits (MNIST images, spoken digits, pen strokes; matched by digit)",
+    task=Classification(label="label", classes=10),
+    presets=replace(
+        MHD_PRESETS,
+        name="digits",
+        training_settings=MHD_PRESETS.training_settings
+        | {"default": {**MHD_PRESETS.training_settings["default"], "epochs": 20}},
+    ),
+    modalities=MHD_MODALITIES,
+    load=partial(_digits, "takes"),
+    methods=METHODS,
+    data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
+)
+DIGITS_SPEAKERS = replace(
+    DIGITS,
+    name="digits-speakers",
+    title="digits, two speakers held out (MNIST images, spoken digits, pen strokes; matched by digit)",
+    load=partial(_digits, "speakers"),
+)
+
+_LATENT = {"latent_dim": 32}
+MFEAT = Benchmark(
+    name="mfeat",
+    title="mfeat (UCI Multiple Features: 2 000 numerals in six views)",
+    task=Classification(classes=10),
+    presets=Presets(
+        name="mfeat",
+        family="generic",
+        settings={
+            "gmc": {"*": _LATENT, "paper": {"centre": False, "temperature": 0.1}},
+            "gram": {"*": _LATENT, "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1}},
+            "mfm": {"*": {**_LATENT, "factor_dim": 32}},
+            "mvae": {"*": {**_LATENT, "warmup_epochs": 10}},
+            "mmvae": {"*": _LATENT},
+            "muse": {"*": {**_LATENT, "top_widths": (256, 256)}, "smoke": {"top_widths": (32,)}},
+            "nexus": {"*": {**_LATENT, "message_dim": 256}, "smoke": {"message_dim": 16, "top_widths": (32,)}},
+        },
+        training_settings={
+            "smoke": {"epochs": 1, "batch_size": 64, "warmup_steps": 0},
+            "default": {"epochs": 60, "batch_size": 128, "warmup_steps": 0},
+            "paper": {"epochs": 60, "batch_size": 128, "warmup_steps": 0},
+        },
+    ),
+    modalities=MFEAT_MODALITIES,
+    load=_mfeat,
+    methods={name: name for name in METHODS if name != "gmc-published"},
+    data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
+)
