@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anysense.agents.exported import Agent
     from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
     from anysense.agents.latent import EncodeObservation, LatentVecEnv
+    from anysense.agents.saved_models import accept_present, load_model
     from anysense.agents.training import TrainSettings, train
 
 __all__ = [
@@ -26,11 +27,13 @@ __all__ = [
     "LatentVecEnv",
     "MissingLevel",
     "TrainSettings",
+    "accept_present",
     "evaluate",
+    "load_model",
     "train",
 ]
 
-_MODULES = ("frozen", "latent", "exported", "evaluation", "training", "algorithms.catalogue")
+_MODULES = ("frozen", "latent", "saved_models", "exported", "evaluation", "training", "algorithms.catalogue")
 __getattr__ = from_modules(__name__, __all__, _MODULES)
 
 

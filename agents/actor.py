@@ -91,8 +91,10 @@ class Actor(nn.Module):
             raise ValueError(f"`spec` names {len(spec.hidden)} hidden layers; got only {len(weights)} weights.")
         self.spec = spec
         self.activation = ACTIVATIONS[spec.activation]()
-        self.register_buffer("low", torch.tensor(spec.action_low), persistent=False)
-        self.register_buffer("high", torch.tensor(spec.action_high), persistent=False)
+        self.register_buffer("low", torch.tensor(spec.action_low, dtype=torch.float32, device="cpu"), persistent=False)
+        self.register_buffer(
+            "high", torch.tensor(spec.action_high, dtype=torch.float32, device="cpu"), persistent=False
+        )
         try:
             with torch.device("meta"):  # takes no memory before the weights are known to fit
                 self._make_layers(spec.outputs, (spec.latent_dim, *spec.hidden))

@@ -21,6 +21,7 @@ from anysense.agents.frozen import FrozenEncoder, plain_array
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, replace_folder, sha256_of, write_json
 from anysense.common.json_files import read_description
+from anysense.common.machine import resolve_device
 from anysense.common.tensors import read_tensors
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT
@@ -98,9 +99,9 @@ class Agent:
         return self.encoder.representation.device
 
     def to(self, device: str | torch.device) -> "Agent":
-        """Move it to a device."""
-        self.actor.to(device)
+        """Move it to a device; ValueError if this machine has none of that name."""
         self.encoder.to(device)
+        self.actor.to(self.device)
         return self
 
     def act(
@@ -139,7 +140,7 @@ class Agent:
 
     def _noise(self, rows: int, generator: torch.Generator | None) -> Tensor:
         """What makes actions random, (B, outputs): normal, or Gumbel noise where they are discrete."""
-        empty = torch.empty((rows, self.actor.spec.outputs), device=self.device)
+        empty = torch.empty((rows, self.actor.spec.outputs), dtype=torch.float32, device=self.device)
         if self.actor.spec.choices:
             return -empty.exponential_(generator=generator).log()
         return empty.normal_(generator=generator)
@@ -172,8 +173,9 @@ class Agent:
 
         Raises:
             FileNotFoundError: The folder or one of its files is missing.
-            ValueError: Something in it is damaged, altered, or of another version.
+            ValueError: This machine has no such device, or something in it is damaged, altered, or of another version.
         """
+        place = resolve_device(str(device))
         folder = current_folder(folder)
         path = folder / DESCRIPTION_FILE
         description = read_description(path, AGENT_FORMAT, AGENT_FORMAT_VERSION, "an exported agent", SCHEMA)
@@ -187,7 +189,7 @@ class Agent:
         with reading(path, ADVICE, "does not fit what lies beside it"):
             actor = Actor(settings_from(ActorSpec, description["actor"], "the actor"), policy)
             names, facts = description["modalities"], description["facts"]
-            return cls(actor, encoder, description["algorithm"], world, names, facts).to(device)
+            return cls(actor, encoder, description["algorithm"], world, names, facts).to(place)
 
 
 def _as_arrays(observation: Mapping[str, Any], modalities: Mapping[str, Modality]) -> dict[str, NDArray[Any]]:

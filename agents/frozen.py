@@ -1,6 +1,7 @@
 """Frozen features: a representation that an agent uses and cannot change. Letters: B rows, M modalities."""
 
 import copy
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
+from anysense.common.machine import resolve_device
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT, present_modalities
 from anysense.representations.contract import Representation
@@ -50,6 +52,15 @@ class FrozenEncoder:
         self.modalities = None if modalities is None else check_names("modalities", modalities, known)
 
     @property
+    def sha256(self) -> str:
+        """SHA-256 of names and values of all weights: the same wherever the representation lies."""
+        content = hashlib.sha256()
+        for name, tensor in sorted(self.representation.state_dict().items()):
+            content.update(name.encode())
+            content.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return content.hexdigest()
+
+    @property
     def latent_dim(self) -> int:
         """Length of a latent."""
         return self.representation.latent_dim
@@ -60,8 +71,8 @@ class FrozenEncoder:
         return spaces.Box(-np.inf, np.inf, (self.latent_dim,), np.float32)
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the weights to a device."""
-        self.representation.to(device)
+        """Move the weights to a device; ValueError if this machine has none of that name."""
+        self.representation.to(resolve_device(str(device)))
         return self
 
     def check_space(self, space: spaces.Space[Any]) -> None:
@@ -108,7 +119,7 @@ class FrozenEncoder:
         given = {name: value for name, value in observation.items() if self._uses(name)}
         device = next((value.device for value in given.values()), self.representation.device)
         if device != self.representation.device:
-            self.to(device)
+            self.representation.to(device)
         with torch.no_grad():
             return self.representation.encode(given, self._present(observation))
 
@@ -151,10 +162,11 @@ class FrozenExtractor(BaseFeaturesExtractor):
         policy_kwargs = dict(features_extractor_class=FrozenExtractor,
                              features_extractor_kwargs=dict(representation="out/pretrain/001/representation"))
 
-    The representation is not part of the module: it appears in no parameter list, optimiser, state dictionary or
-    target network. Constructing the extractor draws no random numbers. Saved models hold the path (or the
-    representation object that was given), not the weights. For arguments and errors see `FrozenEncoder` and its
-    `check_space`.
+    The weights are not part of the module: they appear in no parameter list, optimiser, state dictionary or target
+    network. Constructing the extractor draws no random numbers. Saved models hold the path (or the representation
+    object that was given) and the SHA-256 of the weights; loading one with other weights is a RuntimeError. Where folders
+    were moved, `anysense.agents.load_model` finds or is told the new place. For arguments and errors see
+    `FrozenEncoder` and its `check_space`.
     """
 
     def __init__(
@@ -186,11 +198,24 @@ class FrozenExtractor(BaseFeaturesExtractor):
             raw[name] = raw[name] / 255.0
         return self.encoder.encode(raw)
 
+    def get_extra_state(self) -> Tensor:
+        """SHA-256 of the weights of the representation, uint8 (32,), for the state dictionary."""
+        return torch.tensor(list(bytes.fromhex(self.encoder.sha256)), dtype=torch.uint8, device="cpu")
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Raises RuntimeError, as torch does for what does not fit, if `state` is of another representation."""
+        saved = bytes(state.tolist()).hex()
+        if saved != self.encoder.sha256:
+            raise RuntimeError(
+                f"`representation` has weights with SHA-256 {self.encoder.sha256}; the model was saved with {saved}. "
+                "Load it with the representation that it was trained on."
+            )
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Follow the device of ``.to()`` and the like; the dtype of the weights stays."""
         device = fn(torch.zeros(0, device=self.encoder.representation.device)).device
         if device.type != "meta":
-            self.encoder.to(device)
+            self.encoder.representation.to(device)
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 

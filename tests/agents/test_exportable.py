@@ -158,7 +158,7 @@ def normalised_inside(kind: type[BaseAlgorithm]) -> BaseAlgorithm:
 
 
 REFUSED = {
-    "hooks": (hooked, "a Linear with hooks, which would be lost"),
+    "hooks": (hooked, "a Linear with hooks, which an exported agent would lack"),
     "own method": (with_own_method, "a SACPolicy with a '_predict' of its own"),
     "own network": (with_own_network, "network of class .*OwnNetwork"),
     "normalised inside": (lambda: normalised_inside(A2C), "trained in a NormalizeObservation wrapper"),

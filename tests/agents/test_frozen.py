@@ -150,7 +150,7 @@ def test_encoder_is_in_no_parameter_list_optimiser_or_state(name, fragile, make_
     model = cls("MultiInputPolicy", make_venv(), policy_kwargs=policy, seed=0, device="cpu", **keywords)
     for extractor in extractors(model):
         assert list(extractor.parameters()) == list(extractor.buffers()) == []
-        assert extractor.state_dict() == {}
+        assert list(extractor.state_dict()) == ["_extra_state"]  # the SHA-256 of the weights
         inside = {id(parameter) for parameter in extractor.encoder.representation.parameters()}
         assert inside
         for optimizer in optimizers(model):
