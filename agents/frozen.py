@@ -164,8 +164,8 @@ class FrozenExtractor(BaseFeaturesExtractor):
 
     The weights are not part of the module: they appear in no parameter list, optimiser, state dictionary or target
     network. Constructing the extractor draws no random numbers. Saved models hold the path (or the representation
-    object that was given) and the SHA-256 of the weights; loading one with other weights is a RuntimeError. Where folders
-    were moved, `anysense.agents.load_model` finds or is told the new place. For arguments and errors see
+    object that was given) and the SHA-256 of the weights; loading one with other weights is a RuntimeError. Where
+    folders were moved, `anysense.agents.load_model` finds or is told the new place. For arguments and errors see
     `FrozenEncoder` and its `check_space`.
     """
 

@@ -276,6 +276,12 @@ class TestErrors:
         with pytest.raises(ValueError, match="must have one batch size"):
             agent.act({"sound": observation(2)["sound"], "image": observation(3)["image"]})
 
+    @pytest.mark.parametrize("device", ["mps", "tpu", "", "meta", "cuda:99", torch.device("meta")])
+    def test_devices_that_are_not_there(self, agent, tmp_path, device):
+        for use in (agent.to, agent.encoder.to, lambda it: Agent.load(tmp_path, it)):
+            with pytest.raises(ValueError, match=r"`device` must be 'auto' or one of cpu.*on this machine; got"):
+                use(device)
+
     def test_random_actions_without_a_generator(self, agent):
         with pytest.raises(ValueError, match="`generator` is needed for random actions"):
             agent.act(observation(), deterministic=False)
