@@ -34,8 +34,10 @@ DIGITS = Benchmark(
     presets=replace(
         MHD_PRESETS,
         name="digits",
-        training_settings=MHD_PRESETS.training_settings
-        | {"default": {**MHD_PRESETS.training_settings["default"], "epochs": 20}},
+        training_settings={
+            **MHD_PRESETS.training_settings,
+            "default": {**MHD_PRESETS.training_settings["default"], "epochs": 20},
+        },
     ),
     modalities=MHD_MODALITIES,
     load=partial(_digits, "takes"),

@@ -28,7 +28,7 @@ from anysense.representations.modality import Modality
 from anysense.representations.registry import METHODS
 
 TINY = DataRequest(train=60, test=40)
-BUILT_IN = ("mhd", "mhd-offline", "mosei", "mosi", "mosei-offline")
+BUILT_IN = ("digits", "digits-speakers", "mfeat", "mhd", "mhd-offline", "mosei", "mosi", "mosei-offline")
 BAD = r"`{}` must be at most {}, what the files hold; got {}"
 
 
@@ -68,7 +68,7 @@ def test_names() -> None:
     for name in BUILT_IN:
         assert benchmark(name).name == name
     with pytest.raises(
-        ValueError, match=r"`data` must be one of 'mhd', .*; got 'mhd-ofline'. Did you mean 'mhd-offline'"
+        ValueError, match=r"`data` must be one of 'digits', .*; got 'mhd-ofline'. Did you mean 'mhd-offline'"
     ):
         benchmark("mhd-ofline")
 
@@ -91,7 +91,7 @@ def test_titles_say_which_data_are_synthetic() -> None:
 
 def test_published_training() -> None:
     """Poklukar et al. (2022): Adam with 1e-3; 100 epochs of batches of 64, and 40 of 24 with the gradient clipped."""
-    for name in ("mhd", "mhd-offline"):
+    for name in ("digits", "mhd", "mhd-offline"):
         paper = presets(name).training("paper")
         assert (paper.epochs, paper.batch_size, paper.learning_rate, paper.schedule) == (100, 64, 1e-3, "constant")
         assert (paper.gradient_clip, paper.keep, paper.ema_decay) == (None, "last", None)
@@ -108,7 +108,7 @@ def test_published_training() -> None:
 def test_published_tables_speak_of_methods_and_inputs_of_the_benchmark(name: str) -> None:
     found = benchmark(name)
     if found.published is None:
-        assert name == "mosi"
+        assert name in ("digits", "digits-speakers", "mfeat", "mosi")
         return
     assert found.published.data in ("MHD", "CMU-MOSEI")
     assert list(found.published.rows) == ["complete", *found.modalities]

@@ -75,7 +75,7 @@ def test_presets_choose_values_and_options_override_them():
 def test_help_names_what_can_be_chosen(capsys):
     assert main(["classify", "--data", "mosei-offline", "--help"]) == 0
     text = capsys.readouterr().out
-    assert "--data {mhd,mhd-offline,mosei,mosi,mosei-offline}" in text
+    assert "--data {digits,digits-speakers,mfeat,mhd,mhd-offline,mosei,mosi,mosei-offline}" in text
     assert "--methods [{baseline,dropout,gmc,gram} ...]" in text
 
 
@@ -200,7 +200,7 @@ def test_a_run_killed_in_the_evaluation_does_not_train_again(tiny, tmp_path, mon
         (["--seeds", "0"], "`seeds` must be at least 1; got 0."),
         (["--jobs", "0"], "`jobs` must be at least 1; got 0."),
         (["--data", "mhd-ofline"], "got 'mhd-ofline'. Did you mean 'mhd-offline'?"),
-        (["--data", "generic"], "`data` must be one of 'mhd', 'mhd-offline'"),
+        (["--data", "generic"], "`data` must be one of 'digits', 'digits-speakers'"),
         (["--train", "5"], "`train` must be at least 20 samples; got 5."),
         (["--epochs", "0"], "`epochs` must be at least 1"),
         (["--missing-rates", "0.5", "1.5"], "`missing_rates` must lie in [0, 1], got 1.5"),

@@ -12,6 +12,7 @@ from PIL import Image
 from anysense.runs.cli import main
 from anysense.runs.commands import data
 from anysense.runs.commands.data_show import wav_bytes
+from tests.digit_files import write_digits
 
 
 def write_mhd(folder, count=20):
@@ -32,13 +33,15 @@ def write_mhd(folder, count=20):
 def test_help_lists_every_part(capsys):
     assert main(["data"]) == 0
     shown = capsys.readouterr().out
-    assert all(part in shown for part in ("mhd", "mhd-offline", "mosei", "mosi", "mosei-offline", "show"))
+    assert all(
+        part in shown for part in ("digits", "mfeat", "mhd", "mhd-offline", "mosei", "mosi", "mosei-offline", "show")
+    )
 
 
 def test_unknown_part(capsys):
     assert main(["data", "mdh"]) == 2
     error = capsys.readouterr().err
-    assert "`data` must be one of 'mhd', 'mhd-offline'" in error
+    assert "`data` must be one of 'digits', 'mfeat', 'mhd', 'mhd-offline'" in error
     assert "Did you mean 'mhd'?" in error
 
 
@@ -79,11 +82,13 @@ def test_mhd_offline_bad_size(capsys):
     assert "`train` must be at least 10" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("dataset", ["mhd", "mhd-offline"])
+@pytest.mark.parametrize("dataset", ["digits", "mhd", "mhd-offline"])
 def test_show_draws_samples_and_writes_sounds(dataset, tmp_path, capsys):
     places = ["--out", str(tmp_path / "out"), "--name", "a", "--folder", str(tmp_path / "data")]
     if dataset == "mhd":
         write_mhd(tmp_path / "data")
+    if dataset == "digits":
+        write_digits(tmp_path / "data")
     sizes = ["--train", "20", "--test", "20", "--per-class", "1"]
     assert main(["data", "show", dataset, *places, *sizes]) == 0
     folder = tmp_path / "out" / "data" / "show" / "a"
@@ -94,13 +99,9 @@ def test_show_draws_samples_and_writes_sounds(dataset, tmp_path, capsys):
     sounds = sorted(path.name for path in (folder / "sounds").iterdir())
     assert sounds == [f"{digit:03d}-digit-{digit}.wav" for digit in range(10)]
     with wave.open(str(folder / "sounds" / sounds[0])) as file:
-        assert (file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()) == (
-            1,
-            2,
-            16000,
-            16000,
-        )
-        assert np.abs(np.frombuffer(file.readframes(16000), dtype="<i2")).max() > 20_000
+        rate = 8_000 if dataset == "digits" else 16_000
+        assert file.getparams()[:4] == (1, 2, rate, rate)
+        assert np.abs(np.frombuffer(file.readframes(rate), dtype="<i2")).max() > 20_000
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["command_line"].startswith(f"anysense data show {dataset}")
@@ -109,7 +110,7 @@ def test_show_draws_samples_and_writes_sounds(dataset, tmp_path, capsys):
 def test_show_errors(tmp_path, capsys):
     assert main(["data", "show"]) == 0
     shown = capsys.readouterr().out
-    assert "usage: anysense data show {mhd,mhd-offline}" in shown
+    assert "usage: anysense data show {digits,mhd,mhd-offline}" in shown
     assert "--per-class" in shown
     assert main(["data", "show", "mhd-ofline"]) == 2
     assert "Did you mean 'mhd-offline'?" in capsys.readouterr().err
@@ -122,5 +123,6 @@ def test_show_errors(tmp_path, capsys):
 
 def test_wav_holds_the_waveform():
     waveform = np.array([0.0, 0.5, -1.0, 2.0], dtype=np.float32)
-    with wave.open(io.BytesIO(wav_bytes(waveform))) as file:
+    with wave.open(io.BytesIO(wav_bytes(waveform, 8_000))) as file:
+        assert file.getframerate() == 8_000
         assert np.frombuffer(file.readframes(4), dtype="<i2").tolist() == [0, 16384, -32767, 32767]

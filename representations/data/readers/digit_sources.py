@@ -148,7 +148,7 @@ def _wave(path: Path) -> NDArray[np.float32]:
     if form != (RATE, 1, 2):
         found = f"{form[0]} Hz, {form[1]} channels, {8 * form[2]} bits"
         raise ValueError(f"`{path}` must have {RATE} Hz, 1 channel, 16 bits; got {found}. Convert it first.")
-    numbers = np.frombuffer(content[: len(content) // 2 * 2], "<i2").astype(np.float32) / 32768
+    numbers = np.frombuffer(content[: len(content) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
     if len(numbers) < SHORTEST:
         raise ValueError(f"`{path}` must last at least a frame, {SHORTEST} samples; got {len(numbers)}. Remove it.")
     if not numbers.any():

@@ -98,12 +98,14 @@ def _view(folder: Path, name: str, width: int) -> NDArray[np.float64]:
         raise FileNotFoundError(f"`{folder / f'mfeat-{name}'}` does not exist. {ADVICE}")
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}. {ADVICE}")
-    form = {"delimiter": ",", "skiprows": 1} if path.suffix else {}
     try:
-        table = np.loadtxt(path, np.float64, ndmin=2, encoding="ascii", comments=None, **form)
+        commas, header = ("," if path.suffix else None), int(bool(path.suffix))
+        table: NDArray[np.float64] = np.loadtxt(
+            path, np.float64, comments=None, delimiter=commas, skiprows=header, ndmin=2, encoding="ascii"
+        )
     except ValueError as error:
         raise ValueError(f"`{path}` must hold numbers: {error} {ADVICE}") from error
-    columns = width + bool(path.suffix)
+    columns = width + header
     if table.shape != (ROWS, columns) or not np.isfinite(table).all():
         raise ValueError(f"`{path}` must hold {ROWS} rows of {columns} finite numbers; got {table.shape}. {ADVICE}")
     if path.suffix and not np.array_equal(table[:, -1], np.repeat(np.arange(CLASSES), ROWS // CLASSES)):
@@ -114,4 +116,5 @@ def _view(folder: Path, name: str, width: int) -> NDArray[np.float64]:
 def _scaled(view: NDArray[np.float64], train: NDArray[np.int64]) -> NDArray[np.float32]:
     low, high = view[train].min(axis=0), view[train].max(axis=0)
     span = np.where(high > low, high - low, 1.0)
-    return ((view - low) / span).clip(0.0, 1.0).astype(np.float32)
+    scaled: NDArray[np.float64] = np.clip((view - low) / span, 0.0, 1.0)
+    return scaled.astype(np.float32)

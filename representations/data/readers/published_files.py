@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from anysense.common.errors import reading
@@ -79,7 +80,7 @@ def fetch_digits(folder: Path, source: Path | None = None, progress: Progress | 
     """
     tell = progress or (lambda done, total: None)
     for file in DIGIT_FILES:
-        _fetch(folder / file.name, file.url, source, tell, lambda path, file=file: _check_content(path, file))
+        _fetch(folder / file.name, file.url, source, tell, partial(_check_content, file))
     _fetch_recordings(folder, source, tell)
 
 
@@ -129,7 +130,7 @@ def _check_size(path: Path) -> None:
         raise ValueError(f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}.")
 
 
-def _check_content(path: Path, file: PublishedFile) -> None:
+def _check_content(file: PublishedFile, path: Path) -> None:
     _check_size(path)
     try:
         with gzip.open(path) if file.name.endswith(".gz") else path.open("rb") as opened:
