@@ -179,6 +179,7 @@ class _Training:
                 self.settings.eval_every, display, on_evaluation,
             )  # fmt: skip
             self.model.set_logger(configure(str(self.folder / "tensorboard"), ["tensorboard"]))
+            self.model.logger.record("settings", _as_text(self.settings))
             if saved is not None:
                 with reading(self.folder / CHECKPOINT, ADVICE, "does not fit the training"):
                     callback.load_state_dict(saved["training"])
@@ -226,6 +227,12 @@ def _comparable(settings: TrainSettings) -> dict[str, Any]:
     values["representation_sha256"] = read_representation_description(settings.representation)["weights_sha256"]
     plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return plain
+
+
+def _as_text(settings: TrainSettings) -> str:
+    """All settings for TensorBoard, which shows texts as Markdown."""
+    values = _comparable(settings) | {"total_steps": settings.agent_settings().total_steps}
+    return f"```json\n{json.dumps(values, indent=2)}\n```"
 
 
 def _check_same(settings: TrainSettings, before: Mapping[str, Any]) -> None:

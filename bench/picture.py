@@ -47,7 +47,7 @@ def draw_picture(path: str | Path, controller: StateController, steps: int = 72,
     """Draw one episode and write it as PNG."""
     frames, sounds = record_episode(controller, steps)
     receivers = MultimodalPendulumEnv().settings.receivers
-    return save_figure(draw_episode(frames, sounds, receivers, TIME_STEP, every), path, dpi=110)
+    return save_figure(draw_episode(frames, sounds, receivers, TIME_STEP, every), path, dpi=110, formats=("png",))
 
 
 def draw_episode(

@@ -1,21 +1,26 @@
-"""The records of an evaluation as a table, a chart and plain words."""
+"""The records of an evaluation as a table, and in plain words."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from anysense.agents.summary import columns_of
 from anysense.common.statistics import Estimate
 from anysense.envs.world import World
 from anysense.representations.evaluation.records import COMPLETE, Column, Record
 from anysense.runs.comparisons.cells import estimate
-from anysense.runs.figures import Bar, draw_bars
 from anysense.runs.tables import Table, with_interval
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["draw_evaluation", "evaluation_table", "input_label", "inputs_of", "references_of", "sentence"]
+__all__ = [
+    "distinct",
+    "evaluation_table",
+    "input_label",
+    "inputs_of",
+    "name_of_agent",
+    "references_of",
+    "sentence",
+    "training_in_words",
+]
 
 AGENT = "agent"
 
@@ -44,19 +49,20 @@ def evaluation_table(
     for subset, condition in inputs_of(records):
         name = input_label(subset, condition)
         name = f"{name} ({' and '.join(modalities)})" if name == COMPLETE else name
-        rows.append((name, *(_text(records, _agent_in(records), subset, condition, column) for column in chosen)))
+        rows.append((name, *(_text(records, name_of_agent(records), subset, condition, column) for column in chosen)))
     rule = len(rows) - 1
     for name in references_of(records):
         rows.append((labels.get(name, name), *(_text(records, name, "", "", column) for column in chosen)))
     return Table(("input", *(column.title for column in chosen)), rows, rules=[rule])
 
 
-def _agent_in(records: Sequence[Record]) -> str:
+def name_of_agent(records: Sequence[Record]) -> str:
+    """Who acts in the rows that are no references."""
     return next((record.method for record in records if record.subset), AGENT)
 
 
 def _text(records: Sequence[Record], method: str, subset: str, condition: str, column: Column) -> str:
-    found = estimate(_distinct(records), method, subset, column.key, condition)
+    found = estimate(distinct(records), method, subset, column.key, condition)
     if math.isnan(found.value):
         return "-"
     factor, digits = (100.0, 1) if column.percent else (1.0, column.digits)
@@ -66,32 +72,35 @@ def _text(records: Sequence[Record], method: str, subset: str, condition: str, c
     return with_interval(scaled.value, scaled.low, scaled.high, digits)
 
 
-def _distinct(records: Sequence[Record]) -> list[Record]:
-    """References are the same for every seed: one record of each, with its interval over episodes."""
+def distinct(records: Sequence[Record]) -> list[Record]:
+    """All records; of references, which are the same for every seed, one each, with its interval over episodes."""
     agents = [record for record in records if record.subset]
     references = {(record.method, record.metric, record.condition): record for record in records if not record.subset}
     return [*agents, *references.values()]
 
 
-def draw_evaluation(records: Sequence[Record], world: World, modalities: Sequence[str]) -> "Figure":
-    """Bar chart of the score of the world: a bar per input, a dashed line per reference."""
-    column, method = columns_of(world)[0], _agent_in(records)
-    bars = []
-    for subset, condition in inputs_of(records):
-        found = estimate(_distinct(records), method, subset, column.key, condition)
-        bars.append(Bar(input_label(subset, condition), found.value, found.low, found.high))
-    labels = world.reference_labels()
-    references = {
-        labels.get(name, name): estimate(_distinct(records), name, "", column.key).value
-        for name in references_of(records)
-    }
-    figure, _ = draw_bars(bars, references, f"{column.title}, {column.better} is better", digits=column.digits)
-    return figure
+def training_in_words(details: Mapping[str, Any], seeds: Sequence[int] = ()) -> str:
+    """What an agent was trained with, from the details that its results keep; over several seeds if they are given.
+
+    For example "trained with image and sound by sac for 40000 steps (seed 0, kept after 35000), on a frozen gmc".
+    """
+    facts, steps = details["facts"], details.get("training_steps")
+    length = "" if steps is None else f" for {steps} steps"
+    method = details.get("representation")
+    notes = [f"seed {facts['seed']}"] if "seed" in facts else []
+    notes += [f"kept after {facts['steps']}"] if "steps" in facts else []
+    if len(seeds) > 1:
+        notes = [f"seeds {', '.join(map(str, seeds))}"]
+    noted = f" ({', '.join(notes)})" if notes else ""
+    return (
+        f"trained with {' and '.join(details['trained_with'])} by {details['algorithm']}{length}"
+        f"{noted} on a frozen {f'{method} ' if method else ''}representation"
+    )
 
 
 def sentence(records: Sequence[Record], world: World, trained_with: Sequence[str], modalities: Sequence[str]) -> str:
     """What happened, in one sentence."""
-    column, method = columns_of(world)[0], _agent_in(records)
+    column, method = columns_of(world)[0], name_of_agent(records)
     own = COMPLETE if len(trained_with) == len(modalities) else " + ".join(trained_with)
     text = f"Trained with {' and '.join(trained_with)}, the agent reaches an {column.title} of "
     text = text.replace("an return", "a return")
@@ -109,5 +118,5 @@ def sentence(records: Sequence[Record], world: World, trained_with: Sequence[str
             others += f", on {subset}{' alone' if '+' not in subset else ''} without further training {reached}"
     if world.optimum is None:
         return f"{text}{others}."
-    optimum = estimate(_distinct(records), world.optimum, "", column.key).value
+    optimum = estimate(distinct(records), world.optimum, "", column.key).value
     return f"{text}{others}; optimal control reaches {optimum:z.2f}."

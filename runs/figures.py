@@ -1,58 +1,98 @@
-"""Pictures: functions that draw data on axes. Nothing here reads a run or computes a result."""
+"""Figures: how they look, and the files they are written to. Nothing here draws data."""
 
 from __future__ import annotations
 
+import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from anysense.common.files import write_bytes
+from anysense.common.progress import say
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Bar", "colour_of", "draw_bars", "draw_learning_curves", "modality_colours", "new_figure", "save_figure"]
+    from anysense.representations.evaluation.records import Column
 
-CURVE_SHARE = 0.1
-"""Share of its range that a learning curve shows below its best value."""
+__all__ = [
+    "FORMATS",
+    "INTERVAL",
+    "LINE",
+    "Draw",
+    "Look",
+    "axis_label",
+    "look_of",
+    "modality_colours",
+    "new_figure",
+    "save_figure",
+    "style",
+    "write_figure",
+]
 
-FloatArray = npt.NDArray[np.float64]
+FORMATS = ("png", "svg", "pdf")
+LINE = "#222222"
+"""Colour of lines that belong to no method."""
+INTERVAL = "#808080"
+"""Colour of intervals on bars, seen on dark bars and beside them."""
+Draw = Callable[[], "Figure"]
 
-_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
-_METHOD_COLOURS = {
-    "gmc": "#4477aa", "gmc-published": "#99b8d6", "gram": "#66ccee", "mvae": "#228833", "mmvae": "#ccbb44",
-    "nexus": "#ee6677", "muse": "#aa3377", "mfm": "#bbbbbb", "baseline": "#228833", "dropout": "#ccbb44",
+_COLOURS = (
+    "#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499",
+)  # fmt: skip
+"""The scheme "muted" of Paul Tol (Colour Schemes, SRON/EPS/TN/09-002, 2021), made for every kind of colour vision."""
+_MARKERS, _HATCHES = "os^Dv<>Pp", ("///", "...", "xxx", "\\\\\\")
+_METHODS = {
+    "gmc": 0, "gram": 1, "mfm": 2, "mvae": 3, "mmvae": 5, "nexus": 6, "muse": 7, "gmc-published": 8,
+    "gmc-supervised": 0, "gram-supervised": 1, "baseline": 3, "transformer": 3, "dropout": 6, "transformer-dropout": 6,
 }  # fmt: skip
-"""One colour per method in all figures."""
+"""Place of a method in the scheme; methods that no figure shows together may share one."""
+_PLAIN: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+_TRIES = 6
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A bar of a chart: its mean and the interval around it."""
+class Look:
+    """How a method is drawn, the same in every figure.
 
-    label: str
-    mean: float
-    low: float
-    high: float
+    Attributes:
+        colour: As ``#rrggbb``.
+        marker: Of its points.
+        hatch: Pattern of its bars; none for the methods of this package.
+    """
+
+    colour: str
+    marker: str = "o"
+    hatch: str = ""
 
 
-def colour_of(method: str) -> str:
-    """The colour of a method in every figure; names that are not known get one by a checksum of the name."""
-    if method in _METHOD_COLOURS:
-        return _METHOD_COLOURS[method]
-    return _COLOURS[zlib.crc32(method.encode()) % len(_COLOURS)]
+def look_of(method: str) -> Look:
+    """The look of a method, whatever other methods there are; names that are not known get one by their checksum."""
+    if method in _METHODS:
+        place = _METHODS[method]
+        return Look(_COLOURS[place], _MARKERS[place])
+    turn, place = divmod(zlib.crc32(method.encode()), len(_COLOURS))
+    return Look(_COLOURS[place], _MARKERS[turn % len(_MARKERS)], _HATCHES[turn % len(_HATCHES)])
 
 
 def modality_colours(names: Sequence[str]) -> dict[str, str]:
     """A colour for each modality, in their order."""
-    return {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(names)}
+    return {name: _COLOURS[(0, 6, 3, 5, 1, 7, 2, 8, 4)[place % len(_COLOURS)]] for place, name in enumerate(names)}
+
+
+def axis_label(column: Column) -> str:
+    """Title, unit and direction, for example ``accuracy (%), higher is better``."""
+    unit = " (%)" if column.percent and "%" not in column.title else ""
+    turned = ", axis upside down" if column.better == "lower" else ""
+    return f"{column.title}{unit}, {column.better} is better{turned}"
 
 
 def new_figure(width: float = 7.0, height: float = 4.0) -> Figure:
@@ -65,71 +105,60 @@ def new_figure(width: float = 7.0, height: float = 4.0) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, path: str | Path, dpi: int = 130) -> Path:
-    """Write the figure as PNG, completely or not at all."""
-    image = BytesIO()
-    figure.savefig(image, format="png", dpi=dpi, metadata={"Software": None})
-    return write_bytes(path, image.getvalue())
+@contextmanager
+def style() -> Iterator[None]:
+    """What drawing and writing depend on: the same bytes each time, names as they are written, fonts in PDF files."""
+    import matplotlib
+
+    fixed: dict[Any, Any] = {
+        "svg.hashsalt": "anysense",
+        "pdf.fonttype": 42,
+        "text.parse_math": False,
+        "hatch.linewidth": 0.6,
+    }
+    with matplotlib.rc_context(fixed), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # Names in a script that the font lacks.
+        yield
 
 
-def draw_bars(
-    bars: Sequence[Bar], references: Mapping[str, float], ylabel: str, digits: int = 3
-) -> tuple[Figure, Axes]:
-    """One bar per condition with its interval, and dashed lines for the references.
+def save_figure(figure: Figure, path: str | Path, dpi: int = 130, formats: Sequence[str] = FORMATS) -> Path:
+    """Write the figure as PNG to ``path``, and as SVG and PDF beside it; each completely or not at all.
 
-    References that would squeeze the bars (further from them than the bars are from zero) are named in the title
-    instead of drawn.
+    It grows where its texts need more room. The files hold neither the time nor random names.
     """
-    figure = new_figure(max(7.0, 1.1 * len(bars)), 4.4)
-    ax = figure.add_subplot()
-    places, means = np.arange(len(bars)), np.array([bar.mean for bar in bars])
-    errors = np.nan_to_num([[bar.mean - bar.low, bar.high - bar.mean] for bar in bars]).reshape(-1, 2).T
-    ax.bar(places, means, yerr=errors, capsize=4, color=_COLOURS[0], width=0.6)
-    turned = len(bars) > 4
-    labels = [bar.label.replace(", ", ",\n") for bar in bars]
-    ax.set_xticks(places, labels, rotation=20 if turned else 0, ha="right" if turned else "center", fontsize=9)
-    lows, highs = means - errors[0], means + errors[1]
-    reach = max(1.3 * np.abs(means).max(initial=0.0), 1.05 * max(-lows.min(initial=0.0), highs.max(initial=0.0))) or 1.0
-    inside = {name: value for name, value in references.items() if abs(value) <= reach}
-    outside = {name: value for name, value in references.items() if name not in inside}
-    for index, (name, value) in enumerate(inside.items()):
-        ax.axhline(value, linestyle="--", color=_COLOURS[1 + index % 5], label=f"{name} {value:.{digits}f}")
-    for place, mean in zip(places, means, strict=True):
-        ax.annotate(f"{mean:.{digits}f}", (place, mean / 2), ha="center", color="white")
-    if outside:
-        listed = ", ".join(f"{name} {value:.2f}" for name, value in outside.items())
-        ax.set_title(f"outside the chart: {listed}", fontsize=9)
-    if inside:
-        figure.legend(loc="outside lower center", ncols=len(inside), fontsize=9, frameon=False)
-    if means.max(initial=-1.0) <= 0:
-        ax.set_ylim(-reach, max(0.0, 1.05 * highs.max(initial=0.0)))
-    else:
-        ax.set_ylim(min(0.0, 1.3 * means.min(), 1.05 * lows.min()), reach)
-    ax.set_ylabel(ylabel)
-    return figure, ax
+    path = Path(path)
+    with style():
+        _grow(figure)
+        for kind in formats:
+            content = BytesIO()
+            figure.savefig(content, format=kind, dpi=dpi, metadata=_PLAIN[kind])
+            write_bytes(path.with_suffix(f".{kind}"), content.getvalue())
+    return path
 
 
-def draw_learning_curves(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], ylabel: str
-) -> tuple[Figure, Axes]:
-    """One line per name: (environment steps, value at each of them).
+def write_figure(draw: Draw, path: str | Path) -> Path | None:
+    """Draw a figure and save it; one warning, and None, where that fails, for the numbers matter more."""
+    try:
+        with style():
+            figure = draw()
+        return save_figure(figure, path)
+    except Exception as error:  # Whatever it is, it must not end hours of work.
+        say(f"Warning: the figure {path} was not written ({type(error).__name__}: {error}). All numbers are.")
+        return None
 
-    Early values far below the best one (`CURVE_SHARE` of the whole range) leave the picture at the bottom, so that the
-    end can be read; the title says so.
-    """
-    figure = new_figure()
-    ax = figure.add_subplot()
-    for index, (name, (steps, values)) in enumerate(curves.items()):
-        ax.plot(steps, values, marker="o", markersize=3, color=_COLOURS[index % len(_COLOURS)], label=name)
-    values = [value for _, curve in curves.values() for value in curve]
-    shown = CURVE_SHARE * (max(values) - min(values)) if values else 0.0
-    if len(values) > 4 and shown > 0.0:
-        ax.set_ylim(max(values) - shown, max(values) + 0.1 * shown)
-        below = sum(value < max(values) - shown for value in values)
-        if below:
-            ax.set_title(f"{below} early values lie below the chart", fontsize=9)
-    ax.set_xlabel("environment steps")
-    ax.set_ylabel(ylabel)
-    if curves:
-        ax.legend(loc="lower right")
-    return figure, ax
+
+def _grow(figure: Figure) -> None:
+    """Make a figure larger until the layout works and no text leaves it."""
+    for _ in range(_TRIES):
+        width, height = figure.get_size_inches()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            figure.draw_without_rendering()
+        if any("collapsed to zero" in str(one.message) for one in caught):
+            figure.set_size_inches(1.4 * width, 1.4 * height)
+            continue
+        box = figure.get_tightbbox()
+        more = max(0.0, -box.x0, box.x1 - width), max(0.0, -box.y0, box.y1 - height)
+        if max(more) < 0.01:
+            return
+        figure.set_size_inches(width + 2.1 * more[0], height + 2.1 * more[1])

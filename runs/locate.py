@@ -1,5 +1,6 @@
 """Finding what an earlier run made: by path, or the newest one."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from anysense.envs.world import World, stored_world
 from anysense.representations.description import read_representation_description
 from anysense.runs.run_folder import RunFolder, newest_run
 
-__all__ = ["find_agent", "find_representation", "lineage_of", "world_of"]
+__all__ = ["find_agent", "find_representation", "lineage_of", "training_steps", "world_of"]
 
 
 def find_representation(path: Path | None, out: Path, announced: bool = True) -> Path:
@@ -50,6 +51,16 @@ def lineage_of(agent: Path) -> list[dict[str, Any]]:
         representation = run.record["settings"].get("representation")
         run = _run_around(Path(representation)) if isinstance(representation, str) else None
     return records
+
+
+def training_steps(lineage: Sequence[Mapping[str, Any]]) -> int | None:
+    """Environment steps of the training among the records of `lineage_of`; None if it is not among them."""
+    for record in reversed(lineage):
+        settings = record["settings"]
+        steps = settings.get("steps") if record["command"] == "demo" else settings.get("agent", {}).get("total_steps")
+        if record["command"] in ("demo", "train") and isinstance(steps, int):
+            return steps
+    return None
 
 
 def _run_around(path: Path) -> RunFolder | None:

@@ -12,8 +12,12 @@ from rich.table import Table as RichTable
 __all__ = ["Table", "counted", "latex_table", "markdown_table", "print_table", "with_interval"]
 
 _LATEX = str.maketrans(
-    {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "±": r"$\pm$", "~": r"\~{}"}
+    {character: f"\\{character}" for character in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+    | {"±": r"$\pm$", "≤": r"$\le$", "≥": r"$\ge$", "\n": " "}
 )
+"""Brackets are hidden from the optional argument of a row's end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +78,12 @@ def _parts(table: Table, width: int) -> list[Table]:
 
 def markdown_table(table: Table) -> str:
     """The same as Markdown."""
-    lines = ["| " + " | ".join(table.columns) + " |", "|---" + "|---:" * (len(table.columns) - 1) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in table.rows])
+    first, *rows = ("| " + " | ".join(map(_in_cell, row)) + " |" for row in (table.columns, *table.rows))
+    return "\n".join([first, "|---" + "|---:" * (len(table.columns) - 1) + "|", *rows])
+
+
+def _in_cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def latex_table(table: Table, caption: str) -> str:

@@ -1,5 +1,6 @@
 """Pretrain a representation, from a fresh folder or from where a run was cut off."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -139,6 +140,8 @@ def _fit(
         own_randomness(device),
         Display("pretrain", steps, unit="steps", keep=True) as display,
     ):
+        board = TensorBoardLogger(folder, name=TENSORBOARD, version="", default_hp_metric=False)
+        board.experiment.add_text("settings", f"```json\n{json.dumps(module.identity, indent=2, default=str)}\n```")
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=[device.index] if device.type == "cuda" else 1,
@@ -146,7 +149,7 @@ def _fit(
             max_epochs=settings.epochs,
             callbacks=[*callbacks, ShowProgress(display)],
             plugins=[CheckpointFiles(), machine.OneProcess()],
-            logger=TensorBoardLogger(folder, name=TENSORBOARD, version=""),
+            logger=board,
             default_root_dir=folder,
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,

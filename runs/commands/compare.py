@@ -10,7 +10,7 @@ from anysense.agents.summary import columns_of
 from anysense.envs.world import World
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
-from anysense.runs.commands.stages import StageSettings, check_stages, run_stages
+from anysense.runs.commands.stages import Stages, StageSettings, check_stages, run_stages
 from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
 from anysense.runs.comparisons.figures import draw_inputs
 from anysense.runs.comparisons.grid import Cell, Done, GridSettings, chosen_methods, costs, records_of, run_cells
@@ -74,8 +74,7 @@ def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
 
 def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
     done = run_cells(settings.cells(settings.chosen(), device), run, compare_one, spare=("pretrain/checkpoints",))
-    known = settings.stages(done[0].method, settings.seed, device, None).world
-    report = _report(done, settings, known, run)
+    report = _report(done, settings, settings.stages(done[0].method, settings.seed, device, None), run)
     write_run_report(report, run, settings.docs)
     print_report(report)
     return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}"]
@@ -85,9 +84,9 @@ def compare_one(cell: Cell, folder: Path) -> dict[str, Any]:
     """Do all stages in ``folder``, each from where it was cut off. Gives plain values: records, times, sizes."""
     settings = cell.settings
     stages = settings.stages(cell.method, cell.seed, cell.device, settings.threads or 1, batch_size=settings.batch_size)
-    result, _, records = run_stages(stages, folder, [])
+    result, _, saved = run_stages(stages, folder, [])
     return {
-        "records": [record.to_json() for record in records],
+        "records": [record.to_json() for record in saved.records],
         "latent_dim": result.representation.latent_dim,
         "parameters": sum(parameter.numel() for parameter in result.representation.parameters()),
         "pretraining_minutes": _total(folder / "pretrain" / "metrics.csv", "train_seconds") / 60,
@@ -100,7 +99,8 @@ def _total(path: Path, column: str) -> float:
         return sum(float(row[column]) for row in csv.DictReader(file))
 
 
-def _report(done: Sequence[Done], settings: CompareCommand, known: World, run: RunFolder) -> Report:
+def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run: RunFolder) -> Report:
+    known, training = stages.world, stages.training
     records, columns = records_of(done), columns_of(known)
     one = len({job.seed for job in done}) == 1
     protocol = (
@@ -125,13 +125,17 @@ def _report(done: Sequence[Done], settings: CompareCommand, known: World, run: R
     sections.append(Section("Cost", table=Table(*costs(done, keys))))
     drawn = [record for record in records if record.subset]
     inputs = inputs_of(records)
-    figure = draw_inputs(drawn, columns[0], inputs, lambda one: input_label(*one), "Score by input (dots: seeds)")
+    heading = "Score by input (dots: seeds)"
     return Report(
         title=f"Representations of an agent in {known.id}",
+        about=(
+            f"trained with all modalities by {training.algorithm} for {settings.steps} steps on a frozen "
+            "representation of each method"
+        ),
         protocol=protocol,
         main=_table(records, columns[0], known),
         sections=sections,
-        figures={"score": figure},
+        figures={"score": lambda: draw_inputs(drawn, columns[0], inputs, lambda one: input_label(*one), heading)},
         records=records,
         runs=[record_of(run.record)],
         details={"jobs": [job.details for job in done]},

@@ -13,7 +13,7 @@ from anysense.common.errors import unknown_name
 from anysense.common.files import write_bytes
 from anysense.common.progress import counter, stage
 from anysense.runs.commands.data import Part
-from anysense.runs.figures import new_figure, save_figure
+from anysense.runs.figures import new_figure, write_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import TracebackSettings, parse
 
@@ -97,9 +97,11 @@ def _show(arguments: Sequence[str]) -> None:
     chosen = _some_of_each_class(_load(dataset, settings), settings.per_class, settings.seed)
     run = RunFolder.create(settings, "data/show", arguments)
     with run.working():
-        sheet = save_figure(draw_contact_sheet(chosen), run.figure("samples.png"))
+        sheet = write_figure(lambda: draw_contact_sheet(chosen), run.figure("samples.png"))
         _write_sounds(chosen, run.path / "sounds")
-    print(f"Samples: {sheet}\nSounds: {run.path / 'sounds'}")
+    if sheet is not None:
+        print(f"Samples: {sheet}")
+    print(f"Sounds: {run.path / 'sounds'}")
 
 
 def _load(dataset: str, settings: ShowSettings) -> "Samples":

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Sequence
 
-from anysense.runs.commands.evaluate import print_evaluation
+from anysense.runs.commands.evaluate import report_evaluation
 from anysense.runs.commands.stages import StageSettings, check_stages, run_stages
+from anysense.runs.curves import read_curve
 from anysense.runs.evaluation_report import sentence
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
@@ -50,12 +51,12 @@ def _checked(settings: DemoCommand) -> tuple[DemoCommand, Sequence[str]]:
 
 def _work(settings: DemoCommand, run: RunFolder, device: str) -> list[str]:
     stages = settings.stages(METHOD, settings.seed, device, settings.threads)
-    _, agent, records = run_stages(stages, run.path, [run.record])
-    print_evaluation("The agent", agent, records, stages.evaluation.of_world(agent.world, settings.seed))
+    _, agent, saved = run_stages(stages, run.path, [run.record])
+    report_evaluation("The agent", saved, read_curve(run.results("learning_curve.csv")), run)
     return [
         f"Charts: {run.path / 'figures'}",
         f"Representation: {run.path / 'pretrain' / 'representation'}",
         f"Agent: {run.path / 'train' / 'agent'}",
         "",
-        sentence(records, agent.world, agent.trained_with, tuple(agent.modalities)),
+        sentence(saved.records, agent.world, agent.trained_with, tuple(agent.modalities)),
     ]

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, evaluate, reference_results
-from anysense.agents.results import save_results
-from anysense.agents.summary import columns_of, summarise
+from anysense.agents.results import SavedResults, save_results
+from anysense.agents.summary import summarise
 from anysense.common.progress import counter, say, stage
 from anysense.envs.sensors.corruption import CORRUPTIONS, parse_corruption
 from anysense.envs.world import World, world
-from anysense.representations.evaluation.records import Record, subset_name
+from anysense.representations.evaluation.records import subset_name
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.runs.curves import LearningCurve, curve_label, read_curve, write_curve
-from anysense.runs.evaluation_report import draw_evaluation, evaluation_table, input_label
+from anysense.runs.comparisons.evaluate_report import evaluate_report
+from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.curves import LearningCurve, read_curve, write_curve
+from anysense.runs.evaluation_report import input_label
 from anysense.runs.execute import execute
-from anysense.runs.figures import draw_learning_curves, save_figure
-from anysense.runs.locate import find_agent, lineage_of
+from anysense.runs.locate import find_agent, lineage_of, training_steps
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
-from anysense.runs.tables import print_table
 from anysense.runs.worlds import environments, named_world, parsed
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ __all__ = [
     "conditions_of",
     "evaluate_agent",
     "main",
-    "print_evaluation",
+    "report_evaluation",
 ]
 
 
@@ -143,19 +143,17 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     agent, path = _agent(settings, device), settings.run
     assert path is not None
     curve, lineage = read_curve(path.parent / "metrics.csv"), lineage_of(path)
-    records = evaluate_agent(agent, settings.evaluation, settings.seed, run.path, curve, lineage)
-    print_evaluation(str(path), agent, records, settings.evaluation.of_world(agent.world, settings.seed))
+    saved = evaluate_agent(agent, settings.evaluation, settings.seed, run.path, curve, lineage)
+    report_evaluation(str(path), saved, curve, run)
     return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}"]
 
 
-def print_evaluation(what: str, agent: "Agent", records: Sequence[Record], episodes: EvaluationEpisodes) -> None:
-    """Print the table of one agent."""
-    title = (
-        f"{what}: trained with {' and '.join(agent.trained_with)}; {episodes.count} episodes of at most "
-        f"{episodes.steps} steps per row"
-    )
-    print_table(title, evaluation_table(records, agent.world, tuple(agent.modalities)))
-    gaps = "; gaps are taken episode by episode" if any(record.metric == "gap" for record in records) else ""
+def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | None, run: RunFolder) -> None:
+    """Write the report of one agent, called ``what``, with its figures into the run folder, and print its table."""
+    report = evaluate_report(what, saved, curve, run.record)
+    write_run_report(report, run)
+    print_report(report)
+    gaps = "; gaps are taken episode by episode" if any(record.metric == "gap" for record in saved.records) else ""
     print(f"In brackets: 95% bootstrap intervals over episodes{gaps}.")
 
 
@@ -186,15 +184,15 @@ def evaluate_agent(
     folder: Path,
     curve: LearningCurve | None,
     lineage: Sequence[dict[str, Any]],
-) -> list[Record]:
-    """Evaluate all conditions and the reference controllers; write `results/` and `figures/` into ``folder``.
+) -> SavedResults:
+    """Evaluate all conditions and the reference controllers; write `results/` into ``folder``.
 
     Args:
         agent: Who acts, in its world.
         settings: What to evaluate.
         seed: Seed of the episodes.
         folder: Where to write.
-        curve: Learning curve to draw as well.
+        curve: Learning curve to keep as well.
         lineage: Records of the runs that the agent comes from.
     """
     known, modalities = agent.world, tuple(agent.modalities)
@@ -211,16 +209,16 @@ def evaluate_agent(
     details: dict[str, Any] = {
         "algorithm": agent.algorithm,
         "trained_with": list(agent.trained_with),
+        "training_steps": training_steps(lineage),
+        "representation": agent.encoder.representation.method,
         "modalities": list(modalities),
         "facts": agent.facts,
         "world": known.to_json(),
         "episodes_seed": seed,
         "lineage": list(lineage),
     }
-    save_results(folder / "results", [*results, *references.values()], records, details)
-    figures = folder / "figures"
-    save_figure(draw_evaluation(records, known, modalities), figures / f"{columns_of(known)[0].key}.png")
+    everything = [*results, *references.values()]
+    save_results(folder / "results", everything, records, details)
     if curve is not None:
         write_curve(folder / "results" / "learning_curve.csv", curve)
-        save_figure(draw_learning_curves({"training": curve}, curve_label(known))[0], figures / "learning_curve.png")
-    return records
+    return SavedResults(everything, records, details)

@@ -15,10 +15,10 @@ from anysense.common.machine import machine_line
 from anysense.envs.world import stored_world
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.cells import FEWEST_SEEDS, estimate
+from anysense.runs.comparisons.evaluate_report import figures_and_sections
 from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_report
-from anysense.runs.curves import LearningCurve, curve_label, read_curve
-from anysense.runs.evaluation_report import draw_evaluation, evaluation_table, input_label, inputs_of
-from anysense.runs.figures import draw_learning_curves
+from anysense.runs.curves import LearningCurve, read_curve
+from anysense.runs.evaluation_report import evaluation_table, input_label, inputs_of, training_in_words
 from anysense.runs.run_folder import RunFolder, check_name
 from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, markdown_table, with_interval
@@ -136,22 +136,19 @@ def _report(name: str, seeds: Sequence[Seed]) -> Report:
     modalities, columns = tuple(seeds[0].details["modalities"]), columns_of(world)
     shown = [column for column in columns if column.key != "return" or world.score == "return"]
     curves = {f"seed {seed.seed}": seed.curve for seed in seeds if seed.curve is not None}
-    figures = {"score": draw_evaluation(records, world, modalities)}
-    if curves:
-        figures["learning-curves"], _ = draw_learning_curves(curves, curve_label(world))
-    sections = [Section(figure="score")]
-    for column in (column for column in columns if column.key in (columns[0].key, "gap")):
-        sections.append(Section(f"{column.heading} of each seed", table=_by_seed(column, seeds, records)))
-    if curves:
-        sections.append(Section("Learning curves", figure="learning-curves"))
+    figures, sections = figures_and_sections(records, seeds[0].details, curves)
+    sections[1:1] = [
+        Section(f"{column.heading} of each seed", table=_by_seed(column, seeds, records))
+        for column in columns
+        if column.key in (columns[0].key, "gap")
+    ]
     protocol = (
-        f"Agents ({seeds[0].details['algorithm']}) in {world.id}, trained with "
-        f"{' and '.join(seeds[0].details['trained_with'])} on a frozen representation. In the evaluation each row "
-        "gives only the named modalities; the others are left out. "
+        f"Agents in {world.id}. In the evaluation each row gives only the named modalities; the others are left out. "
         f"Options of the environment: {world.to_json()['options'] or 'none'}. {_provenance(seeds)}"
     )
     return Report(
         title=f"Results: {name}",
+        about=training_in_words(seeds[0].details, [seed.seed for seed in seeds]),
         protocol=protocol,
         main=evaluation_table(records, world, modalities, shown),
         sections=sections,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from anysense.agents.algorithms.catalogue import check_actions
 from anysense.common.progress import stage
 from anysense.envs.world import DEFAULT_WORLD, World
-from anysense.representations.evaluation.records import Record
 from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
 from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
 from anysense.runs.commands.train import TrainCommand, train_run
@@ -18,6 +17,7 @@ from anysense.runs.worlds import named_world
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
+    from anysense.agents.results import SavedResults
     from anysense.representations.training.pretrain import PretrainResult
 
 __all__ = ["StageSettings", "Stages", "check_stages", "run_stages"]
@@ -87,12 +87,12 @@ def check_stages(settings: StageSettings, methods: Iterable[str]) -> None:
 
 def run_stages(
     stages: Stages, folder: Path, lineage: Sequence[dict[str, Any]]
-) -> "tuple[PretrainResult, Agent, list[Record]]":
+) -> "tuple[PretrainResult, Agent, SavedResults]":
     """Do all stages in ``folder``, each from where it was cut off.
 
     Args:
         stages: Settings.
-        folder: Gets ``pretrain/``, ``train/``, ``results/`` and ``figures/``.
+        folder: Gets ``pretrain/``, ``train/`` and ``results/``.
         lineage: Records of runs, to be kept with the results.
     """
     from anysense.agents.exported import Agent
@@ -103,5 +103,5 @@ def run_stages(
     trained = train_run(training, folder / "train", resume=True)
     agent, curve = Agent.load(trained.agent, stages.device), read_curve(folder / "train" / "metrics.csv")
     with stage(f"Evaluating {stages.evaluation.episodes} episodes per row"):
-        records = evaluate_agent(agent, stages.evaluation, stages.episodes_seed, folder, curve, lineage)
-    return pretrained, agent, records
+        saved = evaluate_agent(agent, stages.evaluation, stages.episodes_seed, folder, curve, lineage)
+    return pretrained, agent, saved

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,9 +12,10 @@ from anysense.agents.algorithms.settings import AgentSettings
 from anysense.common.progress import say, stage
 from anysense.envs.world import World, world
 from anysense.representations.description import read_representation_description
+from anysense.runs.charts import draw_learning_curves
 from anysense.runs.curves import curve_label
 from anysense.runs.execute import execute
-from anysense.runs.figures import draw_learning_curves, save_figure
+from anysense.runs.figures import look_of, write_figure
 from anysense.runs.locate import find_representation, world_of
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
@@ -176,6 +178,7 @@ def train_run(settings: "TrainSettings", folder: Path, resume: bool) -> "TrainRe
     with stage(f"Training {settings.algorithm} for {settings.agent_settings().total_steps} steps"):
         result = train(settings, folder, resume, on_evaluation=say_point)
     curve = ([float(point.steps) for point in result.curve], [point.score for point in result.curve])
-    figure, _ = draw_learning_curves({settings.algorithm: curve}, label)
-    save_figure(figure, folder / "figures" / "learning_curve.png")
+    method = read_representation_description(settings.representation)["method"]
+    draw = partial(draw_learning_curves, {settings.algorithm: curve}, label, look_of(method))
+    write_figure(draw, folder / "figures" / "learning_curve.png")
     return result

@@ -49,13 +49,13 @@ def against(reference: str) -> str:
 def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder, compared: RunFolder) -> Report:
     """What the analysis found."""
     records, settings = records_of(done), run.record["settings"]
-    picture = _picture(found, done)
+    drawn = [one for one in done if (one.folder / POINTS_FILE).is_file()]
     sections = []
     for column in SCORES:
         sections.append(Section(f"{column.heading}, {column.better} is better", table=_table(found, records, column)))
         if column.key == "score_without_quality":
             sections += _published(found)
-    if picture is not None:
+    if drawn:
         sections.append(Section("UMAP", "Complete and single-modality latents of the first seed.", figure="umap"))
     return Report(
         title=f"Geometry of the latents: {found.title}",
@@ -69,7 +69,7 @@ def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder, compare
         ),
         main=_table(found, records, SCORES[0]),
         sections=sections,
-        figures={} if picture is None else {"umap": picture},
+        figures={"umap": lambda: _picture(found, drawn)} if drawn else {},
         records=records,
         runs=[record_of(compared.record), record_of(run.record)],
     )
@@ -101,11 +101,8 @@ def _published(found: Benchmark) -> list[Section]:
     ]
 
 
-def _picture(found: Benchmark, done: Sequence[Done]) -> "Figure | None":
+def _picture(found: Benchmark, drawn: Sequence[Done]) -> "Figure":
     """One panel per method; complete latents in grey below, modalities in colour."""
-    drawn = [one for one in done if (one.folder / POINTS_FILE).is_file()]
-    if not drawn:
-        return None
     rows = -(-len(drawn) // PANELS_PER_ROW)
     columns = -(-len(drawn) // rows)
     figure = new_figure(3.2 * columns, 3.2 * rows + 0.4)
@@ -115,11 +112,13 @@ def _picture(found: Benchmark, done: Sequence[Done]) -> "Figure | None":
     colours = modality_colours(tuple(found.modalities))
     for ax, one in zip(axes, drawn, strict=False):
         with np.load(one.folder / POINTS_FILE, allow_pickle=False) as points:
-            ax.scatter(*points[COMPLETE].T, s=6, color="#999999", label=COMPLETE, linewidths=0)
+            ax.scatter(*points[COMPLETE].T, s=6, color="#999999", label=COMPLETE, linewidths=0, rasterized=True)
             for name, colour in colours.items():
-                ax.scatter(*points[name].T, s=2, color=colour, label=name, linewidths=0)
+                ax.scatter(*points[name].T, s=2, color=colour, label=name, linewidths=0, rasterized=True)
         ax.spines[:].set_color("#cccccc")
         ax.set_title(one.method, fontsize=10)
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=5, markerscale=4, frameon=False)
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=min(len(names), 3 * columns), markerscale=4, frameon=False
+    )
     return figure

@@ -1,13 +1,15 @@
 """Figures of comparisons, drawn from records: scores by input, and scores by how often modalities are missing."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anysense.representations.evaluation.records import Column, Record
+from anysense.runs.charts import Line, draw_lines, label_inputs, show_all
 from anysense.runs.comparisons.cells import estimate, methods_in, values_of
-from anysense.runs.figures import colour_of, new_figure
+from anysense.runs.figures import INTERVAL, LINE, axis_label, look_of, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Input", "draw_inputs", "draw_rates"]
 
-GROUPS_PER_ROW = 8
-"""Inputs side by side in one row of bars."""
+BARS_PER_ROW = 32
+"""Bars side by side in one row."""
+TITLE_WIDTH = 80
+"""Characters in a line of a title."""
+STROKES = ("-", "--", ":", "-.")
 
 Input = tuple[str, str]
 """(subset, condition) of a `Record`."""
@@ -27,41 +32,66 @@ def draw_inputs(
 ) -> "Figure":
     """Bars: one group per input, one bar per method with its interval over seeds, a dot for each seed."""
     methods = methods_in(record for record in records if (record.subset, record.condition) in inputs)
-    rows = -(-len(inputs) // GROUPS_PER_ROW)
+    most = min(8, max(2, BARS_PER_ROW // max(len(methods), 1)))
+    rows = max(1, -(-len(inputs) // most))
     per_row = -(-len(inputs) // rows)
-    figure = new_figure(9.0, 0.9 + 2.6 * rows)
+    figure = new_figure(max(7.0, 1.5 + 0.22 * per_row * len(methods), 1.2 * per_row), 1.2 + 2.6 * rows)
     axes = figure.subplots(rows, squeeze=False, sharey=True)[:, 0]
+    shown: list[float] = [0.0, *([100.0] if column.percent else [])]
     for row, ax in enumerate(axes):
         part = inputs[row * per_row : (row + 1) * per_row]
-        _draw_groups(ax, records, column, part, methods)
-        ax.set_xticks(np.arange(len(part)), [label(one).replace(" + ", "\n") for one in part], fontsize=8)
+        shown += _draw_groups(ax, records, column, part, methods)
+        label_inputs(ax, [label(one) for one in part])
         ax.set_xlim(-0.6, per_row - 0.4)
-    figure.supylabel(axis_label(column), fontsize=9)
-    figure.suptitle(title, fontsize=10)
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, ncols=min(len(names), 6), fontsize=8, loc="outside lower center", frameon=False)
+    show_all(axes[0], shown, turned=column.better == "lower")
+    axes[rows // 2].set_ylabel(axis_label(column), fontsize=9, y=1.0 if rows % 2 == 0 else 0.5)
+    figure.suptitle(textwrap.fill(title, TITLE_WIDTH), fontsize=10)
+    _legend(figure, axes[0])
     return figure
+
+
+def _legend(figure: "Figure", ax: "Axes", ncols: int = 6) -> None:
+    """The legend below everything; lines that belong to no method come last."""
+    handles, names = ax.get_legend_handles_labels()
+    order = sorted(range(len(names)), key=lambda place: names[place] == "chance")
+    figure.legend(
+        [handles[place] for place in order], [names[place] for place in order],
+        ncols=min(len(names), ncols), fontsize=9, loc="outside lower center", frameon=False,
+    )  # fmt: skip
 
 
 def _draw_groups(
     ax: "Axes", records: Sequence[Record], column: Column, inputs: Sequence[Input], methods: Sequence[str]
-) -> None:
-    width, factor = 0.85 / len(methods), _factor(column)
+) -> list[float]:
+    """Draw a row; give all values and ends of intervals in it."""
+    width, factor, drawn = 0.85 / max(len(methods), 1), _factor(column), []
     for place, method in enumerate(methods):
-        centres = np.arange(len(inputs)) + (place - (len(methods) - 1) / 2) * width
+        centres, look = np.arange(len(inputs)) + (place - (len(methods) - 1) / 2) * width, look_of(method)
         found = [estimate(records, method, subset, column.key, condition) for subset, condition in inputs]
-        halves = [factor * np.nan_to_num((one.high - one.low) / 2) for one in found]
-        heights = [factor * np.nan_to_num(one.value) for one in found]
-        bars = {"lw": 1 if any(halves) else 0}
-        ax.bar(centres, heights, width, yerr=halves, color=colour_of(method), label=method, error_kw=bars)
-        for centre, (subset, condition) in zip(centres, inputs, strict=True):
+        heights = factor * np.array([one.value for one in found])
+        errors = factor * np.nan_to_num([[one.value - one.low, one.high - one.value] for one in found]).T
+        bars = {"lw": 1.5 if errors.any() else 0, "ecolor": INTERVAL}
+        ax.bar(
+            centres, np.nan_to_num(heights), width, yerr=errors, color=look.colour, hatch=look.hatch, label=method,
+            edgecolor="white", lw=0.4, error_kw=bars,
+        )  # fmt: skip
+        drawn += [*(heights - errors[0]), *(heights + errors[1])]
+        for centre, height, (subset, condition) in zip(centres, heights, inputs, strict=True):
             values = [factor * value for _, value in values_of(records, method, subset, column.key, condition)]
             if len(values) > 1:
-                ax.plot([centre] * len(values), values, "k.", ms=3)
+                ax.plot([centre] * len(values), values, "o", color="white", mec=LINE, mew=0.7, ms=3)
+            if np.isnan(height):
+                ax.annotate("undefined", (centre, 0.0), ha="center", va="bottom", rotation=90, fontsize=7)
+            drawn += values
     if column.chance is not None:
-        ax.axhline(factor * column.chance, ls=":", color="#222222", lw=1, label="chance")
-    if column.percent:
-        ax.set_ylim(0, 105)  # Intervals of few seeds reach further than percentages can.
+        _draw_chance(ax, column)
+        drawn.append(factor * column.chance)
+    return drawn
+
+
+def _draw_chance(ax: "Axes", column: Column) -> None:
+    if column.chance is not None:
+        ax.axhline(_factor(column) * column.chance, ls=":", color=LINE, lw=1.2, label="chance")
 
 
 def draw_rates(
@@ -73,38 +103,35 @@ def draw_rates(
         records: All values.
         column: What is drawn.
         curves: Label of each kind of curve, and its points: (rate, condition of the records). The first kind is drawn
-            solid, the others dashed.
+            solid, the others in other strokes, which the legend names.
         title: Title.
     """
-    figure = new_figure()
+    figure = new_figure(7.0, 4.4)
     ax = figure.add_subplot()
     factor = _factor(column)
     wanted = {condition for _, points in curves for _, condition in points}
+    lines = []
     for method in methods_in(record for record in records if record.condition in wanted):
         for place, (_, points) in enumerate(curves):
             found = [estimate(records, method, "", column.key, condition) for _, condition in points]
-            rates = [rate for rate, _ in points]
-            middle = [factor * one.value for one in found]
-            label, style = (None, "--") if place else (method, "-")
-            ax.plot(rates, middle, marker="o", ms=3, label=label, color=colour_of(method), ls=style)
-            low, high = ([factor * getattr(one, end) for one in found] for end in ("low", "high"))
-            ax.fill_between(rates, low, high, color=colour_of(method), alpha=0.15, lw=0)
-    if column.chance is not None:
-        ax.axhline(factor * column.chance, ls=":", color="#222222", lw=1, label="chance")
+            values = [
+                (rate, factor * one.value, factor * one.low, factor * one.high)
+                for (rate, _), one in zip(points, found, strict=True)
+            ]
+            label, stroke = "_" if place else method, STROKES[place % len(STROKES)]
+            lines.append(Line(label, values, look_of(method), stroke))
+    _draw_chance(ax, column)
+    draw_lines(ax, lines, axis_label(column), turned=column.better == "lower")
+    if len(curves) > 1:
+        for place, (kind, _) in enumerate(curves):
+            ax.plot([], [], color=LINE, ls=STROKES[place % len(STROKES)], label=kind)
     from matplotlib.ticker import PercentFormatter
 
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("chance that a modality is missing")
-    ax.set_ylabel(axis_label(column))
-    others = "; dashed: " + ", ".join(label for label, _ in curves[1:]) if len(curves) > 1 else ""
-    ax.set_title(f"{title}{others}", fontsize=10)
-    figure.legend(fontsize=8, loc="outside right center", frameon=False)
+    ax.set_title(textwrap.fill(title, TITLE_WIDTH), fontsize=10)
+    _legend(figure, ax, ncols=4)
     return figure
-
-
-def axis_label(column: Column) -> str:
-    """Title, unit and direction, for example ``accuracy (%), higher is better``."""
-    return f"{column.title}{' (%)' if column.percent and '%' not in column.title else ''}, {column.better} is better"
 
 
 def _factor(column: Column) -> float:

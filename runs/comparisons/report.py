@@ -4,17 +4,14 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anysense.common.files import write_csv, write_json, write_text
 from anysense.common.machine import machine_line
 from anysense.representations.evaluation.records import Record
-from anysense.runs.figures import save_figure
+from anysense.runs.figures import Draw, write_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, latex_table, markdown_table, print_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["Report", "Section", "print_report", "record_of", "write_report", "write_run_report"]
 
@@ -41,19 +38,21 @@ class Report:
     main: Table
     """The table that is printed, and stands first."""
     sections: Sequence[Section]
-    figures: Mapping[str, "Figure"]
-    """Figures by name."""
+    figures: Mapping[str, Draw]
+    """What draws each figure, by name."""
     records: Sequence[Record]
     """All values."""
     runs: Sequence[Mapping[str, Any]]
     """Records of the runs that made them, first to last; see `record_of`."""
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """More plain values for the JSON file, such as costs."""
+    about: str = ""
+    """What the main table is about, printed with it: what was trained how."""
 
 
 def print_report(report: Report) -> None:
     """The main table on the terminal."""
-    print_table(report.title, report.main)
+    print_table(_caption(report), report.main)
 
 
 def write_run_report(report: Report, run: RunFolder, docs: Path | None = None) -> None:
@@ -66,18 +65,25 @@ def write_run_report(report: Report, run: RunFolder, docs: Path | None = None) -
 def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | None = None) -> None:
     """Write STEM.md, STEM.csv (one row per value), STEM.json (values, runs, details), STEM.tex and the figures.
 
-    ``figure`` gives the path of a figure from its file name; STEM-NAME.png by default.
+    ``figure`` gives the path of a figure from its file name; STEM-NAME.png by default. SVG and PDF lie beside it.
     """
     paths = {}
-    for name, drawn in report.figures.items():
+    for name, draw in report.figures.items():
         path = figure(f"{name}.png") if figure is not None else stem.with_name(f"{stem.name}-{name}.png")
-        paths[name] = os.path.relpath(save_figure(drawn, path), stem.parent)
+        if write_figure(draw, path) is not None:
+            paths[name] = os.path.relpath(path, stem.parent)
     rows = [record.to_json() for record in report.records]
     write_text(stem.with_name(f"{stem.name}.md"), _document(report, stem.name, paths))
     write_csv(stem.with_name(f"{stem.name}.csv"), list(rows[0]), rows)
     write_json(
         stem.with_name(f"{stem.name}.json"),
-        {"title": report.title, "runs": list(report.runs), "records": rows, "details": dict(report.details)},
+        {
+            "title": report.title,
+            "about": report.about,
+            "runs": list(report.runs),
+            "records": rows,
+            "details": dict(report.details),
+        },
     )
     write_text(stem.with_name(f"{stem.name}.tex"), _latex(report))
 
@@ -88,7 +94,8 @@ def record_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _document(report: Report, name: str, figures: Mapping[str, str]) -> str:
-    parts = [f"# {report.title}", report.protocol, markdown_table(report.main), _commands(report.runs)]
+    about = [f"{report.about}."] if report.about else []
+    parts = [f"# {report.title}", *about, report.protocol, markdown_table(report.main), _commands(report.runs)]
     for section in report.sections:
         parts += [f"## {section.heading}"] if section.heading else []
         parts += [section.text] if section.text else []
@@ -113,6 +120,14 @@ def _commands(runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _latex(report: Report) -> str:
-    tables = [(report.title, report.main)]
+    tables = [(_caption(report), report.main)]
     tables += [(part.heading or report.title, part.table) for part in report.sections if part.table is not None]
-    return "\n\n".join(latex_table(table, caption) for caption, table in tables) + "\n"
+    return (
+        "% Needs \\usepackage{booktabs}.\n"
+        + "\n\n".join(latex_table(table, caption) for caption, table in tables)
+        + "\n"
+    )
+
+
+def _caption(report: Report) -> str:
+    return f"{report.title}: {report.about}" if report.about else report.title

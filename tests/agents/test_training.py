@@ -1,4 +1,5 @@
 import csv
+import json
 import random
 
 import numpy as np
@@ -53,6 +54,17 @@ def test_every_algorithm_trains_and_leaves_an_agent(name, representation_folder,
     assert agent.facts == {"seed": 0, "steps": result.best.steps, "score": result.best.score}
     assert Agent.load(result.last_agent).facts["steps"] == 64
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_tensorboard_has_settings_returns_of_episodes_and_losses(representation_folder, tmp_path):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(small(representation_folder, "sac", overrides={"episode_steps": 5}), tmp_path)
+    events = accumulators.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert {"rollout/ep_rew_mean", "eval/score", "train/actor_loss"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("rollout/ep_rew_mean")] == [32, 64]
+    (text,) = events.Tensors("settings/text_summary")[0].tensor_proto.string_val
+    settings = json.loads(text.decode().removeprefix("```json").removesuffix("```"))
+    assert (settings["algorithm"], settings["agent"]["batch_size"], settings["total_steps"]) == ("sac", 8, 64)
 
 
 def test_learning_curve_file(representation_folder, tmp_path):

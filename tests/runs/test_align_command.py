@@ -100,7 +100,7 @@ def test_pictures(aligned):
         )
         assert points["targets"].shape == (40,)
     assert sorted(path.name for path in (aligned / "geometry").iterdir()) == [
-        "digits-umap.png", "digits.csv", "digits.json", "digits.md", "digits.tex",
+        "digits-umap.pdf", "digits-umap.png", "digits-umap.svg", "digits.csv", "digits.json", "digits.md", "digits.tex",
     ]  # fmt: skip
 
 

@@ -196,20 +196,23 @@ def test_figures_show_the_numbers(run):
     jobs = [classified("a", seed, (value, 0.8, 0.1)) for seed, value in enumerate((0.9, 1.0, 0.95))]
     jobs += [classified("b", seed, (0.5, value, 0.3)) for seed, value in enumerate((0.4, 0.2, 0.3))]
     figures = classify_report(toy(Classification(label="right", classes=10)), METHODS, jobs, run).figures
-    (ax,) = figures["subsets"].axes
+    subsets = figures["subsets"]()
+    (ax,) = subsets.axes
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], [95, 80, 10, 50, 30, 30])
     (low, high), *_ = [segment[:, 1] for segment in ax.containers[0].lines[2][0].get_segments()]
     wide = 100 * half([0.9, 1.0, 0.95])
     np.testing.assert_allclose([low, high], [95 - wide, 95 + wide], rtol=1e-5)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["complete", "left", "right"]
-    assert figures["subsets"].get_suptitle() == "toy (synthetic)"
-    dots = [line.get_ydata() for line in ax.lines if line.get_marker() == "."]
+    assert subsets.get_suptitle() == "toy (synthetic)"
+    dots = [line.get_ydata() for line in ax.lines if line.get_marker() == "o"]
     np.testing.assert_allclose(dots[0], [90, 100, 95])
-    (ax,) = figures["robustness"].axes
-    lines = [line for line in ax.lines if line.get_label() != "chance"]
+    (ax,) = figures["robustness"]().axes
+    lines = [bar.lines[0] for bar in ax.containers]
     np.testing.assert_allclose([line.get_ydata() for line in lines], [[95, 90], [90, 85], [50, 45], [45, 40]])
     assert [line.get_linestyle() for line in lines] == ["-", "--", "-", "--"]
-    assert ax.get_title() == "toy (synthetic); dashed: right never"
+    assert ax.get_title() == "toy (synthetic)"
+    strokes = {line.get_label(): line.get_linestyle() for line in ax.lines}
+    assert (strokes["any modality"], strokes["right never"]) == ("-", "--")
     chance = next(line for line in ax.lines if line.get_label() == "chance")
     assert list(chance.get_ydata()) == [10, 10]
 
@@ -220,7 +223,7 @@ def test_many_subsets_take_several_rows(run):
     subsets = ["complete" if len(one) == 4 else " + ".join(one) for one in found.subsets()]
     records = [Record(subset, key, 0.5) for subset in subsets for key in ("accuracy", "knn", "linear")]
     records.append(Record("", "accuracy", 0.5, "missing 0.5"))
-    figure = classify_report(found, METHODS, [done("a", 0, records)], run).figures["subsets"]
+    figure = classify_report(found, METHODS, [done("a", 0, records)], run).figures["subsets"]()
     assert [len(ax.patches) for ax in figure.axes] == [8, 7]
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
 

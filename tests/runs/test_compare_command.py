@@ -101,7 +101,8 @@ def test_files(compared):
     assert [job["method"] for job in details["jobs"]] == ["gmc", "muse"]
     assert imread(folder / "figures" / "score.png").std() > 0
     assert sorted(path.name for path in (compared / "docs").iterdir()) == [
-        "methods-score.png", "methods.csv", "methods.json", "methods.md", "methods.tex",
+        "methods-score.pdf", "methods-score.png", "methods-score.svg",
+        "methods.csv", "methods.json", "methods.md", "methods.tex",
     ]  # fmt: skip
     assert "](methods-score.png)" in (compared / "docs" / "methods.md").read_text()
     assert not (folder / "jobs" / "gmc-0" / "pretrain" / "checkpoints").exists()

@@ -52,7 +52,7 @@ def test_records_are_the_means_of_the_episodes(evaluated):
 
 def test_figures_and_curve(evaluated):
     folder = evaluated / "evaluate" / "a"
-    for name in ("average_reward.png", "learning_curve.png"):
+    for name in ("score.png", "learning-curves.png"):
         assert imread(folder / "figures" / name).std() > 0
     curve = read_curve(folder / "results" / "learning_curve.csv")
     assert curve == read_curve(evaluated / "train" / "a" / "metrics.csv")
@@ -66,7 +66,14 @@ def test_table_on_the_terminal_and_newest_run(evaluated, capsys, monkeypatch):
     for text in ("complete", "gap to the optimum", "optimal (true state)", "random torque", "95% bootstrap"):
         assert text in printed.out
     title = " ".join(printed.out.split("┏")[0].split())
-    assert title.endswith("agent: trained with image and sound; 4 episodes of at most 200 steps per row")
+    words = "trained with image and sound by sac for 1200 steps (seed 0, kept after "
+    assert f"agent: {words}" in title
+    assert title.endswith(") on a frozen gmc representation; 4 episodes of at most 200 steps per row")
+    results = evaluated / "evaluate" / "narrow" / "results"
+    for name in ("report.md", "report.tex", "report.json"):
+        assert words in (results / name).read_text()
+    details = load_results(results).details
+    assert (details["representation"], details["algorithm"], details["training_steps"]) == ("gmc", "sac", 1200)
     assert all(len(line) <= 80 for line in printed.out.splitlines() if line[:1] in "│┃┏└")
     agent = evaluated / "train" / "a" / "agent"
     assert f"Taking the newest agent: {agent}" in printed.err

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from anysense.envs.world import world
 from anysense.representations.data import Transitions
@@ -66,7 +67,10 @@ def test_run_folder(trained):
     assert representation.method == "gmc"
     assert representation.world == world(options=record["settings"]["world"]).to_json()
     assert (folder / "metrics.csv").read_text().count("\n") == 1 + record["settings"]["training"]["epochs"]
-    assert list((folder / "tensorboard").iterdir())
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert len(events.Scalars("train/total")) == record["settings"]["training"]["epochs"]
+    assert "validation/total" in events.Tags()["scalars"]
+    assert b'"name": "gmc"' in events.Tensors("settings/text_summary")[0].tensor_proto.string_val[0]
     assert len(Transitions.load(folder / "transitions.npz")) == 300
 
 

@@ -49,13 +49,14 @@ def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
     assert "[docs/pendulum.md](docs/pendulum.md)" in readme.read_text()
     assert "Training seeds 0, 1, 2; 8 episodes of 100 steps each; in brackets 95% t intervals over seeds" in text
     assert text.count("anysense pretrain --preset smoke") == 3
+    assert "trained with image and sound by sac for 1200 steps (seeds 0, 1, 2) on a frozen gmc representation" in text
     single = read_table(text, "## Average reward per step of each seed")["complete"]
     assert [cell.split(" ")[0] for cell in single.values()] == [f"{one:.3f}" for one in values]
     with (tmp_path / "docs" / "pendulum.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["metric"] == "average_reward" and not row["condition"]]
     assert [float(row["value"]) for row in rows if row["subset"] == "complete"] == values
     assert [row["method"] for row in rows if not row["subset"]] == ["optimal", "zero", "random"]
-    for name in ("pendulum-learning-curves.png", "pendulum-score.png", "pendulum.tex"):
+    for name in ("pendulum-learning-curves.png", "pendulum-score.png", "pendulum-score.svg", "pendulum.tex"):
         assert (tmp_path / "docs" / name).is_file()
     content = json.loads((tmp_path / "docs" / "pendulum.json").read_text())
     assert [run["command"] for run in content["runs"]] == ["pretrain", "train", "evaluate"] * 3

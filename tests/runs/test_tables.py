@@ -34,6 +34,20 @@ def test_latex_escapes_what_it_must():
     assert r"\caption{50\% of \#1}" in text
 
 
+def test_latex_shows_every_character_as_it_is_written():
+    text = latex_table(Table(("a", "b"), [("[1]", r"\x ^ ~ < > | {}"), ("c", "d")]), "x")
+    assert r"\\" + "\n[" not in text
+    assert (
+        r"{[}1{]} & \textbackslash{}x \textasciicircum{} \textasciitilde{} \textless{} \textgreater{} \textbar{} \{\} \\"
+        in text
+    )
+    assert text.splitlines()[4:6] == [r"\toprule", r"a & b \\"]
+
+
+def test_a_cell_of_markdown_stays_one_cell():
+    assert markdown_table(Table(("a|b", "c"), [("1\n2", "3")])).splitlines()[::2] == [r"| a\|b | c |", "| 1 2 | 3 |"]
+
+
 def test_numbers_in_words():
     assert with_interval(-0.5, -0.52, -0.481) == "-0.500 [-0.520, -0.481]"
     assert with_interval(1.25, float("nan"), float("nan"), 1) == "1.2"
