@@ -37,10 +37,8 @@ def test_latex_escapes_what_it_must():
 def test_latex_shows_every_character_as_it_is_written():
     text = latex_table(Table(("a", "b"), [("[1]", r"\x ^ ~ < > | {}"), ("c", "d")]), "x")
     assert r"\\" + "\n[" not in text
-    assert (
-        r"{[}1{]} & \textbackslash{}x \textasciicircum{} \textasciitilde{} \textless{} \textgreater{} \textbar{} \{\} \\"
-        in text
-    )
+    escaped = r"\textbackslash{}x \textasciicircum{} \textasciitilde{} \textless{} \textgreater{} \textbar{} \{\}"
+    assert "{[}1{]} & " + escaped + r" \\" in text
     assert text.splitlines()[4:6] == [r"\toprule", r"a & b \\"]
 
 
