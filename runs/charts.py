@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Bar", "Line", "draw_bars", "draw_learning_curves", "draw_lines", "label_inputs", "show_all"]
+__all__ = ["Bar", "Line", "draw_bars", "draw_learning_curves", "draw_lines", "label_inputs", "legend_below", "show_all"]
 
 ENLARGED_SHARE = 0.1
 """Share of its range, up to its best value, that a learning curve also shows enlarged."""
@@ -74,7 +75,7 @@ def draw_bars(
     if outside:
         ax.set_title("\n".join(textwrap.wrap(f"outside the chart: {outside}", 90)), fontsize=9)
     if inside:
-        figure.legend(loc="outside lower center", ncols=min(len(inside), 3), fontsize=9, frameon=False)
+        legend_below(figure, *ax.get_legend_handles_labels())
     show_all(ax, [0.0, *lows, *highs, *inside.values()])
     ax.set_ylabel(ylabel)
     return figure, ax
@@ -99,9 +100,11 @@ def label_inputs(ax: Axes, labels: Sequence[str]) -> None:
 
 
 def _wrapped(label: str) -> str:
-    """Lines of at most `LABEL_WIDTH` characters, broken after commas, plus signs, colons or blanks."""
+    """Lines of at most `LABEL_WIDTH` characters, broken after commas, plus signs, colons, underscores or blanks."""
     parts = label.replace(" + ", " +\n").replace(", ", ",\n").splitlines()
-    return "\n".join(line for part in parts for line in textwrap.wrap(part, LABEL_WIDTH) or [""])
+    breakable = [re.sub("([_:])", "\\1\0 ", part) for part in parts]
+    lines = [line for part in breakable for line in textwrap.wrap(part, LABEL_WIDTH) or [""]]
+    return "\n".join(line.replace("\0 ", "").replace("\0", "") for line in lines)
 
 
 def _longest(text: str) -> int:
@@ -121,7 +124,7 @@ def show_all(ax: Axes, values: Sequence[float] | FloatArray, turned: bool = Fals
 def draw_lines(ax: Axes, lines: Sequence[Line], ylabel: str, turned: bool = False) -> None:
     """Lines with intervals at each point, a little beside each other so that none hides another."""
     places = [point[0] for line in lines for point in line.points]
-    step = 0.008 * (max(places) - min(places)) if places else 0.0
+    step = min(0.008, 0.06 / len(lines)) * (max(places) - min(places)) if places else 0.0
     for place, line in enumerate(lines):
         table = np.array(line.points, dtype=np.float64).reshape(-1, 4)
         x, middle = table[:, 0] + step * (place - (len(lines) - 1) / 2), table[:, 1]
@@ -151,11 +154,21 @@ def draw_learning_curves(curves: Mapping[str, Curve], ylabel: str, look: Look) -
             stroke = _SEED_STROKES[index % len(_SEED_STROKES)]
             ax.plot(steps, curve, marker=look.marker, ms=3, color=look.colour, ls=stroke, label=name)
         ax.set_xlabel("environment steps")
-    axes[0].set_ylabel(ylabel)
+    axes[0].set_ylabel(textwrap.fill(ylabel, 60))
     if enlarged:
         axes[1].set_ylim(best - span, best + 0.1 * span)
         axes[1].set_title(f"the same, the upper {ENLARGED_SHARE:.0%} of the range enlarged", fontsize=9)
     if curves:
-        handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 6), fontsize=9, frameon=False)
+        legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """The legend below everything, in as many columns as there is room for; lines of no method (chance) come last."""
+    order = sorted(range(len(names)), key=lambda place: names[place] == "chance")
+    room = int(13 * figure.get_figwidth())
+    columns = max(1, min(6, len(names), room // (max(map(len, names), default=0) + 8)))
+    figure.legend(
+        [handles[place] for place in order], [names[place] for place in order],
+        loc="outside lower center", ncols=columns, fontsize=9, frameon=False,
+    )  # fmt: skip

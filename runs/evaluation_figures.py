@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anysense.agents.summary import columns_of
 from anysense.envs.world import World
 from anysense.representations.evaluation.records import Record
-from anysense.runs.charts import Bar, Line, draw_bars, draw_lines
+from anysense.runs.charts import Bar, Line, draw_bars, draw_lines, legend_below
 from anysense.runs.comparisons.cells import estimate
 from anysense.runs.evaluation_report import distinct, input_label, inputs_of, name_of_agent, references_of
 from anysense.runs.figures import LINE, Draw, Look, axis_label, look_of, modality_colours, new_figure
@@ -108,9 +108,7 @@ def draw_robustness(records: Sequence[Record], world: World) -> Figure:
         if place % columns:
             ax.set_ylabel("")
     found = {name: line for ax in axes for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(
-        found.values(), found, ncols=min(len(found), 4), loc="outside lower center", fontsize=9, frameon=False
-    )
+    legend_below(figure, list(found.values()), list(found))
     return figure
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anysense.representations.evaluation.records import Column, Record
-from anysense.runs.charts import Line, draw_lines, label_inputs, show_all
+from anysense.runs.charts import Line, draw_lines, label_inputs, legend_below, show_all
 from anysense.runs.comparisons.cells import estimate, methods_in, values_of
 from anysense.runs.figures import INTERVAL, LINE, axis_label, look_of, new_figure
 
@@ -46,18 +46,8 @@ def draw_inputs(
     show_all(axes[0], shown, turned=column.better == "lower")
     axes[rows // 2].set_ylabel(axis_label(column), fontsize=9, y=1.0 if rows % 2 == 0 else 0.5)
     figure.suptitle(textwrap.fill(title, TITLE_WIDTH), fontsize=10)
-    _legend(figure, axes[0])
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
-
-
-def _legend(figure: "Figure", ax: "Axes", ncols: int = 6) -> None:
-    """The legend below everything; lines that belong to no method come last."""
-    handles, names = ax.get_legend_handles_labels()
-    order = sorted(range(len(names)), key=lambda place: names[place] == "chance")
-    figure.legend(
-        [handles[place] for place in order], [names[place] for place in order],
-        ncols=min(len(names), ncols), fontsize=9, loc="outside lower center", frameon=False,
-    )  # fmt: skip
 
 
 def _draw_groups(
@@ -130,7 +120,7 @@ def draw_rates(
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("chance that a modality is missing")
     ax.set_title(textwrap.fill(title, TITLE_WIDTH), fontsize=10)
-    _legend(figure, ax, ncols=4)
+    legend_below(figure, *ax.get_legend_handles_labels())
     return figure
 
 
