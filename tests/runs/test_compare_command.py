@@ -10,7 +10,6 @@ from scipy.stats import t
 
 from anysense.agents.results import load_results
 from anysense.common.machine import describe_machine
-from anysense.envs.world import world
 from anysense.representations.evaluation.records import Record
 from anysense.runs.cli import main
 from anysense.runs.commands import compare as module
@@ -127,7 +126,10 @@ def test_mean_and_interval_over_seeds(tmp_path, read_table):
         return Done("gmc", seed, Path(), {"records": [record.to_json() for record in records], **result})
 
     record = {"command": "compare", "command_line": "anysense compare", "seed": 0, "machine": describe_machine()}
-    report = module._report([job(seed) for seed in range(3)], read([]), world(), RunFolder(tmp_path, record))
+    settings = read([])
+    stages = settings.stages("gmc", 0, "cpu", None)
+    report = module._report([job(seed) for seed in range(3)], settings, stages, RunFolder(tmp_path, record))
+    assert report.about.startswith("trained with all modalities by sac for 25000 steps on a frozen representation")
     rows = {row[0]: row[1:] for row in report.main.rows}
     half = t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
     assert rows["gmc"] == (f"{np.mean(values):.3f} ± {half:.3f}", "-2.000 ± 0.000")
