@@ -44,6 +44,7 @@ SCHEMA: dict[Any, Any] = {
     "actor": dict,
     "world": {"id": str, "options": dict},
     "facts": dict,
+    "passthrough?": [{"name": str, "shape": [range(2**24)]}],
     "policy_sha256": str,
     "representation_sha256": str,
 }
@@ -76,8 +77,8 @@ class Agent:
         trained_with: Sequence[str] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        if actor.spec.latent_dim != encoder.latent_dim:
-            sizes = f"latents of length {actor.spec.latent_dim}, `encoder` makes {encoder.latent_dim}"
+        if actor.spec.latent_dim != encoder.features_dim:
+            sizes = f"latents of length {actor.spec.latent_dim}, `encoder` makes {encoder.features_dim}"
             raise ValueError(f"`actor` takes {sizes}.")
         known = tuple(encoder.representation.modalities)
         used = encoder.modalities or known if trained_with is None else trained_with
@@ -92,6 +93,11 @@ class Agent:
     def modalities(self) -> dict[str, Modality]:
         """What each modality looks like."""
         return self.encoder.representation.modalities
+
+    @property
+    def _passed(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the entries that reach the actor as they are."""
+        return self.encoder.passthrough.shapes
 
     @property
     def device(self) -> torch.device:
@@ -110,9 +116,9 @@ class Agent:
         """Actions for raw observations.
 
         Args:
-            observation: Arrays by modality, of one observation or of a batch of B: uint8 entries as they are, 0 to 255
-                (or as floats in [0, 1]), others in physical units. Modalities may be left out; an entry ``present``
-                (one 0/1 per given modality, in sorted order) marks them as absent row by row.
+            observation: Arrays by modality, and those of ``passthrough``, of one observation or of a batch of B: uint8
+                modalities as they are, 0 to 255 (or as floats in [0, 1]), others in physical units. Modalities may be
+                left out; an entry ``present`` (one 0/1 per given entry, in sorted order) marks absent ones row by row.
             deterministic: Take the mode; otherwise a random action as in training (TD3 and DDPG have none).
             generator: Source of randomness on the device of the agent.
 
@@ -127,8 +133,9 @@ class Agent:
             raise ValueError(
                 "`generator` is needed for random actions; pass a torch.Generator or `deterministic=True`."
             )
-        arrays = _as_arrays(observation, self.modalities)
-        batched, spec = _is_batched(arrays, self.modalities), self.actor.spec
+        shapes = {name: modality.shape for name, modality in self.modalities.items()}
+        arrays = _as_arrays(observation, tuple(shapes), tuple(self._passed))
+        batched, spec = _is_batched(arrays, shapes | self._passed), self.actor.spec
         tensors = {
             name: torch.as_tensor(plain_array(it if batched else it[None]), device=self.device)
             for name, it in arrays.items()
@@ -160,6 +167,7 @@ class Agent:
                 "actor": asdict(self.actor.spec),
                 "world": self.world.to_json(),
                 "facts": self.facts,
+                "passthrough": [{"name": name, "shape": shape} for name, shape in self._passed.items()],
                 "policy_sha256": hashlib.sha256(policy).hexdigest(),
                 "representation_sha256": sha256_of(new / REPRESENTATION_FOLDER / WEIGHTS_FILE),
             }
@@ -182,7 +190,10 @@ class Agent:
         check_sha256(folder / POLICY_FILE, description["policy_sha256"], DESCRIPTION_FILE)
         weights = folder / REPRESENTATION_FOLDER / WEIGHTS_FILE
         check_sha256(weights, description["representation_sha256"], DESCRIPTION_FILE)
-        encoder = FrozenEncoder(folder / REPRESENTATION_FOLDER)
+        passed = {entry["name"]: tuple(entry["shape"]) for entry in description.get("passthrough", ())}
+        with reading(path, ADVICE):
+            encoder = FrozenEncoder(folder / REPRESENTATION_FOLDER, passthrough=tuple(passed))
+        encoder.passthrough.shapes = passed
         policy, _, _ = read_tensors(folder / POLICY_FILE, ADVICE)
         with reading(path, "", "names a world that cannot be made"):
             world = stored_world(description["world"])
@@ -192,21 +203,23 @@ class Agent:
             return cls(actor, encoder, description["algorithm"], world, names, facts).to(place)
 
 
-def _as_arrays(observation: Mapping[str, Any], modalities: Mapping[str, Modality]) -> dict[str, NDArray[Any]]:
+def _as_arrays(
+    observation: Mapping[str, Any], modalities: Sequence[str], passed: Sequence[str]
+) -> dict[str, NDArray[Any]]:
     if not isinstance(observation, Mapping):
         raise TypeError(f"`observation` must map modalities to arrays; got {type(observation).__name__}.")
     arrays = {name: np.asarray(value) for name, value in observation.items()}
     for name in arrays:
         if name != PRESENT:
-            check_choice("observation", name, modalities)
-    if not set(arrays) - {PRESENT}:
+            check_choice("observation", name, (*modalities, *passed))
+    if not set(arrays) & set(modalities):
         raise ValueError(f"`observation` is empty; expected at least one of {list(modalities)}.")
     return {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in arrays.items()}
 
 
-def _is_batched(arrays: Mapping[str, NDArray[Any]], modalities: Mapping[str, Modality]) -> bool:
+def _is_batched(arrays: Mapping[str, NDArray[Any]], known: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether all arrays have a batch axis; False if none has."""
-    shapes = {name: (len(arrays) - 1,) if name == PRESENT else modalities[name].shape for name in arrays}
+    shapes = {name: (len(arrays) - 1,) if name == PRESENT else known[name] for name in arrays}
     batched = {name: array.shape != shapes[name] for name, array in arrays.items()}
     for name, array in arrays.items():
         if batched[name] and array.shape[1:] != shapes[name]:

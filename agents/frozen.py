@@ -14,6 +14,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
+from anysense.agents.passthrough import Passthrough
 from anysense.common.machine import resolve_device
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT, present_modalities
@@ -40,16 +41,24 @@ class FrozenEncoder:
         representation: Folder of a saved representation, or a representation in memory (copied, so that training it
             further does not change the agent).
         modalities: Modalities to encode; all that an observation holds when None.
+        passthrough: Other entries of observations, such as ``("goal",)``, that are appended to the latent as they are.
 
     Raises:
         TypeError: `representation` is neither a path nor a `Representation`, or `modalities` no sequence of names.
-        ValueError: `modalities` is empty or names a modality that the representation does not know.
+        ValueError: `modalities` is empty or names a modality that the representation does not know, or `passthrough`
+            names one that it does.
     """
 
-    def __init__(self, representation: str | Path | Representation, modalities: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        representation: str | Path | Representation,
+        modalities: Sequence[str] | None = None,
+        passthrough: Sequence[str] = (),
+    ) -> None:
         self.representation = _frozen(representation)
         known = self.representation.modalities
         self.modalities = None if modalities is None else check_names("modalities", modalities, known)
+        self.passthrough = Passthrough(passthrough, known)
 
     @property
     def sha256(self) -> str:
@@ -66,9 +75,14 @@ class FrozenEncoder:
         return self.representation.latent_dim
 
     @property
+    def features_dim(self) -> int:
+        """Length of what `encode` gives: a latent with the entries that are passed on."""
+        return self.latent_dim + self.passthrough.size
+
+    @property
     def latent_space(self) -> spaces.Box:
-        """Space of one latent, float32 (latent_dim,), without bounds: some methods normalise latents, others do not."""
-        return spaces.Box(-np.inf, np.inf, (self.latent_dim,), np.float32)
+        """Space of one row of `encode`, float32, without bounds: some methods normalise latents, others do not."""
+        return spaces.Box(-np.inf, np.inf, (self.features_dim,), np.float32)
 
     def to(self, device: torch.device | str) -> Self:
         """Move the weights to a device; ValueError if this machine has none of that name."""
@@ -84,6 +98,7 @@ class FrozenEncoder:
         """
         offered = present_modalities(space)  # refuses other spaces
         assert isinstance(space, spaces.Dict)
+        self.passthrough.check_space(space)
         used = [name for name in offered if self._uses(name)]
         for name in used:
             self._check_entry(name, space[name])
@@ -98,7 +113,7 @@ class FrozenEncoder:
             )
 
     def _uses(self, name: str) -> bool:
-        return name != PRESENT and (self.modalities is None or name in self.modalities)
+        return name not in (PRESENT, *self.passthrough.names) and (self.modalities is None or name in self.modalities)
 
     def _check_entry(self, name: str, entry: spaces.Space[Any]) -> None:
         check_choice("observation_space", name, self.representation.modalities)
@@ -111,7 +126,7 @@ class FrozenEncoder:
             )
 
     def encode(self, observation: Mapping[str, Tensor]) -> Tensor:
-        """Latents (B, latent_dim), float32, of a batch of raw observations, with an optional entry ``present``.
+        """Latents (B, features_dim), float32, of a batch of raw observations, with an optional entry ``present``.
 
         Raises:
             TypeError, ValueError: The observation does not fit, see `Representation.encode`.
@@ -121,7 +136,8 @@ class FrozenEncoder:
         if device != self.representation.device:
             self.representation.to(device)
         with torch.no_grad():
-            return self.representation.encode(given, self._present(observation))
+            latents = self.representation.encode(given, self._present(observation))
+            return self.passthrough.append(latents, observation)
 
     def _present(self, observation: Mapping[str, Tensor]) -> Tensor | None:
         """Boolean (M, B) in the order of the representation; None if the observation has no entry ``present``.
@@ -146,7 +162,7 @@ class FrozenEncoder:
         )
 
     def encode_arrays(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The same for arrays, encoded on the device of the representation: float32 (B, latent_dim)."""
+        """The same for arrays, encoded on the device of the representation: float32 (B, features_dim)."""
         device = self.representation.device
         tensors = {name: torch.as_tensor(plain_array(value), device=device) for name, value in observation.items()}
         latents: NDArray[np.float32] = self.encode(tensors).to("cpu", torch.float32).numpy()
@@ -174,20 +190,22 @@ class FrozenExtractor(BaseFeaturesExtractor):
         observation_space: spaces.Dict,
         representation: str | Path | Representation,
         modalities: Sequence[str] | None = None,
+        passthrough: Sequence[str] = (),
     ) -> None:
-        encoder = FrozenEncoder(representation, modalities)
+        encoder = FrozenEncoder(representation, modalities, passthrough)
         boxes = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
         known = encoder.representation.modalities
         transposed = [name for name in boxes if name in known and _is_transposed(boxes[name], known[name].shape)]
         images = {name: spaces.Box(0, 255, known[name].shape, np.uint8) for name in transposed}
         encoder.check_space(spaces.Dict({**boxes, **images}) if transposed else observation_space)
-        super().__init__(observation_space, features_dim=encoder.latent_dim)
+        super().__init__(observation_space, features_dim=encoder.features_dim)
         self.encoder = encoder
         self._transposed = transposed
-        self._undivided = [name for name, box in boxes.items() if box.dtype == np.uint8 and not is_image_space(box)]
+        flat = [name for name, box in boxes.items() if box.dtype == np.uint8 and not is_image_space(box)]
+        self._undivided = [name for name in flat if name in known]
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Latents (B, latent_dim) of observations as Stable-Baselines3 hands them over.
+        """Latents (B, features_dim) of observations as Stable-Baselines3 hands them over.
 
         It turns all into float32, divides images by 255 (not other uint8 entries), and puts their channels first.
         """

@@ -27,13 +27,14 @@ Encoder = FrozenEncoder | str | Path | Representation
 
 
 class LatentVecEnv(VecEnvWrapper):
-    """Vector environment of Stable-Baselines3 whose observations are latents, float32 (latent_dim,).
+    """Vector environment of Stable-Baselines3 whose observations are latents, float32 (features_dim,).
 
     Each step is encoded once, in one batch, together with the terminal observations of episodes that just ended.
 
     Args:
         venv: Environment with a ``Dict`` observation space of modalities (and optionally ``present``), and any actions.
         encoder: Frozen encoder, folder of a saved representation, or a representation.
+        passthrough: Other entries that are appended to the latent; a `FrozenEncoder` has its own.
 
     Attributes:
         encode_seconds: Wall time spent on encoding so far, in seconds.
@@ -42,8 +43,8 @@ class LatentVecEnv(VecEnvWrapper):
         TypeError, ValueError: The observations do not fit the representation.
     """
 
-    def __init__(self, venv: VecEnv, encoder: Encoder) -> None:
-        self.encoder = encoder if isinstance(encoder, FrozenEncoder) else FrozenEncoder(encoder)
+    def __init__(self, venv: VecEnv, encoder: Encoder, passthrough: Sequence[str] = ()) -> None:
+        self.encoder = _frozen_encoder(encoder, passthrough)
         self.encoder.check_space(venv.observation_space)
         self.encode_seconds = 0.0
         super().__init__(venv, observation_space=self.encoder.latent_space)
@@ -81,10 +82,12 @@ class EncodeObservation(
 ):
     """Single environment whose observations are latents, float32 (latent_dim,); otherwise as `LatentVecEnv`."""
 
-    def __init__(self, env: gymnasium.Env[dict[str, NDArray[Any]], Any], encoder: Encoder) -> None:
-        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, encoder=encoder)
+    def __init__(
+        self, env: gymnasium.Env[dict[str, NDArray[Any]], Any], encoder: Encoder, passthrough: Sequence[str] = ()
+    ) -> None:
+        RecordConstructorArgs.__init__(self, _disable_deepcopy=True, encoder=encoder, passthrough=passthrough)
         super().__init__(env)
-        self.encoder = encoder if isinstance(encoder, FrozenEncoder) else FrozenEncoder(encoder)
+        self.encoder = _frozen_encoder(encoder, passthrough)
         self.encoder.check_space(env.observation_space)
         self.observation_space: spaces.Space[Any] = self.encoder.latent_space
 
@@ -93,3 +96,11 @@ class EncodeObservation(
         batch = {name: np.asarray(value)[None] for name, value in observation.items()}
         latent: NDArray[np.float32] = self.encoder.encode_arrays(batch)[0]
         return latent
+
+
+def _frozen_encoder(encoder: Encoder, passthrough: Sequence[str]) -> FrozenEncoder:
+    if not isinstance(encoder, FrozenEncoder):
+        return FrozenEncoder(encoder, passthrough=passthrough)
+    if passthrough and tuple(passthrough) != encoder.passthrough.names:
+        raise ValueError(f"`passthrough` is {encoder.passthrough.names} in `encoder`; got {passthrough!r}.")
+    return encoder
