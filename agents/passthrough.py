@@ -1,4 +1,4 @@
-"""Entries of an observation that reach the agent as they are, beside the latent: goals, joint angles. Letter: B rows."""
+"""Entries of an observation that reach the agent as they are, beside the latent: a goal, joint angles. B: rows."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
