@@ -8,10 +8,21 @@ from numpy.typing import DTypeLike, NDArray
 
 from anysense.common.validation import check_integer
 
-__all__ = ["RandomStreams", "Seeds"]
+__all__ = ["RandomStreams", "Seeds", "plain_seeds"]
 
 Seeds = int | Sequence[int | None] | NDArray[np.integer] | None
 _WORD = (1 << 64) - 1
+
+
+def plain_seeds(seeds: Any) -> Any:
+    """Seeds as Gymnasium's own environments take them: Python's integers for those of numpy, a list for an array.
+
+    Raises:
+        ValueError: A seed is no whole number of at least 0.
+    """
+    if isinstance(seeds, list | tuple) or (isinstance(seeds, np.ndarray) and seeds.ndim > 0):
+        return [plain_seeds(seed) for seed in seeds]
+    return None if seeds is None else check_integer("seed", seeds, 0)
 
 
 class RandomStreams:
@@ -46,11 +57,8 @@ class RandomStreams:
         """
         if seeds is None:
             return
-        if isinstance(seeds, list | tuple) or (isinstance(seeds, np.ndarray) and seeds.ndim > 0):
-            checked = [None if seed is None else check_integer("seed", seed, 0) for seed in seeds]
-        else:
-            first = check_integer("seed", seeds, 0)
-            checked = [first + row for row in range(len(self))]
+        plain = plain_seeds(seeds)
+        checked = plain if isinstance(plain, list) else [plain + row for row in range(len(self))]
         if len(checked) != len(self):
             raise ValueError(f"`seed` must be one number or a sequence of {len(self)}, got {len(checked)} entries.")
         for row in rows:

@@ -25,7 +25,7 @@ from anysense.envs.autoreset import (
     final_observation,
     inner_state_method,
 )
-from anysense.envs.random_streams import RandomStreams
+from anysense.envs.random_streams import RandomStreams, plain_seeds
 from anysense.envs.sensors.model import Observation, Rows, SensorModel, present_modalities
 
 SingleEnvironment = gymnasium.Env[Any, Any]
@@ -44,7 +44,7 @@ class SensorWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Resets the environment and starts an episode of the sensor; a seed also restarts its random stream."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=plain_seeds(seed), options=options)
         self._model.streams.seed(seed, _ONLY_ROW)
         return self._deliver(observation, self._model.begin), info
 
@@ -88,7 +88,7 @@ class VectorSensorWrapper(VectorWrapper[Any, Any, Any, Any, Any]):
         partial = not mask.all()
         if partial and not self._delivered:
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=plain_seeds(seed), options=options)
         rows = np.flatnonzero(mask)
         self._model.streams.seed(seed, rows)
         changed = self._model.begin(_take(self._read(observation), rows), rows)
