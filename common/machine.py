@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "describe_machine",
     "describe_versions",
+    "in_bytes",
     "machine_line",
+    "memory",
     "peak_memory",
     "processors",
     "resolve_device",
@@ -99,6 +101,23 @@ def machine_line(machine: dict[str, str | int]) -> str:
     cores = machine["cores"]
     line = f"{machine['cpu']}, {cores} core{'' if cores == 1 else 's'}, {machine['os']}"
     return f"{line}, {machine['gpu']}" if "gpu" in machine else line
+
+
+def memory() -> int:
+    """Memory of this machine, or of the control group that holds this process, in bytes; 0 where nothing tells."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+    try:
+        return min(physical, int((_CGROUPS / "memory.max").read_text()))
+    except (OSError, ValueError):
+        return physical
+
+
+def in_bytes(size: int) -> str:
+    """A number of bytes to read: 12 MB, 1.3 GB."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"
 
 
 def peak_memory() -> int:

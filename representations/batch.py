@@ -162,7 +162,7 @@ def _check_tensor(name: str, value: Tensor, modality: Modality, device: torch.de
     if value.dtype not in dtypes:
         wanted = " or ".join(map(str, dtypes))
         raise TypeError(f"{label} must have dtype {wanted}; got {value.dtype}. Convert it with .to(...).")
-    if tuple(value.shape[1:]) != modality.shape:
+    if tuple(value.shape[1:]) not in (modality.shape, modality.prepared.shape):
         hint = " Add the batch axis with .unsqueeze(0)." if tuple(value.shape) == modality.shape else ""
         raise ValueError(f"{label} must have shape {shape}; got {tuple(value.shape)}.{hint}")
     if value.device != device:

@@ -15,7 +15,18 @@ SCHEMA: dict[Any, Any] = {
     "method": str,
     "settings": dict,
     "networks": (None, {"family": str, "settings": dict}),
-    "modalities": [{"name": str, "shape": [range(1, 2**31)], "dtype": str, "low": object, "high": object}],
+    "modalities": [
+        {
+            "name": str,
+            "shape": [range(1, 2**31)],
+            "dtype": str,
+            "low": object,
+            "high": object,
+            "kind?": str,
+            "image_size?": range(1, 2**31),
+            "grey?": bool,
+        }
+    ],
     "world": (None, {"id": str, "options": dict}),
     "latent_dim": range(1, 2**31),
     "weights_sha256": str,

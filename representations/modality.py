@@ -1,7 +1,9 @@
 """What one modality delivers: name, shape, dtype and bounds."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anysense.common.errors import unknown_name
+from anysense.representations.kinds import AXES, COLOURS, Given, decided_kind, full_kind, grid_order
 
 __all__ = ["DTYPES", "Bounds", "Modality", "modalities_from_space"]
 
@@ -17,6 +20,9 @@ DTYPES = ("uint8", "float32")
 
 RESERVED = {"total", "alignment", "kl", "supervised", *dir(nn.ModuleDict())}
 """Names that mean something else: terms of losses, and attributes of the torch modules that keep networks by name."""
+
+UNBOUNDED = 2.0**31 - 1
+"""Bounds from here on, such as the largest number of a dtype, are none."""
 
 Bounds = float | tuple[Any, ...]
 """One number for all entries, or nested tuples in the shape of the modality."""
@@ -29,9 +35,15 @@ class Modality:
     Attributes:
         name: Key in the observation; a Python identifier.
         shape: Shape of one sample, without the batch axis.
-        dtype: ``"uint8"`` (images, 0 to 255) or ``"float32"`` (physical units).
+        dtype: ``"uint8"`` (bytes, 0 to 255 unless there are bounds) or ``"float32"`` (physical units).
         low: Smallest value of each entry, or None when unknown.
         high: Largest value of each entry, or None when unknown.
+        kind: What it is, such as ``"waveform"`` or ``"image:hwc"``; see `described`. None: told by the others.
+        image_size: Longest side of the images that networks see; larger ones are shrunk. None: as they are.
+        grey: Whether networks see colour images in grey.
+
+    Raises:
+        ValueError: Something is out of range, unknown, does not fit the shape, or has no effect.
     """
 
     name: str
@@ -39,6 +51,9 @@ class Modality:
     dtype: str
     low: Bounds | None = None
     high: Bounds | None = None
+    kind: str | None = None
+    image_size: int | None = None
+    grey: bool = False
 
     def __post_init__(self) -> None:
         """Checks every field, and turns lists (from JSON) into tuples."""
@@ -53,6 +68,21 @@ class Modality:
             raise ValueError(f"`low` and `high` of modality {self.name!r} must both be given or both be None.")
         if self.low is not None:
             self._check_bounds()
+        if self.kind is not None:
+            object.__setattr__(self, "kind", full_kind(self.name, self.kind, self.shape))
+        if self.image_size is not None or self.grey:
+            self._check_preparation()
+
+    def _check_preparation(self) -> None:
+        if self.image_size is not None and (type(self.image_size) is not int or self.image_size < 1):
+            raise ValueError(f"`image_size` of modality {self.name!r} must be 1 or more; got {self.image_size!r}.")
+        kind = self.described().kind
+        if kind is None or not kind.startswith("image") or isinstance(self.low, tuple) or isinstance(self.high, tuple):
+            raise ValueError(
+                f"`image_size` and `grey` have no meaning for modality {self.name!r} of kind {kind!r}; they are for "
+                "images whose entries all have the same bounds."
+            )
+        object.__setattr__(self, "kind", kind)
 
     def _checked_shape(self) -> tuple[int, ...]:
         if not self.shape or not all(type(size) is int and size > 0 for size in self.shape):
@@ -88,9 +118,55 @@ class Modality:
             raise ValueError(f"modality {self.name!r} has no bounds; give `low` and `high` (needed for normalisation).")
         return np.broadcast_to(self.low, self.shape).copy(), np.broadcast_to(self.high, self.shape).copy()
 
+    def described(self) -> "Modality":
+        """The same with its kind, told by shape, dtype and bounds where nobody named one.
+
+        Raises:
+            ValueError: They leave it open; the message says how to choose.
+        """
+        if self.kind is not None:
+            return self
+        low, high = (bound if isinstance(bound, float | int) else None for bound in (self.low, self.high))
+        given = Given(self.name, self.shape, self.dtype, low, high, self.low is not None)
+        return replace(self, kind=decided_kind(given))
+
+    @cached_property
+    def prepared(self) -> "Modality":
+        """What networks see of an image that is shrunk or made grey: (channels, height, width); else the modality.
+
+        Data may hold either; both give the same latents.
+        """
+        if self.image_size is None and not self.grey:
+            return self
+        channels, height, width = self.grid_shape
+        assert self.kind is not None
+        if self.grey and "c" in self.kind and self.shape[grid_order(self.kind)[0].index("c")] in COLOURS[1:]:
+            channels //= self.shape[grid_order(self.kind)[0].index("c")]
+        most = self.image_size or max(height, width)
+        shape = (channels, min(height, most), min(width, most))
+        return Modality(self.name, shape, self.dtype, self.low, self.high, "image:chw")
+
+    @cached_property
+    def grid_shape(self) -> tuple[int, ...]:
+        """Shape in which networks read a modality of known kind: channels, then one or two axes; not for vectors."""
+        assert self.kind is not None
+        order, wanted = grid_order(self.kind)
+        sizes = [self.shape[order.index(letter)] for letter in wanted]
+        axes = 1 if self.kind.startswith(("sequence", "waveform")) else 2
+        return (math.prod(sizes[:-axes]), *sizes[-axes:])
+
+    def explained(self) -> str:
+        """One line: shape, dtype, kind and what networks see, of a modality of known kind."""
+        assert self.kind is not None
+        word, _, order = self.kind.partition(":")
+        meaning = f" ({' x '.join(AXES[letter] for letter in order)})" if order else ""
+        seen = "" if self.prepared is self else f", seen as {self.prepared.shape}"
+        return f"{self.name}: {self.dtype} {self.shape}, read as {word}{meaning}{seen}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file; ``Modality(**values)`` restores it."""
-        return asdict(self)
+        usual = {"kind": None, "image_size": None, "grey": False}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
 
 def _nested_tuple(value: Any) -> Any:
@@ -102,7 +178,7 @@ def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str]
 
     Args:
         space: Observation space of one environment (not of a vector environment).
-        modalities: Names to take; by default every ``Box`` entry of dtype uint8 or float32.
+        modalities: Names to take; by default every ``Box`` entry of numbers.
 
     Returns:
         Modalities by name, in the order of the space. Infinite bounds become None.
@@ -116,22 +192,28 @@ def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str]
             f"`space` must be a gymnasium.spaces.Dict with one Box per modality; got {type(space).__name__}."
         )
     boxes = {key: box for key, box in space.items() if isinstance(box, gymnasium.spaces.Box)}
-    fitting = {key: box for key, box in boxes.items() if str(box.dtype) in DTYPES}
+    fitting = {key: box for key, box in boxes.items() if box.shape and np.dtype(box.dtype).kind in "biuf"}
     names = list(fitting) if modalities is None else list(modalities)
     for name in names:
         if name not in space.spaces:
             raise ValueError(unknown_name("modalities", name, fitting))
         if name not in fitting:
-            raise TypeError(f"`space` entry {name!r} must be a Box of dtype uint8 or float32; got {space[name]}.")
+            raise TypeError(
+                f"`space` entry {name!r} must be a Box of numbers with at least one axis; got {space[name]}."
+            )
     if not names:
         raise ValueError("`modalities` is empty; expected at least one modality of the space.")
     return {name: _modality_from_box(name, box) for name, box in fitting.items() if name in names}
 
 
 def _modality_from_box(name: str, box: gymnasium.spaces.Box) -> Modality:
-    bounded = bool(np.isfinite(box.low).all() and np.isfinite(box.high).all())
-    low, high = (_collapsed(box.low), _collapsed(box.high)) if bounded else (None, None)
-    return Modality(name, tuple(int(size) for size in box.shape), str(box.dtype), low, high)
+    """Numbers other than bytes become float32; an entry whose bounds are equal gets room above."""
+    low, high = box.low.astype(np.float64), box.high.astype(np.float64)
+    bounded = bool((np.maximum(abs(low), abs(high)) < UNBOUNDED).all())
+    high = np.where(high > low, high, low + 1.0)
+    dtype = "uint8" if box.dtype == np.uint8 else "float32"
+    shape = tuple(int(size) for size in box.shape)
+    return Modality(name, shape, dtype, *((_collapsed(low), _collapsed(high)) if bounded else (None, None)))
 
 
 def _collapsed(bound: NDArray[Any]) -> Bounds:

@@ -73,6 +73,8 @@ def build(
         )
     settings = make_settings(method) if settings is None else settings
     networks = make_networks(method) if networks is None else networks
+    if networks is not None:
+        modalities = {name: networks.described(modality) for name, modality in modalities.items()}
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
         return kind(modalities, settings, networks)

@@ -1,6 +1,6 @@
 """Collect transitions of any world for learning a representation."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.world import Episodes, World
 from anysense.representations.data.recording import EpisodeBuffers, Layout, Recording
 from anysense.representations.data.transitions import Transitions
+from anysense.representations.modality import Modality
 from anysense.representations.pretrain_settings import CollectSettings
 
 __all__ = ["CollectSettings", "collect", "collection_bytes"]
@@ -29,7 +30,7 @@ def collect(
     policy: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    modalities: Sequence[str] | None = None,
+    modalities: Sequence[str] | Mapping[str, Modality] | None = None,
 ) -> Transitions:
     """Let uniformly random actions drive a world, and record what happens.
 
@@ -41,7 +42,8 @@ def collect(
         policy: Name of one of ``world.policies``: which episodes are recorded; the first one by default.
         seed: Seed; the same arguments give the same transitions.
         progress: Called after every step with the number of transitions so far and the number wanted.
-        modalities: Which modalities to record; all by default.
+        modalities: Which modalities to record; all by default. Where they are described, images are stored as they are
+            prepared (`Modality.prepared`), which may take much less memory; not in worlds that stack frames.
 
     Raises:
         ValueError: An argument is unknown or out of range; an action space that is neither a bounded ``Box`` nor
@@ -53,7 +55,8 @@ def collect(
     _check_whole("seed", seed, least=0)
     policy, plan = _plan(world, samples, policy)
     rng = np.random.default_rng(seed)
-    env = world.make_vec(world.vector_size, modalities, episode_steps=None, autoreset_mode=AutoresetMode.DISABLED)
+    names = None if modalities is None else tuple(modalities)
+    env = world.make_vec(world.vector_size, names, episode_steps=None, autoreset_mode=AutoresetMode.DISABLED)
     try:
         driver = _Driver(world, env, _recording(world, env, samples, plan, modalities), rng, progress)
         env.reset(seed=int(rng.integers(2**31)))
@@ -65,7 +68,10 @@ def collect(
 
 
 def collection_bytes(
-    world: World, samples: int, policy: str | None = None, modalities: Sequence[str] | None = None
+    world: World,
+    samples: int,
+    policy: str | None = None,
+    modalities: Sequence[str] | Mapping[str, Modality] | None = None,
 ) -> int:
     """Bytes of memory that a collection takes, episodes in progress included; its file takes at most as many.
 
@@ -90,7 +96,11 @@ def _plan(world: World, samples: int, policy: str | None) -> tuple[str, list[Epi
 
 
 def _recording(
-    world: World, env: VectorEnvironment, samples: int, plan: Sequence[Episodes], modalities: Sequence[str] | None
+    world: World,
+    env: VectorEnvironment,
+    samples: int,
+    plan: Sequence[Episodes],
+    modalities: Sequence[str] | Mapping[str, Modality] | None,
 ) -> Recording:
     layout = Layout.of(world, cast(gym.spaces.Dict, env.single_observation_space), modalities)
     try:

@@ -16,6 +16,7 @@ from anysense.envs import PRESENT, present_modalities
 from anysense.envs.world import Episodes, World
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.modality import Modality, modalities_from_space
+from anysense.representations.networks.frames import Frames
 
 __all__ = ["EpisodeBuffers", "Layout", "Recording"]
 
@@ -30,7 +31,7 @@ class Layout:
     Attributes:
         world: The world, as `World.to_json` gives it.
         frame_stack: As in `Transitions`.
-        modalities: What each modality looks like in an observation.
+        modalities: What each modality looks like in an observation, and how its frames are prepared.
         masked: Modalities in the order of the entry ``present`` of the observation; none without such an entry.
         action: Shape and dtype of an action.
     """
@@ -42,14 +43,18 @@ class Layout:
     action: tuple[tuple[int, ...], np.dtype[Any]]
 
     @classmethod
-    def of(cls, world: World, space: gym.spaces.Dict, modalities: Sequence[str] | None) -> "Layout":
+    def of(
+        cls, world: World, space: gym.spaces.Dict, modalities: Sequence[str] | Mapping[str, Modality] | None
+    ) -> "Layout":
         """The layout for a world whose environment has this observation space.
 
         Raises:
             ValueError: An unknown modality, or one whose shape does not begin with the stack of frames.
-            TypeError: A modality that is neither uint8 nor float32.
+            TypeError: A modality that has no numbers.
         """
-        described = modalities_from_space(space, world.modalities if modalities is None else modalities)
+        described = modalities_from_space(space, world.modalities if modalities is None else tuple(modalities))
+        if isinstance(modalities, Mapping):
+            described = {name: modalities[name] for name in described}
         for name, modality in described.items():
             if world.frame_stack is not None and modality.shape[0] != world.frame_stack:
                 raise ValueError(
@@ -64,8 +69,9 @@ class Layout:
 
     def instants(self, *shape: int) -> dict[str, Array]:
         """Room for instants, (*shape, *shape of a frame) by modality, and for masks (*shape, M), if there are any."""
-        cut = self.frame_stack is not None
-        found = {name: np.zeros((*shape, *one.shape[cut:]), one.dtype) for name, one in self.modalities.items()}
+        stacked = self.frame_stack is not None
+        shapes = {name: one.shape[1:] if stacked else one.prepared.shape for name, one in self.modalities.items()}
+        found = {name: np.zeros((*shape, *shapes[name]), one.dtype) for name, one in self.modalities.items()}
         return found | ({PRESENT: np.zeros((*shape, len(self.masked)), np.bool_)} if self.masked else {})
 
     def bytes_of(self, samples: int, instants: int) -> int:
@@ -89,6 +95,8 @@ class EpisodeBuffers:
         shape, dtype = layout.action
         self.actions = np.zeros((count, episodes.steps, *shape), dtype)
         self.rewards = np.zeros((count, episodes.steps))
+        prepared = {name: one for name, one in layout.modalities.items() if one.prepared is not one}
+        self.frames = {} if layout.frame_stack is not None else {name: Frames(one) for name, one in prepared.items()}
 
     def begin(self, wanted: NDArray[np.int64]) -> None:
         """Start over in all environments; ``wanted`` transitions, int64 (N,), are to be recorded of each."""
@@ -116,6 +124,8 @@ class EpisodeBuffers:
             frames = values[rows] if self.layout.frame_stack is None else values[rows, -1]
             if not self._finite(name, frames, where):
                 self._refuse(name, "has NaN or infinity")
+            if name in self.frames:
+                frames = self.frames[name](torch.from_numpy(np.ascontiguousarray(frames))).numpy()
             self.seen[name][where] = frames
         self._see_states(info, where)
 

@@ -49,6 +49,21 @@ class Networks(ABC):
                 f"got {type(settings).__name__}."
             )
 
+    def described(self, modality: Modality) -> Modality:
+        """The modality as the family reads it, which is what a representation stores.
+
+        A family that goes by kinds fills in the kind that nobody named. This one does not.
+
+        Raises:
+            ValueError: A kind or a preparation of frames was asked for, which have no effect here.
+        """
+        if modality.kind is not None:
+            raise ValueError(
+                f"`kind`, `image_size` and `grey` of modality {modality.name!r} have no effect in the networks "
+                f"{self.name!r}; leave them out, or use the networks 'generic' (`--networks generic`)."
+            )
+        return modality
+
     @abstractmethod
     def trunk(self, modality: Modality) -> Trunk:
         """A new encoder for contrastive methods, which follow it with one linear layer."""
@@ -151,6 +166,11 @@ class PerModality(Networks):
     def __init__(self, settings: NetworkSettings | None = None) -> None:
         super().__init__(settings)
         self.other = NETWORKS.get(self.otherwise)(self.settings)
+
+    def described(self, modality: Modality) -> Modality:
+        """As the other family reads it; as it is where encoder and decoder are given by hand."""
+        by_hand = modality.name in self.trunks and modality.name in self.decoders
+        return modality if by_hand else self.other.described(modality)
 
     def trunk(self, modality: Modality) -> Trunk:
         """The given encoder, or that of the other family; TypeError if the function returns no `Trunk`."""

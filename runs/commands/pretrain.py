@@ -1,10 +1,11 @@
 """`anysense pretrain`: collect observations, train a representation on them, save it."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from anysense.common.machine import in_bytes, memory
 from anysense.common.progress import counter, say, stage
 from anysense.envs.world import DEFAULT_WORLD, WORLDS, World
 from anysense.representations.benchmarks import presets
@@ -13,6 +14,7 @@ from anysense.representations.networks.catalogue import NETWORKS, Networks, sett
 from anysense.representations.pretrain_settings import CollectSettings
 from anysense.representations.settings import MethodSettings, NetworkSettings
 from anysense.runs.execute import execute
+from anysense.runs.reading import ReadingSettings
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, widened
 from anysense.runs.training_options import Training
@@ -20,6 +22,7 @@ from anysense.runs.worlds import chosen_world, environments, named_world, option
 
 if TYPE_CHECKING:
     from anysense.representations.data import Transitions
+    from anysense.representations.modality import Modality
     from anysense.representations.training.pretrain import PretrainResult
 
 __all__ = ["PretrainCommand", "check_pretraining", "main", "pretrain_run"]
@@ -55,6 +58,7 @@ class PretrainCommand(ResumableSettings):
     save_data: bool = False
     """Keep the collected transitions in the run folder, as `transitions.npz`."""
     world: Annotated[Any, Flat]
+    reading: Annotated[ReadingSettings, Flat] = dataclasses.field(default_factory=ReadingSettings)
     collection: Annotated[CollectSettings, Flat]
     representation: Annotated[MethodSettings, Flat]
     architecture: Annotated[NetworkSettings, Flat]
@@ -132,12 +136,17 @@ def check_pretraining(settings: PretrainCommand) -> None:
         ValueError: Something is unknown, damaged, or does not fit.
     """
     from anysense.representations.data import Transitions, collection_bytes
-    from anysense.representations.modality import modalities_from_space
     from anysense.representations.registry import build
 
     world, networks = settings.made_world(), settings.made_networks()
-    build(settings.method, modalities_from_space(world.observation_space), settings.representation, networks)
-    collection_bytes(world, settings.collection.samples, settings.collection.policy)
+    modalities = settings.reading.modalities(world, networks)
+    build(settings.method, modalities, settings.representation, networks)
+    size = collection_bytes(world, settings.collection.samples, settings.collection.policy, modalities)
+    if settings.data is None and size > (memory() or size):
+        raise ValueError(
+            f"`samples` {settings.collection.samples} of {world.id} need {in_bytes(size)} of memory, this machine has "
+            f"{in_bytes(memory())}; collect fewer, or shrink large images with `--image-size 84 --grey`."
+        )
     if settings.data is None and settings.collection.samples < LEAST_SAMPLES:
         raise ValueError(
             f"`samples` expected {LEAST_SAMPLES} or more, one to train on and one to validate on; got "
@@ -148,7 +157,7 @@ def check_pretraining(settings: PretrainCommand) -> None:
             f"`validation_fraction` must lie between 0 and 1, got {settings.collection.validation_fraction}."
         )
     if settings.data is not None:
-        _of_this_world(Transitions.load(settings.data), world, settings.data)
+        _of_this_world(Transitions.load(settings.data), world, settings.data, modalities)
 
 
 def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
@@ -163,18 +172,17 @@ def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
 
 def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> "PretrainResult":
     """Do the work of the command in `folder`; used by the demo and comparisons as well."""
-    from anysense.representations.modality import modalities_from_space
     from anysense.representations.registry import build
     from anysense.representations.training.pretrain import pretrain
 
-    world = settings.made_world()
-    transitions = _transitions(settings, world, folder)
+    world, networks = settings.made_world(), settings.made_networks()
+    modalities = settings.reading.modalities(world, networks)
+    for modality in modalities.values():
+        say(modality.explained())
+    transitions = _transitions(settings, world, folder, modalities)
     train, validation = transitions.split(settings.collection.validation_fraction, settings.seed)
     say(f"{len(train)} samples to train on, {len(validation)} to validate on")
-    modalities = modalities_from_space(world.observation_space)
-    representation = build(
-        settings.method, modalities, settings.representation, settings.made_networks(), settings.seed
-    )
+    representation = build(settings.method, modalities, settings.representation, networks, settings.seed)
     representation.world = world.to_json()
     training = dataclasses.replace(settings.training, device=device, threads=settings.threads, seed=settings.seed)
     with stage(f"Pretraining {settings.method} for {training.epochs} epochs on {device}"):
@@ -198,24 +206,38 @@ def _family(method: str, usual: NetworkSettings | None, family: str) -> NetworkS
     return settings_of(family)()
 
 
-def _transitions(settings: PretrainCommand, world: World, folder: Path) -> "Transitions":
-    from anysense.representations.data import Transitions, collect
+def _transitions(
+    settings: PretrainCommand, world: World, folder: Path, modalities: "Mapping[str, Modality]"
+) -> "Transitions":
+    from anysense.representations.data import Transitions, collect, collection_bytes
 
     if settings.data is not None:
-        return _of_this_world(Transitions.load(settings.data), world, settings.data)
+        return _of_this_world(Transitions.load(settings.data), world, settings.data, modalities)
     wanted = settings.collection
+    size = in_bytes(collection_bytes(world, wanted.samples, wanted.policy, modalities))
+    kept = ", and at most as much on disk" if settings.save_data else ""
+    say(f"{wanted.samples} samples take {size} of memory{kept}")
     with stage(f"Collecting {wanted.samples} samples ({wanted.policy})"), counter("collecting") as progress:
-        transitions = collect(world, wanted.samples, wanted.policy, settings.seed, progress)
+        transitions = collect(world, wanted.samples, wanted.policy, settings.seed, progress, modalities)
     if settings.save_data:
         transitions.save(folder / "transitions.npz")
     return transitions
 
 
-def _of_this_world(transitions: "Transitions", world: World, path: Path) -> "Transitions":
-    """The given transitions, if they come from the world that the settings describe."""
+def _of_this_world(
+    transitions: "Transitions", world: World, path: Path, modalities: "Mapping[str, Modality]"
+) -> "Transitions":
+    """The given transitions, if they come from the world that the settings describe, and hold what they say."""
     if transitions.world != world.to_json():
         raise ValueError(
             f"`data` {path} was collected in {transitions.world}, asked for was {world.to_json()}. Give the same "
             "`--env` and options, or other data."
         )
+    for name, modality in modalities.items():
+        shape = tuple(transitions.observation([0], [name])[name].shape[1:])
+        if shape not in (modality.shape, modality.prepared.shape):
+            raise ValueError(
+                f"`data` {path} holds {name!r} of shape {shape}, asked for was {modality.prepared.shape}. Give the "
+                "`--image-size` and `--grey` that it was collected with, or other data."
+            )
     return transitions

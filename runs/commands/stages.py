@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anysense.agents.algorithms.catalogue import check_actions
 from anysense.common.progress import stage
@@ -12,7 +12,8 @@ from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
 from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
 from anysense.runs.commands.train import TrainCommand, train_run
 from anysense.runs.curves import read_curve
-from anysense.runs.settings import ResumableSettings, check_positive
+from anysense.runs.reading import ReadingSettings
+from anysense.runs.settings import Flat, ResumableSettings, check_positive
 from anysense.runs.worlds import named_world
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class StageSettings(ResumableSettings):
     """Gymnasium id of the environment; `module:Name-v0` imports the module first."""
     env_option: tuple[str, ...] = ()
     """Options of the environment as key=value."""
+    reading: Annotated[ReadingSettings, Flat] = dataclasses.field(default_factory=ReadingSettings)
     samples: int
     """Transitions to collect for pretraining."""
     epochs: int
@@ -51,6 +53,7 @@ class StageSettings(ResumableSettings):
         first = dataclasses.replace(
             first,
             env_option=self.env_option,
+            reading=self.reading,
             collection=dataclasses.replace(first.collection, samples=self.samples),
             training=dataclasses.replace(first.training, epochs=self.epochs, **pretraining),
             **common,

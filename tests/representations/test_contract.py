@@ -165,7 +165,7 @@ def test_wrong_spaces(pendulum_space: gymnasium.spaces.Dict) -> None:
         ValueError, match=r"`modalities` must be one of 'image', 'sound'; got 'imag'\. Did you mean 'image'"
     ):
         modalities_from_space(pendulum_space, modalities=["imag"])
-    with pytest.raises(TypeError, match=r"`space` entry 'present' must be a Box of dtype uint8 or float32"):
+    with pytest.raises(TypeError, match=r"`space` entry 'present' must be a Box of numbers"):
         modalities_from_space(pendulum_space, modalities=["present"])
     with pytest.raises(ValueError, match=r"`modalities` is empty"):
         modalities_from_space(pendulum_space, modalities=[])
