@@ -42,6 +42,8 @@ LONG = 32
 """A waveform has so many times more samples than channels, at least."""
 LONGEST_VECTOR = 4096
 """Longest vector that nobody has to confirm."""
+SMALLEST_SPECTROGRAM = 8
+"""Three axes, all of them shorter, are a vector."""
 SHORTEST_SIDE = 16
 """Shortest side of an image of floats without an axis of channels."""
 
@@ -146,7 +148,9 @@ def _of_two_axes(given: Given) -> str:
 
 
 def _of_three_axes(given: Given) -> str:
-    return "image" if given.dtype == "uint8" or given.is_brightness else "spectrogram"
+    if given.dtype == "uint8" or given.is_brightness:
+        return "image"
+    return "spectrogram" if max(given.shape) >= SMALLEST_SPECTROGRAM else "vector"
 
 
 def _of_more_axes(given: Given) -> str:

@@ -59,16 +59,17 @@ class ReadingSettings:
         for name, kind in self.kinds.items():
             check_choice("kind", name, found)
             found[name] = dataclasses.replace(found[name], kind=kind)
-        if self.image_size is not None or self.grey:
-            found |= self._prepared(found)
-        return found if networks is None else {name: networks.described(one) for name, one in found.items()}
-
-    def _prepared(self, found: "dict[str, Modality]") -> "dict[str, Modality]":
-        described = {name: one.described() for name, one in found.items()}
+        if networks is None:
+            return found
+        described = {name: networks.described(one) for name, one in found.items()}
+        if self.image_size is None and not self.grey:
+            return described
         images = {name: one for name, one in described.items() if str(one.kind).startswith("image")}
         if not images:
-            kinds = ", ".join(f"{name} ({one.kind})" for name, one in described.items())
-            raise ValueError(f"`image_size` and `grey` have no effect without an image; the modalities are {kinds}.")
-        return {
-            name: dataclasses.replace(one, image_size=self.image_size, grey=self.grey) for name, one in images.items()
-        }
+            kinds = ", ".join(f"{name} ({one.kind or 'of no kind'})" for name, one in described.items())
+            raise ValueError(
+                f"`image_size` and `grey` have no effect: the networks {networks.name!r} read no modality as an image, "
+                f"there are {kinds}. Leave them out, or use other networks (`--networks generic`)."
+            )
+        frames = {"image_size": self.image_size, "grey": self.grey}
+        return described | {name: dataclasses.replace(one, **frames) for name, one in images.items()}

@@ -50,6 +50,7 @@ TOLD = [
     ((255,), FREE, "vector"),
     ((360,), ("float32", 0, 30), "vector"),
     ((300,), ("float32", (0.0,) * 300, tuple(range(1, 301))), "vector"),
+    ((2, 3, 2), FREE, "vector"),
     ((2, 3, 4, 5), FREE, "vector"),
 ]
 
@@ -75,7 +76,7 @@ def test_kinds_that_are_told(shape, about, kind):
         ((8, 512), FREE, ("m=waveform:cn", "m=sequence:tf")),
         ((3, 64, 3), BYTE, ("m=image:chw", "m=image:hwc")),
         ((64, 64, 64), BYTE, ("m=image:chw", "m=image:hwc")),
-        ((64, 7, 7), FREE, ("m=spectrogram:ctf", "m=spectrogram:tfc")),
+        ((64, 9, 9), FREE, ("m=spectrogram:ctf", "m=spectrogram:tfc")),
         ((2, 3, 64, 3), BYTE, ("m=image:schw", "m=image:shwc")),
         ((10, 30, 40, 5), FREE, ("m=image", "m=vector")),
         ((10, 10, 10, 10, 10), BYTE, ("m=vector",)),

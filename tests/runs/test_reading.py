@@ -28,8 +28,8 @@ ENV = ["--env", ID, "--preset", "smoke"]
 class EveryKind(gym.Env):
     """All modalities tell one number, which actions move."""
 
-    def __init__(self, modalities=tuple(SPACES), cube=False):
-        spaces = {name: SPACES[name] for name in modalities}
+    def __init__(self, offered=tuple(SPACES), cube=False):
+        spaces = {name: SPACES[name] for name in offered}
         if cube:
             spaces["cube"] = gym.spaces.Box(0, 255, (3, 8, 3), np.uint8)
         self.observation_space = gym.spaces.Dict(spaces)
@@ -60,7 +60,7 @@ def _here(tmp_path, monkeypatch):
 
 
 def only(*modalities):
-    return [*ENV, "--env-option", f"modalities={json.dumps(modalities)}"]
+    return [*ENV, "--env-option", f"offered={json.dumps(modalities)}"]
 
 
 def pretrained(folder="out/pretrain/001"):
@@ -107,7 +107,10 @@ def test_kinds_are_chosen(refused):
         (["--kind", "sound=vector", "sound=vector"], "each name once"),
         (["--kind", "sounds=vector"], "`kind` must be one of 'joints', 'sound'; got 'sounds'. Did you mean 'sound'"),
         (["--kind", "sound=image"], "cannot be of the kind 'image'"),
-        (["--image-size", "84"], "have no effect without an image; the modalities are joints (vector), sound (wav"),
+        (
+            ["--image-size", "84"],
+            "the networks 'generic' read no modality as an image, there are joints (vector), sound (waveform:n)",
+        ),
         (["--image-size", "0"], "`image_size` must be at least 1; got 0"),
         (["--samples", "1e12"], "of memory, this machine has"),
     ],
@@ -118,7 +121,7 @@ def test_options_without_meaning_are_refused(options, message, refused):
 
 def test_frames_of_the_pendulum_are_not_prepared_by_its_own_networks(refused):
     said = refused("pretrain", "--preset", "smoke", "--image-size", "20")
-    assert "have no effect in the networks 'pendulum'; leave them out, or use" in said
+    assert "the networks 'pendulum' read no modality as an image" in said
     budget = ["--samples", "40", "--epochs", "1", "--networks", "generic", "--image-size", "20"]
     assert main(["pretrain", "--preset", "smoke", *budget]) == 0
     assert pretrained()["image"]["image_size"] == 20
