@@ -24,6 +24,9 @@ RESERVED = {"total", "alignment", "kl", "supervised", *dir(nn.ModuleDict())}
 UNBOUNDED = 2.0**31 - 1
 """Bounds from here on, such as the largest number of a dtype, are none."""
 
+MOST_WEIGHTS = 2**23
+"""Most products of the longest side of an image and the one that it is shrunk to."""
+
 Bounds = float | tuple[Any, ...]
 """One number for all entries, or nested tuples in the shape of the modality."""
 
@@ -83,6 +86,11 @@ class Modality:
                 "images whose entries all have the same bounds."
             )
         object.__setattr__(self, "kind", kind)
+        if max(self.grid_shape[1:]) * max(self.prepared.shape[1:]) >= MOST_WEIGHTS:
+            raise ValueError(
+                f"`image_size` {self.image_size} of modality {self.name!r} is too large for images of "
+                f"{self.grid_shape}; give a smaller one."
+            )
 
     def _checked_shape(self) -> tuple[int, ...]:
         if not self.shape or not all(type(size) is int and size > 0 for size in self.shape):

@@ -71,5 +71,6 @@ class ReadingSettings:
                 f"`image_size` and `grey` have no effect: the networks {networks.name!r} read no modality as an image, "
                 f"there are {kinds}. Leave them out, or use other networks (`--networks generic`)."
             )
-        frames = {"image_size": self.image_size, "grey": self.grey}
-        return described | {name: dataclasses.replace(one, **frames) for name, one in images.items()}
+        for name, one in images.items():
+            described[name] = dataclasses.replace(one, image_size=self.image_size, grey=self.grey)
+        return described

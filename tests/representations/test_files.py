@@ -213,7 +213,14 @@ HUGE = 2**40
         ({"settings": {"latent_dim": 10**30}, "latent_dim": 10**30}, r"is damaged: "),
         ({"networks": {"family": "pendulum", "settings": {"sound_widths": [HUGE, 256, 256]}}}, r"\(1099511627776"),
         ({"modalities": [{**SMALL, "shape": [2**25]}]}, r"is damaged: `modalities` claims 33554432 numbers"),
-        ({"modalities": [{**SMALL, "shape": [2**22]}], "networks": GENERIC}, r"does not fit the architecture"),
+        (
+            {"modalities": [{**SMALL, "shape": [2**22], "kind": "vector"}], "networks": GENERIC},
+            r"does not fit the architecture",
+        ),
+        (
+            {"modalities": [{**SMALL, "shape": [2**12, 2**12], "kind": "image", "image_size": 2**12 - 1}]},
+            r"`image_size` 4095 of modality 'touch' is too large for images of \(1, 4096, 4096\)",
+        ),
         (
             {
                 "method": "muse",
