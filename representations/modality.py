@@ -164,8 +164,9 @@ class Modality:
         return (math.prod(sizes[:-axes]), *sizes[-axes:])
 
     def explained(self) -> str:
-        """One line: shape, dtype, kind and what networks see, of a modality of known kind."""
-        assert self.kind is not None
+        """One line: shape, dtype, kind if it is known, and what networks see."""
+        if self.kind is None:
+            return f"{self.name}: {self.dtype} {self.shape}"
         word, _, order = self.kind.partition(":")
         meaning = f" ({' x '.join(AXES[letter] for letter in order)})" if order else ""
         seen = "" if self.prepared is self else f", seen as {self.prepared.shape}"

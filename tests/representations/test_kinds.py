@@ -150,3 +150,4 @@ def test_one_line_says_how_a_modality_is_read():
     line = modality((210, 160, 3), BYTE, image_size=84, grey=True).explained()
     assert line == "m: uint8 (210, 160, 3), read as image (height x width x channels), seen as (1, 84, 84)"
     assert modality((9,), FREE).described().explained() == "m: float32 (9,), read as vector"
+    assert modality((9,), FREE).explained() == "m: float32 (9,)"
