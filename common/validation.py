@@ -16,6 +16,7 @@ __all__ = [
     "check_positive_integer",
     "check_probability",
     "check_range",
+    "check_seed",
 ]
 
 
@@ -112,3 +113,10 @@ def _number(value: Any) -> float:
         return float(value) if not isinstance(value, bool) and isinstance(value, Real) else math.nan
     except OverflowError:
         return math.inf
+
+
+def check_seed(argument: str, seed: int) -> int:
+    """``seed`` if it is 0 to 2**32 - 1, what every library takes; otherwise ValueError."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"`{argument}` expected 0 to {2**32 - 1}, got {seed}.")
+    return seed

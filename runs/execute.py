@@ -1,10 +1,11 @@
 """What the main function of every command does: read settings, make or enter a run folder, work, say what came out."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from anysense.runs.resume import resumed
-from anysense.runs.run_folder import RunFolder
+from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import CommonSettings, ResumableSettings, use_machine
 
 __all__ = ["execute"]
@@ -38,6 +39,10 @@ def execute(
     if isinstance(settings, ResumableSettings) and settings.resume:
         settings, run = resumed(settings, arguments, command, read)
     device = use_machine(settings)
+    if run is None:
+        check_place(Path(settings.out) / command, settings.name)
+    if getattr(settings, "docs", None) is not None:
+        check_place(settings.docs.parent, None)
     settings, chosen = resolve(settings)
     if run is None:
         run = RunFolder.create(settings, command, arguments, chosen)

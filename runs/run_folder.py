@@ -5,6 +5,7 @@ overwritten by another run: an existing folder is only entered to resume it.
 """
 
 import dataclasses
+import os
 import re
 import shlex
 import time
@@ -21,7 +22,7 @@ from anysense.common.progress import say
 from anysense.runs import inputs
 from anysense.runs.lock import LOCK, OWNER, locked
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "check_name", "newest_run", "plain"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "check_name", "check_place", "newest_run", "plain"]
 
 FORMAT = "anysense run"
 FORMAT_VERSION = 2
@@ -172,6 +173,24 @@ def check_name(name: str) -> str:
     if name in ("", ".", "..") or Path(name).name != name:
         raise ValueError(f"`name` expected one name without separators, got {name!r}.")
     return name
+
+
+def check_place(parent: Path, name: str | None) -> None:
+    """Find out before any work whether files can go to ``parent``, into a new folder ``name`` if one is given.
+
+    Raises:
+        NotADirectoryError: Something on the way is a file.
+        PermissionError: The nearest folder that exists cannot be written.
+        FileExistsError: The folder ``name`` is taken.
+        ValueError: ``name`` is not the name of a folder.
+    """
+    if name is not None and (parent / check_name(name)).exists() and not _abandoned(parent / name):
+        raise _taken(parent / name)
+    nearest = next(path for path in (parent, *parent.parents) if path.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"`{parent}` cannot be made: `{nearest}` is a file; choose another folder.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(f"`{nearest}` cannot be written; choose another folder.")
 
 
 def _claim(parent: Path, name: str | None) -> Path:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import tyro
 
 from anysense.common.errors import unknown_name
+from anysense.common.validation import check_seed
 from anysense.runs.offering import Names, list_options, offered, option_names, restored
 from anysense.runs.option_types import OPTION_TYPES
 
@@ -65,8 +66,7 @@ class CommonSettings(TracebackSettings):
     """Processor threads of torch; what is fastest for the command if not given."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"`seed` expected 0 to {2**32 - 1}, got {self.seed}.")
+        check_seed("seed", self.seed)
         check_positive(self, "threads")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anysense.common.progress import Progress
+from anysense.common.validation import check_seed
 from anysense.representations.benchmarks.presets import Presets
 from anysense.representations.evaluation.subsets import every_subset
 
@@ -39,8 +40,7 @@ class DataRequest:
             value = getattr(self, name)
             if value is not None and value < 20:
                 raise ValueError(f"`{name}` must be at least 20 samples; got {value}.")
-        if self.data_seed < 0:
-            raise ValueError(f"`data_seed` must be at least 0; got {self.data_seed}.")
+        check_seed("data_seed", self.data_seed)
 
 
 @dataclass(frozen=True)

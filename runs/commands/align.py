@@ -15,6 +15,7 @@ import tyro
 from anysense.common.extras import import_extra
 from anysense.common.files import write_bytes
 from anysense.common.progress import Progress, counter, say, stage
+from anysense.common.validation import check_seed
 from anysense.representations.benchmarks import DataRequest, benchmark
 from anysense.representations.evaluation.records import COMPLETE, Record, subset_name
 from anysense.runs.comparisons.align_report import POINTS_FILE, against, align_report
@@ -65,8 +66,7 @@ class AlignCommand(JobSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "points", "rays", "min_cluster_size")
-        if self.points_seed < 0:
-            raise ValueError(f"`points_seed` expected 0 or more, got {self.points_seed}.")
+        check_seed("points_seed", self.points_seed)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anysense.common.files import sha256_of
 from anysense.common.progress import counter, say, stage
+from anysense.common.validation import check_seed
 from anysense.runs.commands.data import Part
 from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, print_table
@@ -38,6 +39,9 @@ class DigitsSettings(TracebackSettings):
     """Seed of everything random in them."""
     folder: Path | None = None
     """Where to keep them; the cache folder of anysense if not given."""
+
+    def __post_init__(self) -> None:
+        check_seed("seed", self.seed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,9 @@ class MoseiOfflineSettings(TracebackSettings):
     """Samples to report on."""
     seed: int = 0
     """Seed of the data."""
+
+    def __post_init__(self) -> None:
+        check_seed("seed", self.seed)
 
 
 def _download_digits(arguments: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from anysense.common.errors import unknown_name
 from anysense.common.files import write_bytes
 from anysense.common.progress import counter, stage
+from anysense.common.validation import check_seed
 from anysense.runs.commands.data import Part
 from anysense.runs.figures import new_figure, write_figure
 from anysense.runs.run_folder import RunFolder
@@ -53,8 +54,8 @@ class ShowSettings(TracebackSettings):
     """Seed that mhd-offline is made with, or that matches digits."""
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"`seed` expected 0 or more, got {self.seed}.")
+        check_seed("seed", self.seed)
+        check_seed("data_seed", self.data_seed)
         if not 1 <= self.per_class <= 20:
             raise ValueError(f"`per_class` expected 1 to 20, got {self.per_class}.")
 

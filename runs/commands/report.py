@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     _check(seeds)
     report, stem = _report(settings.name, seeds), settings.out / settings.name
     if settings.readme is not None:
-        text = replace_block(settings.readme.read_text(encoding="utf-8"), "", str(settings.readme))
+        text = replace_block(_text_of(settings.readme), "", str(settings.readme))
     write_report(report, stem)
     if settings.readme is not None:
         target = os.path.relpath(stem.with_name(f"{stem.name}.md"), settings.readme.parent)
@@ -101,6 +101,13 @@ def parse_report(arguments: Sequence[str]) -> ReportCommand:
     if not arguments:
         raise ValueError("`runs` is missing; give the run folders of evaluations, for example out/evaluate/001.")
     return parse(ReportCommand(runs=()), arguments, "report")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"`readme` {path} is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
 
 
 def replace_block(text: str, block: str, name: str) -> str:
