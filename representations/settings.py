@@ -41,10 +41,6 @@ class Settings:
         for kind in type(self).__mro__:
             self.require_positive(*vars(kind).get("positive", ()))
             self.require_non_negative(*vars(kind).get("non_negative", ()))
-        for field in dataclasses.fields(self):
-            numbers = (number for number in _numbers(getattr(self, field.name)) if isinstance(number, float))
-            if not all(map(math.isfinite, numbers)):
-                raise ValueError(f"`{field.name}` must be finite; got {getattr(self, field.name)!r}.")
 
     def require_positive(self, *names: str) -> None:
         """Raises ValueError unless all numbers of the named fields are finite and above 0.
