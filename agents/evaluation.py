@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.agents.results import EpisodeResults
+from anysense.common.machine import processors
 from anysense.common.validation import check_names, check_positive_integer
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.sensors.corruption import Corruption, VectorCorrupt, parse_corruption
@@ -156,11 +157,17 @@ def evaluate(
     check_positive_integer("batch_envs", batch_envs)
     check_positive_integer("episodes", episodes.count)
     corruptions = [parse_corruption(entry) if isinstance(entry, str) else entry for entry in corruption]
-    parts = [episodes.part(first, batch_envs) for first in range(0, episodes.count, batch_envs)]
-    found = []
-    for number, part in enumerate(parts):
-        venv = _build(world, names, part, corruptions, missing)
-        found.append(_run(agent, venv, world, part, progress, number * part.steps, len(parts) * part.steps))
+    most = min(batch_envs, processors()) if world.vector == "async" else batch_envs
+    parts = [episodes.part(first, most) for first in range(0, episodes.count, most)]
+    found, venv = [], None
+    try:
+        for number, part in enumerate(parts):
+            if venv is None or venv.num_envs != part.count:
+                _close(venv)
+                venv = _build(world, names, part, corruptions, missing)
+            found.append(_run(agent, venv, world, part, progress, number * part.steps, len(parts) * part.steps))
+    finally:
+        _close(venv)
     returns, lengths = (np.concatenate(column) for column in zip(*found, strict=True))
     dropped, corrupted = "" if missing is None else str(missing), tuple(map(str, corruptions))
     return episodes.results(name, returns, lengths, modalities=names, corruption=corrupted, missing=dropped)
@@ -218,16 +225,18 @@ def _run(
     observation, _ = venv.reset(seed=episodes.seed, options=options)
     returns, lengths = np.zeros(venv.num_envs), np.zeros(venv.num_envs, dtype=np.int64)
     running = np.ones(venv.num_envs, dtype=np.bool_)
-    try:
-        for step in range(episodes.steps):
-            observation, rewards, terminated, truncated, _ = venv.step(agent.act(observation))
-            returns += np.where(running, rewards, 0.0)
-            lengths += running
-            running &= ~(terminated | truncated)
-            if progress is not None:
-                progress(steps_before + step + 1, steps_in_all)
-            if not running.any():
-                break
-    finally:
-        venv.close()
+    for step in range(episodes.steps):
+        observation, rewards, terminated, truncated, _ = venv.step(agent.act(observation))
+        returns += np.where(running, rewards, 0.0)
+        lengths += running
+        running &= ~(terminated | truncated)
+        if progress is not None:
+            progress(steps_before + step + 1, steps_in_all)
+        if not running.any():
+            break
     return returns, lengths
+
+
+def _close(venv: VectorEnvironment | None) -> None:
+    if venv is not None:
+        venv.close()

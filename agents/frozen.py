@@ -128,6 +128,8 @@ class FrozenEncoder:
     def encode(self, observation: Mapping[str, Tensor]) -> Tensor:
         """Latents (B, features_dim), float32, of a batch of raw observations, with an optional entry ``present``.
 
+        The latent of a row in which ``present`` marks no modality is zero.
+
         Raises:
             TypeError, ValueError: The observation does not fit, see `Representation.encode`.
         """
@@ -135,8 +137,16 @@ class FrozenEncoder:
         device = next((value.device for value in given.values()), self.representation.device)
         if device != self.representation.device:
             self.representation.to(device)
+        present = self._present(observation)
+        seen = None if present is None else present.any(dim=0)
         with torch.no_grad():
-            latents = self.representation.encode(given, self._present(observation))
+            if present is None or seen is None or bool(seen.all()):
+                latents = self.representation.encode(given, present)
+            else:
+                latents = torch.zeros((len(seen), self.latent_dim), device=self.representation.device)
+                if bool(seen.any()):
+                    part = {name: value[seen] for name, value in given.items()}
+                    latents[seen] = self.representation.encode(part, present[:, seen])
             return self.passthrough.append(latents, observation)
 
     def _present(self, observation: Mapping[str, Tensor]) -> Tensor | None:

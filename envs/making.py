@@ -8,20 +8,22 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from anysense.common.errors import unknown_name
 from anysense.common.validation import check_integer
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.faults import CheckedEnv, Workers
 from anysense.envs.selection import SelectModalities, VectorSelectModalities, check_observation_space
 
-__all__ = ["RESERVED_OPTIONS", "find_spec", "imported", "make_single", "make_vector"]
+__all__ = ["RESERVED_OPTIONS", "Vector", "find_spec", "imported", "make_single", "make_vector"]
 
 MAX_ENVS = 100_000
+Vector = Literal["auto", "sync", "async"]
 Made = TypeVar("Made", gym.Env[Any, Any], VectorEnvironment)
 
 RESERVED_OPTIONS = {
@@ -56,28 +58,32 @@ def make_vector(
     modalities: Sequence[str] | None,
     episode_steps: int | None,
     autoreset_mode: AutoresetMode,
+    vector: Vector = "auto",
 ) -> VectorEnvironment:
-    """``num_envs`` environments as one: the registered vector form where it can do what is asked for, else Gymnasium's.
-
-    Arguments and errors as in `World.make_vec`.
-    """
+    """``num_envs`` environments as one; arguments and errors as in `World.make_vec`, ``vector`` as in `World`."""
     check_integer("num_envs", num_envs, 1, MAX_ENVS)
     if episode_steps is not None:
         check_integer("episode_steps", episode_steps, 1)
     spec = find_spec(env_id)
-    arguments: dict[str, Any] = {"max_episode_steps": episode_steps, "autoreset_mode": autoreset_mode}
-    made_by: Any = spec.vector_entry_point
-    if made_by is None or not arguments.keys() <= _parameters(made_by).keys():
-        made_by = spec.entry_point
-        arguments = {
-            "vectorization_mode": "sync",
-            "vector_kwargs": {"autoreset_mode": autoreset_mode},
-            "max_episode_steps": -1 if episode_steps is None else episode_steps,  # -1: not even the registered limit
-        }
-    venv = _made(env_id, made_by, partial(gym.make_vec, spec, num_envs, **arguments, **options))
+    native = {**options, "max_episode_steps": episode_steps, "autoreset_mode": autoreset_mode}
+    if vector == "auto" and {"max_episode_steps", "autoreset_mode"} <= _parameters(spec.vector_entry_point).keys():
+        venv = _made(env_id, spec.vector_entry_point, partial(gym.make_vec, spec, num_envs, **native))
+    else:
+        limit = -1 if episode_steps is None else episode_steps  # -1: not even the registered limit
+        make_one = partial(_checked_single, env_id, spec, {**options, "max_episode_steps": limit})
+        several = partial(Workers, env_id=env_id) if vector == "async" else SyncVectorEnv
+        made = partial(several, [make_one] * num_envs, autoreset_mode=autoreset_mode)
+        venv = _made(env_id, spec.entry_point, made)
     with _closed_on_error(venv):
         check_observation_space(env_id, venv.single_observation_space)
         return venv if modalities is None else VectorSelectModalities(venv, modalities)
+
+
+def _checked_single(env_id: str, spec: EnvSpec, arguments: Mapping[str, Any]) -> gym.Env[Any, Any]:
+    """One environment of a vector form, in a process of its own, perhaps."""
+    env = gym.make(spec, **arguments)
+    check_observation_space(env_id, env.observation_space)
+    return CheckedEnv(env, env_id)
 
 
 def find_spec(env_id: str, others: Iterable[str] = ()) -> EnvSpec:

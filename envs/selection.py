@@ -29,8 +29,14 @@ def check_observation_space(env_id: str, space: spaces.Space[Any]) -> None:
             f"{space}. Wrap the environment so that it is one, for example {{'state': Box}}, and register the wrapped "
             "environment."
         )
+    offered = present_modalities(space)
     for name, entry in space.spaces.items():
-        if isinstance(entry, spaces.Box) or (name == PRESENT and isinstance(entry, spaces.MultiBinary)):
+        if name == PRESENT and not (isinstance(entry, spaces.MultiBinary) and entry.shape == (len(offered),)):
+            raise TypeError(
+                f"The entry `{PRESENT}` of the observation of {env_id} says which modalities are there, so it must be "
+                f"MultiBinary({len(offered)}), one flag for each of {', '.join(offered)} in this order; got {entry}."
+            )
+        if name == PRESENT or isinstance(entry, spaces.Box):
             continue
         nested = isinstance(entry, spaces.Dict | spaces.Tuple)
         advice = "give each of its parts an entry of its own" if nested else "leave it out, or turn it into a `Box`"

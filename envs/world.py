@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +23,7 @@ from anysense.common.progress import Progress
 from anysense.common.registry import Registry
 from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
-from anysense.envs.making import RESERVED_OPTIONS, find_spec, imported, make_single, make_vector
+from anysense.envs.making import RESERVED_OPTIONS, Vector, find_spec, imported, make_single, make_vector
 from anysense.envs.selection import check_observation_space
 from anysense.envs.sensors.model import PRESENT
 
@@ -60,6 +60,9 @@ class World:
     Args:
         id: Gymnasium id; ``module:Name-v0`` imports the module first, as `gymnasium.make` does.
         options: Keyword arguments of the environment, as JSON can hold them.
+        vector: How several environments become one: ``auto`` takes the registered vector form where there is one that
+            can do what is asked for, otherwise all of them in this process; ``sync`` all in this process; ``async``
+            each in a process of its own, which pays where a step is slow. Results are the same, so it is not stored.
 
     Attributes:
         options_class: Dataclass of typed options for the command line; None: options are given as key=value.
@@ -71,11 +74,12 @@ class World:
         optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
         probes: Names of the quantities that `probe_targets` computes.
         evaluation_episodes: Episodes of an evaluation if nobody says.
-        vector_size: Environments that collection steps side by side; more than 1 pays for a native vector form.
+        vector_size: Most environments that collection steps side by side.
     """
 
     id: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    vector: Vector = field(default="auto", compare=False)
 
     options_class: ClassVar[type[Any] | None] = None
     option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -86,7 +90,7 @@ class World:
     optimum: ClassVar[str | None] = None
     probes: ClassVar[tuple[str, ...]] = ()
     evaluation_episodes: ClassVar[int] = 100
-    vector_size: ClassVar[int] = 1
+    vector_size: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         """Checks the options and turns them into what JSON gives back.
@@ -95,6 +99,7 @@ class World:
             ValueError: An option is unknown, or is set elsewhere.
             TypeError: JSON cannot hold an option.
         """
+        check_choice("vector", self.vector, get_args(Vector))
         for name in self.options:
             if name in RESERVED_OPTIONS:
                 raise ValueError(f"`env-option` {name!r} of {self.id} cannot be given: {RESERVED_OPTIONS[name]}.")
@@ -166,11 +171,11 @@ class World:
         episode_steps: int | None,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
     ) -> VectorEnvironment:
-        """``num_envs`` environments as one: the registered vector form, otherwise Gymnasium's own; errors as in `make`.
+        """``num_envs`` environments as one, see ``vector``; errors as in `make`.
 
         ``episode_steps`` is the time limit (truncation); None for none beyond the environment's own.
         """
-        return make_vector(self.id, self.options, num_envs, modalities, episode_steps, autoreset_mode)
+        return make_vector(self.id, self.options, num_envs, modalities, episode_steps, autoreset_mode, self.vector)
 
     def start_states(self, count: int, seed: int) -> NDArray[np.float64] | None:
         """``count`` fixed start states for evaluations, (count, K); None where the world cannot be put into states.

@@ -94,7 +94,10 @@ class Modality:
 
     def _checked_shape(self) -> tuple[int, ...]:
         if not self.shape or not all(type(size) is int and size > 0 for size in self.shape):
-            raise ValueError(f"`shape` of modality {self.name!r} must hold positive integers; got {self.shape!r}.")
+            raise ValueError(
+                f"`shape` of modality {self.name!r} must hold positive integers, (1,) for a single number; got "
+                f"{self.shape!r}."
+            )
         return tuple(self.shape)
 
     def _check_bounds(self) -> None:
@@ -208,17 +211,18 @@ def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str]
             raise ValueError(unknown_name("modalities", name, fitting))
         if name not in fitting:
             raise TypeError(
-                f"`space` entry {name!r} must be a Box of numbers with at least one axis; got {space[name]}."
+                f"`space` entry {name!r} must be a Box of numbers with at least one axis; got {space[name]}. Wrap the "
+                "environment so that it is one, or leaves it out."
             )
     if not names:
-        raise ValueError("`modalities` is empty; expected at least one modality of the space.")
+        raise ValueError(f"`space` must hold a Box of dtype uint8 or float32 for each modality; got {space}.")
     return {name: _modality_from_box(name, box) for name, box in fitting.items() if name in names}
 
 
 def _modality_from_box(name: str, box: gymnasium.spaces.Box) -> Modality:
     """Numbers other than bytes become float32; an entry whose bounds are equal gets room above."""
     low, high = box.low.astype(np.float64), box.high.astype(np.float64)
-    bounded = bool((np.maximum(abs(low), abs(high)) < UNBOUNDED).all())
+    bounded = bool(box.low.size and (np.maximum(abs(low), abs(high)) < UNBOUNDED).all())
     high = np.where(high > low, high, low + 1.0)
     dtype = "uint8" if box.dtype == np.uint8 else "float32"
     shape = tuple(int(size) for size in box.shape)

@@ -3,19 +3,54 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from anysense.envs.faults import EnvironmentFaultError
+from anysense.envs.making import Vector
 from anysense.envs.world import DEFAULT_WORLD, WORLDS, World, world
 from anysense.runs.settings import value_of
 
-__all__ = ["NoOptions", "chosen_world", "environments", "named_world", "options_of", "parsed", "world_from"]
+__all__ = [
+    "NoOptions",
+    "VectorSettings",
+    "before_writing",
+    "chosen_world",
+    "environments",
+    "named_world",
+    "options_of",
+    "parsed",
+    "world_from",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NoOptions:
     """No typed options: those of the environment are given with --env-option."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VectorSettings:
+    """How several environments become one."""
+
+    vector: Vector = "auto"
+    """Several environments: sync, all in this process; async, each in a process of its own, which pays where a step is
+    slow; auto, the vector form that is registered, else sync. The results are the same."""
+
+    def vectorised(self, known: World) -> World:
+        """The world with this choice."""
+        return known if known.vector == self.vector else dataclasses.replace(known, vector=self.vector)
+
+
+@contextmanager
+def before_writing() -> Iterator[None]:
+    """What is tried inside comes before anything is written, so a broken environment is wrong input (ValueError)."""
+    try:
+        yield
+    except EnvironmentFaultError as error:
+        raise ValueError(str(error)) from error
 
 
 def named_world(env: str, options: Mapping[str, Any] | None = None) -> World:

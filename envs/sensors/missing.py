@@ -39,6 +39,9 @@ class MissingModalities(SensorWrapper):
     With ``keep_one`` a draw in which every modality went missing gives one back, each with the same chance among the
     modalities whose probability is below 1 (among all of them where there is none such).
 
+    An entry ``present`` that the environment has already is respected: what it says is absent stays absent, even if
+    none is left. With ``keep_one`` nothing is dropped where that would take the last one.
+
     Corruptions belong inside: ``MissingModalities(Corrupt(env, ...), ...)``.
     """
 
@@ -56,7 +59,7 @@ class MissingModalities(SensorWrapper):
 
         Raises:
             TypeError: If the observation space is not as described.
-            ValueError: If a probability is outside [0, 1], a modality or ``per`` is unknown, or ``present`` exists.
+            ValueError: If a probability is outside [0, 1], or a modality or ``per`` is unknown.
         """
         factory = partial(_MissingModel, probability=probability, per=per, keep_one=keep_one)
         super().__init__(env, factory, probability=probability, per=per, keep_one=keep_one)
@@ -80,16 +83,13 @@ class _MissingModel(SensorModel):
     def __init__(
         self, observation_space: spaces.Dict, streams: RandomStreams, probability: Probability, per: Per, keep_one: bool
     ) -> None:
-        if PRESENT in observation_space.spaces:
-            raise ValueError(
-                f"The observation has an entry `{PRESENT}` already; drop modalities with one wrapper only."
-            )
         check_choice("per", per, get_args(Per))
         modalities = present_modalities(observation_space)
         boxes = {modality: with_zero(modality_box(observation_space, modality)) for modality in modalities}
-        super().__init__(
-            spaces.Dict({**boxes, PRESENT: spaces.MultiBinary(len(modalities))}), streams, reads=modalities
-        )
+        told = (PRESENT,) if PRESENT in observation_space.spaces else ()
+        space = spaces.Dict({**boxes, PRESENT: spaces.MultiBinary(len(modalities))})
+        super().__init__(space, streams, reads=(*modalities, *told))
+        self._modalities, self._told = modalities, bool(told)
         self._probability = _probabilities(probability, modalities)
         self._per_step = per == "step"
         self._keep_one = check_flag("keep_one", keep_one)
@@ -120,8 +120,12 @@ class _MissingModel(SensorModel):
 
     def _blank(self, batch: Observation, rows: Rows) -> Observation:
         present = self.memory[PRESENT][rows]
+        if self._told:
+            told = np.asarray(batch[PRESENT], np.int8)
+            both = present & told
+            present = np.where(both.any(axis=1, keepdims=True), both, told) if self._keep_one else both
         result: Observation = {PRESENT: present}
-        for column, modality in enumerate(self.reads):
+        for column, modality in enumerate(self._modalities):
             absent = present[:, column] == 0
             array = batch[modality]
             if absent.any():

@@ -1,7 +1,7 @@
 """Collect transitions of any world for learning a representation."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import gymnasium as gym
@@ -18,10 +18,16 @@ from anysense.representations.data.transitions import Transitions
 from anysense.representations.modality import Modality
 from anysense.representations.pretrain_settings import CollectSettings
 
-__all__ = ["CollectSettings", "collect", "collection_bytes"]
+__all__ = ["Actor", "CollectSettings", "collect", "collection_bytes"]
+
+Actor = Callable[[Mapping[str, NDArray[Any]], np.random.Generator], Any]
+"""Chooses actions: gets arrays (N, *shape) by modality (and ``present``, if the world has it) and a generator for what
+is random; gives N actions, (N, *shape of an action)."""
 
 _FRUITLESS = 300
 """Episodes in a row without a recorded transition after which collecting gives up."""
+_SIDE_BY_SIDE = 1 << 28
+"""Bytes that the episodes in progress may take; fewer run side by side where they would take more."""
 
 
 def collect(
@@ -31,34 +37,42 @@ def collect(
     seed: int = 0,
     progress: Progress | None = None,
     modalities: Sequence[str] | Mapping[str, Modality] | None = None,
+    actor: Actor | None = None,
+    probed: Sequence[str] = (),
 ) -> Transitions:
-    """Let uniformly random actions drive a world, and record what happens.
+    """Let uniformly random actions, or those of ``actor``, drive a world, and record what happens.
 
     Where an episode ends before its planned length, another one follows, so that exactly ``samples`` transitions come.
 
     Args:
         world: The environment.
         samples: Number of transitions.
-        policy: Name of one of ``world.policies``: which episodes are recorded; the first one by default.
+        policy: Name of one of ``world.policies``: which episodes are recorded; the first one by default. With an
+            ``actor``, what the record calls it; its episodes are those of ``random``.
         seed: Seed; the same arguments give the same transitions.
         progress: Called after every step with the number of transitions so far and the number wanted.
         modalities: Which modalities to record; all by default. Where they are described, images are stored as they are
             prepared (`Modality.prepared`), which may take much less memory; not in worlds that stack frames.
+        actor: Who acts; uniformly random actions by default.
+        probed: Arrays of numbers in ``info`` to record, for `Transitions.probed`.
 
     Raises:
         ValueError: An argument is unknown or out of range; an action space that is neither a bounded ``Box`` nor
-            ``Discrete``; an observation or a reward of another shape than declared, with NaN or infinity.
+            ``Discrete``; actions of ``actor`` outside of it.
+        EnvironmentFaultError: The environment fails, or gives what its spaces do not allow, NaN or infinity.
         TypeError: ``samples`` or ``seed`` is not an integer, or a modality has another dtype than uint8 and float32.
         RuntimeError: All episodes end within the steps that the policy leaves out.
         MemoryError: The transitions need more memory than there is; the message says how much.
     """
     _check_whole("seed", seed, least=0)
-    policy, plan = _plan(world, samples, policy)
+    policy, plan = _plan(world, samples, policy, actor)
     rng = np.random.default_rng(seed)
     names = None if modalities is None else tuple(modalities)
-    env = world.make_vec(world.vector_size, names, episode_steps=None, autoreset_mode=AutoresetMode.DISABLED)
+    side_by_side = _side_by_side(world, plan, Layout.of(world, world.observation_space, modalities))
+    env = world.make_vec(side_by_side, names, episode_steps=None, autoreset_mode=AutoresetMode.DISABLED)
     try:
-        driver = _Driver(world, env, _recording(world, env, samples, plan, modalities), rng, progress)
+        layout = Layout.of(world, cast(gym.spaces.Dict, env.single_observation_space), modalities, probed)
+        driver = _Driver(world, env, _recording(layout, samples, plan), rng, progress, actor)
         env.reset(seed=int(rng.integers(2**31)))
         for episodes in plan:
             driver.run(episodes)
@@ -80,34 +94,43 @@ def collection_bytes(
     Raises:
         ValueError, TypeError: As `collect`.
     """
-    _, plan = _plan(world, samples, policy)
-    running = max(world.vector_size * (episodes.skip + episodes.steps + 1) for episodes in plan)
-    return Layout.of(world, world.observation_space, modalities).bytes_of(samples, _instants(plan) + running)
+    _, plan = _plan(world, samples, policy, None)
+    layout = Layout.of(world, world.observation_space, modalities)
+    running = _side_by_side(world, plan, layout) * _longest(plan)
+    return layout.bytes_of(samples, _instants(plan) + running)
 
 
-def _plan(world: World, samples: int, policy: str | None) -> tuple[str, list[Episodes]]:
+def _plan(world: World, samples: int, policy: str | None, actor: Actor | None) -> tuple[str, list[Episodes]]:
     """Name of the policy, and its episodes."""
     _check_whole("samples", samples, least=1)
-    policy = world.policies[0] if policy is None else check_choice("policy", policy, world.policies)
-    plan = [episodes for episodes in world.collection(policy, samples) if episodes.samples]
+    known = world.policies if actor is None else ("random",)
+    policy = known[0] if policy is None else policy if actor else check_choice("policy", policy, known)
+    episodes_of = "random" if actor else policy
+    plan = [episodes for episodes in world.collection(episodes_of, samples) if episodes.samples]
     if sum(episodes.samples for episodes in plan) != samples:
         raise ValueError(f"`collection` of {world.id} must plan {samples} transitions for policy {policy!r}; {plan}.")
     return policy, plan
 
 
-def _recording(
-    world: World,
-    env: VectorEnvironment,
-    samples: int,
-    plan: Sequence[Episodes],
-    modalities: Sequence[str] | Mapping[str, Modality] | None,
-) -> Recording:
-    layout = Layout.of(world, cast(gym.spaces.Dict, env.single_observation_space), modalities)
+def _longest(plan: Sequence[Episodes]) -> int:
+    """Instants of the longest episode."""
+    return max(episodes.skip + episodes.steps + 1 for episodes in plan)
+
+
+def _side_by_side(world: World, plan: Sequence[Episodes], layout: Layout) -> int:
+    """Environments that collection steps side by side."""
+    fitting = _SIDE_BY_SIDE // max(layout.bytes_of(0, _longest(plan)), 1)
+    return max(1, min(world.vector_size, fitting))
+
+
+def _recording(layout: Layout, samples: int, plan: Sequence[Episodes]) -> Recording:
     try:
         return Recording(layout, samples, _instants(plan))
     except MemoryError as error:
         size = layout.bytes_of(samples, _instants(plan))
-        raise MemoryError(f"{samples} transitions of {world.id} need {size / 1e9:.1f} GB; collect fewer.") from error
+        raise MemoryError(
+            f"{samples} transitions of {layout.world['id']} need {size / 1e9:.1f} GB; collect fewer."
+        ) from error
 
 
 def _instants(plan: Sequence[Episodes]) -> int:
@@ -134,14 +157,16 @@ class _Driver:
     recording: Recording
     rng: np.random.Generator
     progress: Progress | None
+    actor: Actor | None
+    seen: Mapping[str, NDArray[Any]] = field(init=False)
 
     def run(self, episodes: Episodes) -> None:
         """Record the wanted transitions of one kind of episodes, as many side by side as there are environments."""
         buffers = EpisodeBuffers(self.recording.layout, self.env.num_envs, episodes)
         for wanted in _batches(episodes, self.env.num_envs):
             buffers.begin(wanted)
-            observation, info = self._ask(self.env.reset, options=self._start(episodes))
-            buffers.see(observation, info)
+            self.seen, info = self.env.reset(options=self._start(episodes))
+            buffers.see(self.seen, info)
             fruitless = 0
             while buffers.missing.any():
                 fruitless = 0 if self._step(buffers, episodes) else fruitless + 1
@@ -154,37 +179,46 @@ class _Driver:
 
     def _step(self, buffers: EpisodeBuffers, episodes: Episodes) -> bool:
         """One step in every environment, and another episode where one ends early; whether any was recorded."""
-        actions = _draw_actions(self.env.single_action_space, self.rng, self.env.num_envs)
-        observation, reward, terminated, truncated, info = self._ask(self.env.step, actions)
+        actions = self._actions()
+        self.seen, reward, terminated, truncated, info = self.env.step(actions)
         recorded = buffers.act(actions, reward)
-        buffers.see(observation, info)
+        buffers.see(self.seen, info)
         if self.progress is not None:
             self.progress(self.recording.count + int(buffers.recorded.sum()), self.recording.samples)
         ended = terminated | truncated
         if ended.any() and buffers.missing.any():
             self.recording.take(buffers, ended)
             options = {**(self._start(episodes) or {}), "reset_mask": ended}
-            observation, info = self._ask(self.env.reset, options=options)
-            buffers.see(observation, info, ended)
+            fresh, info = self.env.reset(options=options)
+            buffers.see(fresh, info, ended)
+            self.seen = {name: _where(ended, fresh[name], values) for name, values in self.seen.items()}
         return recorded
 
-    def _ask(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, ...]:
-        """What a call of the environment gives; names the entry of the observation where Gymnasium cannot stack it."""
-        try:
-            answer: tuple[Any, ...] = call(*arguments, **options)
-            return answer
-        except (ValueError, KeyError) as error:
-            for seen in filter(None, getattr(self.env.unwrapped, "_env_obs", ())):
-                for name, box in self.world.observation_space.spaces.items():
-                    if name not in seen or np.shape(seen[name]) != box.shape:
-                        found = f"has shape {np.shape(seen[name])}" if name in seen else "is missing"
-                        raise ValueError(
-                            f"`{name}` of {self.world.id} {found}, declared is {box.shape}. Repair the environment."
-                        ) from error
-            raise
+    def _actions(self) -> NDArray[Any]:
+        space, count = self.env.single_action_space, self.env.num_envs
+        if self.actor is None:
+            return _draw_actions(space, self.rng, count)
+        actions = np.asarray(self.actor(self.seen, self.rng))
+        wanted = space.shape or ()
+        whole = isinstance(space, gym.spaces.Box) or actions.dtype.kind in "iu"
+        if actions.shape != (count, *wanted) or actions.dtype.kind not in "iuf" or not whole:
+            raise ValueError(
+                f"`policy` must return an action of {space} for each row of the observation, an array of shape "
+                f"{(count, *wanted)}; got {actions.dtype} of shape {actions.shape}."
+            )
+        actions = actions.astype(space.dtype)
+        outside = [row for row in actions if not space.contains(row)]
+        if outside:
+            raise ValueError(f"`policy` must return actions of {space}; got {outside[0]}. Clip them.")
+        return actions
 
     def _start(self, episodes: Episodes) -> dict[str, Any] | None:
         return None if episodes.start is None else episodes.start(self.rng, self.env.num_envs)
+
+
+def _where(mask: NDArray[np.bool_], chosen: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """The rows that the mask marks from the one array, the rest from the other."""
+    return np.where(mask.reshape(-1, *[1] * (others.ndim - 1)), chosen, others)
 
 
 def _draw_actions(space: gym.Space[Any], rng: np.random.Generator, count: int) -> NDArray[Any]:

@@ -15,10 +15,13 @@ __all__ = [
     "Recorded",
     "broken_rows",
     "check_masks",
+    "check_origin",
     "checked_indices",
     "checksum",
+    "column_names",
     "held_out_count",
     "mask_rows",
+    "misfit",
     "named",
     "present_of",
 ]
@@ -109,6 +112,16 @@ def check_masks(masks: Mapping[str, Tensor], modalities: Iterable[str], size: in
             )
 
 
+def check_origin(stack: Any, most: int, policy: Any, seed: Any, world: Any) -> None:
+    """Raise ValueError unless a stack of frames, a policy, a seed and a world are what `Transitions` says they are."""
+    if stack is not None and (type(stack) is not int or not 1 <= stack <= most):
+        raise ValueError(f"`frame_stack` must be None or an integer from 1 to {most}, got {stack!r}.")
+    if not isinstance(policy, str) or not (seed is None or type(seed) is int):
+        raise ValueError(f"`policy` must be a string and `seed` an integer, got {policy!r}, {seed!r}.")
+    if not isinstance(world, Mapping) or (world and set(world) != {"id", "options"}):
+        raise ValueError(f"`world` must hold an id and options, as `World.to_json` gives them; got {world!r}.")
+
+
 def broken_rows(value: Tensor, mask: Tensor | None = None) -> list[int]:
     """Rows with NaN or infinity among those that ``mask``, boolean (N,), marks; among all by default."""
     if not value.is_floating_point() or len(value) == 0:
@@ -132,3 +145,17 @@ def checksum(tensors: Mapping[str, Tensor]) -> str:
     for name, tensor in tensors.items():
         value = zlib.crc32(tensor.contiguous().numpy().tobytes(), zlib.crc32(name.encode(), value))
     return f"{value:08x}"
+
+
+def column_names(arrays: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Names of all columns of arrays (N, K): ``name_0``, ``name_1``, ..., or ``name`` where there is but one."""
+    return tuple(
+        name if values.shape[1] == 1 else f"{name}_{column}"
+        for name, values in arrays.items()
+        for column in range(values.shape[1])
+    )
+
+
+def misfit(name: str, expected: str, rows: int, values: Tensor) -> str:
+    """The message that an array is not as expected."""
+    return f"`{name}` must be {expected} with {rows} rows, got {values.dtype} of shape {tuple(values.shape)}."

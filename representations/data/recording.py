@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from anysense.envs import PRESENT, present_modalities
+from anysense.envs.faults import EnvironmentFaultError
 from anysense.envs.world import Episodes, World
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.modality import Modality, modalities_from_space
@@ -21,7 +22,7 @@ from anysense.representations.networks.frames import Frames
 __all__ = ["EpisodeBuffers", "Layout", "Recording"]
 
 Array = NDArray[Any]
-_STATE = 'info["state"]'
+_STATE, _PROBED = 'info["state"]', "info "
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Layout:
         modalities: What each modality looks like in an observation, and how its frames are prepared.
         masked: Modalities in the order of the entry ``present`` of the observation; none without such an entry.
         action: Shape and dtype of an action.
+        probed: Names of the arrays of ``info`` to record, besides ``info["state"]``.
     """
 
     world: Mapping[str, Any]
@@ -41,10 +43,15 @@ class Layout:
     modalities: Mapping[str, Modality]
     masked: tuple[str, ...]
     action: tuple[tuple[int, ...], np.dtype[Any]]
+    probed: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, world: World, space: gym.spaces.Dict, modalities: Sequence[str] | Mapping[str, Modality] | None
+        cls,
+        world: World,
+        space: gym.spaces.Dict,
+        modalities: Sequence[str] | Mapping[str, Modality] | None,
+        probed: Sequence[str] = (),
     ) -> "Layout":
         """The layout for a world whose environment has this observation space.
 
@@ -63,9 +70,8 @@ class Layout:
                 )
         masked = present_modalities(space) if isinstance(space.spaces.get(PRESENT), gym.spaces.MultiBinary) else ()
         action = world.action_space
-        return cls(
-            world.to_json(), world.frame_stack, described, tuple(masked), (action.shape or (), np.dtype(action.dtype))
-        )
+        kind = (action.shape or (), np.dtype(action.dtype))
+        return cls(world.to_json(), world.frame_stack, described, tuple(masked), kind, tuple(probed))
 
     def instants(self, *shape: int) -> dict[str, Array]:
         """Room for instants, (*shape, *shape of a frame) by modality, and for masks (*shape, M), if there are any."""
@@ -109,7 +115,8 @@ class EpisodeBuffers:
         """Store what was observed, of the environments that were just reset if ``fresh``, (N,), marks some.
 
         Raises:
-            ValueError: An entry has another shape than declared, or NaN or infinity where it is present.
+            EnvironmentFaultError: An entry has another shape than declared, or NaN or infinity where it is present.
+            ValueError: There is no such array of numbers in ``info`` as is to be recorded.
         """
         if fresh is not None:
             self.age[fresh] = self.recorded[fresh] = 0
@@ -128,6 +135,8 @@ class EpisodeBuffers:
                 frames = self.frames[name](torch.from_numpy(np.ascontiguousarray(frames))).numpy()
             self.seen[name][where] = frames
         self._see_states(info, where)
+        for name in self.layout.probed:
+            self._see_probed(name, info, where)
 
     def act(self, actions: Array, rewards: Array) -> bool:
         """Store the transitions that leave the current instants where some are wanted; whether any was stored."""
@@ -154,6 +163,19 @@ class EpisodeBuffers:
                 self._refuse(_STATE, f"has shape {state.shape[1:]} after {known} before")
             self.seen[_STATE][where] = state[where[0]]
 
+    def _see_probed(self, name: str, info: Mapping[str, Any], where: tuple[Array, Array]) -> None:
+        """Store an array of ``info``, flat."""
+        values = np.asarray(info.get(name))
+        if values.dtype.kind not in "biuf" or len(values) != len(self.age):
+            known = sorted(key for key, one in info.items() if getattr(one, "dtype", np.dtype("O")).kind in "biuf")
+            named = [key for key in known if not key.startswith("_")]
+            raise ValueError(
+                f"`probe` {name!r} must name an array of numbers in the info of {self.layout.world['id']}; "
+                f"{'it has ' + ', '.join(map(repr, named)) if named else 'it has none'}. `--probe none` reads out none."
+            )
+        flat = values.reshape(len(values), -1).astype(np.float64)
+        self.seen.setdefault(_PROBED + name, np.zeros((len(flat), self.length, flat.shape[1])))[where] = flat[where[0]]
+
     def _finite(self, name: str, frames: Array, where: tuple[Array, Array]) -> bool:
         if frames.dtype.kind != "f" or np.isfinite(frames).all():
             return True
@@ -162,7 +184,7 @@ class EpisodeBuffers:
         return name in masked and bool((finite | ~self.seen[PRESENT][where][:, masked.index(name)]).all())
 
     def _refuse(self, name: str, reason: str) -> None:
-        raise ValueError(f"`{name}` of {self.layout.world['id']} {reason}. Repair the environment.")
+        raise EnvironmentFaultError(f"`{name}` of {self.layout.world['id']} {reason}. Repair the environment.")
 
 
 @dataclass
@@ -206,6 +228,7 @@ class Recording:
             modalities={name: seen[name] for name in self.layout.modalities},
             masks={name: seen[PRESENT][:, column].clone() for name, column in columns.items()},
             states=seen.get(_STATE),
+            probed={name: seen[_PROBED + name] for name in self.layout.probed},
             actions=torch.from_numpy(self.actions),
             rewards=torch.from_numpy(self.rewards),
             current=current,

@@ -16,6 +16,7 @@ from anysense.representations.data.recorded import (
     checksum,
     held_out_count,
     mask_rows,
+    misfit,
     named,
 )
 from anysense.representations.modality import Modality
@@ -33,6 +34,7 @@ class Samples:
         targets: int64 (N,) class labels or float32 (N,) numbers; None when there are none.
         masks: Boolean (N,) by modality name: which samples have it; modalities not named are in every sample. Values
             of absent entries are never looked at.
+        groups: int64 (N,): samples of one group are not split up; None: each is a group of its own.
         details: Facts about the origin, for records; plain values.
 
     Raises:
@@ -45,6 +47,7 @@ class Samples:
     values: Mapping[str, Tensor]
     targets: Tensor | None = None
     masks: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+    groups: Tensor | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,8 @@ class Samples:
             raise ValueError(f"`masks` leaves {empty} samples without any modality; remove them.")
         if self.targets is not None:
             _check_targets(self.targets, len(self))
+        if self.groups is not None and (self.groups.dtype, self.groups.shape) != (torch.int64, (len(self),)):
+            raise ValueError(misfit("groups", "int64 of one axis", len(self), self.groups))
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -101,19 +106,27 @@ class Samples:
         """The chosen samples, in the given order, as a copy."""
         chosen = checked_indices(indices, len(self))
         masks = {name: mask[chosen] for name, mask in self.masks.items()}
-        return dataclasses.replace(self, values=self.observation(chosen), targets=self.target(chosen), masks=masks)
+        groups = None if self.groups is None else self.groups[chosen]
+        values, targets = self.observation(chosen), self.target(chosen)
+        return dataclasses.replace(self, values=values, targets=targets, masks=masks, groups=groups)
 
     def split(self, validation_fraction: float, seed: int) -> tuple["Samples", "Samples"]:
-        """Random split into a training and a validation part, at least one sample each.
+        """Random split by groups into a training and a validation part, at least one group each.
 
         Raises:
-            ValueError: The fraction is outside (0, 1), or there is only one sample.
+            ValueError: The fraction is outside (0, 1), or there is only one group.
         """
-        held_out = held_out_count(validation_fraction, len(self))
-        if len(self) < 2:
-            raise ValueError(f"`split` needs at least 2 samples, got {len(self)}.")
-        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(self)))
-        return self.select(order[held_out:]), self.select(order[:held_out])
+        groups, number = torch.arange(len(self)), torch.arange(len(self))
+        if self.groups is not None:
+            groups, number = torch.unique(self.groups, return_inverse=True)
+        held_out = held_out_count(validation_fraction, len(groups))
+        if len(groups) < 2:
+            raise ValueError(f"`split` needs at least 2 samples that are not of one group, got {len(groups)}.")
+        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(groups)))
+        if self.groups is None:
+            return self.select(order[held_out:]), self.select(order[:held_out])
+        validation = torch.isin(number, order[:held_out])
+        return self.select((~validation).nonzero().flatten()), self.select(validation.nonzero().flatten())
 
     def fingerprint(self) -> str:
         """Number of samples and a checksum: all targets, names, and one to two thousand of the samples."""

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from anysense.common.files import replace_file
 
-__all__ = ["FORMAT_VERSION", "read", "write"]
+__all__ = ["ABOUT", "FORMAT_VERSION", "read", "read_arrays", "write"]
 
 FORMAT = "anysense transitions"
 FORMAT_VERSION = 2
-_ABOUT = "about"
+ABOUT = "about"
+"""Name of the array that holds the description."""
 _MOST_COMPRESSED, _ALWAYS_ALLOWED = 100, 1 << 26
 """A file may claim so many times its own size, plus 64 MiB; one that compresses better is stored uncompressed."""
 
@@ -38,7 +39,7 @@ def write(path: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, An
         TypeError: ``about`` holds something that JSON cannot.
     """
     header = np.array(json.dumps({"format": FORMAT, "version": FORMAT_VERSION, **about}))
-    content: dict[str, Any] = {_ABOUT: header, **arrays}
+    content: dict[str, Any] = {ABOUT: header, **arrays}
 
     def fill(temporary: Path) -> None:
         for save in (np.savez_compressed, np.savez):
@@ -58,19 +59,24 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         ValueError: The file is damaged, claims to be larger than it can be, is of another version, or not a file of
             transitions.
     """
+    arrays = read_arrays(path)
+    return arrays, _description(path, arrays.pop(ABOUT, None))
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Arrays of any ``.npz`` file by name; errors as `read`, but for its description."""
     if not path.is_file():
         raise FileNotFoundError(
             f"`{path}` does not exist or is not a file; collect the data first or correct the path."
         )
     try:
-        arrays = _arrays(path)
+        return _arrays(path)
     except MemoryError:
         raise
     except Exception as error:  # One altered byte can raise a dozen unrelated types here.
         raise ValueError(
             f"`{path}` is damaged or not a file of recorded transitions ({error}). Collect the data again."
         ) from error
-    return arrays, _description(path, arrays.pop(_ABOUT, None))
 
 
 def _limit(path: Path) -> int:

@@ -15,19 +15,21 @@ from anysense.representations.data.recorded import (
     Indices,
     broken_rows,
     check_masks,
+    check_origin,
     checked_indices,
     checksum,
+    column_names,
     held_out_count,
     mask_rows,
+    misfit,
     named,
 )
 
 __all__ = ["MAX_FRAME_STACK", "Transitions"]
 
 MAX_FRAME_STACK = 1000
-
 _PER_TRANSITION = {"rewards": torch.float64, "current": torch.int64, "first": torch.int64, "trajectory": torch.int64}
-_MODALITY, _MASK = "modality.", "mask."
+_GROUPS = {"modalities": "modality.", "masks": "mask.", "probed": "probed."}  # Fields; prefixes of their arrays.
 _REQUIRED = {"actions", *_PER_TRANSITION}
 _ABOUT = ("frame_stack", "policy", "seed", "world")
 
@@ -50,6 +52,7 @@ class Transitions:
         first: int64 (T,), first instant of the episode.
         trajectory: int64 (T,), number of the episode.
         states: float64 (F, K), the state of the environment; None where it gives none.
+        probed: float64 (F, K) by name: arrays of ``info`` to read out of latents, instead of what the world names.
         masks: Boolean (F,) by modality name: at which instants it is present; modalities not named always are.
         frame_stack: How many instants one observation holds along its first axis; None: no stacks.
         policy: Name of the policy that collected the data.
@@ -68,6 +71,7 @@ class Transitions:
     first: Tensor
     trajectory: Tensor
     states: Tensor | None = None
+    probed: Mapping[str, Tensor] = field(default_factory=dict)
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     frame_stack: int | None = None
     policy: str = "unknown"
@@ -76,7 +80,7 @@ class Transitions:
 
     def __post_init__(self) -> None:
         """Checks names, dtypes, shapes, values and index ranges."""
-        self._check_about()
+        check_origin(self.frame_stack, MAX_FRAME_STACK, self.policy, self.seed, self.world)
         self._check_instants()
         self._check_transitions()
 
@@ -122,11 +126,17 @@ class Transitions:
         """Transitions have no targets of supervised learning."""
 
     def probe_targets(self, indices: Indices) -> tuple[tuple[str, ...], Tensor] | None:
-        """What the world reads out of its state before the action: names and float64 (B, P); None if it has nothing.
+        """Quantities before the action: names and float64 (B, P); None if there are none.
+
+        They are all of `probed` (``name_0``, ``name_1``, ..., or ``name`` if it is a single number), otherwise what the
+        world reads out of its state.
 
         Raises:
             ValueError: The world comes from a file and needs a module that is not imported; see `stored_world`.
         """
+        if self.probed:
+            chosen = self.current[checked_indices(indices, len(self))]
+            return column_names(self.probed), torch.cat([values[chosen] for values in self.probed.values()], dim=1)
         if self.states is None or not self.world:
             return None
         found = stored_world(dict(self.world))
@@ -136,7 +146,7 @@ class Transitions:
     def fingerprint(self) -> str:
         """Number of transitions and a checksum: actions, rewards, and one to two thousand of the observations."""
         instants = self.current[:: max(1, len(self) // 1024)]
-        seen = {name: value[instants] for name, value in {**self.modalities, **_prefixed(_MASK, self.masks)}.items()}
+        seen = {name: value[instants] for name, value in {**self.modalities, **_prefixed("mask.", self.masks)}.items()}
         return f"{len(self)} transitions, checksum {checksum({'a': self.actions, 'r': self.rewards, **seen})}"
 
     def state(self, indices: Indices) -> Tensor:
@@ -186,7 +196,8 @@ class Transitions:
         part = self._compact()
         arrays = {"actions": part.actions, **{name: getattr(part, name) for name in _PER_TRANSITION}}
         arrays |= {} if part.states is None else {"states": part.states}
-        arrays |= _prefixed(_MODALITY, part.modalities) | _prefixed(_MASK, part.masks)
+        for group, prefix in _GROUPS.items():
+            arrays |= _prefixed(prefix, getattr(part, group))
         about = {name: getattr(self, name) for name in _ABOUT}
         storage.write(Path(path), {name: value.numpy() for name, value in arrays.items()}, about)
 
@@ -201,15 +212,15 @@ class Transitions:
         arrays, about = storage.read(Path(path))
         try:
             tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
-            groups = {
-                prefix: {name[len(prefix) :]: tensors.pop(name) for name in arrays if name.startswith(prefix)}
-                for prefix in (_MODALITY, _MASK)
+            groups: dict[str, Any] = {
+                group: {name[len(prefix) :]: tensors.pop(name) for name in arrays if name.startswith(prefix)}
+                for group, prefix in _GROUPS.items()
             }
             if not _REQUIRED <= tensors.keys() <= _REQUIRED | {"states"}:
                 raise ValueError(f"it must hold {sorted(_REQUIRED)} and may hold 'states', it holds {sorted(tensors)}.")
             if set(about) != set(_ABOUT):
                 raise ValueError(f"its description must hold {list(_ABOUT)}, it holds {sorted(about)}.")
-            return cls(modalities=groups[_MODALITY], masks=groups[_MASK], **tensors, **about)
+            return cls(**groups, **tensors, **about)
         except (TypeError, ValueError) as error:
             raise ValueError(f"`{path}` does not hold valid transitions: {error} Collect the data again.") from error
 
@@ -241,23 +252,16 @@ class Transitions:
         # What one transition reads lies in one unbroken range, so distances within it survive the renumbering. The
         # first instant may itself be unused; then no stack reaches back that far and any earlier number will do.
         number = (used.cumsum(0) - 1).clamp(min=0)
+        groups: dict[str, Any] = {
+            group: {name: it[used] for name, it in getattr(self, group).items()} for group in _GROUPS
+        }
         return replace(
             self,
-            modalities={name: values[used] for name, values in self.modalities.items()},
-            masks={name: mask[used] for name, mask in self.masks.items()},
+            **groups,
             states=None if self.states is None else self.states[used],
             current=number[self.current],
             first=number[self.first],
         )
-
-    def _check_about(self) -> None:
-        stack, world = self.frame_stack, self.world
-        if stack is not None and (type(stack) is not int or not 1 <= stack <= MAX_FRAME_STACK):
-            raise ValueError(f"`frame_stack` must be None or an integer from 1 to {MAX_FRAME_STACK}, got {stack!r}.")
-        if not isinstance(self.policy, str) or not (self.seed is None or type(self.seed) is int):
-            raise ValueError(f"`policy` must be a string and `seed` an integer, got {self.policy!r}, {self.seed!r}.")
-        if not isinstance(world, Mapping) or (world and set(world) != {"id", "options"}):
-            raise ValueError(f"`world` must hold an id and options, as `World.to_json` gives them; got {world!r}.")
 
     def _check_instants(self) -> None:
         if not self.modalities:
@@ -265,7 +269,7 @@ class Transitions:
         for name, values in self.modalities.items():
             fits = values.dtype in (torch.uint8, torch.float32) and values.ndim > 0 and len(values) == self.instants
             if not fits:
-                raise ValueError(_misfit(f"modalities[{name!r}]", "uint8 or float32", self.instants, values))
+                raise ValueError(misfit(f"modalities[{name!r}]", "uint8 or float32", self.instants, values))
         check_masks(self.masks, self.modalities, self.instants)
         for name, values in self.modalities.items():
             rows = broken_rows(values, self.masks.get(name))
@@ -273,17 +277,17 @@ class Transitions:
                 raise ValueError(
                     f"`modalities[{name!r}]` has NaN or infinity at {len(rows)} instants, the first at {rows[:5]}."
                 )
-        states = self.states
-        if states is not None and (states.dtype != torch.float64 or states.ndim != 2 or len(states) != self.instants):
-            raise ValueError(_misfit("states", "float64 of two axes", self.instants, states))
+        for name, values in {**({} if self.states is None else {"states": self.states}), **self.probed}.items():
+            if values.dtype != torch.float64 or values.ndim != 2 or len(values) != self.instants:
+                raise ValueError(misfit(name, "float64 of two axes", self.instants, values))
 
     def _check_transitions(self) -> None:
         if self.actions.dtype in (torch.bool, torch.complex64, torch.complex128) or len(self.actions) != len(self):
-            raise ValueError(_misfit("actions", "numbers", len(self), self.actions))
+            raise ValueError(misfit("actions", "numbers", len(self), self.actions))
         for name, dtype in _PER_TRANSITION.items():
             values = getattr(self, name)
             if values.dtype != dtype or tuple(values.shape) != (len(self),):
-                raise ValueError(_misfit(name, f"{dtype} of one axis", len(self), values))
+                raise ValueError(misfit(name, f"{dtype} of one axis", len(self), values))
         valid = (self.first >= 0) & (self.first <= self.current) & (self.current < self.instants - 1)
         if not valid.all():
             raise ValueError(
@@ -294,7 +298,3 @@ class Transitions:
 
 def _prefixed(prefix: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}{name}": value for name, value in values.items()}
-
-
-def _misfit(name: str, expected: str, rows: int, values: Tensor) -> str:
-    return f"`{name}` must be {expected} with {rows} rows, got {values.dtype} of shape {tuple(values.shape)}."

@@ -23,7 +23,7 @@ from anysense.runs.execute import execute
 from anysense.runs.locate import find_agent, lineage_of, training_steps
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
-from anysense.runs.worlds import environments, named_world, parsed
+from anysense.runs.worlds import VectorSettings, before_writing, environments, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
@@ -82,7 +82,7 @@ class EvaluationSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluateCommand(CommonSettings):
+class EvaluateCommand(VectorSettings, CommonSettings):
     """Evaluate a trained agent with every subset of its modalities, in the same episodes each time.
 
     Without RUN the newest finished run of `anysense train` is taken. The table also shows the reference controllers
@@ -123,6 +123,7 @@ def _agent(settings: EvaluateCommand, device: str) -> "Agent":
         agent.world = named_world(named.id, changes)
     elif changes:
         agent.world = world(agent.world.id, {**agent.world.options, **changes})
+    agent.world = settings.vectorised(agent.world)
     return agent
 
 
@@ -131,9 +132,11 @@ def _found(settings: EvaluateCommand) -> tuple[EvaluateCommand, Sequence[str]]:
     path = find_agent(settings.run, settings.out)
     found, evaluation = dataclasses.replace(settings, run=path), settings.evaluation
     agent = _agent(found, "cpu")
+    known = dataclasses.replace(agent.world, vector="auto")  # A step is no work to start processes for.
     episode = EvaluationEpisodes.of(agent.world, 1, 1, 0)
-    for condition in conditions_of(agent, evaluation):
-        evaluate(agent, agent.world, episodes=episode, **condition)
+    with before_writing():
+        for condition in conditions_of(agent, evaluation):
+            evaluate(agent, known, episodes=episode, **condition)
     if evaluation.reference_option:
         reference_results(agent.world, episode, evaluation.reference_options)
     return found, () if settings.run is not None else (str(path),)

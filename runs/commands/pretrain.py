@@ -5,31 +5,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from anysense.common.machine import in_bytes, memory
-from anysense.common.progress import counter, say, stage
+from anysense.common.progress import say, stage
 from anysense.envs.world import DEFAULT_WORLD, WORLDS, World
 from anysense.representations.benchmarks import presets
 from anysense.representations.methods.catalogue import settings_of as method_settings
 from anysense.representations.networks.catalogue import NETWORKS, Networks, settings_of
 from anysense.representations.pretrain_settings import CollectSettings
 from anysense.representations.settings import MethodSettings, NetworkSettings
+from anysense.runs.collecting import check_collecting, collected, of_something, read_data
 from anysense.runs.execute import execute
+from anysense.runs.policies import OTHER_POLICIES
 from anysense.runs.reading import ReadingSettings
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, widened
 from anysense.runs.training_options import Training
-from anysense.runs.worlds import chosen_world, environments, named_world, options_of, world_from
+from anysense.runs.worlds import VectorSettings, chosen_world, environments, named_world, options_of, world_from
 
 if TYPE_CHECKING:
-    from anysense.representations.data import Transitions
+    from anysense.representations.data import Samples, Transitions
     from anysense.representations.modality import Modality
     from anysense.representations.training.pretrain import PretrainResult
 
 __all__ = ["PretrainCommand", "check_pretraining", "main", "pretrain_run"]
-
-
-LEAST_SAMPLES = 2
-"""Fewest transitions of a collection: the parts for training and validation share no trajectory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +35,7 @@ class NoNetworks(NetworkSettings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainCommand(ResumableSettings):
+class PretrainCommand(VectorSettings, ResumableSettings):
     """Collect observations of an environment and pretrain a representation of its modalities on them.
 
     The result is the folder `representation/` in the run folder, which `anysense train` takes. The options of method,
@@ -54,9 +51,13 @@ class PretrainCommand(ResumableSettings):
     networks: str | None = None
     """Family of networks; the one that suits the environment if not given."""
     data: Path | None = None
-    """Transitions to train on (.npz), instead of collecting them."""
+    """Recorded observations to train on, instead of collecting them: a file of --save-data, or an .npz file of your own
+    with an array (N, ...) for each modality."""
     save_data: bool = False
     """Keep the collected transitions in the run folder, as `transitions.npz`."""
+    probe: tuple[str, ...] = ()
+    """Arrays of `info` that read-outs of the latents are measured on, such as --probe state, or none; what the
+    environment's world names if not given."""
     world: Annotated[Any, Flat]
     reading: Annotated[ReadingSettings, Flat] = dataclasses.field(default_factory=ReadingSettings)
     collection: Annotated[CollectSettings, Flat]
@@ -91,7 +92,7 @@ class PretrainCommand(ResumableSettings):
 
     def made_world(self) -> World:
         """The world with all options."""
-        return world_from(self.env, self.world, self.env_option)
+        return self.vectorised(world_from(self.env, self.world, self.env_option))
 
     def made_networks(self) -> Networks | None:
         """The family of networks with its settings."""
@@ -113,7 +114,7 @@ def read(arguments: Sequence[str]) -> PretrainCommand:
     methods = presets(world.benchmark).methods
     method = peek(arguments, "--method", "gmc", methods)
     default = PretrainCommand.of(preset, method, world, value_of(arguments, "--networks"))
-    names = {"env": environments(), "method": methods, "networks": NETWORKS.names(), "policy": world.policies}
+    names = {"env": environments(), "method": methods, "networks": NETWORKS.names(), "policy": (*world.policies, *OTHER_POLICIES)}
 
     def others() -> dict[str, Any]:
         found: dict[str, Any] = {f"--method {name}": method_settings(name) for name in methods}
@@ -135,29 +136,19 @@ def check_pretraining(settings: PretrainCommand) -> None:
         FileNotFoundError: The data are not there.
         ValueError: Something is unknown, damaged, or does not fit.
     """
-    from anysense.representations.data import Transitions, collection_bytes
     from anysense.representations.registry import build
 
     world, networks = settings.made_world(), settings.made_networks()
     modalities = settings.reading.modalities(world, networks)
     build(settings.method, modalities, settings.representation, networks)
-    size = collection_bytes(world, settings.collection.samples, settings.collection.policy, modalities)
-    if settings.data is None and size > (memory() or size):
-        raise ValueError(
-            f"`samples` {settings.collection.samples} of {world.id} need {in_bytes(size)} of memory, this machine has "
-            f"{in_bytes(memory())}; collect fewer, or shrink large images with `--image-size 84 --grey`."
-        )
-    if settings.data is None and settings.collection.samples < LEAST_SAMPLES:
-        raise ValueError(
-            f"`samples` expected {LEAST_SAMPLES} or more, one to train on and one to validate on; got "
-            f"{settings.collection.samples}."
-        )
     if not 0 < settings.collection.validation_fraction < 1:
         raise ValueError(
             f"`validation_fraction` must lie between 0 and 1, got {settings.collection.validation_fraction}."
         )
-    if settings.data is not None:
-        _of_this_world(Transitions.load(settings.data), world, settings.data, modalities)
+    if settings.data is None:
+        check_collecting(settings.collection, world, settings.probe, modalities)
+    else:
+        read_data(settings.data, world, settings.probe, modalities)
 
 
 def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
@@ -179,8 +170,8 @@ def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> "Pretr
     modalities = settings.reading.modalities(world, networks)
     for modality in modalities.values():
         say(modality.explained())
-    transitions = _transitions(settings, world, folder, modalities)
-    train, validation = transitions.split(settings.collection.validation_fraction, settings.seed)
+    data = of_something(_data(settings, world, folder, modalities))
+    train, validation = data.split(settings.collection.validation_fraction, settings.seed)
     say(f"{len(train)} samples to train on, {len(validation)} to validate on")
     representation = build(settings.method, modalities, settings.representation, networks, settings.seed)
     representation.world = world.to_json()
@@ -206,38 +197,10 @@ def _family(method: str, usual: NetworkSettings | None, family: str) -> NetworkS
     return settings_of(family)()
 
 
-def _transitions(
+def _data(
     settings: PretrainCommand, world: World, folder: Path, modalities: "Mapping[str, Modality]"
-) -> "Transitions":
-    from anysense.representations.data import Transitions, collect, collection_bytes
-
+) -> "Transitions | Samples":
     if settings.data is not None:
-        return _of_this_world(Transitions.load(settings.data), world, settings.data, modalities)
-    wanted = settings.collection
-    size = in_bytes(collection_bytes(world, wanted.samples, wanted.policy, modalities))
-    kept = ", and at most as much on disk" if settings.save_data else ""
-    say(f"{wanted.samples} samples take {size} of memory{kept}")
-    with stage(f"Collecting {wanted.samples} samples ({wanted.policy})"), counter("collecting") as progress:
-        transitions = collect(world, wanted.samples, wanted.policy, settings.seed, progress, modalities)
-    if settings.save_data:
-        transitions.save(folder / "transitions.npz")
-    return transitions
-
-
-def _of_this_world(
-    transitions: "Transitions", world: World, path: Path, modalities: "Mapping[str, Modality]"
-) -> "Transitions":
-    """The given transitions, if they come from the world that the settings describe, and hold what they say."""
-    if transitions.world != world.to_json():
-        raise ValueError(
-            f"`data` {path} was collected in {transitions.world}, asked for was {world.to_json()}. Give the same "
-            "`--env` and options, or other data."
-        )
-    for name, modality in modalities.items():
-        shape = tuple(transitions.observation([0], [name])[name].shape[1:])
-        if shape not in (modality.shape, modality.prepared.shape):
-            raise ValueError(
-                f"`data` {path} holds {name!r} of shape {shape}, asked for was {modality.prepared.shape}. Give the "
-                "`--image-size` and `--grey` that it was collected with, or other data."
-            )
-    return transitions
+        return read_data(settings.data, world, settings.probe, modalities)
+    keep = folder / "transitions.npz" if settings.save_data else None
+    return collected(settings.collection, world, settings.probe, modalities, settings.seed, keep)

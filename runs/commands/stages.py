@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from gymnasium.spaces import Discrete
+
 from anysense.agents.algorithms.catalogue import check_actions
 from anysense.common.progress import stage
 from anysense.envs.world import DEFAULT_WORLD, World
@@ -14,7 +16,7 @@ from anysense.runs.commands.train import TrainCommand, train_run
 from anysense.runs.curves import read_curve
 from anysense.runs.reading import ReadingSettings
 from anysense.runs.settings import Flat, ResumableSettings, check_positive
-from anysense.runs.worlds import named_world
+from anysense.runs.worlds import VectorSettings, named_world
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
@@ -25,7 +27,7 @@ __all__ = ["StageSettings", "Stages", "check_stages", "run_stages"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StageSettings(ResumableSettings):
+class StageSettings(VectorSettings, ResumableSettings):
     """Options of commands that pretrain, train and evaluate."""
 
     env: str = DEFAULT_WORLD
@@ -54,11 +56,15 @@ class StageSettings(ResumableSettings):
             first,
             env_option=self.env_option,
             reading=self.reading,
+            vector=self.vector,
             collection=dataclasses.replace(first.collection, samples=self.samples),
             training=dataclasses.replace(first.training, epochs=self.epochs, **pretraining),
             **common,
         )
-        second = TrainCommand.of(self.preset, "ddpg" if self.preset == "paper" else "sac", first.made_world())
+        known = first.made_world()
+        continuous = "ddpg" if self.preset == "paper" else "sac"
+        algorithm = "ppo" if isinstance(known.action_space, Discrete) else continuous
+        second = TrainCommand.of(self.preset, algorithm, known)
         second = dataclasses.replace(second, agent=dataclasses.replace(second.agent, total_steps=self.steps), **common)
         third = dataclasses.replace(EvaluationSettings.of(self.preset), episodes=self.episodes)
         return Stages(first, second, third, self.seed, device)
@@ -105,6 +111,7 @@ def run_stages(
     training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)
     trained = train_run(training, folder / "train", resume=True)
     agent, curve = Agent.load(trained.agent, stages.device), read_curve(folder / "train" / "metrics.csv")
+    agent.world = stages.world
     with stage(f"Evaluating {stages.evaluation.episodes} episodes per row"):
         saved = evaluate_agent(agent, stages.evaluation, stages.episodes_seed, folder, curve, lineage)
     return pretrained, agent, saved

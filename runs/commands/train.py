@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
+
 from anysense.agents.algorithms.catalogue import ALGORITHMS, agent_presets, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
 from anysense.common.progress import say, stage
@@ -20,7 +22,7 @@ from anysense.runs.locate import find_representation, world_of
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of
-from anysense.runs.worlds import environments, named_world, parsed
+from anysense.runs.worlds import VectorSettings, before_writing, environments, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.callbacks import CurvePoint
@@ -30,7 +32,7 @@ __all__ = ["TrainCommand", "main", "train_run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainCommand(ResumableSettings):
+class TrainCommand(VectorSettings, ResumableSettings):
     """Train an agent on a frozen representation, with any of its modalities.
 
     The result is the folder `agent/` in the run folder, which `anysense evaluate` takes. Observations are encoded once,
@@ -74,8 +76,8 @@ class TrainCommand(ResumableSettings):
         """
         changes = parsed(self.env_option)
         if self.env is not None and self.env != stored.id:
-            return named_world(self.env, changes)
-        return world(stored.id, {**stored.options, **changes})
+            return self.vectorised(named_world(self.env, changes))
+        return self.vectorised(world(stored.id, {**stored.options, **changes}))
 
     def resolved(self, representation: Path, known: World) -> "TrainSettings":
         """Settings of the training itself."""
@@ -146,7 +148,11 @@ def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
     resolved = settings.resolved(representation, settings.in_world(world_of(representation)))
     encoder = FrozenEncoder(representation, resolved.modalities)
     modalities = encoder.modalities or tuple(encoder.representation.modalities)
-    TrainingEnvironment.make(resolved.world, 1, modalities, encoder=encoder).venv.close()
+    with before_writing():
+        venv = TrainingEnvironment.make(resolved.world, 1, modalities, encoder=encoder, missing=resolved.missing).venv
+        venv.reset()
+        venv.step(np.array([resolved.world.action_space.sample()]))
+        venv.close()
     chosen = () if settings.representation else ("--representation", str(representation))
     return dataclasses.replace(settings, representation=representation), chosen
 

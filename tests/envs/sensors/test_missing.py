@@ -138,9 +138,18 @@ def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], matc
 def test_wrong_spaces(toy_env: Any) -> None:
     with pytest.raises(TypeError, match=r"must be a `gymnasium.spaces.Dict` of modalities, got Box"):
         MissingModalities(gymnasium.make("Pendulum-v1"), 0.5)
-    with pytest.raises(ValueError, match="has an entry `present` already"):
-        MissingModalities(MissingModalities(toy_env(), 0.5), 0.5)
     env = toy_env()
     env.observation_space = spaces.Dict({"image": spaces.Discrete(3)})
     with pytest.raises(TypeError, match=r"modality 'image' must be a `gymnasium.spaces.Box`, got Discrete"):
         MissingModalities(env, 0.5)
+
+
+@pytest.mark.parametrize("keep_one", [True, False])
+def test_what_an_environment_says_is_absent_stays_absent(keep_one: bool, toy_env: Any) -> None:
+    inner = MissingModalities(toy_env(), 0.5, "step", keep_one=False)
+    env = MissingModalities(inner, {"image": 1.0}, "step", keep_one=keep_one)
+    told = np.concatenate(episodes(MissingModalities(toy_env(), 0.5, "step", keep_one=False), 20))
+    both = np.concatenate(episodes(env, 20))
+    last = keep_one & (told[:, 1] == 0)  # The image is dropped, but for where nothing else is there.
+    assert np.array_equal(both, np.stack([told[:, 0] * last, told[:, 1]], axis=1))
+    assert set(map(tuple, told.tolist())) == {(0, 0), (0, 1), (1, 0), (1, 1)}

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from anysense.envs import PRESENT
+from anysense.envs.faults import EnvironmentFaultError
 from anysense.envs.world import Episodes, World
 from anysense.representations.data import Transitions, collect, collection_bytes
 
@@ -85,6 +86,7 @@ class Long(World):
     """Plans episodes that are longer than the environment lets them be."""
 
     skip: ClassVar[int] = 0
+    vector_size: ClassVar[int] = 1
 
     def collection(self, policy: str, samples: int) -> list[Episodes]:
         return [Episodes(samples, 5, self.skip)]
@@ -214,15 +216,15 @@ def test_masks_of_the_environment_are_kept(tmp_path):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ("nan", r"`lidar` of tests/Corridor-v0 has NaN or infinity"),
-        ("infinity", r"`lidar` of tests/Corridor-v0 has NaN or infinity"),
-        ("reward", r"`reward` of tests/Corridor-v0 has NaN or infinity"),
-        ("shape", r"`lidar` of tests/Corridor-v0 has shape \(3,\), declared is \(2,\)"),
-        ("missing", r"`lidar` of tests/Corridor-v0 is missing, declared is \(2,\)"),
+        ("nan", r"`env` tests/Corridor-v0: 'lidar' has NaN or infinity"),
+        ("infinity", r"'lidar' has NaN or infinity\. Repair the environment"),
+        ("reward", r"`env` tests/Corridor-v0: the reward must be a finite number, got nan"),
+        ("shape", r"'lidar' must have shape \(2,\) as declared, got \(3,\)"),
+        ("missing", r"the observation must hold 'lidar', it holds \['camera'\]"),
     ],
 )
 def test_broken_observations_name_world_and_entry(kind, broken, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(EnvironmentFaultError, match=message):
         collect(corridor(kind, broken=broken), 100)
 
 
