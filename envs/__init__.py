@@ -6,6 +6,7 @@
 
 import gymnasium as gym
 
+from anysense.envs.camera import WithCamera
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
@@ -31,6 +32,7 @@ __all__ = [
     "MultimodalPendulumVectorEnv",
     "VectorCorrupt",
     "VectorMissingModalities",
+    "WithCamera",
     "World",
     "parse_corruption",
     "present_modalities",

@@ -18,8 +18,13 @@ TINY = {"20_000": "256"}
 """What is made smaller, so that a block runs in seconds."""
 
 
+NEEDS = r"^<!-- needs: (\w+) -->\n"
+"""Stands above a block that needs another package, which is a program of its own."""
+
+
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    text = re.sub(rf"{NEEDS}```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def execute(arguments: list[str], folder: Path) -> str:
@@ -76,6 +81,7 @@ def test_make_targets_of_the_readme():
         ("representations.md", "out/hand/representation/representation.json"),
         ("benchmarks.md", "out/classify/001/results/report.md"),
         ("extending.md", "out/evaluate/001/results/results.json"),
+        ("environments.md", "my_policy.py"),
     ],
 )
 def test_guides_run_as_one_program(name, made, tmp_path):
@@ -83,6 +89,17 @@ def test_guides_run_as_one_program(name, made, tmp_path):
     (tmp_path / "guide.py").write_text(code + "\nassert not globals().get('code')\n")
     execute([sys.executable, "guide.py"], tmp_path)
     assert (tmp_path / made).is_file()
+
+
+@pytest.mark.parametrize("needed", re.findall(NEEDS, (ROOT / "docs/environments.md").read_text(), re.MULTILINE))
+def test_blocks_that_need_another_package(needed, tmp_path):
+    pytest.importorskip(needed)
+    page = ROOT / "docs/environments.md"
+    (code,) = re.findall(
+        rf"^<!-- needs: {needed} -->\n```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "guide.py").write_text("\n".join([*blocks(page, "python"), code]))
+    execute([sys.executable, "guide.py"], tmp_path)
 
 
 def test_the_package_of_the_guide_is_that_of_the_tests():

@@ -256,8 +256,10 @@ def test_present_of_a_subset(representation_folder):
     assert torch.equal(encoder.encode({"sound": sensed["sound"], "present": torch.ones(4, 1)}), sound)
     both = FrozenEncoder(representation_folder)
     assert torch.equal(both.encode({"sound": sensed["sound"], "present": torch.ones(4, 1)}), sound)
-    with pytest.raises(ValueError, match=r"leaves rows \[1\] without any modality"):
-        encoder.encode({**sensed, "present": torch.tensor([[1, 1], [1, 0], [1, 1], [0, 1]])})
+    blind = encoder.encode({**sensed, "present": torch.tensor([[1, 1], [1, 0], [1, 1], [0, 1]])})
+    assert torch.equal(blind[[0, 2, 3]], encoder.encode({"sound": sensed["sound"][[0, 2, 3]]}))
+    assert not blind[1].any()
+    assert not encoder.encode({**sensed, "present": torch.zeros(4, 2)}).any()
 
 
 class Shapes(gymnasium.Env):

@@ -100,7 +100,7 @@ def test_data_can_be_given(trained, tmp_path):
         (["--env-option", "physic=gymnasium"], "Did you mean 'physics'?"),
         (["--policy", "coverge"], "Did you mean 'coverage'?"),
         (["--samples", "0"], "`samples` must be"),
-        (["--samples", "1"], "`samples` expected 2 or more"),
+        (["--samples", "1"], "`samples` must be 2 or more"),
         (["--validation-fraction", "1.5"], "`validation_fraction` must lie between 0 and 1, got 1.5."),
         (["--epochs", "0"], "`epochs` must be at least 1"),
         (["--latent-dim", "0"], "`latent_dim` must be positive; got 0."),
