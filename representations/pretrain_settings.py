@@ -18,8 +18,8 @@ class CollectSettings:
     samples: int = 40_000
     """Transitions to collect."""
     policy: str | None = None
-    """Who acts while observations are collected, and in which episodes: a policy of the environment's world (its first if
-    not given); or, in the usual episodes, a function (observation, generator) -> actions, or a trained agent."""
+    """Who acts while observations are collected, and in which episodes: a policy of the environment's world, its first
+    if not given; or, in the usual episodes, a function (observation, generator) -> actions, or a trained agent."""
     validation_fraction: float = 0.1
     """Share of the trajectories held out for validation."""
 

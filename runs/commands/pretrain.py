@@ -114,7 +114,12 @@ def read(arguments: Sequence[str]) -> PretrainCommand:
     methods = presets(world.benchmark).methods
     method = peek(arguments, "--method", "gmc", methods)
     default = PretrainCommand.of(preset, method, world, value_of(arguments, "--networks"))
-    names = {"env": environments(), "method": methods, "networks": NETWORKS.names(), "policy": (*world.policies, *OTHER_POLICIES)}
+    names = {
+        "env": environments(),
+        "method": methods,
+        "networks": NETWORKS.names(),
+        "policy": (*world.policies, *OTHER_POLICIES),
+    }
 
     def others() -> dict[str, Any]:
         found: dict[str, Any] = {f"--method {name}": method_settings(name) for name in methods}
