@@ -215,7 +215,7 @@ def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str]
                 "environment so that it is one, or leaves it out."
             )
     if not names:
-        raise ValueError(f"`space` must hold a Box of dtype uint8 or float32 for each modality; got {space}.")
+        raise ValueError(f"`space` must hold a Box of numbers for each modality; got {space}.")
     return {name: _modality_from_box(name, box) for name, box in fitting.items() if name in names}
 
 

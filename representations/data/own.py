@@ -53,8 +53,8 @@ def read_recorded(path: str | Path, modalities: Mapping[str, Modality]) -> Trans
 
 
 def _cast(name: str, values: NDArray[np.generic], modality: Modality) -> NDArray[np.generic]:
-    """Floats as float32; other dtypes must be those of the modality."""
-    if modality.dtype == "float32" and values.dtype.kind == "f":
+    """Numbers as float32, if the modality is no image."""
+    if modality.dtype == "float32" and values.dtype.kind in "biuf":
         return values.astype(np.float32)
     if str(values.dtype) != modality.dtype:
         raise TypeError(f"`{name}` must have dtype {modality.dtype}; got {values.dtype}.")

@@ -168,7 +168,7 @@ WRONG = {
     "camera, colour.": ["--data", "own.npz"],
     "`far.npz` does not exist": ["--data", "far.npz"],
     "must have shape (N, *(1,))": ["--data", "flat.npz"],
-    "`distance` must have dtype float32; got int64": ["--data", "whole.npz"],
+    "`camera` must have dtype uint8; got float64": ["--data", "whole.npz"],
     "must be one of 'length', 'fault'; got 'lenght'. Did you mean 'length'": ["--env-option", "lenght=1"],
     "`env` rails_here:Rail-v0: 'distance' has NaN or infinity.": ["--env-option", "fault=4"],
 }  # fmt: skip
@@ -180,7 +180,7 @@ def test_wrong_input_is_refused_before_anything_is_written(here, refused):
     camera = np.zeros((5, 1, 8, 8), np.uint8)
     np.savez(here / "own.npz", camera=camera, colour=camera)
     np.savez(here / "flat.npz", camera=camera, distance=np.zeros(5))
-    np.savez(here / "whole.npz", camera=camera, distance=np.zeros((5, 1), int))
+    np.savez(here / "whole.npz", camera=camera / 255, distance=np.zeros((5, 1)))
     before = sorted(here.rglob("*.*"))
     for message, options in WRONG.items():
         assert message in refused("pretrain", *ENV, *options)
