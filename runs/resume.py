@@ -36,6 +36,8 @@ def resumed(
     for name, recorded in run.record["inputs"].items():
         option = f"--{name.rpartition('.')[2].replace('_', '-')}"
         value = value_of(arguments, option)
+        if value is None and recorded["typed"] in arguments:  # typed without an option, as the run of `align`
+            value = recorded["typed"]
         if value is None:
             path = found_again(run.path, name, recorded)
         else:

@@ -1,0 +1,1 @@
+"""Campaigns against the program: kills, full disks, hostile files, wrong calls, repeats, long use."""
