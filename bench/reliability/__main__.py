@@ -25,7 +25,9 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run campaigns, or write the table of what was run; 1 if a try did not hold."""
     parser = argparse.ArgumentParser(prog="python -m bench.reliability", description=__doc__)
-    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=f"{', '.join(CAMPAIGNS)} (default: all), table")
+    parser.add_argument(
+        "campaigns", nargs="*", metavar="CAMPAIGN", help=f"{', '.join(CAMPAIGNS)} (default: all), table"
+    )
     parser.add_argument("--quick", action="store_true", help="a handful of tries of each group")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     parser.add_argument("--out", type=Path, default=Path("out/reliability"), help="folder of the records")
@@ -53,7 +55,9 @@ def _run(name: str, given: argparse.Namespace) -> int:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.keep or Path(temporary)).resolve()
-        os.environ.update({CACHE_VARIABLE: str(folder / "cache"), "MPLBACKEND": "Agg", **dict.fromkeys(ONE_THREAD, "1")})
+        os.environ.update(
+            {CACHE_VARIABLE: str(folder / "cache"), "MPLBACKEND": "Agg", **dict.fromkeys(ONE_THREAD, "1")}
+        )
         failed = book.run(campaign.cases(Options(folder / name, given.seed, given.quick)), given.only)
     for line in failed:
         print(f"{name} {line['try']} did not hold: {line['note'][:SHOWN]}", file=sys.stderr)

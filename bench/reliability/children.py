@@ -87,8 +87,8 @@ def _work(work: Callable[[], int | None], folder: Path, sink: int, limits: Mappi
     try:
         os.setsid()
         os.chdir(folder)
-        for stream in (1, 2):
-            os.dup2(sink, stream)
+        for number in (1, 2):
+            os.dup2(sink, number)
         os.close(sink)
         for limit, value in limits.items():
             resource.setrlimit(limit, (value, value))

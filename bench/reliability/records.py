@@ -15,7 +15,7 @@ LONGEST_NOTE = 1500
 """Most characters that are kept of what a failed try printed."""
 
 
-class Fault(AssertionError):  # noqa: N818 (the word of this subject)
+class Fault(AssertionError):
     """A try did not hold; says what was expected and what came."""
 
 
@@ -40,7 +40,7 @@ class Case:
 
     Attributes:
         name: `group/number`, the same for the same seed.
-        run: Tries it; gives how many times (kills of one run, calls of one function), raises `Fault` if it did not hold.
+        run: Tries it; gives how many times (such as kills of one run), raises `Fault` if it did not hold.
     """
 
     name: str

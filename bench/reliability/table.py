@@ -1,8 +1,82 @@
-"""The table of all campaigns, made of their records."""
+"""The table of all campaigns, made of their records, and its page in the documentation."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from anysense.common.files import write_json, write_text
+from anysense.common.json_files import read_json
+from bench.reliability.records import read_lines
+
+__all__ = ["PAGE", "RECORD", "summary", "write_table"]
+
+PAGE, RECORD = Path("docs/reliability.md"), Path("docs/results/reliability.json")
+_HEAD = """# Reliability
+
+What happens to anysense when it is killed, when disks are full, when files are hostile, when calls are wrong and when
+it works for long. `make reliability` tries all of it (about an hour on two cores) and writes this page; an interrupted
+campaign goes on where it was. Everything random comes from the seed, so each try can be made again by its name
+(`--only`); moments of kills are seconds, so these fall a little earlier or later. The values are in
+[results/reliability.json](results/reliability.json).
+
+| campaign | tries | held | for (s) | command | settings | seed | machine |
+|---|---:|---:|---:|---|---|---:|---|
+"""
+
+
+def summary(path: Path) -> dict[str, Any] | None:
+    """What came out of one campaign, by group and in all; None if there is no record of it."""
+    lines = read_lines(path)
+    if len(lines) < 2:
+        return None
+    about, tries = lines[0], lines[1:]
+    groups: dict[str, dict[str, int]] = defaultdict(lambda: {"tries": 0, "held": 0})
+    for line in tries:
+        group = groups[line["try"].partition("/")[0]]
+        group["tries"] += line["count"]
+        group["held"] += line["count"] if line["held"] else 0
+    failed = [{name: line[name] for name in ("try", "note")} for line in tries if not line["held"]]
+    return {
+        **about,
+        **{name: sum(group[name] for group in groups.values()) for name in ("tries", "held")},
+        "seconds": round(sum(line["seconds"] for line in tries)),
+        "groups": dict(groups),
+        "failed": failed,
+    }
 
 
 def write_table(out: Path) -> Path:
-    """TODO."""
-    return out
+    """Add the records in a folder to those that are known, and write the page."""
+    known: dict[str, Any] = read_json(RECORD) if RECORD.is_file() else {}
+    for path in sorted(out.glob("*.jsonl")):
+        found = summary(path)
+        if found is not None and not path.stem.endswith("-quick"):
+            known[path.stem] = found
+    write_json(RECORD, known)
+    rows = "".join(_row(name, found) for name, found in known.items())
+    return write_text(PAGE, _HEAD + rows + "".join(_details(name, found) for name, found in known.items()))
+
+
+def _row(name: str, found: Mapping[str, Any]) -> str:
+    cells = (found["tries"], found["held"], found["seconds"])
+    numbers = " | ".join(f"{cell:,}" for cell in cells)
+    return (
+        f"| [{name}](#{name}) | {numbers} | `{found['command']}` | {found['settings']} | {found['seed']} | "
+        f"{found['machine']}, Python {found['python']} |\n"
+    )
+
+
+def _details(name: str, found: Mapping[str, Any]) -> str:
+    groups = "".join(f"| {group} | {it['tries']:,} | {it['held']:,} |\n" for group, it in found["groups"].items())
+    text = f"\n## {name}\n\n{found['title']}.\n\n| what | tries | held |\n|---|---:|---:|\n{groups}"
+    if not found["failed"]:
+        return text
+    failed = "".join(f"- `{one['try']}`: {_first(one['note'])}\n" for one in found["failed"])
+    return f"{text}\nDid not hold (again with `{found['command']} --only TRY`):\n\n{failed}"
+
+
+def _first(note: str) -> str:
+    """The first line of a note, short and without marks that Markdown would take for its own."""
+    line = note.partition("\n")[0].replace("|", "/").replace("`", "'")
+    return line if len(line) <= 200 else f"{line[:197]}..."

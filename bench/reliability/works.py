@@ -16,7 +16,7 @@ from bench.reliability.children import Ended, in_child
 from bench.reliability.content import content
 from bench.reliability.records import Fault
 
-__all__ = ["ALGORITHMS", "References", "Work", "command", "works"]
+__all__ = ["ALGORITHMS", "References", "Work", "command", "finished", "works", "write_sentiment"]
 
 ALGORITHMS = ("ppo", "a2c", "sac", "td3", "ddpg", "tqc")
 IMPORTED = (
@@ -70,8 +70,10 @@ def works() -> list[Work]:
     train = [
         Work(
             f"train-{name}",
-            ("train", *_SMOKE, "--algorithm", name, "--representation", f"{base}/pretrain/p", *_TRAIN)
-            + (*_MORE.get(name, ()), "--name", name),
+            (
+                *("train", *_SMOKE, "--algorithm", name, "--representation", f"{base}/pretrain/p", *_TRAIN),
+                *(*_MORE.get(name, ()), "--name", name),
+            ),
             f"out/train/{name}",
         )
         for name in ALGORITHMS
@@ -121,9 +123,13 @@ class References:
         folder = self.folder / "try"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        if work.made == "mosei":
-            _write_sentiment(folder / "mosei" / "mosei_data.pkl")
+        self.fill(work)
         return folder
+
+    def fill(self, work: Work) -> None:
+        """Put what a work reads into the folder of the tries."""
+        if work.made == "mosei":
+            write_sentiment(self.folder / "try" / "mosei" / "mosei_data.pkl")
 
     def _base(self) -> None:
         if not (self.folder / BASE).is_dir():
@@ -138,7 +144,7 @@ def finished(ended: Ended, arguments: tuple[str, ...]) -> Ended:
     return ended
 
 
-def _write_sentiment(path: Path) -> None:
+def write_sentiment(path: Path) -> None:
     """Processed features of a few made-up segments, in the published form."""
     rng = np.random.default_rng(0)
     sizes = {"vision": 35, "audio": 74, "text": 300}
