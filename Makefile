@@ -9,7 +9,7 @@ ROOMS := agents common envs representations runs
 # Tests whose results come from torch's kernels.
 NUMERIC := $(wildcard tests/representations/test_*.py)
 
-.PHONY: help demo test test-portable check format types bench picture clean
+.PHONY: help demo test test-portable check format types bench reliability picture clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -49,6 +49,9 @@ types:
 
 bench: $(STAMP) ## measure speed: help, environment, encoding, pretraining, training, DCA
 	for part in help env encode pretrain train mhd mosei dca kernels; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
+
+reliability: $(STAMP) ## kills, full disks, hostile files, wrong calls, long use: writes docs/reliability.md (an hour)
+	$(BIN)/python -m bench.reliability $(ARGS)
 
 picture: $(STAMP) ## draw the picture of the README
 	$(BIN)/python -m bench.picture docs/img/episode.png

@@ -1,8 +1,10 @@
 """Learning curves: what a training run measured on its evaluation episodes as it went on."""
 
 import csv
+import math
 from pathlib import Path
 
+from anysense.common.errors import reading
 from anysense.common.files import write_csv
 from anysense.envs.world import World
 
@@ -21,12 +23,22 @@ def curve_label(world: World) -> str:
 
 
 def read_curve(path: Path) -> LearningCurve | None:
-    """The curve in a CSV file, `metrics.csv` or what `write_curve` wrote; None if there is no such file or value."""
+    """The curve in a CSV file, `metrics.csv` or what `write_curve` wrote; None if there is no such file or value.
+
+    Raises:
+        FileFormatError: It is no table of steps and finite values.
+    """
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8") as file:
+    with (
+        reading(path, "Restore it, or remove it to do without its curve."),
+        path.open(newline="", encoding="utf-8") as file,
+    ):
         rows = [row for row in csv.DictReader(file) if row.get(VALUE)]
-    return ([float(row[STEPS]) for row in rows], [float(row[VALUE]) for row in rows]) if rows else None
+        steps, values = ([float(row[name]) for row in rows] for name in (STEPS, VALUE))
+        if not all(map(math.isfinite, (*steps, *values))):
+            raise ValueError("a step or a value is not finite")
+    return (steps, values) if rows else None
 
 
 def write_curve(path: Path, curve: LearningCurve) -> Path:

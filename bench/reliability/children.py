@@ -71,8 +71,9 @@ def in_child(
     due = start + (seconds if kill_after is None else min(seconds, kill_after))
     output, ended = _watched(process, source, due)
     if not ended:
-        with contextlib.suppress(ProcessLookupError):
-            (os.kill if kill_after is not None else os.killpg)(process, signal.SIGKILL)
+        for kill in (os.kill,) if kill_after is not None else (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):  # it leads no group yet
+                kill(process, signal.SIGKILL)
     _, status, usage = os.wait4(process, 0)
     taken = time.perf_counter() - start
     os.close(source)
@@ -90,6 +91,7 @@ def _work(work: Callable[[], int | None], folder: Path, sink: int, limits: Mappi
         for number in (1, 2):
             os.dup2(sink, number)
         os.close(sink)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
         for limit, value in limits.items():
             resource.setrlimit(limit, (value, value))
         code = work() or 0

@@ -80,7 +80,7 @@ def _reading(reader: Reader, folder: Path) -> int:
     except SystemExit as leaving:
         return REFUSED if leaving.code in (1, 2) else STRANGE
     except (ValueError, OSError) as error:
-        named = any(str(one) in str(error) for one in (folder, *folder.rglob("*"))) and not reader.remade
+        named = any(one.name in str(error) for one in (folder, *folder.rglob("*"))) and not reader.remade
         print(f"{type(error).__name__}: {error}")
         if not named:
             traceback.print_exc()

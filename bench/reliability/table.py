@@ -9,7 +9,7 @@ from anysense.common.files import write_json, write_text
 from anysense.common.json_files import read_json
 from bench.reliability.records import read_lines
 
-__all__ = ["PAGE", "RECORD", "summary", "write_table"]
+__all__ = ["PAGE", "RECORD", "page", "summary", "write_table"]
 
 PAGE, RECORD = Path("docs/reliability.md"), Path("docs/results/reliability.json")
 _HEAD = """# Reliability
@@ -54,8 +54,13 @@ def write_table(out: Path) -> Path:
         if found is not None and not path.stem.endswith("-quick"):
             known[path.stem] = found
     write_json(RECORD, known)
+    return write_text(PAGE, page(known))
+
+
+def page(known: Mapping[str, Any]) -> str:
+    """The page: a row per campaign, then each by group with what did not hold."""
     rows = "".join(_row(name, found) for name, found in known.items())
-    return write_text(PAGE, _HEAD + rows + "".join(_details(name, found) for name, found in known.items()))
+    return _HEAD + rows + "".join(_details(name, found) for name, found in known.items())
 
 
 def _row(name: str, found: Mapping[str, Any]) -> str:
@@ -72,11 +77,12 @@ def _details(name: str, found: Mapping[str, Any]) -> str:
     text = f"\n## {name}\n\n{found['title']}.\n\n| what | tries | held |\n|---|---:|---:|\n{groups}"
     if not found["failed"]:
         return text
-    failed = "".join(f"- `{one['try']}`: {_first(one['note'])}\n" for one in found["failed"])
+    failed = "".join(f"- `{one['try']}`: {_ends(one['note'])}\n" for one in found["failed"])
     return f"{text}\nDid not hold (again with `{found['command']} --only TRY`):\n\n{failed}"
 
 
-def _first(note: str) -> str:
-    """The first line of a note, short and without marks that Markdown would take for its own."""
-    line = note.partition("\n")[0].replace("|", "/").replace("`", "'")
-    return line if len(line) <= 200 else f"{line[:197]}..."
+def _ends(note: str) -> str:
+    """The first and the last line of a note, short and without marks that Markdown would take for its own."""
+    lines = [line for line in note.splitlines() if line.strip()]
+    text = " ... ".join(dict.fromkeys((lines[0], lines[-1]))).replace("|", "/").replace("`", "'")
+    return text if len(text) <= 240 else f"{text[:237]}..."

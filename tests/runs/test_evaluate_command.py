@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from anysense.agents.results import load_results
+from anysense.common.errors import FileFormatError
 from anysense.runs.cli import main
 from anysense.runs.curves import read_curve, write_curve
 from anysense.runs.evaluation_report import sentence
@@ -137,3 +139,14 @@ def test_altered_agent(evaluated, tmp_path, refused):
 def test_empty_curve(tmp_path):
     write_curve(tmp_path / "curve.csv", ([], []))
     assert read_curve(tmp_path / "curve.csv") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["steps,score\n1,x\n", "score\n1\n", "steps,score\n1,nan\n", 'steps,score\n1,"' + "9" * 200_000, "\udcff"],
+)
+def test_altered_curve(content, tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text(f"steps,score\n1,2\n{content}" if content == "\udcff" else content, errors="surrogateescape")
+    with pytest.raises(FileFormatError, match=re.escape(f"`{path}` is damaged: ")):
+        read_curve(path)
