@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,8 @@ __all__ = ["OptimalController", "cache_folder"]
 
 FORMAT_VERSION = 3
 """Version of the cached tables; to be raised with every change of what they hold or how they are made."""
+MOST_BYTES = 1 << 28
+"""Largest size that a cached table may unpack to."""
 
 DOUBLINGS = 7
 MAX_DOUBLINGS = 11
@@ -204,6 +207,9 @@ def _read_table(path: Path, settings: str, doublings: int) -> tuple[StateMesh, V
     """Return the cached mesh and values, or None where there are none that can be used."""
     angles, speeds = (number * 2 ** min(doublings, REGULAR_DOUBLINGS) for number in COARSEST)
     try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
+                return None
         with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
             if str(table["settings"]) != settings:
                 return None

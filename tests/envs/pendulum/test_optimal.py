@@ -367,3 +367,11 @@ def test_wrong_arguments_are_refused(controller, tmp_path):
         simulate(controller, LATTICE, 0)
     with pytest.raises(ValueError, match=r"`physics` must be one of"):
         simulate(controller, LATTICE, 3, "gym")
+
+
+def test_a_cached_table_that_unpacks_to_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, mesh = tmp_path / "table.npz", StateMesh.regular(*dynamic_programming.COARSEST)
+    optimal._write_table(path, "settings", mesh, np.zeros(mesh.rows.shape, np.float32))
+    assert optimal._read_table(path, "settings", 0) is not None
+    monkeypatch.setattr(optimal, "MOST_BYTES", path.stat().st_size // 2)
+    assert optimal._read_table(path, "settings", 0) is None
