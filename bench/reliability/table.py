@@ -1,5 +1,6 @@
 """The table of all campaigns, made of their records, and its page in the documentation."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from bench.reliability.records import read_lines
 __all__ = ["PAGE", "RECORD", "page", "summary", "write_table"]
 
 PAGE, RECORD = Path("docs/reliability.md"), Path("docs/results/reliability.json")
+_FOLDERS = re.compile(r"/(?:[^\s/'\":]+/)+")
 _HEAD = """# Reliability
 
 What happens to anysense when it is killed, when disks are full, when files are hostile, when calls are wrong and when
@@ -36,7 +38,7 @@ def summary(path: Path) -> dict[str, Any] | None:
         group = groups[line["try"].partition("/")[0]]
         group["tries"] += line["count"]
         group["held"] += line["count"] if line["held"] else 0
-    failed = [{name: line[name] for name in ("try", "note")} for line in tries if not line["held"]]
+    failed = [{"try": line["try"], "note": _ends(line["note"])} for line in tries if not line["held"]]
     return {
         **about,
         **{name: sum(group[name] for group in groups.values()) for name in ("tries", "held")},
@@ -77,12 +79,13 @@ def _details(name: str, found: Mapping[str, Any]) -> str:
     text = f"\n## {name}\n\n{found['title']}.\n\n| what | tries | held |\n|---|---:|---:|\n{groups}"
     if not found["failed"]:
         return text
-    failed = "".join(f"- `{one['try']}`: {_ends(one['note'])}\n" for one in found["failed"])
+    failed = "".join(f"- `{one['try']}`: {one['note']}\n" for one in found["failed"])
     return f"{text}\nDid not hold (again with `{found['command']} --only TRY`):\n\n{failed}"
 
 
 def _ends(note: str) -> str:
-    """The first and the last line of a note, short and without marks that Markdown would take for its own."""
+    """The first and the last line of a note, short, without folders of this machine and marks of Markdown."""
     lines = [line for line in note.splitlines() if line.strip()]
     text = " ... ".join(dict.fromkeys((lines[0], lines[-1]))).replace("|", "/").replace("`", "'")
+    text = _FOLDERS.sub("", text)
     return text if len(text) <= 240 else f"{text[:237]}..."
