@@ -123,7 +123,6 @@ def test_newest_comparison_and_no_picture(aligned, monkeypatch, capsys):
 
 
 def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
-    monkeypatch.chdir(aligned)
     analyse, seen = dca, []
 
     def killed(*args, **options):
@@ -133,8 +132,8 @@ def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
         return analyse(*args, **options)
 
     monkeypatch.setattr(f"{EVALUATION}.dca.dca", killed)
-    assert align(".", "classify/a", "--name", "cut") == 130
-    assert align(".", "classify/a", "--name", "cut", "--resume") == 0  # what was typed, and --resume
+    assert align(aligned, "--name", "cut") == 130
+    assert main(["align", "--resume", "--name", "cut", "--out", str(aligned), "--jobs", "1"]) == 0
     assert len(seen) == 9 + 8
     assert "1 of 2 jobs were done before" in capsys.readouterr().err
     reports = [aligned / "align" / name / "results" / "report.csv" for name in ("a", "cut")]
