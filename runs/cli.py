@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": ("compare", "compare representations as what an agent perceives"),
     "data": ("data", "fetch, make, check and look at data sets: data mhd | mhd-offline | show | ..."),
     "classify": ("classify", "compare representations on a data set with modalities missing"),
+    "retrieve": ("retrieve", "find a sample's other modalities among all samples, by volume and by cosine"),
     "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
     "report": ("report", "gather the evaluations of several seeds into tables and learning curves"),
 }

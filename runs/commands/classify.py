@@ -23,7 +23,7 @@ from anysense.runs.training_options import Training
 if TYPE_CHECKING:
     from anysense.representations.contract import Representation
 
-__all__ = ["ClassifyCommand", "classify_one", "main", "methods_of"]
+__all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,9 +59,13 @@ class ClassifyCommand(GridSettings):
         super().__post_init__()
         self.chosen()
 
+    def benchmark(self) -> Benchmark:
+        """The data set with what is measured on it."""
+        return benchmark(self.data)
+
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
-        known = methods_of(benchmark(self.data))
+        known = methods_of(self.benchmark())
         return chosen_methods(self.methods, list(known), [name for name, method in known.items() if ":" not in method])
 
 
@@ -73,7 +77,7 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("classify", arguments, read, _work, _checked)
+    execute("classify", arguments, read, _work, checked)
 
 
 def read(arguments: Sequence[str]) -> ClassifyCommand:
@@ -88,9 +92,9 @@ def read(arguments: Sequence[str]) -> ClassifyCommand:
     return parse(ClassifyCommand.of(preset, data), arguments, "classify", names, others)
 
 
-def _checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
+def checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
     """Read the data before anything is written, and before the jobs: data that are made are made with progress."""
-    found = benchmark(settings.data)
+    found = settings.benchmark()
     with stage(f"Data of {found.name}"), counter("data") as progress:
         splits = found.load(settings.request, progress)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
@@ -101,7 +105,7 @@ def _checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]
 
 
 def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
-    found = benchmark(settings.data)
+    found = settings.benchmark()
     cells = settings.cells(settings.chosen(), device)
     done = run_cells(cells, run, classify_one, spare=("checkpoints",))
     report = classify_report(found, methods_of(found), done, run)
@@ -123,7 +127,7 @@ def classify_one(cell: Cell, folder: Path) -> dict[str, Any]:
     """Train, or go on training, in ``folder``; then evaluate. Gives plain values: records, times, sizes."""
     from anysense.representations.training.pretrain import pretrain
 
-    settings, found = cell.settings, benchmark(cell.settings.data)
+    settings, found = cell.settings, cell.settings.benchmark()
     splits, representation = found.load(settings.request, None), _built(cell, found)
     own: dict[str, Any] = {"device": cell.device, "threads": settings.threads or 1, "seed": cell.seed}
     training = dataclasses.replace(widened(PretrainSettings, settings.training), **own)

@@ -13,7 +13,7 @@ from anysense.runs.figures import Draw
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, counted
 
-__all__ = ["classify_report"]
+__all__ = ["COSTS", "by_subset", "classify_report", "protocol"]
 
 Curve = tuple[str, Sequence[tuple[float, str]]]
 """Label of a kind of curve, and its points: (rate, condition of the records)."""
@@ -40,7 +40,7 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     sections = [
         *_published(found),
         Section("Every subset of modalities", figure="subsets"),
-        *(_by_subset(records, column, names) for column in task.columns),
+        *(by_subset(records, column, names) for column in task.columns),
         Section(
             "Modalities that go missing at random, sample by sample",
             f"{main.heading}, {main.better} is better. Each modality of each sample is missing with this chance; one "
@@ -53,8 +53,8 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     ]
     return Report(
         title=found.title,
-        protocol=_protocol(found, methods, done, run),
-        main=_by_subset(records, main, single).table or Table((), ()),
+        protocol=protocol(found, methods, done, run),
+        main=by_subset(records, main, single).table or Table((), ()),
         sections=sections,
         figures=figures,
         records=records,
@@ -63,7 +63,8 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     )
 
 
-def _protocol(found: Benchmark, methods: Mapping[str, str], done: Sequence[Done], run: RunFolder) -> str:
+def protocol(found: Benchmark, methods: Mapping[str, str], done: Sequence[Done], run: RunFolder) -> str:
+    """What was measured, on what, trained how."""
     settings = run.record["settings"]
     training, main = settings["training"], found.task.columns[0]
     presets = {one.method: methods[one.method].partition(":")[2] for one in done}
@@ -83,7 +84,7 @@ def _options(request: Mapping[str, Any]) -> str:
     return f" ({', '.join(given)})" if given else ""
 
 
-def _by_subset(records: Sequence[Record], column: Column, names: Sequence[str]) -> Section:
+def by_subset(records: Sequence[Record], column: Column, names: Sequence[str]) -> Section:
     """Inputs as rows, methods as columns."""
     methods = methods_in(records)
     rows = []

@@ -1,0 +1,65 @@
+"""`anysense retrieve`: methods x seeds, ranked by how well one modality finds another."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from anysense.representations.benchmarks import Benchmark, benchmark, benchmark_names
+from anysense.representations.evaluation.tasks import Classification, Retrieval
+from anysense.runs.commands.classify import ClassifyCommand, checked, classify_one, methods_of
+from anysense.runs.comparisons.grid import run_cells
+from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.comparisons.retrieve_report import retrieve_report
+from anysense.runs.execute import execute
+from anysense.runs.run_folder import RunFolder
+from anysense.runs.settings import Preset, parse, peek, preset_in
+
+__all__ = ["RetrieveCommand", "main"]
+
+DATA = "mfeat"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetrieveCommand(ClassifyCommand):
+    """Find a sample by what other modalities know of it, among all test samples: every method, several seeds.
+
+    Queries are all subsets of modalities, candidates the latents of another modality, and the other way round; ranked
+    by the volume that latents span (GRAM) and by cosine. Recall at 1, 5 and 10, median rank, and classes without a
+    classifier. A killed run goes on with --resume.
+    """
+
+    data: str = DATA
+    """Data set; `anysense data` makes and checks them. Samples of `mfeat` have six views of one numeral; those of
+    `digits` have no more in common than the digit."""
+
+    @classmethod
+    def of(cls, preset: Preset, data: str) -> "RetrieveCommand":
+        """The values of a preset."""
+        usual = ClassifyCommand.of(preset, data)
+        values = {field.name: getattr(usual, field.name) for field in dataclasses.fields(usual)}
+        return cls(**{**values, "evaluation": Retrieval.settings(preset)})
+
+    def benchmark(self) -> Benchmark:
+        """The data set, with retrieval as the task."""
+        found = benchmark(self.data)
+        classes = found.task.classes if isinstance(found.task, Classification) else None
+        return dataclasses.replace(found, task=Retrieval(found.label, self.request.test, classes), published=None)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run all jobs in a new run folder, or go on with one; then write the report."""
+    execute("retrieve", arguments, _read, _work, checked)
+
+
+def _read(arguments: Sequence[str]) -> RetrieveCommand:
+    data = peek(arguments, "--data", DATA, benchmark_names())
+    names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
+    return parse(RetrieveCommand.of(preset_in(arguments), data), arguments, "retrieve", names)
+
+
+def _work(settings: RetrieveCommand, run: RunFolder, device: str) -> list[str]:
+    found = settings.benchmark()
+    done = run_cells(settings.cells(settings.chosen(), device), run, classify_one, spare=("checkpoints",))
+    report = retrieve_report(found, methods_of(found), done, run)
+    write_run_report(report, run, settings.docs)
+    print_report(report)
+    return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]

@@ -1,0 +1,100 @@
+"""Ranks against slow double loops, closed forms, and what absent latents must not do."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anysense.representations.evaluation import retrieval
+from anysense.representations.evaluation.retrieval import ranks_by_cosine, ranks_by_volume
+
+
+def unit(*shape: int, seed: int = 0) -> torch.Tensor:
+    values = np.random.default_rng(seed).normal(size=shape)
+    return torch.from_numpy(values / np.linalg.norm(values, axis=-1, keepdims=True))
+
+
+def slow_volume(vectors: np.ndarray) -> float:
+    """Volume by singular values."""
+    return float(np.prod(np.linalg.svd(vectors, compute_uv=False)))
+
+
+def slow_ranks(costs: np.ndarray) -> tuple[list[int], list[int]]:
+    return [int((row < row[i]).sum()) for i, row in enumerate(costs)], [
+        int((row == row[i]).sum()) for i, row in enumerate(costs)
+    ]
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("candidates", ["singles", "tuples"])
+def test_volume_equals_a_double_loop(k, candidates, monkeypatch):
+    monkeypatch.setattr(retrieval, "MOST_NUMBERS", 40 * k * 7)  # several blocks
+    tuples, singles = unit(40, k, 8), unit(40, 8, seed=1)
+    singles[:20] = torch.nn.functional.normalize(tuples[:20].sum(dim=1) + 0.3 * singles[:20], dim=1)
+    costs = np.array([[slow_volume(np.vstack([one, other])) for other in singles] for one in tuples])
+    better, _ = slow_ranks(costs if candidates == "singles" else costs.T)
+    found = ranks_by_volume(3.0 * tuples, 0.1 * singles, candidates=candidates)
+    assert found.better.tolist() == better
+    assert found.equal.tolist() == [1] * 40
+    assert found.recall(1) == sum(it < 1 for it in better) / 40
+    assert found.recall(5) == pytest.approx(sum(it < 5 for it in better) / 40)
+    assert found.median() == 1 + np.median(better)
+    assert found.recall(1) > 0.3
+
+
+def test_cosine_equals_a_double_loop(monkeypatch):
+    monkeypatch.setattr(retrieval, "MOST_NUMBERS", 7 * 30)
+    queries, candidates = unit(30, 4), unit(30, 4, seed=1)
+    costs = np.array([[-float(one @ other) for other in candidates] for one in queries])
+    found = ranks_by_cosine(2.0 * queries, candidates)
+    assert found.better.tolist() == slow_ranks(costs)[0]
+
+
+def test_two_vectors_are_ranked_by_their_angle_and_volume_does_not_see_the_sign():
+    queries, others = unit(50, 6), unit(50, 6, seed=1)
+    near = torch.nn.functional.normalize(queries + 0.2 * others, dim=1)
+    assert ranks_by_volume(queries[:, None], near).recall(1) == ranks_by_cosine(queries, near).recall(1) == 1
+    assert ranks_by_volume(queries[:, None], -near).recall(1) == 1
+    assert ranks_by_cosine(queries, -near).recall(1) == 0
+
+
+def test_a_collapsed_representation_scores_chance():
+    same = torch.ones(40, 4)
+    assert ranks_by_cosine(same, same).recall(1) == pytest.approx(1 / 40)
+    assert ranks_by_volume(same[:, None], same).recall(10) == pytest.approx(10 / 40)
+    assert ranks_by_cosine(same, same).median() == 20.5
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from(["singles", "tuples"]))
+def test_absent_latents_have_no_influence(seed, candidates):
+    tuples, singles = unit(12, 3, 6, seed=seed), unit(12, 6, seed=seed + 1)
+    present = torch.from_numpy(np.random.default_rng(seed).random((12, 3)) < 0.6)
+    present[:, 0] |= ~present.any(dim=1)
+    expected = np.array(
+        [
+            [slow_volume(np.vstack([one[there], other])) for other in singles]
+            for one, there in zip(tuples.numpy(), present.numpy(), strict=True)
+        ]
+    )
+    tuples[~present] = float("nan")
+    found = ranks_by_volume(tuples, singles, present, candidates)
+    assert found.better.tolist() == slow_ranks(expected if candidates == "singles" else expected.T)[0]
+
+
+@pytest.mark.parametrize(
+    ("tuples", "singles", "options", "message"),
+    [
+        (unit(5, 4, 4), unit(5, 4), {}, "5 vectors in 4 dimensions, whose volume is always 0"),
+        (unit(5, 2, 4), unit(6, 4), {}, r"`tuples` must have shape \(6, k, 4\)"),
+        (unit(5, 4), unit(5, 4), {}, r"`tuples` must have shape \(5, k, 4\)"),
+        (unit(5, 2, 4)[:, :0], unit(5, 4), {}, "k at least 1"),
+        (unit(5, 2, 4), unit(5, 4), {"present": torch.ones(5, 2)}, "`present` must be boolean"),
+        (unit(5, 2, 4), unit(5, 4), {"present": torch.zeros(5, 2, dtype=torch.bool)}, "at least one latent"),
+        (unit(5, 2, 4), unit(5, 4), {"candidates": "all"}, "`candidates` must be 'singles' or 'tuples'; got 'all'"),
+    ],
+)
+def test_bad_input(tuples, singles, options, message):
+    with pytest.raises(ValueError, match=message):
+        ranks_by_volume(tuples, singles, **options)
