@@ -8,6 +8,8 @@ as the candidates' distances from the space that the query's latents span.
 Letters: N samples, k latents of a tuple, D dimensions.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pad
@@ -58,7 +60,7 @@ def ranks_by_cosine(queries: Tensor, candidates: Tensor) -> Ranks:
     """
     check_paired(queries=queries, candidates=candidates)
     left, right = (normalize(it.double(), dim=1) for it in (queries, candidates))
-    blocks = [_counted(-(left[rows] @ right.T), rows) for rows in torch.arange(len(left)).split(_block(len(right)))]
+    blocks = [_counted(-(left[rows] @ right.T), rows) for rows in _blocks(len(left), len(right))]
     return Ranks._of(blocks, len(right))
 
 
@@ -84,7 +86,7 @@ def ranks_by_volume(
     if present is not None:
         rows, anchors = _with_axes_for_absent(rows, anchors, present)
     to_singles, blocks = candidates == "singles", []
-    for chosen in torch.arange(len(rows)).split(_block(len(rows) * rows.shape[1])):
+    for chosen in _blocks(len(rows), len(rows) * rows.shape[1]):
         pair = (anchors, rows[chosen]) if to_singles else (anchors[chosen], rows)
         volumes = cross_volumes(*pair, power=2, epsilon=EPSILON, floor=0.0)  # (anchors, tuples)
         blocks.append(_counted(volumes.T if to_singles else volumes, chosen))
@@ -105,8 +107,9 @@ def _counted(costs: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
     return (costs < mine).sum(dim=1), (costs == mine).sum(dim=1)
 
 
-def _block(width: int) -> int:
-    return max(1, MOST_NUMBERS // width)
+def _blocks(count: int, width: int) -> Sequence[Tensor]:
+    """Rows in blocks of which the scores, ``width`` numbers a row, fit into memory."""
+    return torch.split(torch.arange(count), max(1, MOST_NUMBERS // width))
 
 
 def _check(tuples: Tensor, singles: Tensor, present: Tensor | None, candidates: str) -> None:

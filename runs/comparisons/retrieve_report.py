@@ -1,4 +1,4 @@
-"""The report of `anysense retrieve`: recall and ranks by the number of modalities in the query, and for every subset."""
+"""The report of `anysense retrieve`: recall and ranks by the size of the query, and for every subset."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,12 +28,12 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         columns = {key: column for key, column in columns.items() if key not in CLASSES}
     sizes = [f"{FROM}{count}" for count in range(len(found.modalities) - 1, 0, -1)]
     names = [subset_name(it, len(found.modalities)) for it in found.subsets() if len(it) < len(found.modalities)]
-    figures: dict[str, Draw] = {
-        key: lambda column=columns[key]: draw_inputs(
-            records, column, [("", size) for size in sizes], lambda one: _words(one[1]), found.title
-        )
-        for key in SHOWN[:2]
-    }
+
+    def figure(column: Column) -> Draw:
+        inputs = [("", size) for size in sizes]
+        return lambda: draw_inputs(records, column, inputs, lambda one: _words(one[1]), found.title)
+
+    figures = {key: figure(columns[key]) for key in SHOWN[:2]}
     return Report(
         title=f"Retrieval: {found.title}",
         protocol=protocol(found, methods, done, run),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -44,7 +45,8 @@ class Retrieval(Task):
         "Each subset of modalities is a query for the sample's latent of another modality among those of all test "
         "samples; values are means over the modalities that the subset leaves out. By cosine the query is the latent "
         "of the subset, by volume it is the latents of its modalities one by one, which span a volume with each "
-        "candidate. Ties count as chance. Zero-shot classes: the nearest mean latent of a class of complete training samples."
+        "candidate. Ties count as chance. Zero-shot classes: the nearest mean latent of a class of complete training "
+        "samples."
     )
 
     @property
@@ -68,8 +70,10 @@ class Retrieval(Task):
     def evaluate(
         self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:
-        """See `Task.evaluate`. Besides, under conditions: ``to NAME``, the values of one modality that is looked for;
-        ``from K``, of no subset, the means over all subsets of K modalities.
+        """See `Task.evaluate`; there are more records under conditions.
+
+        ``to NAME``: the values of one modality that is looked for. ``from K``, of no subset: the means over all subsets
+        of K modalities.
         """
         names = tuple(representation.modalities)
         wanted = [it for it in (every_subset(names) if subsets is None else subsets) if len(it) < len(names)]
@@ -93,7 +97,7 @@ class Retrieval(Task):
             return
         names = tuple(representation.modalities)
         known = normalize(encode_subsets(representation, splits.train, [names])[names].double(), dim=1)
-        labels = train.unique()
+        labels = torch.as_tensor(np.unique(train.numpy()))
         means = normalize(torch.stack([known[train == label].mean(dim=0) for label in labels]), dim=1)
         for subset in subsets:
             closeness = normalize(latents[subset].double(), dim=1) @ means.T
@@ -112,7 +116,7 @@ def _scores(latents: Latents, subset: tuple[str, ...], name: str) -> dict[str, f
         ("", "volume"): ranks_by_volume(tuples, single),
         ("back_", "volume"): ranks_by_volume(tuples, single, candidates="tuples"),
     }
-    found = {}
+    found: dict[str, float] = {}
     for (back, score), one in ranks.items():
         found |= {f"{back}recall_{top}_{score}": one.recall(top) for top in TOPS}
         found[f"{back}rank_{score}"] = one.median()

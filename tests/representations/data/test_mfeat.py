@@ -4,24 +4,14 @@ import numpy as np
 import pytest
 
 from anysense.representations.data.readers.mfeat import WIDTHS, load_mfeat, mfeat_digest, read_mfeat
-
-DIGITS = np.repeat(np.arange(10), 200)
-
-
-def tables() -> dict[str, np.ndarray]:
-    """The first column of every view tells the numeral, the second its digit, the third is always the same."""
-    rng = np.random.default_rng(0)
-    made = {name: np.round(rng.normal(size=(2000, width)), 3) for name, width in WIDTHS.items()}
-    for step, table in enumerate(made.values(), 1):
-        table[:, 0], table[:, 1], table[:, 2] = step * np.arange(2000) - 100, step * DIGITS, 7.0
-    return made
+from tests.mfeat_files import DIGITS, tables, write_mfeat
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     spaces, commas = (tmp_path_factory.mktemp(name) for name in ("spaces", "commas"))
+    write_mfeat(spaces)
     for name, table in tables().items():
-        np.savetxt(spaces / f"mfeat-{name}", table, fmt="%.3f")
         header = ",".join(map(str, range(table.shape[1]))) + ",0"
         rows = np.column_stack([table, DIGITS])
         np.savetxt(commas / f"mfeat-{name}.csv", rows, fmt="%.8g", delimiter=",", header=header, comments="")

@@ -1,13 +1,18 @@
 """Ranks against slow double loops, closed forms, and what absent latents must not do."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.evaluation import retrieval
 from anysense.representations.evaluation.retrieval import ranks_by_cosine, ranks_by_volume
+from anysense.representations.evaluation.tasks import Retrieval, TaskSettings
+from anysense.representations.modality import Modality
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -98,3 +103,45 @@ def test_absent_latents_have_no_influence(seed, candidates):
 def test_bad_input(tuples, singles, options, message):
     with pytest.raises(ValueError, match=message):
         ranks_by_volume(tuples, singles, **options)
+
+
+class Views(torch.nn.Module):
+    """Latents are the modalities themselves; of several, their mean."""
+
+    device = torch.device("cpu")
+    modalities: ClassVar = {name: Modality(name, (6,), "float32") for name in ("a", "b", "c")}
+
+    def encode(self, observation, present=None):
+        return torch.stack(list(observation.values())).mean(dim=0)
+
+
+def splits_of(seed: int = 0) -> Splits:
+    """Views a and b agree, c is unrelated; classes lie at axes."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for count in (60, 20, 40):
+        targets = torch.from_numpy(np.arange(count) % 3)
+        own = torch.from_numpy(np.eye(6)[targets] + 0.2 * rng.normal(size=(count, 6))).float()
+        values = {"a": own, "b": own + 1e-3, "c": torch.from_numpy(rng.normal(size=(count, 6))).float()}
+        parts.append(Samples(Views.modalities, values, targets))
+    return Splits(*parts)
+
+
+def test_task_finds_views_that_agree_and_classes():
+    task = Retrieval(candidates=40, classes=3)
+    records = task.evaluate(Views(), splits_of(), TaskSettings(missing_rates=()), 0)
+    found = {(record.subset, record.metric, record.condition): record.value for record in records}
+    for score in ("volume", "cosine"):
+        assert found["a", f"recall_1_{score}", "to b"] == found["b", f"back_recall_1_{score}", "to a"] == 1
+        assert found["a", f"recall_1_{score}", "to c"] < 0.2
+        assert found["a", f"class_{score}", ""] > 0.9
+        assert found["c", f"class_{score}", ""] < 0.6
+        one = [found[name, f"recall_1_{score}", ""] for name in "abc"]
+        assert found["", f"recall_1_{score}", "from 1"] == pytest.approx(sum(one) / 3)
+        assert found["a", f"recall_1_{score}", ""] == pytest.approx(
+            (found["a", f"recall_1_{score}", "to b"] + found["a", f"recall_1_{score}", "to c"]) / 2
+        )
+        assert found["a + c", f"rank_{score}", "to b"] < 5
+    keys = {column.key for column in task.columns}
+    assert {record.metric for record in records} == keys
+    assert not any(record.subset == "complete" for record in records)

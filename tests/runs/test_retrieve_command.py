@@ -1,0 +1,51 @@
+"""`anysense retrieve` from the command line: a tiny comparison, its report, resuming, wrong input."""
+
+import json
+
+import pytest
+
+from anysense.runs.cli import main
+from tests.mfeat_files import write_mfeat
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mfeat")
+    write_mfeat(path)
+    return path
+
+
+def retrieve(out, folder, *options):
+    return main(["retrieve", "--preset", "smoke", "--out", str(out), "--folder", str(folder), "--jobs", "1", *options])
+
+
+def test_a_table_a_report_and_records(folder, tmp_path, capsys):
+    options = ["--name", "a", "--methods", "gmc", "--train", "100", "--test", "30"]
+    assert retrieve(tmp_path, folder, *options) == 0
+    shown = capsys.readouterr().out
+    assert "Retrieval: mfeat" in shown
+    assert "from 5 modalities" in shown
+    run = tmp_path / "retrieve" / "a"
+    content = json.loads((run / "results" / "report.json").read_text())
+    found = {
+        (record["subset"], record["metric"], record["condition"]): record["value"] for record in content["records"]
+    }
+    assert 0 <= found["", "recall_1_volume", "from 5"] <= found["", "recall_10_volume", "from 5"] <= 1
+    assert found["fou", "rank_cosine", "to pix"] >= 1
+    assert {condition for _, _, condition in found if condition.startswith("to ")} == {
+        f"to {name}" for name in ("fou", "fac", "kar", "pix", "zer", "mor")
+    }
+    assert (run / "figures" / "recall_1_volume.png").is_file()
+    before = (run / "results" / "report.json").read_bytes()
+    assert main(["retrieve", "--out", str(tmp_path), "--name", "a", "--resume"]) == 0
+    assert (run / "results" / "report.json").read_bytes() == before
+
+
+def test_wrong_input_leaves_nothing(folder, tmp_path, capsys):
+    assert retrieve(tmp_path / "out", tmp_path) == 2
+    assert "mfeat-fou` does not exist. `anysense data mfeat` fetches" in capsys.readouterr().err
+    assert retrieve(tmp_path / "out", folder, "--methods", "gmx") == 2
+    assert "Did you mean 'gmc'" in capsys.readouterr().err
+    assert retrieve(tmp_path / "out", folder, "--test", "600") == 2
+    assert "`train` and `test` must be multiples of 10" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
