@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anysense.agents.actor import Actor, ActorSpec
-from anysense.agents.frozen import FrozenEncoder, plain_array
+from anysense.agents.frozen import FrozenEncoder
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, replace_folder, sha256_of, write_json
 from anysense.common.json_files import read_description
@@ -26,6 +26,7 @@ from anysense.common.tensors import read_tensors
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT
 from anysense.envs.world import World, stored_world
+from anysense.representations.arrays import tensor_of
 from anysense.representations.files import save_representation
 from anysense.representations.modality import Modality
 from anysense.representations.settings import settings_from
@@ -137,7 +138,7 @@ class Agent:
         arrays = _as_arrays(observation, tuple(shapes), tuple(self._passed))
         batched, spec = _is_batched(arrays, shapes | self._passed), self.actor.spec
         tensors = {
-            name: torch.as_tensor(plain_array(it if batched else it[None]), device=self.device)
+            name: tensor_of(f"`observation[{name!r}]`", it if batched else it[None], device=self.device)
             for name, it in arrays.items()
         }
         latents = self.encoder.encode(tensors)

@@ -18,17 +18,11 @@ from anysense.agents.passthrough import Passthrough
 from anysense.common.machine import resolve_device
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT, present_modalities
+from anysense.representations.arrays import mask_of, tensor_of
 from anysense.representations.contract import Representation
 from anysense.representations.files import load_representation
 
 __all__ = ["FrozenEncoder", "FrozenExtractor"]
-
-
-def plain_array(value: Any) -> Any:
-    """An array that torch takes as it is: native byte order, positive strides, writable; copied only where needed."""
-    if not isinstance(value, np.ndarray):
-        return value
-    return np.require(value, value.dtype.newbyteorder("="), ["C", "W"])
 
 
 class FrozenEncoder:
@@ -158,15 +152,12 @@ class FrozenEncoder:
         if flags is None:
             return None
         columns = sorted(name for name in observation if name != PRESENT)
-        if flags.ndim != 2 or flags.shape[1] != len(columns):
-            raise ValueError(
-                f"`observation[{PRESENT!r}]` must have shape (B, {len(columns)}), one column per modality {columns}; "
-                f"got {tuple(flags.shape)}."
-            )
+        meaning = f"one row per observation, one column per modality {columns}"
+        flags = mask_of(f"`observation[{PRESENT!r}]`", flags, (*flags.shape[:1], len(columns)), meaning)
         absent = torch.zeros(len(flags), dtype=torch.bool, device=flags.device)
         return torch.stack(
             [
-                flags[:, columns.index(name)] > 0.5 if name in columns and self._uses(name) else absent
+                flags[:, columns.index(name)] if name in columns and self._uses(name) else absent
                 for name in self.representation.modalities
             ]
         )
@@ -174,7 +165,9 @@ class FrozenEncoder:
     def encode_arrays(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The same for arrays, encoded on the device of the representation: float32 (B, features_dim)."""
         device = self.representation.device
-        tensors = {name: torch.as_tensor(plain_array(value), device=device) for name, value in observation.items()}
+        tensors = {
+            name: tensor_of(f"`observation[{name!r}]`", value, device=device) for name, value in observation.items()
+        }
         latents: NDArray[np.float32] = self.encode(tensors).to("cpu", torch.float32).numpy()
         return latents
 

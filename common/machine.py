@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ __all__ = [
     "processors",
     "resolve_device",
     "thread_limit",
+    "usual_torch",
 ]
 
 _PACKAGES = (
@@ -40,21 +41,39 @@ _PACKAGES = (
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-def resolve_device(device: str) -> torch.device:
-    """The device that ``device`` names; ``auto`` is a GPU if there is one.
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device that ``device`` names; ``auto`` is a GPU if there is one. Every public ``device`` is checked here.
 
     Raises:
-        ValueError: Unknown, or not on this machine.
+        ValueError: Not the CPU or a GPU of this machine that torch calls ``cuda``; the message lists what there is.
     """
     import torch
 
     available = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if device == "auto":
         return torch.device(available[1] if len(available) > 1 else "cpu")
-    named = "cuda:0" if device == "cuda" else device
+    named = "cuda:0" if str(device) == "cuda" else str(device)
     if named not in available:
-        raise ValueError(f"`device` must be 'auto' or one of {', '.join(available)} on this machine; got {device!r}.")
+        raise ValueError(f"`device` must be 'auto' or one of {', '.join(available)} on this machine; got {named!r}.")
     return torch.device(named)
+
+
+@contextmanager
+def usual_torch() -> Iterator[None]:
+    """Inside the block (or the function, as a decorator) new tensors are float32 and on the CPU, as torch begins.
+
+    What a program has set by `torch.set_default_dtype` or `torch.set_default_device`, or in ``with torch.device(...)``,
+    holds again afterwards.
+    """
+    import torch
+
+    dtype, elsewhere = torch.get_default_dtype(), torch.get_default_device().type != "cpu"
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu") if elsewhere else nullcontext():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 @contextmanager

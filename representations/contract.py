@@ -8,9 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from anysense.representations.batch import Batch, Present, check_batch
+from anysense.common.machine import usual_torch
+from anysense.representations.arrays import Array, tensor_of
+from anysense.representations.batch import Batch
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
+from anysense.representations.observations import Observation, Present, check_batch
 from anysense.representations.settings import MethodSettings
 
 __all__ = ["Batch", "Representation", "SupervisedRepresentation"]
@@ -85,35 +88,35 @@ class Representation(nn.Module, ABC):
         """Device of the weights."""
         return next(self.parameters()).device
 
-    def encode(
-        self, observation: Mapping[str, Tensor], present: Present | None = None, *, validate: bool = True
-    ) -> Tensor:
+    def encode(self, observation: Observation, present: Present | None = None, *, validate: bool = True) -> Tensor:
         """Latents of a batch of B observations, each with any non-empty subset of modalities.
 
         Args:
-            observation: Tensors of shape (B, *modality.shape) by modality name. A modality may be left out: then it is
-                absent from every row.
+            observation: Tensors on the device of the weights, or arrays, (B, *modality.shape) by modality name, in any
+                layout; floats of another precision become float32. A modality may be left out: then it is absent from
+                every row.
             present: Which rows have which modality: boolean (B,) by modality name (a modality not named is present
-                wherever given), or boolean (M, B) in the order of ``modalities``. Absent input has no influence,
-                whatever it holds.
-            validate: Check names, shapes, dtypes, devices and values. Switch off only in hot loops with known input.
+                wherever given), or boolean (M, B) in the order of ``modalities``; also numbers 0 and 1. Absent input
+                has no influence, whatever it holds.
+            validate: Check names, shapes, devices and values. Switch off only in hot loops with known input.
 
         Returns:
             Float tensor of shape (B, latent_dim).
 
         Raises:
-            TypeError: Wrong container or dtype.
+            TypeError: Wrong container or dtype (integers for a float32 modality; objects, texts, complex numbers).
             ValueError: Unknown modality, wrong shape, batch size, device or value (NaN, infinity, image outside
-                [0, 1]), or a row in which no modality is present.
+                [0, 1], mask other than 0 and 1), or a row in which no modality is present.
         """
         batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
         return self.encode_batch(batch)
 
+    @usual_torch()
     def loss(
         self,
-        observation: Mapping[str, Tensor],
+        observation: Observation,
         present: Present | None = None,
-        target: Tensor | None = None,
+        target: Array | None = None,
         *,
         validate: bool = True,
     ) -> dict[str, Tensor]:
@@ -133,7 +136,7 @@ class Representation(nn.Module, ABC):
         """
         batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
         if self.needs_target:
-            batch = replace(batch, target=_checked_target(target, batch.size, self.method))
+            batch = replace(batch, target=_checked_target(target, batch.size, self.method, self.device))
         return self.loss_batch(batch)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -153,9 +156,7 @@ class SupervisedRepresentation(Representation):
 
     needs_target: ClassVar[bool] = True
 
-    def predict(
-        self, observation: Mapping[str, Tensor], present: Present | None = None, *, validate: bool = True
-    ) -> Tensor:
+    def predict(self, observation: Observation, present: Present | None = None, *, validate: bool = True) -> Tensor:
         """Predicted targets (B,) of a batch; takes and raises what `encode` does."""
         batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
         return self.predict_batch(batch)
@@ -165,11 +166,12 @@ class SupervisedRepresentation(Representation):
         """Predicted targets (B,) of a checked batch."""
 
 
-def _checked_target(target: Tensor | None, size: int, method: str) -> Tensor:
+def _checked_target(target: Array | None, size: int, method: str, device: torch.device) -> Tensor:
     if target is None:
         raise ValueError(f"`target` is missing: {method!r} is supervised; give one target per row.")
-    if len(target) != size:
-        raise ValueError(f"`target` must have one entry per row, {size}; got shape {tuple(target.shape)}.")
-    if not bool(torch.isfinite(target).all()):
+    tensor = tensor_of("`target`", target, torch.float32, torch.int64, device=device)
+    if tensor.shape[:1] != (size,):
+        raise ValueError(f"`target` must have one entry per row, {size}; got shape {tuple(tensor.shape)}.")
+    if not bool(torch.isfinite(tensor).all()):
         raise ValueError("`target` must be finite; got NaN or infinity. Remove or correct these samples.")
-    return target
+    return tensor

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, sha256_of, write_bytes, write_json
+from anysense.common.machine import resolve_device, usual_torch
 from anysense.common.tensors import check_forms, forms_in, forms_of, read_tensors
 from anysense.representations.contract import Representation
 from anysense.representations.description import (
@@ -73,6 +74,7 @@ def save_representation(representation: Representation, folder: str | Path) -> N
     os.replace(folder / PENDING_FILE, folder / WEIGHTS_FILE)
 
 
+@usual_torch()
 def load_representation(folder: str | Path, device: str | torch.device = "cpu") -> Representation:
     """Restores a saved representation in eval mode and without gradients; no random generator is touched.
 
@@ -80,10 +82,12 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     the file: a description that claims more takes no memory.
 
     Raises:
+        ValueError: ``device`` is not on this machine.
         FileNotFoundError: The folder or one of its two files is missing.
         FileFormatError: Something in it is damaged, altered, incomplete, or of another version or method.
         ImportError: The package that offers its method or its networks cannot be imported.
     """
+    target = resolve_device(device)
     folder = current_folder(folder)
     description = read_representation_description(folder)
     path = _weights_file(folder, description["weights_sha256"])
@@ -95,7 +99,7 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     representation = make()
     representation.load_state_dict(read_tensors(path, ADVICE, forms)[0])
     representation.world = description["world"]
-    return representation.requires_grad_(False).eval().to(device)
+    return representation.requires_grad_(False).eval().to(target)
 
 
 def _weights_file(folder: Path, sha256: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -64,6 +65,7 @@ class Modality:
             raise ValueError(f"`name` of a modality must be an identifier such as 'image'; got {self.name!r}.")
         if self.name in RESERVED:
             raise ValueError(f"`name` of a modality must not be the reserved word {self.name!r}; choose another name.")
+        object.__setattr__(self, "dtype", _dtype_name(self.dtype))
         if self.dtype not in DTYPES:
             raise ValueError(unknown_name("dtype", self.dtype, DTYPES))
         object.__setattr__(self, "shape", self._checked_shape())
@@ -92,13 +94,20 @@ class Modality:
                 f"{self.grid_shape}; give a smaller one."
             )
 
+    @property
+    def dtypes(self) -> tuple[torch.dtype, ...]:
+        """What its values may be in memory: images also floats in [0, 1]."""
+        return (torch.uint8, torch.float32) if self.dtype == "uint8" else (torch.float32,)
+
     def _checked_shape(self) -> tuple[int, ...]:
-        if not self.shape or not all(type(size) is int and size > 0 for size in self.shape):
+        given: Any = self.shape or ()
+        sizes = [int(size) if isinstance(size, np.integer) else size for size in given]
+        if not sizes or not all(type(size) is int and size > 0 for size in sizes):
             raise ValueError(
                 f"`shape` of modality {self.name!r} must hold positive integers, (1,) for a single number; got "
                 f"{self.shape!r}."
             )
-        return tuple(self.shape)
+        return tuple(sizes)
 
     def _check_bounds(self) -> None:
         for label in ("low", "high"):
@@ -179,6 +188,13 @@ class Modality:
         """Plain values for a JSON file; ``Modality(**values)`` restores it."""
         usual = {"kind": None, "image_size": None, "grey": False}
         return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
+
+
+def _dtype_name(dtype: Any) -> str:
+    """A name as it is; that of a dtype of torch or numpy: ``float32`` of ``np.float32`` or ``tensor.dtype``."""
+    if isinstance(dtype, np.dtype) or (isinstance(dtype, type) and issubclass(dtype, np.generic)):
+        return np.dtype(dtype).name
+    return str(dtype).removeprefix("torch.")
 
 
 def _nested_tuple(value: Any) -> Any:

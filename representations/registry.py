@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from anysense.common.machine import usual_torch
+from anysense.common.validation import check_integer
 from anysense.representations.benchmarks.catalogue import presets
 from anysense.representations.contract import Representation
 from anysense.representations.methods.catalogue import METHODS
@@ -45,6 +47,7 @@ def make_networks(
     return presets(benchmark).networks(method, preset, **overrides)
 
 
+@usual_torch()
 def build(
     method: str,
     modalities: Mapping[str, Modality],
@@ -62,8 +65,8 @@ def build(
         seed: Seed of the initial weights.
 
     Raises:
-        ValueError: Unknown method, modalities that method or networks cannot take, or networks for a method that uses
-            none.
+        ValueError: Unknown method, a seed below 0 or of more than 64 bits, modalities that method or networks cannot
+            take, or networks for a method that uses none.
         TypeError: Settings of another method, or networks that are no instance of `Networks`.
     """
     kind = METHODS.get(method)
@@ -71,10 +74,11 @@ def build(
         raise ValueError(
             f"{kind.__name__} is registered as {method!r} but its `method` is {kind.method!r}; use one name."
         )
+    seed = check_integer("seed", seed, 0, 2**64 - 1)
     settings = make_settings(method) if settings is None else settings
     networks = make_networks(method) if networks is None else networks
     if networks is not None:
         modalities = {name: networks.described(modality) for name, modality in modalities.items()}
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return kind(modalities, settings, networks)

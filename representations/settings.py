@@ -120,6 +120,8 @@ def _converted(name: str, value: Any, hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         options = [option for option in get_args(hint) if option is not type(None)]
         return None if value is None else _converted(name, value, options[0])
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):  # by name, so that numpy need not be imported
+        value = value.item()
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

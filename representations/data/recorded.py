@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
+from anysense.representations.arrays import Array, Mask, mask_of, plain_array, tensor_of
 
 __all__ = [
     "Indices",
     "Recorded",
     "broken_rows",
-    "check_masks",
     "check_origin",
     "checked_indices",
+    "checked_masks",
     "checksum",
     "column_names",
     "held_out_count",
@@ -24,6 +25,7 @@ __all__ = [
     "misfit",
     "named",
     "present_of",
+    "rows_of",
 ]
 
 Indices = Tensor | Sequence[int] | np.ndarray[Any, Any]
@@ -71,13 +73,13 @@ def mask_rows(masks: Mapping[str, Tensor], names: Iterable[str], rows: Tensor) -
     """Rows of the masks of the names, boolean (M, B), True for names without a mask; None without masks."""
     if not masks:
         return None
-    whole = torch.ones(len(rows), dtype=torch.bool)
+    whole = torch.ones(len(rows), dtype=torch.bool, device="cpu")
     return torch.stack([masks[name][rows] if name in masks else whole for name in names])
 
 
 def checked_indices(indices: Indices, size: int) -> Tensor:
     """Indices as int64 (B,); IndexError unless they are one row of integers between 0 and ``size`` - 1."""
-    chosen = torch.as_tensor(indices)
+    chosen = torch.as_tensor(plain_array(indices), device="cpu")
     if chosen.numel() == 0:
         chosen = chosen.long()
     if chosen.ndim != 1 or chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
@@ -98,18 +100,21 @@ def named(values: Mapping[str, Tensor], names: Iterable[str] | None) -> dict[str
     return {name: values[name] for name in chosen}
 
 
-def check_masks(masks: Mapping[str, Tensor], modalities: Iterable[str], size: int) -> None:
-    """Raise unless ``masks`` holds boolean tensors (``size``,) by modality name (TypeError, ValueError)."""
+def checked_masks(masks: Mapping[str, Mask], modalities: Iterable[str], size: int) -> dict[str, Tensor]:
+    """Masks as boolean tensors (``size``,) by modality name; TypeError or ValueError for others."""
     known = list(modalities)
-    for name, mask in masks.items():
+    for name in masks:
         if name not in known:
             raise ValueError(unknown_name("masks", name, known))
-        if not isinstance(mask, Tensor):
-            raise TypeError(f"`masks[{name!r}]` must be a boolean torch.Tensor; got {type(mask).__name__}.")
-        if mask.dtype != torch.bool or tuple(mask.shape) != (size,):
-            raise ValueError(
-                f"`masks[{name!r}]` must be boolean of shape ({size},); got {mask.dtype} {tuple(mask.shape)}."
-            )
+    return {name: mask_of(f"`masks[{name!r}]`", mask, (size,), "one per sample") for name, mask in masks.items()}
+
+
+def rows_of(label: str, value: Array, *dtypes: torch.dtype) -> Tensor:
+    """A plain tensor with at least the axis of rows; TypeError or ValueError for others, see `tensor_of`."""
+    tensor = tensor_of(label, value, *dtypes)
+    if tensor.ndim == 0:
+        raise ValueError(f"{label} must have one entry per row; got one number.")
+    return tensor
 
 
 def check_origin(stack: Any, most: int, policy: Any, seed: Any, world: Any) -> None:

@@ -8,16 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anysense.representations.arrays import Array, tensor_of
 from anysense.representations.data.recorded import (
     Indices,
     broken_rows,
-    check_masks,
     checked_indices,
+    checked_masks,
     checksum,
     held_out_count,
     mask_rows,
     misfit,
     named,
+    rows_of,
 )
 from anysense.representations.modality import Modality
 
@@ -27,6 +29,9 @@ __all__ = ["Samples", "Splits"]
 @dataclasses.dataclass(frozen=True, eq=False)
 class Samples:
     """N samples of named modalities, with or without targets, complete or not. Implements `Recorded`.
+
+    All may be given as arrays of numpy or as tensors, in any layout: floats of another precision become float32, masks
+    may be 0 and 1. They are kept as tensors, which share memory with what was given where that is possible.
 
     Attributes:
         modalities: What each modality looks like.
@@ -52,15 +57,18 @@ class Samples:
 
     def __post_init__(self) -> None:
         """Checks names, shapes, dtypes and values."""
-        if not self.modalities:
+        known = self.modalities
+        if not known:
             raise ValueError("`modalities` is empty; expected at least one modality.")
         if set(self.values) != set(self.modalities):
             raise ValueError(
                 f"`values` must have exactly the modalities {sorted(self.modalities)}; got {sorted(self.values)}."
             )
+        values = {name: rows_of(f"`values[{name!r}]`", self.values[name], *of.dtypes) for name, of in known.items()}
+        self._take_over("values", values)
         for name, modality in self.modalities.items():
             _check_values(name, self.values[name], modality, len(self))
-        check_masks(self.masks, self.modalities, len(self))
+        self._take_over("masks", checked_masks(self.masks, self.modalities, len(self)))
         for name, value in self.values.items():
             rows = broken_rows(value, self.masks.get(name))
             if rows:
@@ -68,14 +76,20 @@ class Samples:
                     f"`values[{name!r}]` has NaN or infinity in {len(rows)} samples, the first at {rows[:5]}. "
                     "Mark them as absent with `masks`, or remove them."
                 )
-        present = self.present(torch.arange(len(self)))
+        present = self.present(range(len(self)))
         empty = 0 if present is None else int((~present.any(dim=0)).sum())
         if empty:
             raise ValueError(f"`masks` leaves {empty} samples without any modality; remove them.")
         if self.targets is not None:
-            _check_targets(self.targets, len(self))
-        if self.groups is not None and (self.groups.dtype, self.groups.shape) != (torch.int64, (len(self),)):
-            raise ValueError(misfit("groups", "int64 of one axis", len(self), self.groups))
+            self._take_over("targets", _checked_targets(self.targets, len(self)))
+        if self.groups is not None:
+            self._take_over("groups", rows_of("`groups`", self.groups, torch.int64))
+            if self.groups.shape != (len(self),):
+                raise ValueError(misfit("groups", "int64 of one axis", len(self), self.groups))
+
+    def _take_over(self, name: str, value: Any) -> None:
+        """Keep what was given as plain tensors."""
+        object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -130,18 +144,13 @@ class Samples:
 
     def fingerprint(self) -> str:
         """Number of samples and a checksum: all targets, names, and one to two thousand of the samples."""
-        chosen = torch.arange(0, len(self), max(1, len(self) // 1024))
+        chosen = checked_indices(range(0, len(self), max(1, len(self) // 1024)), len(self))
         masks = {f"mask of {name}": mask[chosen] for name, mask in self.masks.items()}
         targets = {} if self.targets is None else {"targets": self.targets}
         return f"{len(self)} samples, checksum {checksum({**self.observation(chosen), **masks, **targets})}"
 
 
 def _check_values(name: str, value: Tensor, modality: Modality, size: int) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(f"`values[{name!r}]` must be a torch.Tensor; got {type(value).__name__}.")
-    allowed = {"uint8": (torch.uint8, torch.float32), "float32": (torch.float32,)}[modality.dtype]
-    if value.dtype not in allowed:
-        raise TypeError(f"`values[{name!r}]` must have dtype {modality.dtype}; got {value.dtype}.")
     if tuple(value.shape) != (size, *modality.shape) or size == 0:
         raise ValueError(
             f"`values[{name!r}]` must have shape (N, *{modality.shape}) with the same N >= 1 for all modalities; "
@@ -149,14 +158,13 @@ def _check_values(name: str, value: Tensor, modality: Modality, size: int) -> No
         )
 
 
-def _check_targets(targets: Tensor, size: int) -> None:
-    if not isinstance(targets, Tensor) or targets.dtype not in (torch.int64, torch.float32):
-        got = targets.dtype if isinstance(targets, Tensor) else type(targets).__name__
-        raise TypeError(f"`targets` must be a torch.Tensor of dtype int64 (classes) or float32 (numbers); got {got}.")
-    if tuple(targets.shape) != (size,):
-        raise ValueError(f"`targets` must have shape ({size},), one entry per sample; got {tuple(targets.shape)}.")
-    if not bool(torch.isfinite(targets).all()):
+def _checked_targets(targets: Array, size: int) -> Tensor:
+    tensor = tensor_of("`targets`", targets, torch.int64, torch.float32)  # classes or numbers
+    if tuple(tensor.shape) != (size,):
+        raise ValueError(f"`targets` must have shape ({size},), one entry per sample; got {tuple(tensor.shape)}.")
+    if not bool(torch.isfinite(tensor).all()):
         raise ValueError("`targets` must be finite; got NaN or infinity. Remove or correct these samples.")
+    return tensor
 
 
 @dataclasses.dataclass(frozen=True)

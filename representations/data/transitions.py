@@ -14,15 +14,16 @@ from anysense.representations.data import storage
 from anysense.representations.data.recorded import (
     Indices,
     broken_rows,
-    check_masks,
     check_origin,
     checked_indices,
+    checked_masks,
     checksum,
     column_names,
     held_out_count,
     mask_rows,
     misfit,
     named,
+    rows_of,
 )
 
 __all__ = ["MAX_FRAME_STACK", "Transitions"]
@@ -42,7 +43,7 @@ class Transitions:
     episode follow each other, and a transition leads from instant ``current`` to instant ``current + 1``. Where the
     world stacks frames, an instant holds the newest frame alone, and stacks are built on reading, oldest first; before
     the first instant of an episode, copies of the first stand in, as in the environment. Subsets from `split` and
-    `select` share the memory of the instants.
+    `select` share the memory of the instants. Arrays of numpy are taken as well, in any layout.
 
     Attributes:
         modalities: uint8 or float32 (F, *shape) by modality name, for F instants.
@@ -60,7 +61,7 @@ class Transitions:
         world: Where they come from, as `anysense.envs.World.to_json` gives it; empty if unknown.
 
     Raises:
-        TypeError: A mask is no tensor.
+        TypeError: An array of another dtype; names it.
         ValueError: Something does not fit, or a modality has NaN or infinity where it is present; names the array.
     """
 
@@ -81,6 +82,8 @@ class Transitions:
     def __post_init__(self) -> None:
         """Checks names, dtypes, shapes, values and index ranges."""
         check_origin(self.frame_stack, MAX_FRAME_STACK, self.policy, self.seed, self.world)
+        for name, value in self._tensors().items():
+            object.__setattr__(self, name, value)
         self._check_instants()
         self._check_transitions()
 
@@ -112,7 +115,7 @@ class Transitions:
         return self._read(self.current[chosen] + 1, self.first[chosen], modalities)
 
     def modalities_recorded(self) -> tuple[str, ...]:
-        """Names of the recorded modalities."""
+        """Names of the modalities."""
         return tuple(self.modalities)
 
     def present(self, indices: Indices) -> Tensor | None:
@@ -234,7 +237,7 @@ class Transitions:
 
     def _instants_of(self, newest: Tensor, first: Tensor) -> Tensor:
         """Instants that observations are made of, oldest first, int64 (B, stack)."""
-        age = torch.arange((self.frame_stack or 1) - 1, -1, -1)
+        age = torch.arange((self.frame_stack or 1) - 1, -1, -1, device="cpu")
         return torch.maximum(newest[:, None] - age, first[:, None])
 
     def _states(self) -> Tensor:
@@ -244,7 +247,7 @@ class Transitions:
 
     def _compact(self) -> "Transitions":
         """The same transitions without the instants that none of them reads."""
-        used = torch.zeros(self.instants, dtype=torch.bool)
+        used = torch.zeros(self.instants, dtype=torch.bool, device="cpu")
         for age in range(-1, self.frame_stack or 1):
             used[torch.maximum(self.current - age, self.first)] = True
         if used.all():
@@ -263,14 +266,23 @@ class Transitions:
             first=number[self.first],
         )
 
+    def _tensors(self) -> dict[str, Any]:
+        """Everything but masks, as plain tensors of at least one axis."""
+        forms: dict[str, tuple[torch.dtype, ...]] = {name: (dtype,) for name, dtype in _PER_TRANSITION.items()}
+        forms |= {"actions": ()} | ({} if self.states is None else {"states": (torch.float64,)})
+        found: dict[str, Any] = {name: rows_of(f"`{name}`", getattr(self, name), *form) for name, form in forms.items()}
+        known = (torch.uint8, torch.float32)
+        seen = {name: rows_of(f"`modalities[{name!r}]`", value, *known) for name, value in self.modalities.items()}
+        probed = {name: rows_of(f"`probed[{name!r}]`", value, torch.float64) for name, value in self.probed.items()}
+        return found | {"modalities": seen, "probed": probed}
+
     def _check_instants(self) -> None:
         if not self.modalities:
             raise ValueError("`modalities` is empty; expected at least one modality.")
         for name, values in self.modalities.items():
-            fits = values.dtype in (torch.uint8, torch.float32) and values.ndim > 0 and len(values) == self.instants
-            if not fits:
-                raise ValueError(misfit(f"modalities[{name!r}]", "uint8 or float32", self.instants, values))
-        check_masks(self.masks, self.modalities, self.instants)
+            if len(values) != self.instants:
+                raise ValueError(misfit(f"modalities[{name!r}]", "numbers", self.instants, values))
+        object.__setattr__(self, "masks", checked_masks(self.masks, self.modalities, self.instants))
         for name, values in self.modalities.items():
             rows = broken_rows(values, self.masks.get(name))
             if rows:
@@ -278,16 +290,16 @@ class Transitions:
                     f"`modalities[{name!r}]` has NaN or infinity at {len(rows)} instants, the first at {rows[:5]}."
                 )
         for name, values in {**({} if self.states is None else {"states": self.states}), **self.probed}.items():
-            if values.dtype != torch.float64 or values.ndim != 2 or len(values) != self.instants:
-                raise ValueError(misfit(name, "float64 of two axes", self.instants, values))
+            if values.ndim != 2 or len(values) != self.instants:
+                raise ValueError(misfit(name, "numbers of two axes", self.instants, values))
 
     def _check_transitions(self) -> None:
-        if self.actions.dtype in (torch.bool, torch.complex64, torch.complex128) or len(self.actions) != len(self):
+        if self.actions.dtype == torch.bool or len(self.actions) != len(self):
             raise ValueError(misfit("actions", "numbers", len(self), self.actions))
-        for name, dtype in _PER_TRANSITION.items():
+        for name in _PER_TRANSITION:
             values = getattr(self, name)
-            if values.dtype != dtype or tuple(values.shape) != (len(self),):
-                raise ValueError(misfit(name, f"{dtype} of one axis", len(self), values))
+            if tuple(values.shape) != (len(self),):
+                raise ValueError(misfit(name, "numbers of one axis", len(self), values))
         valid = (self.first >= 0) & (self.first <= self.current) & (self.current < self.instants - 1)
         if not valid.all():
             raise ValueError(

@@ -1,9 +1,10 @@
 """Checks of latents that metrics share."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from anysense.representations.arrays import tensor_of
 
 __all__ = ["Points", "check_matrix", "check_paired", "finite_points"]
 
@@ -33,7 +34,7 @@ def check_paired(**matrices: Tensor) -> None:
 
 def finite_points(name: str, points: Points) -> NDArray[np.float64]:
     """Points as float64 (n, d); ValueError unless they are a floating matrix without NaN and infinity."""
-    tensor = torch.as_tensor(points).detach()
+    tensor = tensor_of(f"`{name}`", points).detach()
     check_matrix(**{name: tensor})
     bad = int((~tensor.isfinite().all(dim=1)).sum())
     if bad:

@@ -4,11 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.task_settings import ClassifierSettings
 
 __all__ = ["ClassifierSettings", "fit_classifier"]
 
 
+@usual_torch()
 def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: ClassifierSettings, seed: int) -> nn.Module:
     """A network D -> widths -> classes with ReLU, trained on cross-entropy, in eval mode; it gives logits (N, classes).
 
@@ -22,9 +24,9 @@ def fit_classifier(latents: Tensor, labels: Tensor, classes: int, settings: Clas
             f"`labels` must lie between 0 and {classes - 1}; got {int(labels.min())} to {int(labels.max())}."
         )
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(int(seed))
         network = _network(latents.shape[1], settings.classifier_widths, classes)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.classifier_learning_rate, fused=True)
     for _ in range(settings.classifier_epochs):
         order = torch.randperm(len(latents), generator=generator)

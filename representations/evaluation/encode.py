@@ -9,7 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from anysense.common.machine import usual_torch
 from anysense.common.validation import check_choice, check_probability
+from anysense.representations.arrays import Array, mask_of
 from anysense.representations.contract import Representation, SupervisedRepresentation
 from anysense.representations.data.recorded import Indices, Recorded, checked_indices, present_of
 
@@ -36,7 +38,7 @@ def encode_subsets(
     representation: Representation,
     data: Recorded,
     subsets: Iterable[Subset],
-    present: Tensor | None = None,
+    present: Array | None = None,
     indices: Indices | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> dict[Subset, Tensor]:
@@ -46,26 +48,27 @@ def encode_subsets(
     the data have by default), ``indices`` (N,) which samples are encoded, in this order (all by default).
 
     Raises:
-        TypeError: ``present`` is not boolean.
-        ValueError: Unknown modality, ``present`` of another shape, a sample without any modality, or ``batch_size``
-            below 1.
+        TypeError: ``present`` is no mask.
+        ValueError: Unknown modality, ``present`` of another shape or with other numbers than 0 and 1, a sample
+            without any modality, or ``batch_size`` below 1.
     """
     return _over_batches(representation, representation.encode, data, subsets, present, indices, batch_size)
 
 
 def predict_subsets(
-    representation: SupervisedRepresentation, data: Recorded, subsets: Iterable[Subset], present: Tensor | None = None
+    representation: SupervisedRepresentation, data: Recorded, subsets: Iterable[Subset], present: Array | None = None
 ) -> dict[Subset, Tensor]:
     """Predicted targets float32 (N,) on the CPU, by subset; otherwise like `encode_subsets`."""
     return _over_batches(representation, representation.predict, data, subsets, present, None, BATCH_SIZE)
 
 
+@usual_torch()
 def _over_batches(
     representation: Representation,
     function: Callable[..., Tensor],
     data: Recorded,
     subsets: Iterable[Subset],
-    present: Tensor | None,
+    present: Array | None,
     indices: Indices | None,
     batch_size: int,
 ) -> dict[Subset, Tensor]:
@@ -91,20 +94,16 @@ def _over_batches(
     return {subset: torch.cat(found) for subset, found in parts.items()}
 
 
-def _available(data: Recorded, rows: Tensor, names: Subset, present: Tensor | None) -> Tensor | None:
+def _available(data: Recorded, rows: Tensor, names: Subset, present: Array | None) -> Tensor | None:
     """What the samples have and shall keep, (M, N); None for everything."""
     recorded = present_of(data, rows, names)
     if present is None:
         return recorded
-    if present.dtype != torch.bool:
-        raise TypeError(f"`present` must be boolean; got {present.dtype}. Convert it with .bool().")
-    if tuple(present.shape) != (len(names), len(rows)):
-        raise ValueError(
-            f"`present` must have shape ({len(names)}, {len(rows)}), modalities by samples; got {tuple(present.shape)}."
-        )
-    return present.cpu() if recorded is None else present.cpu() & recorded
+    kept = mask_of("`present`", present, (len(names), len(rows)), "modalities by samples").cpu()
+    return kept if recorded is None else kept & recorded
 
 
+@usual_torch()
 def draw_missing(modalities: int, samples: int, rate: float, seed: int) -> Tensor:
     """Which modalities each sample keeps when every one goes missing with chance ``rate``: (modalities, samples).
 
@@ -113,7 +112,7 @@ def draw_missing(modalities: int, samples: int, rate: float, seed: int) -> Tenso
     check_probability("rate", rate)
     if modalities < 1:
         raise ValueError(f"`modalities` must be at least 1; got {modalities}.")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     kept = torch.rand(modalities, samples, generator=generator) >= rate
     spared = torch.randint(modalities, (samples,), generator=generator)
     kept[spared, torch.arange(samples)] |= ~kept.any(dim=0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from anysense.common.machine import usual_torch
 from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
 from anysense.representations.data.recorded import Recorded, present_of
@@ -26,6 +27,7 @@ PROBE_SAMPLES = 2048
 """Training samples that the read-outs are fitted on."""
 
 
+@usual_torch()
 def measure(
     representation: Representation, validation: Recorded, train: Recorded, batch_size: int = 256, seed: int = 0
 ) -> dict[str, float]:
@@ -44,7 +46,7 @@ def measure(
     """
     names = tuple(representation.modalities)
     with frozen(representation), own_randomness(representation.device):
-        torch.manual_seed(seed)  # The loss of a generative method draws: the same for every epoch.
+        torch.manual_seed(int(seed))  # The loss of a generative method draws: the same for every epoch.
         rows = _chosen(len(validation), batch_size, seed)
         values = _losses(representation, validation, rows, batch_size)
         if not _complete(validation, names):
@@ -66,7 +68,7 @@ def measure(
 
 def _chosen(samples: int, size: int, seed: int, most: int | None = None) -> Tensor:
     """Up to ``most`` samples in a fixed random order, cut to whole batches if there is one."""
-    order = torch.randperm(samples, generator=torch.Generator().manual_seed(seed))[:most]
+    order = torch.randperm(samples, generator=torch.Generator().manual_seed(int(seed)))[:most]
     return order[: len(order) // size * size or len(order)]
 
 

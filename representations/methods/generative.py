@@ -7,13 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from anysense.common.errors import unknown_name
-from anysense.representations.batch import Batch, Present
+from anysense.common.machine import usual_torch
+from anysense.representations.arrays import Array, tensor_of
+from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
 from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian
 from anysense.representations.methods.settings.generative import ByModality, GenerativeSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
+from anysense.representations.observations import Observation, Present
 
 __all__ = [
     "ByModality",
@@ -121,8 +124,9 @@ class GenerativeRepresentation(Representation):
         """Decoder of one modality."""
         return cast(Decoder, self.decoders[name])
 
+    @usual_torch()
     @torch.no_grad()
-    def decode(self, latent: Tensor, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def decode(self, latent: Array, modalities: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Raw observations that latents stand for: the mean of each modality, in its shape, dtype and units.
 
         Args:
@@ -132,6 +136,7 @@ class GenerativeRepresentation(Representation):
         Raises:
             ValueError: Wrong shape, or an unknown modality.
         """
+        latent = tensor_of("`latent`", latent, torch.float32, device=self.device)
         if latent.ndim != 2 or latent.shape[1] != self.latent_dim:
             raise ValueError(f"`latent` must have shape (B, {self.latent_dim}); got {tuple(latent.shape)}.")
         names = tuple(self.modalities if modalities is None else modalities)
@@ -142,6 +147,7 @@ class GenerativeRepresentation(Representation):
             name: self.decoder(name).raw(self.decoder(name).mean(self.decode_logits(latent, name))) for name in names
         }
 
+    @usual_torch()
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """``count`` raw observations decoded from latents of the prior.
@@ -157,10 +163,11 @@ class GenerativeRepresentation(Representation):
             raise ValueError(f"`count` must be at least 1; got {count}.")
         return self.decode(self.draw_latents(count, generator))
 
+    @usual_torch()
     @torch.no_grad()
     def translate(
         self,
-        observation: Mapping[str, Tensor],
+        observation: Observation,
         present: Present | None = None,
         modalities: Iterable[str] | None = None,
     ) -> dict[str, Tensor]:

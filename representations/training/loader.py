@@ -58,7 +58,7 @@ class BatchLoader:
     def __iter__(self) -> Iterator[TrainingBatch]:
         """One pass: every sample once."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
-        order = torch.randperm(len(self.data), generator=generator)
+        order = torch.randperm(len(self.data), generator=generator, device="cpu")
         batches = list(torch.split(order, self.batch_size))
         if len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from anysense.common.errors import reading
 from anysense.common.files import explained
-from anysense.common.machine import resolve_device, thread_limit
+from anysense.common.machine import resolve_device, thread_limit, usual_torch
 from anysense.common.progress import Display
 from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
@@ -64,6 +64,7 @@ class PretrainResult:
         return self.history[self.epoch]
 
 
+@usual_torch()
 def pretrain(
     representation: Representation,
     train: Recorded,
@@ -97,9 +98,10 @@ def pretrain(
         OSError: Something cannot be written.
     """
     folder = Path(folder)
+    device = resolve_device(settings.device)
+    resolve_device(representation.device)
     _check_data(representation, train, validation)
     checkpoint = _prepare_folder(folder, resume)
-    device = resolve_device(settings.device)
     identity = _identity(representation, train, validation, settings)
     if checkpoint is not None:
         _check_identity(folder, checkpoint, identity)

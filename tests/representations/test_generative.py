@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anysense.representations.batch import check_batch
 from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT
 from anysense.representations.methods.generative import (
     GaussianEncoder,
@@ -18,6 +17,7 @@ from anysense.representations.methods.generative import (
 from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import Decoder
 from anysense.representations.networks.trunk import Trunk
+from anysense.representations.observations import check_batch
 
 MODALITIES = {name: Modality(name, (3,), "float32", -9.0, 9.0) for name in ("first", "second")}
 ROWS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))

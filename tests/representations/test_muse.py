@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from anysense.representations import Modality, Networks, build, make_settings
-from anysense.representations.batch import check_batch
 from anysense.representations.maths.gaussian import Gaussian, kl_to_standard, product_of_experts, symmetric_kl
 from anysense.representations.methods.muse import MUSE, alma, subset_table
 from anysense.representations.methods.two_level import Noise
+from anysense.representations.observations import check_batch
 
 SIZES = {"touch": 3, "smell": 2, "taste": 4}
 

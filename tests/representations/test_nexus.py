@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from anysense.representations import Modality, Networks, build, make_settings
-from anysense.representations.batch import check_batch
 from anysense.representations.methods.nexus import (
     Nexus,
     mean_message,
@@ -17,6 +16,7 @@ from anysense.representations.methods.nexus import (
     perceptual_dropout,
 )
 from anysense.representations.methods.two_level import Noise
+from anysense.representations.observations import check_batch
 
 SIZES = {"touch": 3, "sound": 2, "taste": 4}
 ROWS = 40_000

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations import Modality, Networks, build, make_settings
-from anysense.representations.batch import check_batch
 from anysense.representations.methods.two_level import Noise, TwoLevel
+from anysense.representations.observations import check_batch
 from tests.representations.models import preset_model
 
 METHODS = ("muse", "nexus")

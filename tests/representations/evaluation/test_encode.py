@@ -191,7 +191,12 @@ ALL, NONE = torch.ones(6, dtype=torch.bool), torch.zeros(6, dtype=torch.bool)
     [
         (("frist",), {}, ValueError, r"`modalities` must be one of 'first', 'second'; got 'frist'. Did you mean"),
         ((), {}, ValueError, r"`observation` holds no data; expected at least one row of at least one of"),
-        (BOTH, {"present": torch.stack([ALL, ALL]).int()}, TypeError, r"`present` must be boolean; got torch.int32"),
+        (
+            BOTH,
+            {"present": 2 * torch.stack([ALL, ALL])},
+            ValueError,
+            r"`present` must hold booleans, or 0 and 1; got 2",
+        ),
         (BOTH, {"present": ALL[None]}, ValueError, r"`present` must have shape \(2, 6\), .*; got \(1, 6\)"),
         (BOTH, {"present": torch.stack([NONE, NONE])}, ValueError, r"`present` leaves every row without any modality"),
         (("first",), {"present": torch.stack([NONE, ALL])}, ValueError, r"`present` leaves every row without any"),
