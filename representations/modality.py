@@ -15,7 +15,7 @@ from torch import nn
 from anysense.common.errors import unknown_name
 from anysense.representations.kinds import AXES, COLOURS, Given, decided_kind, full_kind, grid_order
 
-__all__ = ["DTYPES", "Bounds", "Modality", "modalities_from_space"]
+__all__ = ["DTYPES", "Bounds", "Modality", "modalities_from_space", "nested_tuple"]
 
 DTYPES = ("uint8", "float32")
 
@@ -29,7 +29,7 @@ MOST_WEIGHTS = 2**23
 """Most products of the longest side of an image and the one that it is shrunk to."""
 
 Bounds = float | tuple[Any, ...]
-"""One number for all entries, or nested tuples in the shape of the modality."""
+"""One number for all entries, or nested tuples in the shape of the modality or of its last axes."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,14 @@ class Modality:
                 raise ValueError(
                     f"bounds of modality {self.name!r} must be numbers or nested tuples of numbers."
                 ) from error
-            if bound.shape not in ((), self.shape):
+            if bound.shape != self.shape[len(self.shape) - bound.ndim :]:
                 raise ValueError(
-                    f"`{label}` of modality {self.name!r} must be one number or have shape {self.shape}; "
-                    f"got shape {bound.shape}."
+                    f"`{label}` of modality {self.name!r} must be one number or have shape {self.shape}, or "
+                    f"its last axes; got shape {bound.shape}."
                 )
             if not np.isfinite(bound).all():
                 raise ValueError(f"`{label}` of modality {self.name!r} must be finite; use None for unknown bounds.")
-            object.__setattr__(self, label, _nested_tuple(bound.tolist()))
+            object.__setattr__(self, label, nested_tuple(bound.tolist()))
         if not (np.asarray(self.low) < np.asarray(self.high)).all():
             raise ValueError(f"`low` of modality {self.name!r} must be below `high` in every entry.")
 
@@ -135,7 +135,9 @@ class Modality:
             ValueError: The bounds are unknown.
         """
         if self.low is None or self.high is None:
-            raise ValueError(f"modality {self.name!r} has no bounds; give `low` and `high` (needed for normalisation).")
+            raise ValueError(
+                f"modality {self.name!r} has no bounds; give `low` and `high`, or training data to `build` (`data`)."
+            )
         return np.broadcast_to(self.low, self.shape).copy(), np.broadcast_to(self.high, self.shape).copy()
 
     def described(self) -> "Modality":
@@ -197,8 +199,9 @@ def _dtype_name(dtype: Any) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _nested_tuple(value: Any) -> Any:
-    return tuple(map(_nested_tuple, value)) if isinstance(value, list) else value
+def nested_tuple(value: Any) -> Any:
+    """Nested lists as nested tuples."""
+    return tuple(map(nested_tuple, value)) if isinstance(value, list) else value
 
 
 def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str] | None = None) -> dict[str, Modality]:
@@ -248,7 +251,7 @@ def _modality_from_box(name: str, box: gymnasium.spaces.Box) -> Modality:
 def _collapsed(bound: NDArray[Any]) -> Bounds:
     """One number when all entries are equal (an image has thousands), else nested tuples."""
     first = float(bound.flat[0])
-    return first if bool((bound == first).all()) else _nested_tuple(bound.astype(np.float64).tolist())
+    return first if bool((bound == first).all()) else nested_tuple(bound.astype(np.float64).tolist())
 
 
 def modalities_from_json(values: Iterable[Mapping[str, Any]]) -> dict[str, Modality]:

@@ -9,6 +9,8 @@ from anysense.common.machine import usual_torch
 from anysense.common.validation import check_integer
 from anysense.representations.benchmarks.catalogue import presets
 from anysense.representations.contract import Representation
+from anysense.representations.data.bounds import with_bounds
+from anysense.representations.data.recorded import Recorded
 from anysense.representations.methods.catalogue import METHODS
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
@@ -54,6 +56,7 @@ def build(
     settings: MethodSettings | None = None,
     networks: Networks | None = None,
     seed: int = 0,
+    data: Recorded | None = None,
 ) -> Representation:
     """A new representation on the CPU, in train mode, with weights drawn from ``seed``; no global generator changes.
 
@@ -63,6 +66,8 @@ def build(
         settings: Settings of the method; by default what the benchmark ``generic`` presets.
         networks: Family of networks; by default what the benchmark ``generic`` presets.
         seed: Seed of the initial weights.
+        data: Training data, for generative methods: float modalities without bounds get those of the data, see
+            `with_bounds`. They are stored with the representation.
 
     Raises:
         ValueError: Unknown method, a seed below 0 or of more than 64 bits, modalities that method or networks cannot
@@ -79,6 +84,8 @@ def build(
     networks = make_networks(method) if networks is None else networks
     if networks is not None:
         modalities = {name: networks.described(modality) for name, modality in modalities.items()}
+    if data is not None and kind.generative and networks is not None and networks.bounds_from_data:
+        modalities = with_bounds(modalities, data)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return kind(modalities, settings, networks)

@@ -24,6 +24,7 @@ __all__ = [
     "mask_rows",
     "misfit",
     "named",
+    "plain_fields",
     "present_of",
     "rows_of",
 ]
@@ -125,6 +126,17 @@ def check_origin(stack: Any, most: int, policy: Any, seed: Any, world: Any) -> N
         raise ValueError(f"`policy` must be a string and `seed` an integer, got {policy!r}, {seed!r}.")
     if not isinstance(world, Mapping) or (world and set(world) != {"id", "options"}):
         raise ValueError(f"`world` must hold an id and options, as `World.to_json` gives them; got {world!r}.")
+
+
+def plain_fields(record: Any, forms: Mapping[str, tuple[torch.dtype, ...]]) -> dict[str, Any]:
+    """Fields of a record, arrays or mappings of them, as plain tensors of the given dtypes; None is left out."""
+    fields = {name: getattr(record, name) for name in forms if getattr(record, name) is not None}
+    return {
+        name: {key: rows_of(f"`{name}[{key!r}]`", one, *forms[name]) for key, one in value.items()}
+        if isinstance(value, Mapping)
+        else rows_of(f"`{name}`", value, *forms[name])
+        for name, value in fields.items()
+    }
 
 
 def broken_rows(value: Tensor, mask: Tensor | None = None) -> list[int]:

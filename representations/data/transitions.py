@@ -23,13 +23,18 @@ from anysense.representations.data.recorded import (
     mask_rows,
     misfit,
     named,
-    rows_of,
+    plain_fields,
 )
 
 __all__ = ["MAX_FRAME_STACK", "Transitions"]
 
 MAX_FRAME_STACK = 1000
 _PER_TRANSITION = {"rewards": torch.float64, "current": torch.int64, "first": torch.int64, "trajectory": torch.int64}
+_FORMS = {name: (dtype,) for name, dtype in _PER_TRANSITION.items()} | {
+    "actions": (),
+    "modalities": (torch.uint8, torch.float32),
+    **dict.fromkeys(("states", "probed"), (torch.float64,)),
+}
 _GROUPS = {"modalities": "modality.", "masks": "mask.", "probed": "probed."}  # Fields; prefixes of their arrays.
 _REQUIRED = {"actions", *_PER_TRANSITION}
 _ABOUT = ("frame_stack", "policy", "seed", "world")
@@ -82,7 +87,7 @@ class Transitions:
     def __post_init__(self) -> None:
         """Checks names, dtypes, shapes, values and index ranges."""
         check_origin(self.frame_stack, MAX_FRAME_STACK, self.policy, self.seed, self.world)
-        for name, value in self._tensors().items():
+        for name, value in plain_fields(self, _FORMS).items():
             object.__setattr__(self, name, value)
         self._check_instants()
         self._check_transitions()
@@ -265,16 +270,6 @@ class Transitions:
             current=number[self.current],
             first=number[self.first],
         )
-
-    def _tensors(self) -> dict[str, Any]:
-        """Everything but masks, as plain tensors of at least one axis."""
-        forms: dict[str, tuple[torch.dtype, ...]] = {name: (dtype,) for name, dtype in _PER_TRANSITION.items()}
-        forms |= {"actions": ()} | ({} if self.states is None else {"states": (torch.float64,)})
-        found: dict[str, Any] = {name: rows_of(f"`{name}`", getattr(self, name), *form) for name, form in forms.items()}
-        known = (torch.uint8, torch.float32)
-        seen = {name: rows_of(f"`modalities[{name!r}]`", value, *known) for name, value in self.modalities.items()}
-        probed = {name: rows_of(f"`probed[{name!r}]`", value, torch.float64) for name, value in self.probed.items()}
-        return found | {"modalities": seen, "probed": probed}
 
     def _check_instants(self) -> None:
         if not self.modalities:

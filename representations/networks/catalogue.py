@@ -26,6 +26,7 @@ class Networks(ABC):
     Attributes:
         name: Name in the registry `NETWORKS`.
         settings_class: Class of ``settings``.
+        bounds_from_data: Whether float modalities without bounds get those of the training data for generative methods.
         generative_only: Settings that only `generative_trunk` and `decoder` read.
 
     Args:
@@ -37,6 +38,7 @@ class Networks(ABC):
 
     name: ClassVar[str]
     settings_class: ClassVar[type[NetworkSettings]] = NetworkSettings
+    bounds_from_data: ClassVar[bool] = True
     generative_only: ClassVar[tuple[str, ...]] = ()
 
     settings: Any
@@ -162,6 +164,7 @@ class PerModality(Networks):
         """Take the settings of the other family."""
         other = NETWORKS.get(cls.otherwise, "otherwise")
         cls.settings_class, cls.generative_only = other.settings_class, other.generative_only
+        cls.bounds_from_data = other.bounds_from_data
 
     def __init__(self, settings: NetworkSettings | None = None) -> None:
         super().__init__(settings)

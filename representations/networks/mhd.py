@@ -30,6 +30,7 @@ class MHDNetworks(Networks):
     """
 
     name: ClassVar[str] = "mhd"
+    bounds_from_data = False  # without bounds they are scaled already
     settings_class: ClassVar[type[NetworkSettings]] = MHDNetworkSettings
     generative_only: ClassVar[tuple[str, ...]] = ("label_encoder", "decoder_batch_norm")
 

@@ -22,6 +22,7 @@ from anysense.runs.training_options import Training
 
 if TYPE_CHECKING:
     from anysense.representations.contract import Representation
+    from anysense.representations.data.samples import Samples
 
 __all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of"]
 
@@ -100,7 +101,7 @@ def checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     say(", ".join(f"{size} samples for {name}" for name, size in sizes.items()))
     for cell in settings.cells(settings.chosen(), "cpu"):
-        _built(cell, found)
+        _built(cell, found, splits.train)
     return settings, ()
 
 
@@ -114,13 +115,13 @@ def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]
 
 
-def _built(cell: Cell, found: Benchmark) -> "Representation":
+def _built(cell: Cell, found: Benchmark, train: "Samples") -> "Representation":
     from anysense.representations.registry import build
 
     name, _, own = methods_of(found)[cell.method].partition(":")
     preset = own or cell.settings.preset
     settings, networks = found.presets.method_settings(name, preset), found.presets.networks(name, preset)
-    return build(name, found.modalities, settings, networks, cell.seed)
+    return build(name, found.modalities, settings, networks, cell.seed, train)
 
 
 def classify_one(cell: Cell, folder: Path) -> dict[str, Any]:
@@ -128,7 +129,8 @@ def classify_one(cell: Cell, folder: Path) -> dict[str, Any]:
     from anysense.representations.training.pretrain import pretrain
 
     settings, found = cell.settings, cell.settings.benchmark()
-    splits, representation = found.load(settings.request, None), _built(cell, found)
+    splits = found.load(settings.request, None)
+    representation = _built(cell, found, splits.train)
     own: dict[str, Any] = {"device": cell.device, "threads": settings.threads or 1, "seed": cell.seed}
     training = dataclasses.replace(widened(PretrainSettings, settings.training), **own)
     begun = (folder / "checkpoints").is_dir()

@@ -141,11 +141,13 @@ def check_pretraining(settings: PretrainCommand) -> None:
         FileNotFoundError: The data are not there.
         ValueError: Something is unknown, damaged, or does not fit.
     """
-    from anysense.representations.registry import build
+    from anysense.representations.data.bounds import with_assumed_bounds
+    from anysense.representations.registry import METHODS, build
 
     world, networks = settings.made_world(), settings.made_networks()
     modalities = settings.reading.modalities(world, networks)
-    build(settings.method, modalities, settings.representation, networks)
+    fitting = with_assumed_bounds(modalities) if METHODS.get(settings.method).generative else modalities
+    build(settings.method, fitting, settings.representation, networks)
     if not 0 < settings.collection.validation_fraction < 1:
         raise ValueError(
             f"`validation_fraction` must lie between 0 and 1, got {settings.collection.validation_fraction}."
@@ -178,7 +180,7 @@ def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> "Pretr
     data = of_something(_data(settings, world, folder, modalities))
     train, validation = data.split(settings.collection.validation_fraction, settings.seed)
     say(f"{len(train)} samples to train on, {len(validation)} to validate on")
-    representation = build(settings.method, modalities, settings.representation, networks, settings.seed)
+    representation = build(settings.method, modalities, settings.representation, networks, settings.seed, train)
     representation.world = world.to_json()
     training = dataclasses.replace(settings.training, device=device, threads=settings.threads, seed=settings.seed)
     with stage(f"Pretraining {settings.method} for {training.epochs} epochs on {device}"):

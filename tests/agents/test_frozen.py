@@ -379,7 +379,7 @@ class TestErrors:
     def test_flags_of_another_shape(self, representation_folder):
         encoder = FrozenEncoder(representation_folder)
         sensed = {name: torch.as_tensor(value) for name, value in observation().items()}
-        with pytest.raises(ValueError, match=r"must have shape \(4, 2\), .*one column per modality \['image', 'sound'\]"):
+        with pytest.raises(ValueError, match=r"must have shape \(4, 2\), .*one column per modality .*'sound'"):
             encoder.encode({**sensed, "present": torch.ones(4, 3)})
 
     def test_neither_path_nor_representation(self):
