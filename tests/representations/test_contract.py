@@ -186,7 +186,8 @@ def test_wrong_modality_fields() -> None:
     with pytest.raises(ValueError, match=r"`low` of modality 'touch' must be below `high`"):
         Modality("touch", (2,), "float32", (0.0, 1.0), (1.0, 1.0))
     with pytest.raises(
-        ValueError, match=r"`high` of modality 'touch' must be one number or have shape \(3,\); got shape"
+        ValueError,
+        match=r"`high` of modality 'touch' must be one number or have shape \(3,\), or its last axes; got shape",
     ):
         Modality("touch", (3,), "float32", 0.0, (1.0, 1.0))
     with pytest.raises(ValueError, match=r"`high` of modality 'touch' must be finite"):
