@@ -21,7 +21,7 @@ from anysense.agents.frozen import FrozenEncoder
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, replace_folder, sha256_of, write_json
 from anysense.common.json_files import read_description
-from anysense.common.machine import resolve_device
+from anysense.common.machine import resolve_device, usual_torch
 from anysense.common.tensors import read_tensors
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT
@@ -111,6 +111,7 @@ class Agent:
         self.actor.to(self.device)
         return self
 
+    @usual_torch()
     def act(
         self, observation: Mapping[str, Any], deterministic: bool = True, generator: torch.Generator | None = None
     ) -> NDArray[Any]:
@@ -175,6 +176,7 @@ class Agent:
             write_json(new / DESCRIPTION_FILE, description)
 
     @classmethod
+    @usual_torch()
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Agent":
         """Read an exported agent.
 

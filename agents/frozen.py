@@ -15,7 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from anysense.agents.passthrough import Passthrough
-from anysense.common.machine import resolve_device
+from anysense.common.machine import resolve_device, usual_torch
 from anysense.common.validation import check_choice, check_names
 from anysense.envs.sensors.model import PRESENT, present_modalities
 from anysense.representations.arrays import mask_of, tensor_of
@@ -162,6 +162,7 @@ class FrozenEncoder:
             ]
         )
 
+    @usual_torch()
     def encode_arrays(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The same for arrays, encoded on the device of the representation: float32 (B, features_dim)."""
         device = self.representation.device

@@ -19,7 +19,7 @@ from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
 from anysense.common.checkpoints import write_checkpoint
 from anysense.common.errors import reading
-from anysense.common.machine import resolve_device, thread_limit
+from anysense.common.machine import resolve_device, thread_limit, usual_torch
 from anysense.common.progress import training_display
 from anysense.common.randomness import forked_generators
 from anysense.common.validation import check_choice, check_positive_integer
@@ -101,6 +101,7 @@ class TrainResult:
     best: CurvePoint
 
 
+@usual_torch()
 def train(
     settings: TrainSettings,
     folder: str | Path,

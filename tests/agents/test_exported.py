@@ -163,6 +163,30 @@ def test_present_marks_absent_modalities(agent):
     np.testing.assert_allclose(agent.act({**single, "present": np.array([0, 1])}), masked[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("present", [[np.nan, 1.0], [0.5, 1.0], [2, 1], [True], ["a", "b"]])
+def test_present_must_be_a_mask(agent, present):
+    with pytest.raises((TypeError, ValueError), match="present"):
+        agent.act({name: value[0] for name, value in observation(1).items()} | {"present": np.array(present)})
+
+
+def test_defaults_of_torch_in_a_program_change_nothing(agent, tmp_path):
+    def act(agent):
+        generator = torch.Generator().manual_seed(0)
+        return agent.act(observation(4)), agent.act(observation(4), deterministic=False, generator=generator)
+
+    agent.save(tmp_path / "agent")
+    expected = act(agent)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            found = act(Agent.load(tmp_path / "agent"))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for one, other in zip(expected, found, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
 def test_absent_nan_has_no_influence(agent):
     sensed = observation(2)
     sensed["sound"][:] = np.nan
