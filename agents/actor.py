@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
-from anysense.agents.exportable import check_exportable
+from anysense.agents.exportable import NAMES, check_exportable
 from anysense.representations.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ActorSpec(Settings):
         action_high: Largest action, A numbers.
         action_scaling: Whether a squashed output is scaled to these limits; as published for GMC it is not.
         choices: Number of discrete actions, whose logits are the output; 0: the actions are continuous.
+        greedy: Whether a discrete action is always the best one (DQN, QR-DQN), also when acting at random.
     """
 
     latent_dim: int
@@ -52,6 +54,7 @@ class ActorSpec(Settings):
     action_high: tuple[float, ...]
     action_scaling: bool = True
     choices: int = 0
+    greedy: bool = False
 
     def __post_init__(self) -> None:
         """Checks types and values; raises TypeError and ValueError."""
@@ -60,6 +63,8 @@ class ActorSpec(Settings):
         limits = list(zip(self.action_low, self.action_high, strict=False))
         if not len(self.action_low) == len(self.action_high) == math.prod(self.action_shape):
             raise ValueError(f"`action_low` and `action_high` must have {math.prod(self.action_shape)} entries each.")
+        if self.greedy and not self.choices:
+            raise ValueError("`greedy` must be false where there are no `choices`.")
         if self.choices < 0 or (self.choices and (self.squash or self.spread != "none" or self.action_shape)):
             raise ValueError("`choices` must be 0, or that of single actions without `squash` and `spread`.")
         if not all(-math.inf < low < high < math.inf for low, high in limits):
@@ -122,7 +127,7 @@ class Actor(nn.Module):
             value = self.activation(layer(value))
         output: Tensor = self.mean(value)
         if self.spec.choices:
-            return (output if noise is None else output + noise).argmax(dim=1, keepdim=True)
+            return (output if noise is None or self.spec.greedy else output + noise).argmax(dim=1, keepdim=True)
         if noise is not None and self.spec.spread != "none":
             log_std = self.constant_log_std if self.log_std is None else self.log_std(value).clamp(-20.0, 2.0)
             assert log_std is not None
@@ -136,7 +141,7 @@ class Actor(nn.Module):
 
     @classmethod
     def from_model(cls, model: "BaseAlgorithm") -> "Actor":
-        """Copy the actor of a PPO, A2C, SAC, TQC, TD3 or DDPG model with ``Box`` or ``Discrete`` actions.
+        """Copy the actor of a PPO, A2C, SAC, TQC, TD3, DDPG, DQN or QR-DQN model with ``Box`` or ``Discrete`` actions.
 
         Raises:
             TypeError: The policy has another form, the actions are of another kind, or something acts between latent
@@ -176,6 +181,7 @@ class Actor(nn.Module):
             action_high=(float(choices),) if choices else tuple(space.high.flatten().tolist()),
             action_scaling=getattr(model.policy, "action_scaling", True),
             choices=choices,
+            greedy=bool(choices) and not hasattr(model.policy, "mlp_extractor"),
         )
         return cls(spec, {name: value.detach().cpu().clone() for name, value in {**weights, **constant}.items()})
 
@@ -191,4 +197,20 @@ def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Modul
     if actor is not None:
         *body, mean, _ = actor.mu
         return body, mean, None
-    raise TypeError(f"`model` must be one of PPO, A2C, SAC, TQC, TD3 and DDPG; got {type(model).__name__}.")
+    if hasattr(policy, "q_net"):
+        *body, values = policy.q_net.q_net
+        return body, values, None
+    if hasattr(policy, "quantile_net"):
+        *body, quantiles = policy.quantile_net.quantile_net
+        return body, _mean_of_quantiles(quantiles, policy.n_quantiles), None
+    raise TypeError(f"`model` must be one of {NAMES}; got {type(model).__name__}.")
+
+
+def _mean_of_quantiles(layer: nn.Linear, count: int) -> nn.Linear:
+    """The layer that gives the mean of the ``count`` quantiles of each action, which ``layer`` gives one after another."""
+    choices = layer.out_features // count
+    mean: nn.Linear = skip_init(nn.Linear, layer.in_features, choices, device=layer.weight.device)
+    with torch.no_grad():
+        mean.weight.copy_(layer.weight.view(count, choices, -1).mean(dim=0))
+        mean.bias.copy_(layer.bias.view(count, choices).mean(dim=0))
+    return mean

@@ -21,6 +21,8 @@ __all__ = ["CHECKPOINT", "checkpoint_file", "model_state", "read_training", "res
 CHECKPOINT = "checkpoints/last.ckpt"
 COUNTERS = ("num_timesteps", "_episode_num", "_n_updates", "_current_progress_remaining")
 ATTRIBUTES = (*COUNTERS, "_last_obs", "_last_episode_starts")
+EXPLORATION = ("_n_calls", "exploration_rate")
+"""What DQN and QR-DQN have besides."""
 REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 ADVICE = "Remove it to start from the beginning, or restore it from a copy."
 SCHEMA = {
@@ -32,6 +34,8 @@ SCHEMA = {
         "attributes": {
             **dict.fromkeys(COUNTERS[:-1], range(2**62)),
             **dict.fromkeys(("_current_progress_remaining", "_last_obs", "_last_episode_starts"), object),
+            "_n_calls?": range(2**62),
+            "exploration_rate?": float,
         },
         "episodes": [dict],
         "action_space": dict,
@@ -67,7 +71,7 @@ def model_state(model: BaseAlgorithm, adapter: GymnasiumVecEnv) -> dict[str, Any
     state: dict[str, Any] = {
         "parameters": model.get_parameters(),
         "variables": {name: recursive_getattr(model, name).detach().clone() for name in _variable_names(model)},
-        "attributes": {name: getattr(model, name) for name in ATTRIBUTES},
+        "attributes": {name: getattr(model, name) for name in (*ATTRIBUTES, *EXPLORATION) if hasattr(model, name)},
         "episodes": list(model.ep_info_buffer or ()),
         "action_space": model.action_space.np_random.bit_generator.state,
         "environment": adapter.state_dict(),

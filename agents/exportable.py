@@ -12,29 +12,38 @@ from gymnasium.wrappers.vector import NormalizeObservation as VectorNormalizeObs
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-__all__ = ["check_exportable"]
+__all__ = ["NAMES", "check_exportable"]
 
-NAMES = "PPO, A2C, SAC, TQC, TD3 and DDPG"
+NAMES = "PPO, A2C, SAC, TQC, TD3, DDPG, DQN and QR-DQN"
+"""Algorithms whose models can be exported."""
 
 
 @cache
 def _known() -> dict[str, frozenset[Any]]:
-    """Classes whose way from an observation to an action is known: policies, features extractors, distributions."""
-    from sb3_contrib import TQC
+    """Classes whose way from an observation to an action is known: policies, features extractors, distributions.
+
+    Greedy algorithms have a ``predict`` of their own, which takes the best action unless it explores.
+    """
+    from sb3_contrib import QRDQN, TQC
+    from sb3_contrib.qrdqn import policies as qrdqn
     from sb3_contrib.tqc import policies as tqc
-    from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
+    from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
     from stable_baselines3.common import distributions
     from stable_baselines3.common.torch_layers import FlattenExtractor, MlpExtractor
+    from stable_baselines3.dqn import policies as dqn
     from stable_baselines3.sac import policies as sac
     from stable_baselines3.td3 import policies as td3
 
     from anysense.agents.algorithms.published import PublishedPolicy
     from anysense.agents.frozen import FrozenExtractor
 
-    policies = {policy for kind in (A2C, DDPG, PPO, SAC, TD3, TQC) for policy in kind.policy_aliases.values()}
+    kinds = (A2C, DDPG, DQN, PPO, QRDQN, SAC, TD3, TQC)
+    policies = {policy for kind in kinds for policy in kind.policy_aliases.values()}
+    values = {dqn.QNetwork, qrdqn.QuantileNetwork}
     return {
+        "greedy algorithm": frozenset({DQN, QRDQN}),
         "policy": frozenset({*policies, PublishedPolicy}),
-        "network": frozenset({MlpExtractor, sac.Actor, td3.Actor, tqc.Actor}),
+        "network": frozenset({MlpExtractor, sac.Actor, td3.Actor, tqc.Actor, *values}),
         "features extractor": frozenset({FlattenExtractor, FrozenExtractor}),
         "distribution of actions": frozenset(
             {
@@ -92,13 +101,14 @@ def _check_classes(model: "BaseAlgorithm") -> None:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
     policy: Any = model.policy
-    if type(model).predict is not BaseAlgorithm.predict or "predict" in vars(model):
+    greedy = type(model) in _known()["greedy algorithm"]
+    if not (greedy or type(model).predict is BaseAlgorithm.predict) or "predict" in vars(model):
         kind = f"a {type(model).__name__}, which chooses actions in a way of its own"
         raise TypeError(f"`model` is {kind}; only {NAMES} can be exported.")
-    holders = [policy, getattr(policy, "actor", None)]
+    acting = _acting(policy)
     used: list[tuple[str, Any]] = [("policy", policy), ("network", getattr(policy, "mlp_extractor", None))]
-    used.append(("network", getattr(policy, "actor", None)))
-    for holder in holders:
+    used.append(("network", acting))
+    for holder in (policy, acting):
         for key in ("features_extractor", "pi_features_extractor"):
             used.append(("features extractor", getattr(holder, key, None)))
         used.append(("distribution of actions", getattr(holder, "action_dist", None)))
@@ -116,10 +126,15 @@ def _check_classes(model: "BaseAlgorithm") -> None:
             )
 
 
+def _acting(policy: Any) -> Any:
+    """The part of a policy that gives actions or their values; None where it is the policy itself (PPO, A2C)."""
+    return next(filter(None, (getattr(policy, name, None) for name in ("actor", "q_net", "quantile_net"))), None)
+
+
 def _check_own_code(model: "BaseAlgorithm") -> None:
     """Nothing was put into single objects: methods, or hooks of their modules."""
     policy: Any = model.policy
-    actor = getattr(policy, "actor", None)
+    actor = _acting(policy)
     inside = [policy.mlp_extractor.policy_net, policy.action_net] if actor is None else [actor]
     inside += [it for it in (getattr(policy, "mlp_extractor", None), getattr(policy, "features_extractor", None)) if it]
     modules = [module for it in inside for module in it.modules()]

@@ -45,12 +45,14 @@ class Episodes:
         steps: Recorded transitions of each episode; shorter where the environment ends it.
         skip: Steps before the recorded ones.
         start: Draws the reset options of ``count`` environments: ``start(rng, count)``; the usual starts if None.
+        act: Chooses the actions of all environments: ``act(env, rng)``; uniformly random ones if None.
     """
 
     samples: int
     steps: int
     skip: int = 0
     start: Callable[[np.random.Generator, int], dict[str, Any]] | None = None
+    act: Callable[[VectorEnvironment, np.random.Generator], NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class World:
         option_presets: Options by preset (``smoke``, ``default``, ``paper``); a preset that is absent has none.
         benchmark: Name in `anysense.representations.benchmarks` of the settings that suit this world.
         agent_presets: Settings of agents that differ from the algorithm's own: algorithm, then preset, then setting.
+        algorithm: Algorithm that agents are trained with if nobody says.
+        eval_every: Steps of a training between its evaluations if nobody says.
         policies: Policies of collection, the usual one first.
         score: What an evaluation reports of an episode: the average reward per step, or the return.
         optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
@@ -85,6 +89,8 @@ class World:
     option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     benchmark: ClassVar[str] = "generic"
     agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {}
+    algorithm: ClassVar[str] = "sac"
+    eval_every: ClassVar[int] = 5_000
     policies: ClassVar[tuple[str, ...]] = ("random",)
     score: ClassVar[Score] = "return"
     optimum: ClassVar[str | None] = None

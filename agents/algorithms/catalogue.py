@@ -55,7 +55,7 @@ def _check_algorithm(found: Any) -> None:
         raise TypeError(f"an algorithm must be an instance of anysense.agents.Algorithm; got {found!r}.")
 
 
-_NAMES = ("ppo", "a2c", "sac", "td3", "ddpg", "tqc")
+_NAMES = ("ppo", "a2c", "sac", "td3", "ddpg", "tqc", "dqn", "qrdqn")
 ALGORITHMS: Registry[Algorithm] = Registry(
     "algorithm",
     "anysense.algorithms",

@@ -17,8 +17,10 @@ __all__ = [
     "OffPolicySettings",
     "OnPolicySettings",
     "PPOSettings",
+    "QuantileSettings",
     "SoftSettings",
     "TQCSettings",
+    "ValueSettings",
 ]
 
 
@@ -134,6 +136,48 @@ class TQCSettings(SoftSettings):
     """Quantiles per critic."""
     top_quantiles_to_drop_per_net: int = 2
     """Highest quantiles per critic that the target leaves out."""
+
+    def policy_keywords(self) -> dict[str, Any]:
+        """``policy_kwargs`` of the class."""
+        return {**super().policy_keywords(), "n_quantiles": self.n_quantiles}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueSettings(OffPolicySettings):
+    """DQN (Mnih et al., 2015, Nature 518)."""
+
+    tau: float = 1.0
+    """Share of the online network that the target network takes over at each update."""
+    target_update_interval: int = 10_000
+    """Environment steps between updates of the target network."""
+    exploration_fraction: float = 0.1
+    """Share of the training in which the share of random actions falls to its last value."""
+    exploration_initial_eps: float = 1.0
+    """Share of random actions at the start."""
+    exploration_final_eps: float = 0.05
+    """Share of random actions afterwards."""
+    max_grad_norm: float = 10.0
+    """Largest norm of the gradient."""
+
+    def __post_init__(self) -> None:
+        """Checks values; raises TypeError and ValueError."""
+        super().__post_init__()
+        self.require_positive("target_update_interval", "max_grad_norm", "exploration_fraction")
+        for name in ("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"):
+            check_range(name, getattr(self, name), 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantileSettings(ValueSettings):
+    """QR-DQN (Dabney et al., 2018, arXiv 1710.10044)."""
+
+    n_quantiles: int = 50
+    """Quantiles per action; published: 200."""
+
+    def __post_init__(self) -> None:
+        """Checks values; raises TypeError and ValueError."""
+        super().__post_init__()
+        self.require_positive("n_quantiles")
 
     def policy_keywords(self) -> dict[str, Any]:
         """``policy_kwargs`` of the class."""

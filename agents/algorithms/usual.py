@@ -9,11 +9,13 @@ from anysense.agents.algorithms.settings import (
     DeterministicSettings,
     OnPolicySettings,
     PPOSettings,
+    QuantileSettings,
     SoftSettings,
     TQCSettings,
+    ValueSettings,
 )
 
-__all__ = ["A2C", "DDPG", "PPO", "SAC", "TD3", "TQC"]
+__all__ = ["A2C", "DDPG", "DQN", "PPO", "QRDQN", "SAC", "TD3", "TQC"]
 
 _SMOKE_REPLAY: dict[str, Any] = {
     "total_steps": 1_200,
@@ -63,3 +65,13 @@ TD3 = Algorithm(
 )
 DDPG = Algorithm("stable_baselines3:DDPG", TD3.presets)
 TQC = Algorithm("sb3_contrib:TQC", {"smoke": TQCSettings(**_SMOKE_REPLAY), "default": TQCSettings(**_DEFAULT_REPLAY)})
+DQN = Algorithm(
+    "stable_baselines3:DQN",
+    {"smoke": ValueSettings(**_SMOKE_REPLAY), "default": ValueSettings(**_DEFAULT_REPLAY)},
+    (spaces.Discrete,),
+)
+QRDQN = Algorithm(
+    "sb3_contrib:QRDQN",
+    {"smoke": QuantileSettings(**_SMOKE_REPLAY, n_quantiles=10), "default": QuantileSettings(**_DEFAULT_REPLAY)},
+    (spaces.Discrete,),
+)

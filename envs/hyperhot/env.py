@@ -164,6 +164,7 @@ class HyperhotVectorEnv(BatchedVectorEnv):
         check_no_more(unknown, type(self))
         self.settings = Settings(modalities, receivers, frame_stack, enemies, picture, sound, pacifist, legacy)
         count = check_integer("num_envs", num_envs, 1, MOST_ENVS)
-        super().__init__(
-            HyperhotSimulation(self.settings, count), count, render_mode, max_episode_steps, autoreset_mode
-        )
+        simulation = HyperhotSimulation(self.settings, count)
+        self.games = simulation.games
+        """The games; only to look at."""
+        super().__init__(simulation, count, render_mode, max_episode_steps, autoreset_mode)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import gymnasium as gym
 import numpy as np
@@ -12,14 +12,22 @@ from numpy.typing import NDArray
 
 from anysense.common.progress import Progress
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.hyperhot.agents import AGENT_PRESETS
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
 from anysense.envs.hyperhot.game import Games
 from anysense.envs.hyperhot.player import play
 from anysense.envs.hyperhot.rules import ACTIONS, DEFAULT_RECEIVERS, EPISODE_STEPS, Picture, Settings, Sound
 from anysense.envs.hyperhot.simulation import HyperhotSimulation
-from anysense.envs.world import Score, World
+from anysense.envs.world import Episodes, Score, World
 
 __all__ = ["HyperhotOptions", "HyperhotWorld"]
+
+COVERAGE_STEPS = 16
+"""Recorded steps of a coverage episode: long enough to share frames, short enough for many different games."""
+COVERAGE_SKIPS = range(1, 122, 15)
+"""Steps before the recorded ones: from the start of a game to where most are over."""
+RANDOM_SHARES = (0.05, 0.2, 0.4, 1.0)
+"""Shares of random actions among those of the scripted player, one for each environment in turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +56,14 @@ class HyperhotWorld(World):
 
     options_class: ClassVar[type[Any] | None] = HyperhotOptions
     option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"legacy": True, "picture": "published"}}
+    benchmark: ClassVar[str] = "hyperhot"
+    agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = AGENT_PRESETS
+    algorithm: ClassVar[str] = "ppo"
+    eval_every: ClassVar[int] = 250_000
+    policies: ClassVar[tuple[str, ...]] = ("coverage", "random")
     score: ClassVar[Score] = "return"
     optimum: ClassVar[str | None] = "scripted"
-    evaluation_episodes: ClassVar[int] = 100
+    evaluation_episodes: ClassVar[int] = 500
     vector_size: ClassVar[int] = 64
 
     @property
@@ -85,6 +98,18 @@ class HyperhotWorld(World):
     def start_options(self, states: NDArray[np.float64]) -> dict[str, Any]:
         """Reset options that start games from the given states."""
         return {"start": states}
+
+    def collection(self, policy: str, samples: int) -> list[Episodes]:
+        """Episodes of a policy.
+
+        ``random``: whole games of random actions. ``coverage``: short parts from all stages of games that the scripted
+        player plays with more or fewer random actions in between, so that few enemies and narrow escapes are there too.
+        """
+        if policy == "random":
+            return super().collection(policy, samples)
+        parts = np.diff(np.linspace(0, samples, len(COVERAGE_SKIPS) + 1).astype(int)).tolist()
+        pairs = zip(parts, COVERAGE_SKIPS, strict=True)
+        return [Episodes(part, COVERAGE_STEPS, skip, act=_distracted_player) for part, skip in pairs]
 
     def references(
         self, starts: NDArray[np.float64], steps: int, seed: int, options: Mapping[str, Any], progress: Progress | None
@@ -130,3 +155,11 @@ class HyperhotWorld(World):
 
     def _keywords(self, modalities: Sequence[str] | None) -> dict[str, Any]:
         return dict(self.options) | ({} if modalities is None else {"modalities": tuple(modalities)})
+
+
+def _distracted_player(env: VectorEnvironment, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Actions of the scripted player, mixed with random ones."""
+    games: Games = cast(HyperhotVectorEnv, env.unwrapped).games
+    count = len(games.ship_x)
+    distracted = rng.random(count) < np.resize(RANDOM_SHARES, count)
+    return np.where(distracted, rng.integers(len(ACTIONS), size=count), play(games))

@@ -22,6 +22,7 @@ DATA_SETS = {
 OTHERS = {
     "generic": "anysense.representations.benchmarks.generic:GENERIC",
     "pendulum": "anysense.representations.benchmarks.pendulum:PENDULUM",
+    "hyperhot": "anysense.representations.benchmarks.hyperhot:HYPERHOT",
 }
 
 

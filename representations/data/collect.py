@@ -40,7 +40,7 @@ def collect(
     actor: Actor | None = None,
     probed: Sequence[str] = (),
 ) -> Transitions:
-    """Let uniformly random actions, or those of ``actor``, drive a world, and record what happens.
+    """Let the actions of a policy of the world (uniformly random ones, mostly), or of ``actor``, drive it; record it all.
 
     Where an episode ends before its planned length, another one follows, so that exactly ``samples`` transitions come.
 
@@ -179,7 +179,7 @@ class _Driver:
 
     def _step(self, buffers: EpisodeBuffers, episodes: Episodes) -> bool:
         """One step in every environment, and another episode where one ends early; whether any was recorded."""
-        actions = self._actions()
+        actions = self._actions() if episodes.act is None else episodes.act(self.env, self.rng)
         self.seen, reward, terminated, truncated, info = self.env.step(actions)
         recorded = buffers.act(actions, reward)
         buffers.see(self.seen, info)

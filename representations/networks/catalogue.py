@@ -98,6 +98,7 @@ NETWORKS: Registry[type[Networks]] = Registry(
     "anysense.networks",
     {
         "pendulum": f"{__package__}.pendulum:PendulumNetworks",
+        "hyperhot": f"{__package__}.hyperhot:HyperhotNetworks",
         "mhd": f"{__package__}.mhd:MHDNetworks",
         "generic": f"{__package__}.generic:GenericNetworks",
         "sentiment": f"{__package__}.sentiment:SentimentNetworks",

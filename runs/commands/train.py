@@ -65,7 +65,9 @@ class TrainCommand(VectorSettings, ResumableSettings):
     @classmethod
     def of(cls, preset: Preset, algorithm: str, known: World) -> "TrainCommand":
         """The values of a preset in a world."""
-        values: dict[str, Any] = {"eval_every": 600, "eval_episodes": 4} if preset == "smoke" else {}
+        values: dict[str, Any] = {"eval_every": known.eval_every}
+        if preset == "smoke":
+            values = {"eval_every": 600, "eval_episodes": 4}
         return cls(preset=preset, algorithm=algorithm, agent=make_agent_settings(algorithm, preset, known), **values)
 
     def in_world(self, stored: World) -> World:
@@ -116,7 +118,7 @@ def read(arguments: Sequence[str]) -> TrainCommand:
     preset = preset_in(arguments)
     known, modalities = _known(arguments)
     offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
-    usual = "ddpg" if preset == "paper" and "ddpg" in offered else "sac"
+    usual = "ddpg" if preset == "paper" and "ddpg" in offered else known.algorithm
     algorithm = peek(arguments, "--algorithm", usual, offered)
     names = {"env": environments(), "algorithm": offered, "modalities": modalities}
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from gymnasium import spaces
 from gymnasium.wrappers import NormalizeObservation
-from sb3_contrib import TQC, MaskablePPO, RecurrentPPO
-from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
+from sb3_contrib import QRDQN, TQC, MaskablePPO, RecurrentPPO
+from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.noise import NormalActionNoise
@@ -21,7 +21,7 @@ from torch import nn
 
 from anysense.agents.actor import Actor
 
-ON, OFF = (PPO, A2C), (SAC, TD3, DDPG, TQC)
+ON, OFF, GREEDY = (PPO, A2C), (SAC, TD3, DDPG, TQC), (DQN, QRDQN)
 LIMITS = spaces.Box(np.float32([-2.0, 0.5, -1.0]), np.float32([3.0, 0.75, 1e3]))
 
 
@@ -71,6 +71,7 @@ EQUAL = [
     *((kind, LIMITS, {"action_noise": NormalActionNoise(np.zeros(3), np.ones(3))}) for kind in OFF),
     *((kind, spaces.Box(-1.0, 1.0, (2, 2)), {}) for kind in (*ON, *OFF)),
     *((kind, spaces.Discrete(4), {"policy_kwargs": net}) for kind in ON for net in NETS.values()),
+    *((kind, spaces.Discrete(4), {"policy_kwargs": NETS[net]}) for kind in GREEDY for net in ("none", "one", "tanh")),
     (PPO, LIMITS, {"policy_kwargs": {"log_std_init": 1.0, "ortho_init": False, "share_features_extractor": False}}),
     (SAC, LIMITS, {"ent_coef": 0.1}),
     (TQC, LIMITS, {"policy_kwargs": {"n_critics": 3}}),

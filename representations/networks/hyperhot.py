@@ -1,0 +1,142 @@
+"""Networks of Hyperhot: images are uint8, sound is the tones of its sources.
+
+Letters: B rows, F frames of the stack, R receivers, S sources.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from anysense.representations.modality import Modality
+from anysense.representations.networks.catalogue import Networks, no_network
+from anysense.representations.networks.decoder import Decoder
+from anysense.representations.networks.dense import DenseDecoder, layers
+from anysense.representations.networks.generic import GridDecoder
+from anysense.representations.networks.pendulum import POOL, FramesTrunk
+from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.trunk import PreparedTrunk, Trunk
+from anysense.representations.settings import Names, NetworkSettings
+
+__all__ = ["HyperhotNetworkSettings", "HyperhotNetworks", "PooledFramesTrunk", "TonesTrunk"]
+
+KNOWN = "uint8 images (frames, height, width) and float32 tones (frames, receivers, sources, 2)"
+DECAY_UNIT = 0.25
+"""Scale of the log amplitude: amplitudes of 1 to e^-4 become distances of 0 to 1."""
+FREQUENCY_UNIT = 500.0
+"""Scale of the frequency in Hz."""
+QUIETEST = 1e-6
+"""Amplitudes below are silence."""
+
+
+@dataclass(frozen=True)
+class HyperhotNetworkSettings(NetworkSettings):
+    """What the networks of Hyperhot are made of."""
+
+    frame_widths: tuple[int, ...] = (128, 256)
+    """Widths of the layers that read one frame of the image, and of those that compare the frames."""
+    frame_dim: int = 64
+    """Size of the vector of a frame of the image."""
+    source_widths: tuple[int, ...] = (64, 128)
+    """Widths of the layers that read one source of sound."""
+    sound_widths: tuple[int, ...] = (256, 256)
+    """Widths of the layers on the sums over all sources of each frame."""
+
+    positive: ClassVar[Names] = ("frame_widths", "frame_dim", "source_widths", "sound_widths")
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        for name in ("frame_widths", "source_widths", "sound_widths"):
+            if not getattr(self, name):
+                raise ValueError(f"`{name}` is empty; expected at least one hidden layer.")
+
+
+class HyperhotNetworks(Networks):
+    """One encoder for each frame of the image, one for each source of the sound."""
+
+    name: ClassVar[str] = "hyperhot"
+    settings_class: ClassVar[type[NetworkSettings]] = HyperhotNetworkSettings
+
+    settings: HyperhotNetworkSettings
+
+    def trunk(self, modality: Modality) -> Trunk:
+        """Encoder."""
+        settings = self.settings
+        if _is_image(modality, "encoder"):
+            return PooledFramesTrunk(modality, settings.frame_widths, settings.frame_dim)
+        return TonesTrunk(modality, settings.source_widths, settings.sound_widths)
+
+    def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
+        """Decoder of squared errors: transposed convolutions for the image, fully connected layers for the sound."""
+        if _is_image(modality, "decoder"):
+            return GridDecoder(modality, latent_dim)
+        scale = UnitInterval(modality, clamped=True)
+        return DenseDecoder(modality, latent_dim, scale, self.settings.sound_widths[::-1])
+
+
+class PooledFramesTrunk(FramesTrunk):
+    """`FramesTrunk` that pools bytes as whole numbers, several times as fast for these large pictures."""
+
+    columns: Tensor
+
+    def __init__(self, modality: Modality, widths: tuple[int, ...], frame_dim: int) -> None:
+        super().__init__(modality, widths, frame_dim)
+        width = modality.shape[2] // POOL
+        pooling = torch.eye(width).repeat_interleave(POOL, dim=0) / (255.0 * POOL**2)
+        self.register_buffer("columns", pooling, persistent=False)
+
+    def prepare(self, value: Tensor) -> Tensor:
+        """As in the base class."""
+        if value.dtype != torch.uint8:
+            return super().prepare(value)
+        height, width = (size // POOL * POOL for size in value.shape[2:])
+        value = value[:, :, :height, :width]
+        rows = torch.add(value[:, :, ::POOL], value[:, :, 1::POOL].to(torch.int16))
+        return (rows.float() @ self.columns).flatten(2)
+
+
+class TonesTrunk(PreparedTrunk):
+    """Each source by itself, the sum over the sources of a frame, then layers on the frames and their change.
+
+    The logarithm of an amplitude is a distance, and differences of squared distances to two receivers are linear in the
+    place of a source, so a source comes in as frequency, distances and squared distances. Silent sources add nothing.
+
+    Args:
+        modality: Tones (F, R, S, 2).
+        source_widths: Widths of the layers that read one source.
+        widths: Widths of the layers on the sums.
+    """
+
+    def __init__(self, modality: Modality, source_widths: tuple[int, ...], widths: tuple[int, ...]) -> None:
+        super().__init__()
+        frames, receivers, _, _ = modality.shape
+        self.source = layers(2 * receivers + 1, source_widths)
+        self.compare = layers((2 * frames - 1) * source_widths[-1], widths)
+        self.feature_dim = widths[-1]
+
+    def prepare(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Tones (B, F, R, S, 2) to sources (B, F, S, 2R + 1) and which of them sound (B, F, S, 1)."""
+        tones = value.float().transpose(2, 3)
+        distances = -DECAY_UNIT * tones[..., 1].clamp(QUIETEST, 1.0).log()
+        pitch = tones[..., 0].amax(dim=-1, keepdim=True) / FREQUENCY_UNIT
+        heard = (tones[..., 1].amax(dim=-1, keepdim=True) > QUIETEST).float()
+        return torch.cat([pitch, distances - 0.5, distances.square() - 0.25], dim=-1), heard
+
+    def features(self, prepared: tuple[Tensor, Tensor]) -> Tensor:
+        """Features (B, feature_dim); always float32."""
+        sources, heard = prepared
+        with torch.autocast(sources.device.type, enabled=False):
+            frames = (self.source(sources) * heard).sum(dim=2)
+            features: Tensor = self.compare(torch.cat([frames.flatten(1), frames.diff(dim=1).flatten(1)], dim=1))
+            return features
+
+
+def _is_image(modality: Modality, part: str) -> bool:
+    """Whether it is an image; ValueError for what is neither image nor tones."""
+    if modality.dtype == "uint8" and len(modality.shape) == 3:
+        return True
+    if modality.dtype != "float32" or len(modality.shape) != 4 or modality.shape[-1] != 2:
+        raise ValueError(no_network(modality, part, "hyperhot", KNOWN))
+    return False
