@@ -71,8 +71,9 @@ class World:
         option_presets: Options by preset (``smoke``, ``default``, ``paper``); a preset that is absent has none.
         benchmark: Name in `anysense.representations.benchmarks` of the settings that suit this world.
         agent_presets: Settings of agents that differ from the algorithm's own: algorithm, then preset, then setting.
-        algorithm: Algorithm that agents are trained with if nobody says.
+        algorithms: Algorithm that agents are trained with if nobody says, by preset; ``sac`` where none is named.
         eval_every: Steps of a training between its evaluations if nobody says.
+        demos: Settings of ``anysense demo`` that differ from the usual ones: preset, then setting.
         policies: Policies of collection, the usual one first.
         score: What an evaluation reports of an episode: the average reward per step, or the return.
         optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
@@ -89,8 +90,9 @@ class World:
     option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     benchmark: ClassVar[str] = "generic"
     agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {}
-    algorithm: ClassVar[str] = "sac"
+    algorithms: ClassVar[Mapping[str, str]] = {}
     eval_every: ClassVar[int] = 5_000
+    demos: ClassVar[Mapping[str, Mapping[str, int]]] = {}
     policies: ClassVar[tuple[str, ...]] = ("random",)
     score: ClassVar[Score] = "return"
     optimum: ClassVar[str | None] = None

@@ -58,8 +58,12 @@ class HyperhotWorld(World):
     option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"legacy": True, "picture": "published"}}
     benchmark: ClassVar[str] = "hyperhot"
     agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = AGENT_PRESETS
-    algorithm: ClassVar[str] = "ppo"
+    algorithms: ClassVar[Mapping[str, str]] = {"smoke": "ppo", "default": "ppo", "paper": "dqn"}
     eval_every: ClassVar[int] = 250_000
+    demos: ClassVar[Mapping[str, Mapping[str, int]]] = {
+        "default": {"samples": 20_000, "epochs": 15, "steps": 1_000_000, "episodes": 200},
+        "paper": {"samples": 40_000, "epochs": 250, "steps": 2_000_000, "episodes": 100},
+    }
     policies: ClassVar[tuple[str, ...]] = ("coverage", "random")
     score: ClassVar[Score] = "return"
     optimum: ClassVar[str | None] = "scripted"

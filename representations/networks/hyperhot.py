@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from anysense.representations.modality import Modality
-from anysense.representations.networks.catalogue import Networks, no_network
+from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
 from anysense.representations.networks.dense import DenseDecoder, layers
-from anysense.representations.networks.generic import GridDecoder
+from anysense.representations.networks.generic import GenericNetworks
 from anysense.representations.networks.pendulum import POOL, FramesTrunk
 from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
@@ -21,7 +21,6 @@ from anysense.representations.settings import Names, NetworkSettings
 
 __all__ = ["HyperhotNetworkSettings", "HyperhotNetworks", "PooledFramesTrunk", "TonesTrunk"]
 
-KNOWN = "uint8 images (frames, height, width) and float32 tones (frames, receivers, sources, 2)"
 DECAY_UNIT = 0.25
 """Scale of the log amplitude: amplitudes of 1 to e^-4 become distances of 0 to 1."""
 FREQUENCY_UNIT = 500.0
@@ -54,7 +53,7 @@ class HyperhotNetworkSettings(NetworkSettings):
 
 
 class HyperhotNetworks(Networks):
-    """One encoder for each frame of the image, one for each source of the sound."""
+    """One encoder for each frame of the image and for each source of the tones; for other data those of ``generic``."""
 
     name: ClassVar[str] = "hyperhot"
     settings_class: ClassVar[type[NetworkSettings]] = HyperhotNetworkSettings
@@ -64,14 +63,16 @@ class HyperhotNetworks(Networks):
     def trunk(self, modality: Modality) -> Trunk:
         """Encoder."""
         settings = self.settings
-        if _is_image(modality, "encoder"):
+        if modality.dtype == "uint8" and len(modality.shape) == 3:
             return PooledFramesTrunk(modality, settings.frame_widths, settings.frame_dim)
-        return TonesTrunk(modality, settings.source_widths, settings.sound_widths)
+        if _is_tones(modality):
+            return TonesTrunk(modality, settings.source_widths, settings.sound_widths)
+        return GenericNetworks().trunk(modality)
 
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
-        """Decoder of squared errors: transposed convolutions for the image, fully connected layers for the sound."""
-        if _is_image(modality, "decoder"):
-            return GridDecoder(modality, latent_dim)
+        """Decoder of squared errors."""
+        if not _is_tones(modality):
+            return GenericNetworks().decoder(modality, latent_dim)
         scale = UnitInterval(modality, clamped=True)
         return DenseDecoder(modality, latent_dim, scale, self.settings.sound_widths[::-1])
 
@@ -133,10 +134,6 @@ class TonesTrunk(PreparedTrunk):
             return features
 
 
-def _is_image(modality: Modality, part: str) -> bool:
-    """Whether it is an image; ValueError for what is neither image nor tones."""
-    if modality.dtype == "uint8" and len(modality.shape) == 3:
-        return True
-    if modality.dtype != "float32" or len(modality.shape) != 4 or modality.shape[-1] != 2:
-        raise ValueError(no_network(modality, part, "hyperhot", KNOWN))
-    return False
+def _is_tones(modality: Modality) -> bool:
+    """Whether it is tones (F, R, S, 2)."""
+    return modality.dtype == "float32" and len(modality.shape) == 4 and modality.shape[-1] == 2

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from anysense.envs.world import World
 from anysense.runs.commands.evaluate import report_evaluation
 from anysense.runs.commands.stages import StageSettings, check_stages, run_stages
 from anysense.runs.curves import read_curve
@@ -10,7 +11,7 @@ from anysense.runs.evaluation_report import sentence
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, preset_in
-from anysense.runs.worlds import environments
+from anysense.runs.worlds import chosen_world, environments
 
 __all__ = ["DemoCommand", "main"]
 
@@ -25,13 +26,14 @@ class DemoCommand(StageSettings):
     """
 
     @classmethod
-    def of(cls, preset: Preset) -> "DemoCommand":
-        """The values of a preset."""
-        if preset == "smoke":
-            return cls(preset=preset, samples=300, epochs=2, steps=600, episodes=4)
-        if preset == "paper":
-            return cls(preset=preset, samples=20_000, epochs=500, steps=150_000, episodes=100)
-        return cls(preset=preset, samples=20_000, epochs=20, steps=40_000, episodes=250)
+    def of(cls, preset: Preset, known: World) -> "DemoCommand":
+        """The values of a preset in a world."""
+        values = {
+            "smoke": {"samples": 300, "epochs": 2, "steps": 600, "episodes": 4},
+            "default": {"samples": 20_000, "epochs": 20, "steps": 40_000, "episodes": 250},
+            "paper": {"samples": 20_000, "epochs": 500, "steps": 150_000, "episodes": 100},
+        }[preset]
+        return cls(preset=preset, env=known.id, **{**values, **known.demos.get(preset, {})})
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> DemoCommand:
     """Settings from the command line."""
-    return parse(DemoCommand.of(preset_in(arguments)), arguments, "demo", {"env": environments()})
+    return parse(DemoCommand.of(preset_in(arguments), chosen_world(arguments)), arguments, "demo", {"env": environments()})
 
 
 def _checked(settings: DemoCommand) -> tuple[DemoCommand, Sequence[str]]:

@@ -62,9 +62,7 @@ class StageSettings(VectorSettings, ResumableSettings):
             **common,
         )
         known = first.made_world()
-        continuous = "ddpg" if self.preset == "paper" else "sac"
-        algorithm = "ppo" if isinstance(known.action_space, Discrete) else continuous
-        second = TrainCommand.of(self.preset, algorithm, known)
+        second = TrainCommand.of(self.preset, known.usual_algorithm(self.preset), known)
         second = dataclasses.replace(second, agent=dataclasses.replace(second.agent, total_steps=self.steps), **common)
         third = dataclasses.replace(EvaluationSettings.of(self.preset), episodes=self.episodes)
         return Stages(first, second, third, self.seed, device)

@@ -118,12 +118,12 @@ def read(arguments: Sequence[str]) -> TrainCommand:
     preset = preset_in(arguments)
     known, modalities = _known(arguments)
     offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
-    usual = "ddpg" if preset == "paper" and "ddpg" in offered else known.algorithm
-    algorithm = peek(arguments, "--algorithm", usual, offered)
-    names = {"env": environments(), "algorithm": offered, "modalities": modalities}
+    algorithm = peek(arguments, "--algorithm", known.algorithms.get(preset, "sac"), offered)
+    able = [name for name in offered if isinstance(known.action_space, ALGORITHMS.get(name).actions)]
+    names = {"env": environments(), "algorithm": able, "modalities": modalities}
 
     def others() -> dict[str, Any]:
-        return {f"--algorithm {name}": make_agent_settings(name, preset, known) for name in offered}
+        return {f"--algorithm {name}": make_agent_settings(name, preset, known) for name in able}
 
     return parse(TrainCommand.of(preset, algorithm, known), arguments, "train", names, others)
 

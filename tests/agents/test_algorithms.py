@@ -26,8 +26,9 @@ LATENT_DIM = 10
 class Latents(VecEnv):
     """Random latents; episodes are cut off after `limit` steps."""
 
-    def __init__(self, n_envs=1, limit=5):
-        super().__init__(n_envs, spaces.Box(-1, 1, (LATENT_DIM,), np.float32), spaces.Box(-2, 2, (1,), np.float32))
+    def __init__(self, n_envs=1, limit=5, action_space=None):
+        actions = action_space or spaces.Box(-2, 2, (1,), np.float32)
+        super().__init__(n_envs, spaces.Box(-1, 1, (LATENT_DIM,), np.float32), actions)
         self.rng = np.random.default_rng(0)
         self.limit, self.steps, self.actions = limit, 0, None
 
@@ -60,7 +61,16 @@ class Latents(VecEnv):
         return [False] * self.num_envs
 
 
-WORLD = world()
+WORLD, SHOOTING = world(), world("anysense/Hyperhot-v0")
+DISCRETE = ("dqn", "qrdqn")
+
+
+def world_of(name):
+    return SHOOTING if name in DISCRETE else WORLD
+
+
+def latents(name, n_envs=1):
+    return Latents(n_envs, action_space=world_of(name).action_space)
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +82,8 @@ def _forked():
 @pytest.mark.parametrize("preset", ["smoke", "default", "paper"])
 @pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_every_preset_builds_its_algorithm(name, preset):
-    settings = make_agent_settings(name, preset, WORLD, gamma=0.9)
-    model = build_model(name, settings, Latents(settings.n_envs), seed=0)
+    settings = make_agent_settings(name, preset, world_of(name), gamma=0.9)
+    model = build_model(name, settings, latents(name, settings.n_envs), seed=0)
     assert isinstance(model, BaseAlgorithm)
     assert model.gamma == settings.gamma
     assert model.num_timesteps == 0
@@ -90,6 +100,8 @@ UNUSUAL = {
     "sac": {"batch_size": 7, "buffer_size": 70, "learning_starts": 3, "gradient_steps": 5, "tau": 0.3},
     "tqc": {"batch_size": 7, "gradient_steps": 5, "tau": 0.3, "top_quantiles_to_drop_per_net": 1},
     "td3": {"batch_size": 7, "buffer_size": 70, "learning_starts": 3, "gradient_steps": 5, "tau": 0.3},
+    "dqn": {"batch_size": 7, "tau": 0.3, "exploration_fraction": 0.2, "exploration_final_eps": 0.3},
+    "qrdqn": {"batch_size": 7, "target_update_interval": 30, "exploration_initial_eps": 0.8, "n_quantiles": 3},
     "ddpg": {"batch_size": 7, "buffer_size": 70, "learning_starts": 3, "gradient_steps": 5, "tau": 0.3},
 }
 
@@ -99,7 +111,7 @@ def test_settings_reach_the_model(name):
     more = {"batch_size": 2} if name == "ppo" else {}
     common = {"gamma": 0.6, "learning_rate": 0.02, "net_arch": (5, 4), "activation": "tanh", "n_envs": 1}
     model = build_model(
-        name, make_agent_settings(name, "smoke", WORLD, **common, **UNUSUAL[name], **more), Latents(), 0
+        name, make_agent_settings(name, "smoke", world_of(name), **common, **UNUSUAL[name], **more), latents(name), 0
     )
     for setting, value in {**UNUSUAL[name], **more, "gamma": 0.6}.items():
         assert getattr(model, setting) == value
