@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from anysense.common.registry import Registry
-from anysense.representations.networks.settings import MHDNetworkSettings, PendulumNetworkSettings
+from anysense.representations.networks.settings import (
+    HyperhotNetworkSettings,
+    MHDNetworkSettings,
+    PendulumNetworkSettings,
+)
 from anysense.representations.settings import NetworkSettings, settings_from
 
 if TYPE_CHECKING:
@@ -91,6 +95,7 @@ SETTINGS: dict[str, type[NetworkSettings]] = {
     "mhd": MHDNetworkSettings,
     "generic": NetworkSettings,
     "sentiment": NetworkSettings,
+    "hyperhot": HyperhotNetworkSettings,
 }
 """Settings of built-in families, so that help need not import the networks."""
 NETWORKS: Registry[type[Networks]] = Registry(
@@ -98,10 +103,10 @@ NETWORKS: Registry[type[Networks]] = Registry(
     "anysense.networks",
     {
         "pendulum": f"{__package__}.pendulum:PendulumNetworks",
-        "hyperhot": f"{__package__}.hyperhot:HyperhotNetworks",
         "mhd": f"{__package__}.mhd:MHDNetworks",
         "generic": f"{__package__}.generic:GenericNetworks",
         "sentiment": f"{__package__}.sentiment:SentimentNetworks",
+        "hyperhot": f"{__package__}.hyperhot:HyperhotNetworks",
     },
     _check_family,
 )

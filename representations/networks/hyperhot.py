@@ -3,7 +3,6 @@
 Letters: B rows, F frames of the stack, R receivers, S sources.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -16,10 +15,11 @@ from anysense.representations.networks.dense import DenseDecoder, layers
 from anysense.representations.networks.generic import GenericNetworks
 from anysense.representations.networks.pendulum import POOL, FramesTrunk
 from anysense.representations.networks.scaling import UnitInterval
+from anysense.representations.networks.settings import HyperhotNetworkSettings
 from anysense.representations.networks.trunk import PreparedTrunk, Trunk
-from anysense.representations.settings import Names, NetworkSettings
+from anysense.representations.settings import NetworkSettings
 
-__all__ = ["HyperhotNetworkSettings", "HyperhotNetworks", "PooledFramesTrunk", "TonesTrunk"]
+__all__ = ["HyperhotNetworks", "PooledFramesTrunk", "TonesTrunk"]
 
 DECAY_UNIT = 0.25
 """Scale of the log amplitude: amplitudes of 1 to e^-4 become distances of 0 to 1."""
@@ -27,29 +27,6 @@ FREQUENCY_UNIT = 500.0
 """Scale of the frequency in Hz."""
 QUIETEST = 1e-6
 """Amplitudes below are silence."""
-
-
-@dataclass(frozen=True)
-class HyperhotNetworkSettings(NetworkSettings):
-    """What the networks of Hyperhot are made of."""
-
-    frame_widths: tuple[int, ...] = (128, 256)
-    """Widths of the layers that read one frame of the image, and of those that compare the frames."""
-    frame_dim: int = 64
-    """Size of the vector of a frame of the image."""
-    source_widths: tuple[int, ...] = (64, 128)
-    """Widths of the layers that read one source of sound."""
-    sound_widths: tuple[int, ...] = (256, 256)
-    """Widths of the layers on the sums over all sources of each frame."""
-
-    positive: ClassVar[Names] = ("frame_widths", "frame_dim", "source_widths", "sound_widths")
-
-    def __post_init__(self) -> None:
-        """Checks types and ranges."""
-        super().__post_init__()
-        for name in ("frame_widths", "source_widths", "sound_widths"):
-            if not getattr(self, name):
-                raise ValueError(f"`{name}` is empty; expected at least one hidden layer.")
 
 
 class HyperhotNetworks(Networks):

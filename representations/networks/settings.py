@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from anysense.representations.settings import Names, NetworkSettings
 
-__all__ = ["MHDNetworkSettings", "PendulumNetworkSettings", "SoundNormalisation"]
+__all__ = ["HyperhotNetworkSettings", "MHDNetworkSettings", "PendulumNetworkSettings", "SoundNormalisation"]
 
 SoundNormalisation = Literal["min_max", "physical"]
 
@@ -37,6 +37,29 @@ class PendulumNetworkSettings(NetworkSettings):
                 raise ValueError(f"`{name}` is empty; expected at least one hidden layer.")
         idle = ("image_channels",) if self.image_encoder == "frames" else ("frame_widths", "frame_dim")
         self.require_default(*idle, reason=f"with `image_encoder` {self.image_encoder!r}")
+
+
+@dataclass(frozen=True)
+class HyperhotNetworkSettings(NetworkSettings):
+    """What the networks of Hyperhot are made of."""
+
+    frame_widths: tuple[int, ...] = (128, 256)
+    """Widths of the layers that read one frame of the image, and of those that compare the frames."""
+    frame_dim: int = 64
+    """Size of the vector of a frame of the image."""
+    source_widths: tuple[int, ...] = (64, 128)
+    """Widths of the layers that read one source of sound."""
+    sound_widths: tuple[int, ...] = (256, 256)
+    """Widths of the layers on the sums over all sources of each frame."""
+
+    positive: ClassVar[Names] = ("frame_widths", "frame_dim", "source_widths", "sound_widths")
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        for name in ("frame_widths", "source_widths", "sound_widths"):
+            if not getattr(self, name):
+                raise ValueError(f"`{name}` is empty; expected at least one hidden layer.")
 
 
 @dataclass(frozen=True)

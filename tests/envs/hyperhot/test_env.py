@@ -10,6 +10,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_of_sb3
 from anysense.envs import HyperhotEnv, HyperhotVectorEnv, world
 from anysense.envs.hyperhot.acoustics import loudest
 from anysense.envs.hyperhot.rules import RECEIVERS, Rules
+from anysense.representations.data import collect
 
 ID = "anysense/Hyperhot-v0"
 
@@ -155,3 +156,17 @@ def test_pictures_show_the_objects():
     colours = env.render()
     ship = (colours == (231, 76, 60)).all(axis=-1)
     np.testing.assert_array_equal(np.argwhere(grey == 255).min(axis=0), np.argwhere(ship).min(axis=0) // 2)
+
+
+def test_coverage_reaches_games_with_few_enemies_and_many_places():
+    """Random games rarely come that far."""
+    known = world(ID)
+    late = {}
+    for policy in known.policies:
+        state = collect(known, 600, policy, seed=0, modalities=("sound",)).state(np.arange(600)).numpy()
+        late[policy] = (state[:, 3:7].sum(axis=1) <= 2).mean()
+        assert np.ptp(state[:, 0]) > 100
+    assert late["coverage"] > 0.25 > 2 * late["random"]
+    parts = known.collection("coverage", 601)
+    assert sum(part.samples for part in parts) == 601
+    assert len({part.skip for part in parts}) == len(parts)
