@@ -207,7 +207,7 @@ def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Modul
 
 
 def _mean_of_quantiles(layer: nn.Linear, count: int) -> nn.Linear:
-    """The layer that gives the mean of the ``count`` quantiles of each action, which ``layer`` gives one after another."""
+    """The layer that gives the mean over the ``count`` quantiles of each action, which ``layer`` gives."""
     choices = layer.out_features // count
     mean: nn.Linear = skip_init(nn.Linear, layer.in_features, choices, device=layer.weight.device)
     with torch.no_grad():

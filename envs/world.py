@@ -71,7 +71,7 @@ class World:
         option_presets: Options by preset (``smoke``, ``default``, ``paper``); a preset that is absent has none.
         benchmark: Name in `anysense.representations.benchmarks` of the settings that suit this world.
         agent_presets: Settings of agents that differ from the algorithm's own: algorithm, then preset, then setting.
-        algorithms: Algorithm that agents are trained with if nobody says, by preset; ``sac`` where none is named.
+        algorithms: Algorithm that agents are trained with if nobody says, by preset; see `usual_algorithm`.
         eval_every: Steps of a training between its evaluations if nobody says.
         demos: Settings of ``anysense demo`` that differ from the usual ones: preset, then setting.
         policies: Policies of collection, the usual one first.
@@ -151,6 +151,11 @@ class World:
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities, in the order of the observation space."""
         return tuple(name for name in self.observation_space.spaces if name != PRESENT)
+
+    def usual_algorithm(self, preset: str) -> str:
+        """Algorithm that agents are trained with if nobody says: one of ``algorithms``, else by the kind of actions."""
+        discrete = isinstance(self.action_space, gym.spaces.Discrete)
+        return self.algorithms.get(preset, "ppo" if discrete else "sac")
 
     @property
     def episode_steps(self) -> int | None:

@@ -58,7 +58,7 @@ class HyperhotWorld(World):
     option_presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {"legacy": True, "picture": "published"}}
     benchmark: ClassVar[str] = "hyperhot"
     agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = AGENT_PRESETS
-    algorithms: ClassVar[Mapping[str, str]] = {"smoke": "ppo", "default": "ppo", "paper": "dqn"}
+    algorithms: ClassVar[Mapping[str, str]] = {"paper": "dqn"}
     eval_every: ClassVar[int] = 250_000
     demos: ClassVar[Mapping[str, Mapping[str, int]]] = {
         "default": {"samples": 20_000, "epochs": 15, "steps": 1_000_000, "episodes": 200},

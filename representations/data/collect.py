@@ -40,7 +40,7 @@ def collect(
     actor: Actor | None = None,
     probed: Sequence[str] = (),
 ) -> Transitions:
-    """Let the actions of a policy of the world (uniformly random ones, mostly), or of ``actor``, drive it; record it all.
+    """Let a policy of the world (uniformly random actions, mostly) or an ``actor`` drive it, and record what happens.
 
     Where an episode ends before its planned length, another one follows, so that exactly ``samples`` transitions come.
 

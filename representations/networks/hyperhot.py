@@ -6,7 +6,7 @@ Letters: B rows, F frames of the stack, R receivers, S sources.
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from anysense.envs.world import World
 from anysense.runs.commands.evaluate import report_evaluation
@@ -28,7 +29,7 @@ class DemoCommand(StageSettings):
     @classmethod
     def of(cls, preset: Preset, known: World) -> "DemoCommand":
         """The values of a preset in a world."""
-        values = {
+        values: dict[str, Any] = {
             "smoke": {"samples": 300, "epochs": 2, "steps": 600, "episodes": 4},
             "default": {"samples": 20_000, "epochs": 20, "steps": 40_000, "episodes": 250},
             "paper": {"samples": 20_000, "epochs": 500, "steps": 150_000, "episodes": 100},
@@ -43,7 +44,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> DemoCommand:
     """Settings from the command line."""
-    return parse(DemoCommand.of(preset_in(arguments), chosen_world(arguments)), arguments, "demo", {"env": environments()})
+    return parse(
+        DemoCommand.of(preset_in(arguments), chosen_world(arguments)), arguments, "demo", {"env": environments()}
+    )
 
 
 def _checked(settings: DemoCommand) -> tuple[DemoCommand, Sequence[str]]:

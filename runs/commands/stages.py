@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from gymnasium.spaces import Discrete
-
 from anysense.agents.algorithms.catalogue import check_actions
 from anysense.common.progress import stage
 from anysense.envs.world import DEFAULT_WORLD, World

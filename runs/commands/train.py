@@ -118,7 +118,7 @@ def read(arguments: Sequence[str]) -> TrainCommand:
     preset = preset_in(arguments)
     known, modalities = _known(arguments)
     offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
-    algorithm = peek(arguments, "--algorithm", known.algorithms.get(preset, "sac"), offered)
+    algorithm = peek(arguments, "--algorithm", known.usual_algorithm(preset), offered)
     able = [name for name in offered if isinstance(known.action_space, ALGORITHMS.get(name).actions)]
     names = {"env": environments(), "algorithm": able, "modalities": modalities}
 
