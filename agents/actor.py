@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from anysense.agents.exportable import NAMES, check_exportable
 from anysense.representations.settings import Settings
@@ -209,8 +208,7 @@ def _parts(model: "BaseAlgorithm") -> tuple[list[nn.Module], nn.Linear, nn.Modul
 def _mean_of_quantiles(layer: nn.Linear, count: int) -> nn.Linear:
     """The layer that gives the mean over the ``count`` quantiles of each action, which ``layer`` gives."""
     choices = layer.out_features // count
-    mean: nn.Linear = skip_init(nn.Linear, layer.in_features, choices, device=layer.weight.device)
-    with torch.no_grad():
-        mean.weight.copy_(layer.weight.view(count, choices, -1).mean(dim=0))
-        mean.bias.copy_(layer.bias.view(count, choices).mean(dim=0))
+    mean = nn.Linear(layer.in_features, choices, device="meta")
+    mean.weight = nn.Parameter(layer.weight.detach().view(count, choices, -1).mean(dim=0))
+    mean.bias = nn.Parameter(layer.bias.detach().view(count, choices).mean(dim=0))
     return mean
