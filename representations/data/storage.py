@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anysense.common.files import replace_file
 
-__all__ = ["ABOUT", "FORMAT_VERSION", "read", "read_arrays", "write"]
+__all__ = ["ABOUT", "FORMAT_VERSION", "prefixed", "read", "read_arrays", "write"]
 
 FORMAT = "anysense transitions"
 FORMAT_VERSION = 2
@@ -77,6 +77,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ValueError(
             f"`{path}` is damaged or not a file of recorded transitions ({error}). Collect the data again."
         ) from error
+
+
+def prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values under longer names."""
+    return {f"{prefix}{name}": value for name, value in values.items()}
 
 
 def _limit(path: Path) -> int:

@@ -30,11 +30,9 @@ __all__ = ["MAX_FRAME_STACK", "Transitions"]
 
 MAX_FRAME_STACK = 1000
 _PER_TRANSITION = {"rewards": torch.float64, "current": torch.int64, "first": torch.int64, "trajectory": torch.int64}
-_FORMS = {name: (dtype,) for name, dtype in _PER_TRANSITION.items()} | {
-    "actions": (),
-    "modalities": (torch.uint8, torch.float32),
-    **dict.fromkeys(("states", "probed"), (torch.float64,)),
-}
+_FORMS: dict[str, tuple[torch.dtype, ...]] = {name: (dtype,) for name, dtype in _PER_TRANSITION.items()}
+_FORMS |= {"actions": (), "modalities": (torch.uint8, torch.float32)}
+_FORMS |= dict.fromkeys(("states", "probed"), (torch.float64,))
 _GROUPS = {"modalities": "modality.", "masks": "mask.", "probed": "probed."}  # Fields; prefixes of their arrays.
 _REQUIRED = {"actions", *_PER_TRANSITION}
 _ABOUT = ("frame_stack", "policy", "seed", "world")
@@ -154,7 +152,10 @@ class Transitions:
     def fingerprint(self) -> str:
         """Number of transitions and a checksum: actions, rewards, and one to two thousand of the observations."""
         instants = self.current[:: max(1, len(self) // 1024)]
-        seen = {name: value[instants] for name, value in {**self.modalities, **_prefixed("mask.", self.masks)}.items()}
+        seen = {
+            name: value[instants]
+            for name, value in {**self.modalities, **storage.prefixed("mask.", self.masks)}.items()
+        }
         return f"{len(self)} transitions, checksum {checksum({'a': self.actions, 'r': self.rewards, **seen})}"
 
     def state(self, indices: Indices) -> Tensor:
@@ -205,7 +206,7 @@ class Transitions:
         arrays = {"actions": part.actions, **{name: getattr(part, name) for name in _PER_TRANSITION}}
         arrays |= {} if part.states is None else {"states": part.states}
         for group, prefix in _GROUPS.items():
-            arrays |= _prefixed(prefix, getattr(part, group))
+            arrays |= storage.prefixed(prefix, getattr(part, group))
         about = {name: getattr(self, name) for name in _ABOUT}
         storage.write(Path(path), {name: value.numpy() for name, value in arrays.items()}, about)
 
@@ -274,16 +275,13 @@ class Transitions:
     def _check_instants(self) -> None:
         if not self.modalities:
             raise ValueError("`modalities` is empty; expected at least one modality.")
+        object.__setattr__(self, "masks", checked_masks(self.masks, self.modalities, self.instants))
         for name, values in self.modalities.items():
             if len(values) != self.instants:
                 raise ValueError(misfit(f"modalities[{name!r}]", "numbers", self.instants, values))
-        object.__setattr__(self, "masks", checked_masks(self.masks, self.modalities, self.instants))
-        for name, values in self.modalities.items():
             rows = broken_rows(values, self.masks.get(name))
             if rows:
-                raise ValueError(
-                    f"`modalities[{name!r}]` has NaN or infinity at {len(rows)} instants, the first at {rows[:5]}."
-                )
+                raise ValueError(f"`modalities[{name!r}]` has NaN or infinity at {len(rows)} instants: {rows[:5]}.")
         for name, values in {**({} if self.states is None else {"states": self.states}), **self.probed}.items():
             if values.ndim != 2 or len(values) != self.instants:
                 raise ValueError(misfit(name, "numbers of two axes", self.instants, values))
@@ -292,16 +290,11 @@ class Transitions:
         if self.actions.dtype == torch.bool or len(self.actions) != len(self):
             raise ValueError(misfit("actions", "numbers", len(self), self.actions))
         for name in _PER_TRANSITION:
-            values = getattr(self, name)
-            if tuple(values.shape) != (len(self),):
-                raise ValueError(misfit(name, "numbers of one axis", len(self), values))
+            if tuple(getattr(self, name).shape) != (len(self),):
+                raise ValueError(misfit(name, "numbers of one axis", len(self), getattr(self, name)))
         valid = (self.first >= 0) & (self.first <= self.current) & (self.current < self.instants - 1)
         if not valid.all():
             raise ValueError(
                 f"`first` and `current` must satisfy 0 <= first <= current < {self.instants - 1} "
                 f"(number of instants - 1); {int((~valid).sum())} transitions do not."
             )
-
-
-def _prefixed(prefix: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{prefix}{name}": value for name, value in values.items()}
