@@ -7,7 +7,8 @@ import numpy as np
 
 from anysense.envs import World
 
-BEAMS, STEP, RADIUS, LIMIT, SIDE = 20, 0.1, 0.2, 1.0, 24
+BEAMS, STEP, RADIUS, LIMIT, SIDE = 20, 0.1, 0.2, 1.0, 16
+PIXEL = 2 * LIMIT / (SIDE - 1)
 ANGLES = np.arange(BEAMS) * (2 * np.pi / BEAMS)
 DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 PIXELS = np.stack(
@@ -18,15 +19,16 @@ PIXELS = np.stack(
 class SeekerEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
     """The robot accelerates; the reward of a step is 1 - its distance to the post in metres, at least 0.
 
-    The post stands anywhere; the lidar measures, along 20 fixed directions, how far the post or a wall is. One scan
-    tells where the robot is, and where the post is if a beam hits it: always within 1.3 m, mostly beyond. The speed is
-    in the inertial sensor alone, which also knows where the robot is, by dead reckoning, but nothing of the post.
+    The post stands anywhere within ``post`` metres of the middle, along each axis; the lidar measures, along 20 fixed
+    directions, how far the post or a wall is. One scan tells where the robot is, and where the post is if a beam hits
+    it: always within 1.3 m, mostly beyond. The speed is in the inertial sensor alone, which also knows where the robot
+    is, by dead reckoning, but nothing of the post: with it alone, driving to the middle is the best that can be done.
 
-    Observation: ``camera`` uint8 (3, 24, 24), ``lidar`` float32 (20,) in metres, ``imu`` float32 (6,): place (m),
+    Observation: ``camera`` uint8 (3, 16, 16), ``lidar`` float32 (20,) in metres, ``imu`` float32 (6,): place (m),
     velocity (m/s), acceleration (m/s^2). Action: acceleration in [-1, 1]^2, times 2 m/s^2.
     """
 
-    def __init__(self, post: float = 0.6) -> None:
+    def __init__(self, post: float = 0.8) -> None:
         self.post_limit = post
         self.observation_space = gym.spaces.Dict(
             {
@@ -59,13 +61,14 @@ class SeekerEnv(gym.Env[dict[str, np.ndarray], np.ndarray]):
     def _camera(self) -> np.ndarray:
         image = np.zeros((3, SIDE, SIDE), np.uint8)
         for channel, (center, radius) in enumerate([(self.post, RADIUS), (self.place, 0.15)]):
-            image[channel][((PIXELS[..., ::-1] - center) ** 2).sum(axis=-1) < radius**2] = 255
+            distance = np.hypot(*np.moveaxis(PIXELS[..., ::-1] - center, -1, 0))
+            image[channel] = 255 * np.clip((radius - distance) / PIXEL + 0.5, 0.0, 1.0)
         return image
 
     def _lidar(self) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            walls = np.where(DIRECTIONS > 0, LIMIT - self.place, -LIMIT - self.place) / DIRECTIONS
-        reach = np.where(np.abs(DIRECTIONS) > 1e-9, walls, np.inf).min(axis=1)
+        walls = np.full(DIRECTIONS.shape, np.inf)
+        np.divide(np.copysign(LIMIT, DIRECTIONS) - self.place, DIRECTIONS, out=walls, where=np.abs(DIRECTIONS) > 1e-9)
+        reach = walls.min(axis=1)
         along = DIRECTIONS @ (self.post - self.place)
         aside = ((self.post - self.place) ** 2).sum() - along**2
         hit = (aside < RADIUS**2) & (along > 0)
