@@ -183,10 +183,11 @@ class Agent:
         The description is checked before anything is built, and what it says of sizes against the weights.
 
         Raises:
+            TypeError: `folder` is no path.
             FileNotFoundError: The folder or one of its files is missing.
             ValueError: This machine has no such device, or something in it is damaged, altered, or of another version.
         """
-        place = resolve_device(str(device))
+        place = resolve_device(device)
         folder = current_folder(folder)
         path = folder / DESCRIPTION_FILE
         description = read_description(path, AGENT_FORMAT, AGENT_FORMAT_VERSION, "an exported agent", SCHEMA)

@@ -127,8 +127,11 @@ class FrozenEncoder:
         Raises:
             TypeError, ValueError: The observation does not fit, see `Representation.encode`.
         """
+        if not isinstance(observation, Mapping):
+            raise TypeError(f"`observation` must map modality names to tensors; got {type(observation).__name__}.")
         given = {name: value for name, value in observation.items() if self._uses(name)}
-        device = next((value.device for value in given.values()), self.representation.device)
+        tensors = (value for value in given.values() if isinstance(value, Tensor))
+        device = next((value.device for value in tensors), self.representation.device)
         if device != self.representation.device:
             self.representation.to(device)
         present = self._present(observation)

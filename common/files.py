@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from anysense.common.errors import FileFormatError
+from anysense.common.validation import check_path
 
 __all__ = [
     "check_sha256",
@@ -144,8 +145,8 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
 
 def current_folder(folder: str | Path) -> Path:
     """Where the content of `folder` is: elsewhere if `replace_folder` was killed, or is now, between two renames."""
-    folder = Path(folder)
-    return _previous(folder) if not folder.exists() and _previous(folder).exists() else folder
+    folder = check_path("folder", folder)
+    return _previous(folder) if not os.path.exists(folder) and os.path.exists(_previous(folder)) else folder
 
 
 def _recover_folder(folder: Path) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from anysense.common.validation import check_integer, check_range
+
 __all__ = [
     "Estimate",
     "across_seeds",
@@ -23,6 +25,7 @@ __all__ = [
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 _BLOCK_ELEMENTS = 2_000_000
+_MOST_RESAMPLES = 10_000_000
 
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
@@ -59,16 +62,16 @@ def bootstrap(
         columns: Values, shape (N, K), one row per episode.
         statistic: Function of the K means.
         confidence: Probability that the interval is meant to cover, in (0, 1).
-        resamples: Number of resamples, at least 1.
+        resamples: Number of resamples, 1 to 10,000,000.
         seed: Seed of the resampling; the same seed gives the same interval.
 
     Raises:
         ValueError: The values are no non-empty finite table, or an argument is out of range.
     """
-    table = _checked(columns, 2)
-    _check_confidence(confidence)
-    if resamples < 1:
-        raise ValueError(f"`resamples` must be at least 1, got {resamples!r}.")
+    table = _checked("columns", columns, 2)
+    confidence = _checked_confidence(confidence)
+    resamples = check_integer("resamples", resamples, 1, _MOST_RESAMPLES)
+    seed = check_integer("seed", seed, 0)
     value = float(statistic(table.mean(axis=0)))
     if len(table) == 1:
         return Estimate(value, value, value)
@@ -92,7 +95,7 @@ def bootstrap_mean(
     values: npt.ArrayLike, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
     """Estimate the mean of values of shape (N,); arguments and errors as in ``bootstrap``."""
-    column = _checked(values, 1)[:, None]
+    column = _checked("values", values, 1)[:, None]
     return bootstrap(column, _first, confidence=confidence, resamples=resamples, seed=seed)
 
 
@@ -159,8 +162,8 @@ def across_seeds(values: npt.ArrayLike, *, confidence: float = CONFIDENCE) -> Es
     Raises:
         ValueError: There are fewer than two values, one is not finite, or ``confidence`` is out of range.
     """
-    seeds = _checked(values, 1)
-    _check_confidence(confidence)
+    seeds = _checked("values", values, 1)
+    confidence = _checked_confidence(confidence)
     if len(seeds) < 2:
         raise ValueError(f"`values` must hold at least two seeds for an interval, got {len(seeds)}; run more seeds.")
     mean = float(seeds.mean())
@@ -179,19 +182,23 @@ def _share(means: FloatArray) -> FloatArray:
     return np.asarray((value - random) / (optimal - random))
 
 
-def _checked(values: npt.ArrayLike, dimensions: int) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
+def _checked(argument: str, values: npt.ArrayLike, dimensions: int) -> FloatArray:
+    expected = f"`{argument}` must be a non-empty array of {dimensions} dimension(s)"
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{expected} of numbers, got {values!r}.") from error
     if array.ndim != dimensions or array.size == 0:
-        raise ValueError(f"`values` must be a non-empty array of {dimensions} dimension(s), got shape {array.shape}.")
+        raise ValueError(f"{expected}, got shape {array.shape}.")
     if not np.isfinite(array).all():
         raise ValueError(
-            f"`values` must be finite, got {np.count_nonzero(~np.isfinite(array))} NaN or infinite entries."
+            f"`{argument}` must be finite, got {np.count_nonzero(~np.isfinite(array))} NaN or infinite entries."
         )
     return array
 
 
 def _same_length(**arrays: npt.ArrayLike) -> list[FloatArray]:
-    checked = [_checked(values, 1) for values in arrays.values()]
+    checked = [_checked(name, values, 1) for name, values in arrays.items()]
     lengths = {name: len(values) for name, values in zip(arrays, checked, strict=True)}
     if len(set(lengths.values())) > 1:
         described = ", ".join(f"`{name}` {length}" for name, length in lengths.items())
@@ -199,6 +206,5 @@ def _same_length(**arrays: npt.ArrayLike) -> list[FloatArray]:
     return checked
 
 
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"`confidence` must lie between 0 and 1, got {confidence!r}.")
+def _checked_confidence(confidence: float) -> float:
+    return check_range("confidence", confidence, 0, 1, ends="()")

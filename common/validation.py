@@ -2,8 +2,10 @@
 
 import math
 import operator
+import os
 from collections.abc import Collection, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from anysense.common.errors import unknown_name
@@ -13,6 +15,7 @@ __all__ = [
     "check_flag",
     "check_integer",
     "check_names",
+    "check_path",
     "check_positive_integer",
     "check_probability",
     "check_range",
@@ -86,15 +89,17 @@ def check_flag(argument: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_range(argument: str, value: Any, low: float, high: float = math.inf) -> float:
-    """``value`` as a float if it is finite and lies in [low, high].
+def check_range(argument: str, value: Any, low: float, high: float = math.inf, *, ends: str = "[]") -> float:
+    """``value`` as a float if it is finite and lies in [low, high]; a round bracket in ``ends`` leaves an end out.
 
     Raises:
         ValueError: It is not.
     """
     number = _number(value)
-    if not (math.isfinite(number) and low <= number <= high):
-        expected = f"lie in [{low:g}, {high:g}]" if math.isfinite(high) else f"be a finite number of at least {low:g}"
+    left_out = (ends[0] == "(" and number == low) or (ends[1] == ")" and number == high)
+    if left_out or not (math.isfinite(number) and low <= number <= high):
+        interval = f"lie in {ends[0]}{low:g}, {high:g}{ends[1]}"
+        expected = interval if math.isfinite(high) else f"be a finite number of at least {low:g}"
         raise ValueError(f"`{argument}` must {expected}, got {value!r}.")
     return number
 
@@ -115,8 +120,13 @@ def _number(value: Any) -> float:
         return math.inf
 
 
-def check_seed(argument: str, seed: int) -> int:
-    """``seed`` if it is 0 to 2**32 - 1, what every library takes; otherwise ValueError."""
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"`{argument}` expected 0 to {2**32 - 1}, got {seed}.")
-    return seed
+def check_seed(argument: str, seed: Any) -> int:
+    """``seed`` as an int if it is 0 to 2**32 - 1, what every library takes; otherwise ValueError."""
+    return check_integer(argument, seed, 0, 2**32 - 1)
+
+
+def check_path(argument: str, path: Any) -> Path:
+    """``path`` as a `Path`; TypeError if it is neither a string nor a path."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`{argument}` must be a path, got {path!r}.")
+    return Path(path)

@@ -68,7 +68,7 @@ class BatchedEnv(gym.Env[Observation, Any]):
         """
         if not self._started:
             raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
-        rewards, over = self._simulation.step(checked_actions(self.action_space, action, ())[None])
+        rewards, over = self._simulation.step(checked_actions("action", self.action_space, action, ())[None])
         return self._observe(), float(rewards[0]), bool(over[0]), False, self._info()
 
     def render(self) -> npt.NDArray[np.uint8] | None:
@@ -170,7 +170,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
             ValueError: The actions are not in the space.
             RuntimeError: ``reset`` is due: before the first step, or (autoreset disabled) after the end of an episode.
         """
-        checked = checked_actions(self.single_action_space, actions, (self.num_envs,))
+        checked = checked_actions("actions", self.single_action_space, actions, (self.num_envs,))
         self._check_running()
         restarting = self._ended & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
         rewards, terminated = self._simulation.step(checked)

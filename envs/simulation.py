@@ -77,14 +77,14 @@ def checked_starts(simulation: Simulation, values: Any, shape: tuple[int, ...]) 
     return starts
 
 
-def checked_actions(space: gym.Space[Any], values: Any, batch: tuple[int, ...]) -> npt.NDArray[Any]:
+def checked_actions(argument: str, space: gym.Space[Any], values: Any, batch: tuple[int, ...]) -> npt.NDArray[Any]:
     """Actions of a ``Discrete`` space as int64."""
     assert isinstance(space, gym.spaces.Discrete)
-    actions = as_numbers("action", values)
+    actions = as_numbers(argument, values)
     whole = np.issubdtype(actions.dtype, np.integer) and actions.shape == batch
     if not whole or (actions < space.start).any() or (actions >= space.start + space.n).any():
         raise ValueError(
-            f"`action` must hold whole numbers from {space.start} to {space.start + space.n - 1} of shape {batch}; "
+            f"`{argument}` must hold whole numbers from {space.start} to {space.start + space.n - 1} of shape {batch}; "
             f"got {values!r}."
         )
     return actions.astype(np.int64)

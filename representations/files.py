@@ -82,6 +82,7 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     the file: a description that claims more takes no memory.
 
     Raises:
+        TypeError: `folder` is no path.
         ValueError: ``device`` is not on this machine.
         FileNotFoundError: The folder or one of its two files is missing.
         FileFormatError: Something in it is damaged, altered, incomplete, or of another version or method.

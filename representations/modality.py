@@ -1,7 +1,7 @@
 """What one modality delivers: name, shape, dtype and bounds."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -100,7 +100,7 @@ class Modality:
         return (torch.uint8, torch.float32) if self.dtype == "uint8" else (torch.float32,)
 
     def _checked_shape(self) -> tuple[int, ...]:
-        given: Any = self.shape or ()
+        given: Any = self.shape if isinstance(self.shape, Sequence) else ()
         sizes = [int(size) if isinstance(size, np.integer) else size for size in given]
         if not sizes or not all(type(size) is int and size > 0 for size in sizes):
             raise ValueError(

@@ -72,12 +72,16 @@ def build(
     Raises:
         ValueError: Unknown method, a seed below 0 or of more than 64 bits, modalities that method or networks cannot
             take, or networks for a method that uses none.
-        TypeError: Settings of another method, or networks that are no instance of `Networks`.
+        TypeError: What is no `Modality`, settings of another method, or networks that are no instance of `Networks`.
     """
     kind = METHODS.get(method)
     if kind.method != method:
         raise ValueError(
             f"{kind.__name__} is registered as {method!r} but its `method` is {kind.method!r}; use one name."
+        )
+    if not isinstance(modalities, Mapping) or not all(isinstance(it, Modality) for it in modalities.values()):
+        raise TypeError(
+            f"`modalities` must map names to Modality, as `modalities_from_space` does; got {modalities!r}."
         )
     seed = check_integer("seed", seed, 0, 2**64 - 1)
     settings = make_settings(method) if settings is None else settings

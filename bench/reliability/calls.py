@@ -61,11 +61,15 @@ def _short(value: Any) -> str:
 
 
 _NUMBERS: tuple[Any, ...] = (float("nan"), float("inf"), float("-inf"), "x", None, [], {}, 1j)
+_SEEDS: tuple[Any, ...] = (float("nan"), "x", [], -1, 1.5)
+_SHARES: tuple[Any, ...] = (-0.1, 1.1, 10**400, True, "0.5")
 WRONG: dict[str, tuple[Any, ...]] = {
     "count": (*_NUMBERS, -1, 0, 1.5, True, 10**30, "1", (1,)),
     "optional count": (float("nan"), float("inf"), "x", [], -1, 0, 1.5, True, "1"),
-    "seed": (float("nan"), "x", [], -1, 1.5, 2**200),
-    "share": (*_NUMBERS, -0.1, 1.1, 10**400, True, "0.5"),
+    "seed": _SEEDS,
+    "bounded seed": (*_SEEDS, 2**200),
+    "share": (*_NUMBERS, *_SHARES),
+    "shares": (*(value for value in _NUMBERS if value != {}), *_SHARES),
     "name": ("", "x", 5, float("nan"), [], b"image", "../x", "x" * 10_000, True),
     "names": ("image", 5, [5], ["x"], ["image", "image"], [None], {}, object, ["x" * 10_000]),
     "flag": ("True", 2, -1, float("nan"), [], "no"),

@@ -8,7 +8,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 
 from anysense import envs
 from anysense.agents.exported import Agent
@@ -98,7 +97,7 @@ FUNCTIONS: Mapping[str, Call] = {
     "vector step": Call(lambda it, wrong: _vector_stepped(wrong), {"actions": "observation"}),
     "missing": Call(
         lambda it, wrong: envs.MissingModalities(_env(), **{"probability": 0.5, **wrong}),
-        {"probability": "share", "per": "name", "keep_one": "flag"},
+        {"probability": "shares", "per": "name", "keep_one": "flag"},
     ),
     "corrupt": Call(lambda it, wrong: envs.Corrupt(_env(), **wrong), {"corruption": "name"}),
     "parse corruption": Call(lambda it, wrong: envs.parse_corruption(**wrong), {"corruption": "name"}),
@@ -118,7 +117,7 @@ FUNCTIONS: Mapping[str, Call] = {
     ),
     "build": Call(
         lambda it, wrong: build(**{"method": "gmc", "modalities": it.modalities, **wrong}),
-        {"method": "name", "seed": "seed", "modalities": "observation"},
+        {"method": "name", "seed": "bounded seed", "modalities": "observation"},
     ),
     "load representation": Call(
         lambda it, wrong: load_representation(**{"folder": it.folder / "representation", **wrong}),
@@ -168,9 +167,7 @@ FUNCTIONS: Mapping[str, Call] = {
         {"train": "count", "validation": "count", "test": "count", "seed": "seed"},
     ),
     "encode": Call(
-        lambda it, wrong: it.encoder.encode(
-            {name: torch.as_tensor(value)[None] for name, value in it.observation.items()} | wrong["observation"]
-        ),
+        lambda it, wrong: it.encoder.encode(**wrong),
         {"observation": "observation"},
     ),
 }

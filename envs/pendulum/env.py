@@ -180,7 +180,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         """
         if not self._started:
             raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
-        rewards = self._simulation.step(check_actions(action, (1,)))
+        rewards = self._simulation.step(check_actions("action", action, (1,)))
         if self.render_mode == "human":
             self.render()
         return self._observe(), float(rewards[0]), False, False, self._info()

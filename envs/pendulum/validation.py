@@ -95,18 +95,18 @@ def check_states(argument: str, states: Any, shape: tuple[int, ...]) -> FloatArr
     return array
 
 
-def check_actions(actions: Any, shape: tuple[int, ...]) -> FloatArray:
+def check_actions(argument: str, actions: Any, shape: tuple[int, ...]) -> FloatArray:
     """Return torques as float64 of shape (-1,), clipped to ±``MAX_TORQUE``.
 
     Raises:
         ValueError: They are no numbers of the given shape, or one is NaN.
     """
-    array = as_numbers("action", actions).astype(np.float64)
+    array = as_numbers(argument, actions).astype(np.float64)
     if array.shape != shape:
-        raise ValueError(f"`action` must have shape {shape}, a torque in N m last; got shape {array.shape}.")
+        raise ValueError(f"`{argument}` must have shape {shape}, a torque in N m last; got shape {array.shape}.")
     torque = np.minimum(np.maximum(array.reshape(-1), -MAX_TORQUE), MAX_TORQUE)
     if math.isnan(torque.sum()):  # quicker than a test of each one, and clipped torques have no other way to a NaN sum
-        raise ValueError(f"`action` must not be NaN; got {array.tolist()}. Check the policy's output.")
+        raise ValueError(f"`{argument}` must not be NaN; got {array.tolist()}. Check the policy's output.")
     return torque
 
 

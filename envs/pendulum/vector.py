@@ -171,7 +171,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
             ValueError: The actions have another shape or one is NaN.
             RuntimeError: ``reset`` is due: before the first step, or (autoreset disabled) after the end of an episode.
         """
-        torque = check_actions(actions, (self.num_envs, 1))
+        torque = check_actions("actions", actions, (self.num_envs, 1))
         self._check_running()
         restarting = self._ended if self.autoreset_mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._ended)
         rewards = self._simulation.step(torque)

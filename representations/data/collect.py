@@ -28,6 +28,7 @@ _FRUITLESS = 300
 """Episodes in a row without a recorded transition after which collecting gives up."""
 _SIDE_BY_SIDE = 1 << 28
 """Bytes that the episodes in progress may take; fewer run side by side where they would take more."""
+_MOST_SAMPLES = 2**40
 
 
 def collect(
@@ -102,7 +103,7 @@ def collection_bytes(
 
 def _plan(world: World, samples: int, policy: str | None, actor: Actor | None) -> tuple[str, list[Episodes]]:
     """Name of the policy, and its episodes."""
-    _check_whole("samples", samples, least=1)
+    _check_whole("samples", samples, least=1, most=_MOST_SAMPLES)
     known = world.policies if actor is None else ("random",)
     policy = known[0] if policy is None else policy if actor else check_choice("policy", policy, known)
     episodes_of = "random" if actor else policy
@@ -233,8 +234,10 @@ def _draw_actions(space: gym.Space[Any], rng: np.random.Generator, count: int) -
     )
 
 
-def _check_whole(name: str, value: int, least: int) -> None:
+def _check_whole(name: str, value: int, least: int, most: int | None = None) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"`{name}` must be an integer, got {value!r}.")
     if value < least:
         raise ValueError(f"`{name}` must be at least {least}, got {value}.")
+    if most is not None and value > most:
+        raise ValueError(f"`{name}` must be at most {most}, got {value}.")

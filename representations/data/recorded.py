@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from anysense.common.errors import unknown_name
+from anysense.common.validation import check_integer, check_range
 from anysense.representations.arrays import Array, Mask, mask_of, plain_array, tensor_of
 
 __all__ = [
@@ -20,12 +21,12 @@ __all__ = [
     "checked_masks",
     "checksum",
     "column_names",
-    "held_out_count",
     "mask_rows",
     "misfit",
     "named",
     "plain_fields",
     "present_of",
+    "random_halves",
     "rows_of",
 ]
 
@@ -149,11 +150,16 @@ def broken_rows(value: Tensor, mask: Tensor | None = None) -> list[int]:
     return rows
 
 
-def held_out_count(validation_fraction: float, count: int) -> int:
-    """How many of ``count`` are held out, at least one on each side; ValueError for a fraction outside (0, 1)."""
-    if not 0 < validation_fraction < 1:
-        raise ValueError(f"`validation_fraction` must lie between 0 and 1, both excluded; got {validation_fraction}.")
-    return min(max(round(validation_fraction * count), 1), count - 1)
+def random_halves(validation_fraction: float, seed: int, count: int) -> tuple[Tensor, Tensor]:
+    """Numbers below ``count`` in random order, those to train on and those held out, at least one each of two or more.
+
+    Raises:
+        ValueError: The fraction is outside (0, 1), or the seed no whole number of at least 0.
+    """
+    fraction = check_range("validation_fraction", validation_fraction, 0, 1, ends="()")
+    order = torch.from_numpy(np.random.default_rng(check_integer("seed", seed, 0)).permutation(count))
+    held_out = min(max(round(fraction * count), 1), count - 1)
+    return order[held_out:], order[:held_out]
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,10 +14,10 @@ from anysense.representations.data.recorded import (
     checked_indices,
     checked_masks,
     checksum,
-    held_out_count,
     mask_rows,
     misfit,
     named,
+    random_halves,
     rows_of,
 )
 from anysense.representations.modality import Modality
@@ -128,18 +127,17 @@ class Samples:
         """Random split by groups into a training and a validation part, at least one group each.
 
         Raises:
-            ValueError: The fraction is outside (0, 1), or there is only one group.
+            ValueError: The fraction or the seed is out of range, or there is only one group.
         """
         groups, number = torch.arange(len(self)), torch.arange(len(self))
         if self.groups is not None:
             groups, number = torch.unique(self.groups, return_inverse=True)
-        held_out = held_out_count(validation_fraction, len(groups))
+        train, held_out = random_halves(validation_fraction, seed, len(groups))
         if len(groups) < 2:
             raise ValueError(f"`split` needs at least 2 samples that are not of one group, got {len(groups)}.")
-        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(groups)))
         if self.groups is None:
-            return self.select(order[held_out:]), self.select(order[:held_out])
-        validation = torch.isin(number, order[:held_out])
+            return self.select(train), self.select(held_out)
+        validation = torch.isin(number, held_out)
         return self.select((~validation).nonzero().flatten()), self.select(validation.nonzero().flatten())
 
     def fingerprint(self) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,11 +18,11 @@ from anysense.representations.data.recorded import (
     checked_masks,
     checksum,
     column_names,
-    held_out_count,
     mask_rows,
     misfit,
     named,
     plain_fields,
+    random_halves,
 )
 
 __all__ = ["MAX_FRAME_STACK", "Transitions"]
@@ -183,17 +182,16 @@ class Transitions:
         """Random split into a training and a validation part by whole trajectories, so no near-duplicate leaks across.
 
         Raises:
-            ValueError: The fraction of trajectories is outside (0, 1), or there is only one trajectory.
+            ValueError: The fraction or the seed is out of range, or there is only one trajectory.
         """
         names = torch.unique(self.trajectory)
-        held_out = held_out_count(validation_fraction, len(names))
+        _, held_out = random_halves(validation_fraction, seed, len(names))
         if len(names) < 2:
             raise ValueError(
                 f"`split` needs at least 2 trajectories to keep training and validation apart, got {len(names)}; "
                 "collect more samples or shorter episodes."
             )
-        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(names)))
-        validation = torch.isin(self.trajectory, names[order[:held_out]])
+        validation = torch.isin(self.trajectory, names[held_out])
         return self.select((~validation).nonzero().squeeze(1)), self.select(validation.nonzero().squeeze(1))
 
     def save(self, path: str | Path) -> None:

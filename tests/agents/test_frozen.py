@@ -382,6 +382,14 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"must have shape \(4, 2\), .*one column per modality .*'sound'"):
             encoder.encode({**sensed, "present": torch.ones(4, 3)})
 
+    @pytest.mark.parametrize(
+        ("wrong", "error"),
+        [(None, TypeError), (5, TypeError), ([], TypeError), ({"sound": [1.0]}, TypeError), ({}, ValueError)],
+    )
+    def test_what_is_no_observation(self, wrong, error, representation_folder):
+        with pytest.raises(error, match="`observation"):
+            FrozenEncoder(representation_folder).encode(wrong)
+
     def test_neither_path_nor_representation(self):
         with pytest.raises(TypeError, match=r"`representation` must be the folder.*got int"):
             FrozenEncoder(3)

@@ -4,9 +4,11 @@ from anysense.common.errors import unknown_name
 from anysense.common.validation import (
     check_choice,
     check_names,
+    check_path,
     check_positive_integer,
     check_probability,
     check_range,
+    check_seed,
 )
 
 
@@ -22,6 +24,7 @@ def test_good_values_come_back():
     assert check_names("a", ["y", "x"], ("x", "y")) == ("y", "x")
     assert check_positive_integer("a", 3) == 3
     assert check_range("a", 2, 0) == 2.0
+    assert check_range("a", 1, 0, 1, ends="(]") == 1.0
     assert check_probability("a", 1) == 1.0
 
 
@@ -36,6 +39,9 @@ def test_good_values_come_back():
         (lambda: check_names("a", ["x", "x"], ["x"]), ValueError, "must name each entry once; got 'x' twice"),
         *((lambda v=v: check_positive_integer("a", v), ValueError, "whole number") for v in (0, -1, 1.5, True, "1")),
         *((lambda v=v: check_probability("a", v), ValueError, r"in \[0, 1\]") for v in (-0.1, 1.1, float("nan"), "1")),
+        *((lambda v=v: check_range("a", v, 0, 1, ends="()"), ValueError, r"in \(0, 1\)") for v in (0, 1.0, True)),
+        *((lambda v=v: check_seed("a", v), ValueError, "from 0 to 4294967295") for v in (-1, 2**32, 1.5, "x", None)),
+        (lambda: check_path("a", 5), TypeError, "`a` must be a path, got 5"),
         *((lambda v=v: check_range("a", v, 0), ValueError, "at least 0") for v in (-1, float("inf"), None, [])),
     ],
 )

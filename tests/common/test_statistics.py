@@ -135,6 +135,19 @@ def test_three_seeds_get_the_interval_of_student():
     assert (found.value, found.low, found.high) == pytest.approx((-0.49, -0.49 - half, -0.49 + half))
 
 
+@pytest.mark.parametrize("wrong", [None, 1j, "x", [], {}, {"x": [1.0]}, True])
+def test_wrong_input_is_named(wrong):
+    with pytest.raises(ValueError, match="`values` must be a non-empty array"):
+        bootstrap_mean(wrong)
+    with pytest.raises(ValueError, match="`reference` must be a non-empty array"):
+        paired_gap([1.0, 2.0], wrong)
+    with pytest.raises(ValueError, match=r"`confidence` must lie in \(0, 1\)"):
+        across_seeds([1.0, 2.0], confidence=wrong)
+    for resamples in (wrong, 1.5, float("inf"), 10**30):
+        with pytest.raises(ValueError, match="`resamples` must be a whole number"):
+            bootstrap_mean([1.0, 2.0], resamples=resamples)
+
+
 def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match=r"`values` must be a non-empty array of 1 dimension\(s\), got shape \(0,\)"):
         bootstrap_mean([])
@@ -142,9 +155,9 @@ def test_wrong_input_is_refused():
         bootstrap_mean([[1.0, 2.0]])
     with pytest.raises(ValueError, match=r"`values` must be finite, got 2 NaN or infinite entries"):
         bootstrap_mean([1.0, np.nan, np.inf])
-    with pytest.raises(ValueError, match=r"`confidence` must lie between 0 and 1, got 95"):
+    with pytest.raises(ValueError, match=r"`confidence` must lie in \(0, 1\), got 95"):
         bootstrap_mean([1.0], confidence=95)
-    with pytest.raises(ValueError, match=r"`resamples` must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"`resamples` must be a whole number from 1 to 10000000, got 0"):
         bootstrap_mean([1.0], resamples=0)
     with pytest.raises(ValueError, match=r"equally many of each; got `reference` 1, `values` 2"):
         paired_gap([1.0, 2.0], [1.0])

@@ -289,7 +289,7 @@ def test_random_part_is_a_fixed_draw_without_replacement() -> None:
     [
         ({"train": 19}, r"`train` must be at least 20 samples; got 19"),
         ({"test": 0}, r"`test` must be at least 20 samples; got 0"),
-        ({"data_seed": -1}, r"`data_seed` expected 0 to 4294967295, got -1"),
+        ({"data_seed": -1}, r"`data_seed` must be a whole number from 0 to 4294967295, got -1"),
     ],
 )
 def test_wrong_requests(changes: dict[str, int], message: str) -> None:

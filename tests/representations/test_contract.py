@@ -178,7 +178,7 @@ def test_wrong_modality_fields() -> None:
             Modality(reserved, (3,), "float32")
     with pytest.raises(ValueError, match=r"`dtype` must be one of 'uint8', 'float32'; got 'float64'"):
         Modality("touch", (3,), "float64")
-    for shape in ((), (0,), (2.0,)):
+    for shape in ((), (0,), (2.0,), 5, None, "2"):
         with pytest.raises(ValueError, match=r"`shape` of modality 'touch' must hold positive integers"):
             Modality("touch", shape, "float32")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`low` and `high` of modality 'touch' must both be given"):

@@ -77,8 +77,22 @@ def test_loaded_is_frozen_and_touches_no_generator(saved: Path, representation: 
         assert torch.equal(loaded.state_dict()[name], tensor)
 
 
-def test_loads_onto_a_device(saved: Path) -> None:
+def test_loads_onto_a_device(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anysense.representations.files.resolve_device", torch.device)
     assert load_representation(saved, device="meta").device.type == "meta"
+
+
+@pytest.mark.parametrize("device", ["", "x", "meta", "cuda:99", "mps", 5, torch.device("meta")])
+def test_a_device_that_is_not_there_is_refused(saved: Path, device: Any) -> None:
+    with pytest.raises(ValueError, match="`device` must be 'auto' or one of cpu"):
+        load_representation(saved, device)
+
+
+def test_what_is_no_folder_of_a_representation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="`folder` must be a path, got 5"):
+        load_representation(5)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match=r"x/representation.json"):
+        load_representation(tmp_path / ("x" * 300))
 
 
 def test_saving_again_replaces(saved: Path, pendulum_modalities: dict[str, Modality]) -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -175,6 +175,18 @@ def test_wrong_arguments_of_build() -> None:
         build("gmc", {})
     with pytest.raises(ValueError, match=r"`modalities` must be keyed by the name.*\['picture'\]"):
         build("gmc", {"picture": TOUCH["touch"]})
+
+
+@pytest.mark.parametrize("modalities", [5, None, [TOUCH["touch"]], {"touch": None}, {"touch": [1.0]}])
+def test_what_is_no_modality_is_refused(modalities: Any) -> None:
+    with pytest.raises(TypeError, match="`modalities` must map names to Modality"):
+        build("gmc", modalities)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "x", [], None, 2**64])
+def test_wrong_seed(seed: Any) -> None:
+    with pytest.raises(ValueError, match="`seed` must be a whole number from 0 to"):
+        build("gmc", TOUCH, seed=seed)
 
 
 # Methods of other packages

@@ -12,6 +12,7 @@ from torch.nn.functional import one_hot
 
 from anysense.common.cache import cache_folder
 from anysense.common.progress import Progress
+from anysense.common.validation import check_integer
 from anysense.representations.data.offline import store
 from anysense.representations.data.offline.digits import draw_digits, handwritten_digits
 from anysense.representations.data.offline.speech import VOICE_FAMILIES, record_digits, spectrograms
@@ -47,14 +48,11 @@ def load_mhd_offline(
     work.
 
     Raises:
-        ValueError: A size is below 10, or the seed is negative.
+        ValueError: A size is no whole number of at least 10, one sample per class, or the seed none of at least 0.
         RuntimeError: eSpeak NG does not work on this machine.
     """
-    for name, size in (("train", train), ("test", test)):
-        if size < _CLASSES:
-            raise ValueError(f"`{name}` must be at least {_CLASSES}, one sample per class; got {size}.")
-    if seed < 0:
-        raise ValueError(f"`seed` must be 0 or more; got {seed}.")
+    train, test = check_integer("train", train, _CLASSES), check_integer("test", test, _CLASSES)
+    seed = check_integer("seed", seed, 0)
     path = (cache_folder() if folder is None else Path(folder)) / store.file_name(train, test, seed)
     kept = store.read(path)
     if kept is None:

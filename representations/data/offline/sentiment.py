@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from anysense.common.progress import Progress
+from anysense.common.validation import check_integer
 from anysense.representations.data.readers.sentiment import SENTIMENT_MODALITIES, STEPS
 from anysense.representations.data.samples import Samples, Splits
 
@@ -27,6 +28,7 @@ _CHUNK = 256
 _SPEAKERS = 16
 """Speakers per chunk; no chunk shares one with another, so that splits have different speakers."""
 _LIMIT = 10.0
+_MOST_SAMPLES = 2**31 - 1
 
 
 def load_mosei_offline(
@@ -47,14 +49,11 @@ def load_mosei_offline(
     float32 (N,); `details` say that the data are synthetic. ``progress`` is called while samples are made.
 
     Raises:
-        ValueError: A size is below 1, or the seed is negative.
+        ValueError: A size is no whole number from 1 to 2**31 - 1, or the seed none of at least 0.
     """
-    sizes = {"train": train, "validation": validation, "test": test}
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"`{name}` must be at least 1 sample; got {size}.")
-    if seed < 0:
-        raise ValueError(f"`seed` must be 0 or more; got {seed}.")
+    given = {"train": train, "validation": validation, "test": test}
+    sizes = {name: check_integer(name, size, 1, _MOST_SAMPLES) for name, size in given.items()}
+    seed = check_integer("seed", seed, 0)
     shared_seed, *part_seeds = np.random.SeedSequence(seed).spawn(4)
     shared, done = _Shared.random(np.random.default_rng(shared_seed)), 0
     edition = "/".join(map(str, sizes.values()))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anysense.common.progress import Progress
+from anysense.common.validation import check_integer, check_range, check_seed
 from anysense.representations.evaluation.checks import Points, finite_points
 from anysense.representations.evaluation.dca.components import find_clusters
 from anysense.representations.evaluation.dca.graph import cover_sphere
@@ -15,6 +16,8 @@ from anysense.representations.evaluation.dca.rays import delaunay_graph, random_
 from anysense.representations.evaluation.dca.scores import DCAResult, score
 
 __all__ = ["dca"]
+
+_MOST_RAYS = 10_000_000
 
 
 def dca(
@@ -38,21 +41,21 @@ def dca(
     with the square of the number of points; as many threads as torch has are used.
 
     Reference (n_R, d), such as joint latents, and evaluation (n_E, d), such as those of one modality, are float arrays
-    or tensors. ``n_rays`` is T, the rays from each point; below ``sphere_coverage`` 1 long edges are dropped, see
-    `cover_sphere`; components of less than ``min_cluster_size`` points are noise, those up to one of the thresholds in
-    [0, 1) not fundamental; seed 239 is that of the published analysis. ``progress`` is called with (points done, points
-    in all) while rays are shot, the longest part.
+    or tensors. ``n_rays`` is T, the rays from each point, at most ten million; below ``sphere_coverage`` 1 long edges
+    are dropped, see `cover_sphere`; components of less than ``min_cluster_size`` points are noise, those up to one of
+    the thresholds in [0, 1) not fundamental; seed 239 is that of the published analysis. ``progress`` is called with
+    (points done, points in all) while rays are shot, the longest part.
 
     Raises:
         ValueError: Not float matrices of equal width, a value that is not finite, fewer points than
             ``min_cluster_size``, a disconnected graph, or an argument out of its range.
     """
-    _check("n_rays", n_rays, n_rays >= 1, "be at least 1")
-    _check("sphere_coverage", sphere_coverage, 0 < sphere_coverage <= 1, "lie above 0 and not above 1")
-    _check("min_cluster_size", min_cluster_size, min_cluster_size >= 2, "be at least 2")
-    for name, value in (("consistency_threshold", consistency_threshold), ("quality_threshold", quality_threshold)):
-        _check(name, value, 0 <= value < 1, "be at least 0 and below 1")
-    _check("seed", seed, 0 <= seed < 2**32, "lie between 0 and 2^32 - 1")
+    n_rays = check_integer("n_rays", n_rays, 1, _MOST_RAYS)
+    sphere_coverage = check_range("sphere_coverage", sphere_coverage, 0, 1, ends="(]")
+    min_cluster_size = check_integer("min_cluster_size", min_cluster_size, 2)
+    consistency_threshold = check_range("consistency_threshold", consistency_threshold, 0, 1, ends="[)")
+    quality_threshold = check_range("quality_threshold", quality_threshold, 0, 1, ends="[)")
+    seed = check_seed("seed", seed)
     points = _stack(reference, evaluation, min_cluster_size)
     graph = delaunay_graph(points, random_directions(n_rays, points.shape[1], seed), progress)
     graph = cover_sphere(graph, sphere_coverage, n_rays)
@@ -76,11 +79,6 @@ def _stack(reference: Points, evaluation: Points, min_cluster_size: int) -> NDAr
             f"got {len(r)} + {len(e)}."
         )
     return np.concatenate([r, e])
-
-
-def _check(argument: str, value: float, fits: bool, expected: str) -> None:
-    if not fits:
-        raise ValueError(f"`{argument}` must {expected}, got {value}.")
 
 
 def _disconnected(pieces: int, sphere_coverage: float) -> str:

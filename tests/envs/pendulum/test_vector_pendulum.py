@@ -312,9 +312,9 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("actions", "message"),
         [
-            (np.zeros(COUNT), r"`action` must have shape \(5, 1\).*got shape \(5,\)"),
-            (np.zeros((4, 1)), r"`action` must have shape \(5, 1\).*got shape \(4, 1\)"),
-            (np.array([[0.0]] * 4 + [[np.nan]]), "`action` must not be NaN"),
+            (np.zeros(COUNT), r"`actions` must have shape \(5, 1\).*got shape \(5,\)"),
+            (np.zeros((4, 1)), r"`actions` must have shape \(5, 1\).*got shape \(4, 1\)"),
+            (np.array([[0.0]] * 4 + [[np.nan]]), "`actions` must not be NaN"),
         ],
     )
     def test_actions(self, actions, message):

@@ -168,9 +168,9 @@ def test_cache_that_cannot_be_written_gives_a_warning(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"train": 9}, "`train` must be at least 10, one sample per class; got 9"),
-        ({"test": 0}, "`test` must be at least 10"),
-        ({"seed": -1}, "`seed` must be 0 or more; got -1"),
+        ({"train": 9}, "`train` must be a whole number of at least 10, got 9"),
+        ({"test": 0}, "`test` must be a whole number of at least 10"),
+        ({"seed": "x"}, "`seed` must be a whole number of at least 0, got 'x'"),
     ],
 )
 def test_bad_values(arguments, message, tmp_path):

@@ -252,8 +252,8 @@ def test_unknown_modality_and_wrong_split() -> None:
         ValueError, match=r"`modalities` must be one of 'eye', 'touch'; got 'tuch'. Did you mean 'touch'"
     ):
         samples_of().observation([0], ["tuch"])
-    for fraction in (0.0, 1.0, -0.1, math.nan):
-        with pytest.raises(ValueError, match=r"`validation_fraction` must lie between 0 and 1, both excluded; got"):
+    for fraction in (0.0, 1.0, math.nan, None):
+        with pytest.raises(ValueError, match=r"`validation_fraction` must lie in \(0, 1\), got"):
             samples_of().split(fraction, 0)
     with pytest.raises(ValueError, match=r"`split` needs at least 2 samples .*, got 1"):
         samples_of().select([0]).split(0.5, 0)

@@ -117,9 +117,11 @@ def test_progress_counts_all_splits():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"train": 0}, "`train` must be at least 1 sample; got 0"),
-        ({"test": -2}, "`test` must be at least 1 sample; got -2"),
-        ({"seed": -1}, "`seed` must be 0 or more; got -1"),
+        ({"train": 0}, "`train` must be a whole number from 1 to 2147483647, got 0"),
+        ({"validation": 1.5}, "`validation` must be a whole number .*got 1.5"),
+        ({"test": 10**30}, "`test` must be a whole number"),
+        ({"seed": -1}, "`seed` must be a whole number of at least 0, got -1"),
+        ({"seed": []}, "`seed` must be a whole number"),
     ],
 )
 def test_impossible_numbers_are_refused(options, says):

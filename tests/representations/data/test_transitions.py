@@ -400,10 +400,16 @@ def test_wrong_indices(indices, message):
         make_transitions().observation(indices)
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan"), "0.5", None, {}])
 def test_wrong_fraction(fraction):
-    with pytest.raises(ValueError, match=r"`validation_fraction` must lie between 0 and 1"):
+    with pytest.raises(ValueError, match=r"`validation_fraction` must lie in \(0, 1\)"):
         make_transitions().split(fraction, 0)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "x", [], None])
+def test_wrong_seed(seed):
+    with pytest.raises(ValueError, match="`seed` must be a whole number of at least 0"):
+        make_transitions().split(0.5, seed)
 
 
 def test_one_trajectory_cannot_be_split():

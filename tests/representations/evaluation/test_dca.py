@@ -300,13 +300,14 @@ def test_tensors_and_arrays_give_the_same(dtype):
         (lambda x: dca(x, x[:, :1]), r"same number of features, got 2 and 1"),
         (lambda x: dca(x, np.where(x > 2, np.nan, x) * [[np.inf, 1]]), r"`evaluation` must be finite; 12 of 12 rows"),
         (lambda x: dca(x[:4], x[:5]), r"at least `min_cluster_size` = 10 points, got 4 \+ 5"),
-        (lambda x: dca(x, x, n_rays=0), r"`n_rays` must be at least 1, got 0"),
-        (lambda x: dca(x, x, sphere_coverage=0.0), r"`sphere_coverage` must lie above 0 and not above 1, got 0.0"),
-        (lambda x: dca(x, x, sphere_coverage=1.1), r"`sphere_coverage`.*got 1.1"),
-        (lambda x: dca(x, x, min_cluster_size=1), r"`min_cluster_size` must be at least 2, got 1"),
-        (lambda x: dca(x, x, consistency_threshold=1.0), r"`consistency_threshold` must be at least 0 and below 1"),
-        (lambda x: dca(x, x, quality_threshold=-0.1), r"`quality_threshold` must be .*got -0.1"),
-        (lambda x: dca(x, x, seed=-1), r"`seed` must lie between 0 and 2\^32 - 1, got -1"),
+        (lambda x: dca(x, x, n_rays=0), r"`n_rays` must be a whole number from 1 to 10000000, got 0"),
+        *((lambda x, it=it: dca(x, x, n_rays=it), r"`n_rays` must be") for it in (1.5, "1", None, True, 10**30)),
+        (lambda x: dca(x, x, sphere_coverage=0.0), r"`sphere_coverage` must lie in \(0, 1\], got 0.0"),
+        (lambda x: dca(x, x, sphere_coverage=True), r"`sphere_coverage`.*got True"),
+        (lambda x: dca(x, x, min_cluster_size=1), r"`min_cluster_size` must be a whole number of at least 2, got 1"),
+        (lambda x: dca(x, x, consistency_threshold=1.0), r"`consistency_threshold` must lie in \[0, 1\), got 1.0"),
+        (lambda x: dca(x, x, quality_threshold=-0.1), r"`quality_threshold` must lie in .*got -0.1"),
+        (lambda x: dca(x, x, seed=-1), r"`seed` must be a whole number from 0 to 4294967295, got -1"),
         (
             lambda x: dca(x, x + 1e6, n_rays=1000, sphere_coverage=0.3),
             r"\d unconnected pieces.*Raise `sphere_coverage`",
@@ -318,3 +319,9 @@ def test_tensors_and_arrays_give_the_same(dtype):
 def test_wrong_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(np.random.default_rng(0).normal(size=(12, 2)))
+
+
+@pytest.mark.parametrize("wrong", [None, {"x": [1.0]}, ["x"], 1j])
+def test_what_is_no_matrix_is_refused(wrong):
+    with pytest.raises((TypeError, ValueError), match="`reference` must"):
+        dca(wrong, np.zeros((12, 2)))
