@@ -86,9 +86,9 @@ def build(
     seed = check_integer("seed", seed, 0, 2**64 - 1)
     settings = make_settings(method) if settings is None else settings
     networks = make_networks(method) if networks is None else networks
-    if networks is not None:
+    if isinstance(networks, Networks):  # anything else is refused where the method is made
         modalities = {name: networks.described(modality) for name, modality in modalities.items()}
-    if data is not None and kind.generative and networks is not None and networks.bounds_from_data:
+    if data is not None and kind.generative and isinstance(networks, Networks) and networks.bounds_from_data:
         modalities = with_bounds(modalities, data)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -166,7 +166,7 @@ def test_wrong_spaces(pendulum_space: gymnasium.spaces.Dict) -> None:
         modalities_from_space(pendulum_space, modalities=["imag"])
     with pytest.raises(TypeError, match=r"`space` entry 'present' must be a Box of numbers"):
         modalities_from_space(pendulum_space, modalities=["present"])
-    with pytest.raises(ValueError, match=r"`modalities` is empty"):
+    with pytest.raises(ValueError, match=r"`space` must hold a Box of numbers for each modality"):
         modalities_from_space(pendulum_space, modalities=[])
 
 
