@@ -21,6 +21,7 @@ from anysense.envs.sensors.model import PRESENT, present_modalities
 from anysense.representations.arrays import mask_of, tensor_of
 from anysense.representations.contract import Representation
 from anysense.representations.files import load_representation
+from anysense.representations.modality import modality_dtype
 
 __all__ = ["FrozenEncoder", "FrozenExtractor"]
 
@@ -112,7 +113,8 @@ class FrozenEncoder:
     def _check_entry(self, name: str, entry: spaces.Space[Any]) -> None:
         check_choice("observation_space", name, self.representation.modalities)
         modality = self.representation.modalities[name]
-        if not isinstance(entry, spaces.Box) or entry.shape != modality.shape or str(entry.dtype) != modality.dtype:
+        numbers = isinstance(entry, spaces.Box) and np.dtype(entry.dtype).kind in "biuf"
+        if not numbers or entry.shape != modality.shape or modality_dtype(entry) != modality.dtype:
             raise ValueError(
                 f"`observation_space[{name!r}]` must be a Box of shape {modality.shape} and dtype {modality.dtype}, "
                 f"for which the representation was built; got {entry}. Make the environment with the options that it "
@@ -129,7 +131,7 @@ class FrozenEncoder:
         """
         if not isinstance(observation, Mapping):
             raise TypeError(f"`observation` must map modality names to tensors; got {type(observation).__name__}.")
-        given = {name: value for name, value in observation.items() if self._uses(name)}
+        given = {name: self._whole_as_float(name, value) for name, value in observation.items() if self._uses(name)}
         tensors = (value for value in given.values() if isinstance(value, Tensor))
         device = next((value.device for value in tensors), self.representation.device)
         if device != self.representation.device:
@@ -145,6 +147,12 @@ class FrozenEncoder:
                     part = {name: value[seen] for name, value in given.items()}
                     latents[seen] = self.representation.encode(part, present[:, seen])
             return self.passthrough.append(latents, observation)
+
+    def _whole_as_float(self, name: str, value: Tensor) -> Tensor:
+        """Whole numbers and booleans of a modality in float32, such as int16 audio, as pretraining has seen them."""
+        modality = self.representation.modalities.get(name)
+        whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.uint8)
+        return value.float() if whole and modality is not None and modality.dtype == "float32" else value
 
     def _present(self, observation: Mapping[str, Tensor]) -> Tensor | None:
         """Boolean (M, B) in the order of the representation; None if the observation has no entry ``present``.

@@ -15,7 +15,7 @@ from torch import nn
 from anysense.common.errors import unknown_name
 from anysense.representations.kinds import AXES, COLOURS, Given, decided_kind, full_kind, grid_order
 
-__all__ = ["DTYPES", "Bounds", "Modality", "modalities_from_space", "nested_tuple"]
+__all__ = ["DTYPES", "Bounds", "Modality", "modalities_from_space", "modality_dtype", "nested_tuple"]
 
 DTYPES = ("uint8", "float32")
 
@@ -238,14 +238,20 @@ def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str]
     return {name: _modality_from_box(name, box) for name, box in fitting.items() if name in names}
 
 
+def modality_dtype(box: gymnasium.spaces.Box) -> str:
+    """The dtype that a modality has whose space is a Box of numbers: bytes stay, all others become float32."""
+    return "uint8" if box.dtype == np.uint8 else "float32"
+
+
 def _modality_from_box(name: str, box: gymnasium.spaces.Box) -> Modality:
-    """Numbers other than bytes become float32; an entry whose bounds are equal gets room above."""
+    """An entry whose bounds are equal gets room above."""
     low, high = box.low.astype(np.float64), box.high.astype(np.float64)
     bounded = bool(box.low.size and (np.maximum(abs(low), abs(high)) < UNBOUNDED).all())
     high = np.where(high > low, high, low + 1.0)
-    dtype = "uint8" if box.dtype == np.uint8 else "float32"
     shape = tuple(int(size) for size in box.shape)
-    return Modality(name, shape, dtype, *((_collapsed(low), _collapsed(high)) if bounded else (None, None)))
+    return Modality(
+        name, shape, modality_dtype(box), *((_collapsed(low), _collapsed(high)) if bounded else (None, None))
+    )
 
 
 def _collapsed(bound: NDArray[Any]) -> Bounds:

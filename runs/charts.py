@@ -116,7 +116,7 @@ def show_all(ax: Axes, values: Sequence[float] | FloatArray, turned: bool = Fals
     finite = [float(value) for value in values if np.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     margin = 0.1 * (high - low) or 0.5
-    ax.set_ylim(low - margin * (low != 0.0), high + margin * (high != 0.0))
+    ax.set_ylim(low - margin * (low != 0.0), high + margin * (high != 0.0 or low == 0.0))
     if turned:
         ax.invert_yaxis()
 

@@ -28,6 +28,7 @@ __all__ = [
     "preset_in",
     "use_machine",
     "value_of",
+    "values_of",
     "widened",
 ]
 
@@ -110,6 +111,18 @@ def value_of(arguments: Sequence[str], option: str) -> str | None:
         elif argument.startswith(f"{option}="):
             value = argument.partition("=")[2]
     return value
+
+
+def values_of(arguments: Sequence[str], option: str) -> list[str]:
+    """The values of an option that takes several, as they were typed."""
+    values, taking = [], False
+    for argument in arguments:
+        if argument.startswith("--"):
+            taking = argument.partition("=")[0] == option
+            values += [argument.partition("=")[2]] if taking and "=" in argument else []
+        elif taking:
+            values.append(argument)
+    return values
 
 
 def peek(arguments: Sequence[str], option: str, default: str, valid: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from anysense.envs.faults import EnvironmentFaultError
 from anysense.envs.making import Vector
 from anysense.envs.world import DEFAULT_WORLD, WORLDS, World, world
-from anysense.runs.settings import value_of
+from anysense.runs.settings import value_of, values_of
 
 __all__ = [
     "NoOptions",
@@ -70,8 +70,8 @@ def environments() -> list[str]:
 
 
 def chosen_world(arguments: Sequence[str]) -> World:
-    """The world that --env names, without options: known before the other settings, whose defaults depend on it."""
-    return named_world(value_of(arguments, "--env") or DEFAULT_WORLD)
+    """The world of --env and --env-option: known before the other settings, whose defaults depend on it."""
+    return named_world(value_of(arguments, "--env") or DEFAULT_WORLD, parsed(values_of(arguments, "--env-option")))
 
 
 def options_of(known: World, preset: str) -> Any:

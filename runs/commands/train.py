@@ -21,7 +21,7 @@ from anysense.runs.figures import look_of, write_figure
 from anysense.runs.locate import find_representation, world_of
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of
+from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, values_of
 from anysense.runs.worlds import VectorSettings, before_writing, environments, named_world, parsed
 
 if TYPE_CHECKING:
@@ -131,12 +131,16 @@ def read(arguments: Sequence[str]) -> TrainCommand:
 def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
     """The world whose settings are the defaults: named, or that of the representation, or the usual one; modalities."""
     named, given = value_of(arguments, "--env"), value_of(arguments, "--representation")
-    chosen = None if named is None else named_world(named)
+    changes = parsed(values_of(arguments, "--env-option"))
+    chosen = None if named is None else named_world(named, changes)
     try:
         out = expanded(value_of(arguments, "--out") or "out")
         found = find_representation(expanded(given) if given else None, out, False)
         described = read_representation_description(found)["modalities"]
-        return chosen or world_of(found), [modality["name"] for modality in described]
+        names, stored = [modality["name"] for modality in described], world_of(found)
+        if chosen is not None and chosen.id != stored.id:
+            return chosen, names
+        return world(stored.id, {**stored.options, **changes}), names
     except (FileNotFoundError, ValueError):  # Reported later, where it can be told apart from a call for help.
         return chosen or world(), ["NAME"]
 

@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sb3_contrib import TQC
 from stable_baselines3 import A2C, DDPG, PPO, SAC, TD3
+from stable_baselines3.common.preprocessing import preprocess_obs
 from torch import nn
 
 from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
 from anysense.envs import MultimodalPendulumEnv
 from anysense.envs.sb3_adapter import GymnasiumVecEnv
 from anysense.envs.sensors.missing import VectorMissingModalities
-from anysense.representations import Representation, load_representation, modalities_from_space
+from anysense.representations import Representation, build, load_representation, modalities_from_space
 from anysense.representations.settings import MethodSettings
 
 OFF_POLICY = {"learning_starts": 8, "buffer_size": 100, "batch_size": 8, "train_freq": 1, "gradient_steps": 2}
@@ -300,6 +301,25 @@ def test_extractor_undoes_what_stable_baselines_does_to_observations():
     features = model.policy.extract_features(model.policy.obs_to_tensor(sensed)[0])
     np.testing.assert_allclose(features, FrozenEncoder(representation).encode_arrays(raw), atol=1e-5)
     assert model.learn(16).num_timesteps == 16
+
+
+def test_numbers_that_pretraining_takes_are_taken_by_agents():
+    kinds = {"float64": (-1, 1), "int16": (-(2**15), 2**15 - 1), "int64": (0, 3), "bool": (0, 1)}
+    space = spaces.Dict({kind: spaces.Box(*bounds, (5,), np.dtype(kind)) for kind, bounds in kinds.items()})
+    representation = build("gmc", modalities_from_space(space)).eval()
+    space.seed(4)
+    rows = [space.sample() for _ in range(3)]
+    batch = {name: np.stack([row[name] for row in rows]) for name in kinds}
+    expected = representation.encode({name: torch.tensor(values.astype(np.float32)) for name, values in batch.items()})
+    encoder = FrozenEncoder(representation)
+    encoder.check_space(space)
+    np.testing.assert_array_equal(encoder.encode_arrays(batch), expected.detach().numpy())
+    extractor = FrozenExtractor(space, representation)
+    seen = preprocess_obs({name: torch.tensor(values) for name, values in batch.items()}, space)
+    torch.testing.assert_close(extractor(seen), expected, rtol=0, atol=0)
+    bytes_now = spaces.Dict({**space.spaces, "int16": spaces.Box(0, 255, (5,), np.uint8)})
+    with pytest.raises(ValueError, match=r"`observation_space\['int16'\]` must be a Box .* dtype float32"):
+        encoder.check_space(bytes_now)
 
 
 def test_learning_with_missing_modalities(representation_folder, make_venv):

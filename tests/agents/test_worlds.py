@@ -30,7 +30,7 @@ class Reach(gym.Env):
     """A point that actions move; seen as coordinates and as an image of their size, and ended at random."""
 
     observation_space = gym.spaces.Dict(
-        {"near": gym.spaces.Box(-5, 5, (3,), np.float32), "far": gym.spaces.Box(0, 255, (2, 8, 8), np.uint8)}
+        {"near": gym.spaces.Box(-5, 5, (3,), np.float64), "far": gym.spaces.Box(0, 255, (2, 8, 8), np.uint8)}
     )
 
     def __init__(self, actions="table"):
@@ -47,7 +47,7 @@ class Reach(gym.Env):
         return self._observation(), -float(np.abs(self.place).sum()), bool(self.np_random.random() < 0.05), False, {}
 
     def _observation(self):
-        return {"near": self.place.astype(np.float32), "far": np.full((2, 8, 8), 25 * (self.place[0] + 5), np.uint8)}
+        return {"near": self.place, "far": np.full((2, 8, 8), 25 * (self.place[0] + 5), np.uint8)}
 
 
 @pytest.fixture(autouse=True)
