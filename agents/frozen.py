@@ -113,8 +113,8 @@ class FrozenEncoder:
     def _check_entry(self, name: str, entry: spaces.Space[Any]) -> None:
         check_choice("observation_space", name, self.representation.modalities)
         modality = self.representation.modalities[name]
-        numbers = isinstance(entry, spaces.Box) and np.dtype(entry.dtype).kind in "biuf"
-        if not numbers or entry.shape != modality.shape or modality_dtype(entry) != modality.dtype:
+        box = entry if isinstance(entry, spaces.Box) else None
+        if box is None or box.shape != modality.shape or modality_dtype(box) != modality.dtype:
             raise ValueError(
                 f"`observation_space[{name!r}]` must be a Box of shape {modality.shape} and dtype {modality.dtype}, "
                 f"for which the representation was built; got {entry}. Make the environment with the options that it "

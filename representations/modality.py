@@ -239,8 +239,9 @@ def modalities_from_space(space: gymnasium.Space[Any], modalities: Iterable[str]
 
 
 def modality_dtype(box: gymnasium.spaces.Box) -> str:
-    """The dtype that a modality has whose space is a Box of numbers: bytes stay, all others become float32."""
-    return "uint8" if box.dtype == np.uint8 else "float32"
+    """The dtype that a modality has whose space is a Box: bytes stay, all other real numbers become float32."""
+    changed = np.dtype(box.dtype).kind in "biuf" and box.dtype != np.uint8
+    return "float32" if changed else str(box.dtype)
 
 
 def _modality_from_box(name: str, box: gymnasium.spaces.Box) -> Modality:

@@ -290,7 +290,7 @@ class TestErrors:
                 "`observation` mixes single and batched arrays",
             ),
             ({"sound": np.full((2, 3, 2), np.nan)}, ValueError, "must be finite"),
-            ({"sound": np.zeros((2, 3, 2), np.int64)}, TypeError, "must have dtype torch.float32; got torch.int64"),
+            ({"sound": np.zeros((2, 3, 2), np.uint8)}, TypeError, "must have dtype torch.float32; got torch.uint8"),
             ({"image": np.full((2, 60, 60), 7.0)}, ValueError, r"must lie in \[0, 1\]"),
         ],
     )

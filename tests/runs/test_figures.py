@@ -3,12 +3,13 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from anysense.envs.world import world
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
-from anysense.runs.charts import Bar, draw_bars, draw_learning_curves
+from anysense.runs.charts import Bar, draw_bars, draw_learning_curves, show_all
 from anysense.runs.comparisons.figures import draw_inputs, draw_rates
 from anysense.runs.evaluation_figures import draw_evaluation, draw_robustness, evaluation_figures, levels_in
 from anysense.runs.figures import FORMATS, look_of, save_figure, write_figure
@@ -117,6 +118,13 @@ def test_limits_hold_all_points_and_intervals(name):
         low, high = sorted(ax.get_ylim())
         assert low <= np.nanmin(values)
         assert np.nanmax(values) <= high
+
+
+def test_limits_of_equal_values():
+    for value, limits in ((0.0, (0.0, 0.5)), (2.0, (1.5, 2.5))):
+        ax = Figure().subplots()
+        show_all(ax, [value, value])
+        assert ax.get_ylim() == limits
 
 
 def test_better_is_up_and_the_axis_says_so():

@@ -5,6 +5,8 @@ import importlib
 import typing
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 
 from anysense.runs.offering import option_names
@@ -87,3 +89,26 @@ def test_no_option_is_offered_twice():
     for command in READING:
         names = list(option_names(read(command)))
         assert len(names) == len(set(names))
+
+
+class OneOrTwo(gym.Env):
+    """A world of anysense only with its option."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, two=False):
+        box = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
+        self.observation_space = gym.spaces.Dict({"near": box, "far": box}) if two else box
+
+
+@pytest.mark.parametrize("command", ["demo", "pretrain", "train", "compare"])
+def test_defaults_are_those_of_the_world_with_its_options(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gym.register("test/OneOrTwo-v0", OneOrTwo)
+    try:
+        found = read(command, "--env", "test/OneOrTwo-v0", "--env-option", "two=true")
+    finally:
+        gym.registry.pop("test/OneOrTwo-v0")
+    assert found.env == "test/OneOrTwo-v0"
+    assert tuple(found.env_option) == ("two=true",)
+    assert getattr(found, "algorithm", "ppo") == "ppo"  # for the discrete actions
