@@ -148,9 +148,11 @@ class FrozenEncoder:
                     latents[seen] = self.representation.encode(part, present[:, seen])
             return self.passthrough.append(latents, observation)
 
-    def _whole_as_float(self, name: str, value: Tensor) -> Tensor:
+    def _whole_as_float(self, name: str, value: Any) -> Any:
         """Whole numbers and booleans of a modality in float32, such as int16 audio, as pretraining has seen them."""
         modality = self.representation.modalities.get(name)
+        if not isinstance(value, Tensor):
+            return value  # refused later
         whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.uint8)
         return value.float() if whole and modality is not None and modality.dtype == "float32" else value
 

@@ -94,7 +94,10 @@ def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--algorithm", "sacc"], "`algorithm` must be one of 'ppo', 'a2c', 'sac', 'td3', 'ddpg', 'tqc', 'dqn', 'qrdqn'; got 'sacc'"),
+        (
+            ["--algorithm", "sacc"],
+            "`algorithm` must be one of 'ppo', 'a2c', 'sac', 'td3', 'ddpg', 'tqc', 'dqn', 'qrdqn'; got 'sacc'",
+        ),
         (["--modalities", "sond"], "Did you mean 'sound'?"),
         (["--modalities", "sound", "sound"], "sound"),
         (
