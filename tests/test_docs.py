@@ -109,7 +109,7 @@ def test_the_package_of_the_guide_is_that_of_the_tests():
 
 def test_only_known_kinds_of_blocks():
     for page in PAGES:
-        assert set(re.findall(r"^```(\w+)$", page.read_text(), re.MULTILINE)) <= {"python", "sh", "toml"}, page
+        assert set(re.findall(r"^```(\w+)$", page.read_text(), re.MULTILINE)) <= {"python", "sh", "toml", "yaml"}, page
     assert len(README_PYTHON) >= 3
 
 

@@ -1,30 +1,46 @@
 """Real digits: seen, heard and written ones matched by digit (`digits`), and one numeral in six views (`mfeat`)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
+from anysense.common.lazy import LazyMapping
 from anysense.common.progress import Progress
 from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest
-from anysense.representations.benchmarks.mhd import METHODS
+from anysense.representations.benchmarks.mhd import METHODS, MHD
 from anysense.representations.benchmarks.mhd import PRESETS as MHD_PRESETS
 from anysense.representations.benchmarks.presets import Presets
-from anysense.representations.data.readers.digits import DIGITS_FOLDER, HeldOut, load_digits
-from anysense.representations.data.readers.mfeat import MFEAT_FOLDER, MFEAT_MODALITIES, load_mfeat
-from anysense.representations.data.readers.mhd import MHD_MODALITIES
-from anysense.representations.data.samples import Splits
 from anysense.representations.evaluation.tasks import Classification
+
+if TYPE_CHECKING:
+    from anysense.representations.data.readers.digits import HeldOut
+    from anysense.representations.data.samples import Splits
+    from anysense.representations.modality import Modality
 
 __all__ = ["DIGITS", "DIGITS_SPEAKERS", "MFEAT"]
 
 
 def _digits(held_out: HeldOut, request: DataRequest, progress: Progress | None) -> Splits:
+    from anysense.representations.data.readers.digits import DIGITS_FOLDER, load_digits
+
     sizes = {name: size for name in ("train", "test") if (size := getattr(request, name)) is not None}
     return load_digits(request.folder or DIGITS_FOLDER, **sizes, seed=request.data_seed, held_out=held_out)
 
 
 def _mfeat(request: DataRequest, progress: Progress | None) -> Splits:
+    from anysense.representations.data.readers.mfeat import MFEAT_FOLDER, load_mfeat
+
     sizes = {name: size for name in ("train", "test") if (size := getattr(request, name)) is not None}
     return load_mfeat(request.folder or MFEAT_FOLDER, **sizes, seed=request.data_seed)
+
+
+def _mfeat_modalities() -> Mapping[str, Modality]:
+    from anysense.representations.data.readers.mfeat import MFEAT_MODALITIES
+
+    return MFEAT_MODALITIES
 
 
 DIGITS = Benchmark(
@@ -39,7 +55,7 @@ DIGITS = Benchmark(
             "default": {**MHD_PRESETS.training_settings["default"], "epochs": 20},
         },
     ),
-    modalities=MHD_MODALITIES,
+    modalities=MHD.modalities,
     load=partial(_digits, "takes"),
     methods=METHODS,
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
@@ -74,7 +90,7 @@ MFEAT = Benchmark(
             "paper": {"epochs": 60, "batch_size": 128, "warmup_steps": 0},
         },
     ),
-    modalities=MFEAT_MODALITIES,
+    modalities=LazyMapping(_mfeat_modalities),
     load=_mfeat,
     methods={name: name for name in METHODS if name != "gmc-published"},
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},

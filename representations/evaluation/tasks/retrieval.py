@@ -1,30 +1,25 @@
 """Retrieval between modalities: from any subset of them to any other one, and back."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import normalize
-
-from anysense.representations.contract import Representation
-from anysense.representations.data.samples import Splits
-from anysense.representations.evaluation.encode import encode_subsets
 from anysense.representations.evaluation.records import Column, Record, subset_name
-from anysense.representations.evaluation.retrieval import Ranks, ranks_by_cosine, ranks_by_volume
 from anysense.representations.evaluation.subsets import every_subset
 from anysense.representations.evaluation.task_settings import TaskSettings
 from anysense.representations.evaluation.tasks.task import Subsets, Task
-from anysense.representations.maths.volume import cross_volumes
+
+if TYPE_CHECKING:
+    from anysense.representations.contract import Representation
+    from anysense.representations.data.samples import Splits
 
 __all__ = ["FROM", "Retrieval"]
 
 TOPS = (1, 5, 10)
 FROM = "from "
 """Beginning of the condition of means over subsets of as many modalities."""
-Latents = Mapping[tuple[str, ...], Tensor]
 
 
 @dataclass(frozen=True)
@@ -75,52 +70,26 @@ class Retrieval(Task):
         ``to NAME``: the values of one modality that is looked for. ``from K``, of no subset: the means over all subsets
         of K modalities.
         """
+        from anysense.representations.evaluation.encode import encode_subsets
+        from anysense.representations.evaluation.retrieval_scores import class_shares, scores
+
         names = tuple(representation.modalities)
         wanted = [it for it in (every_subset(names) if subsets is None else subsets) if len(it) < len(names)]
         singles = [(name,) for name in names]
         latents = encode_subsets(representation, splits.test, dict.fromkeys([*wanted, *singles]))
+        train, test = splits.train.targets, splits.test.targets
+        classes = train is not None and test is not None and not train.is_floating_point()
+        known = encode_subsets(representation, splits.train, [names])[names] if classes else None
         records: list[Record] = []
         for subset in wanted:
-            each = {name: _scores(latents, subset, name) for name in names if name not in subset}
-            for name, scores in each.items():
-                records += _records(subset, len(names), scores, f"to {name}")
+            each = {name: scores(latents, subset, name) for name in names if name not in subset}
+            for name, found in each.items():
+                records += _records(subset, len(names), found, f"to {name}")
             means = {key: sum(one[key] for one in each.values()) / len(each) for key in next(iter(each.values()))}
+            if known is not None and train is not None and test is not None:
+                means |= class_shares(latents, subset, test, known, train)
             records += _records(subset, len(names), means)
-        records += self._classes(representation, splits, wanted, latents)
         return records + list(_by_size(records, {subset_name(it, len(names)): len(it) for it in wanted}))
-
-    def _classes(
-        self, representation: Representation, splits: Splits, subsets: list[tuple[str, ...]], latents: Latents
-    ) -> Iterator[Record]:
-        train, test = splits.train.targets, splits.test.targets
-        if train is None or test is None or train.is_floating_point():
-            return
-        names = tuple(representation.modalities)
-        known = normalize(encode_subsets(representation, splits.train, [names])[names].double(), dim=1)
-        labels = torch.as_tensor(np.unique(train.numpy()))
-        means = normalize(torch.stack([known[train == label].mean(dim=0) for label in labels]), dim=1)
-        for subset in subsets:
-            closeness = normalize(latents[subset].double(), dim=1) @ means.T
-            volumes = cross_volumes(means, _tuple(latents, subset), power=2, epsilon=1e-12, floor=0.0).T
-            for key, costs in (("class_volume", volumes), ("class_cosine", -closeness)):
-                share = float((labels[costs.argmin(dim=1)] == test).double().mean())
-                yield Record(subset_name(subset, len(names)), key, share)
-
-
-def _scores(latents: Latents, subset: tuple[str, ...], name: str) -> dict[str, float]:
-    """All values of one query and one modality that is looked for, by the key of a column."""
-    single, tuples = latents[(name,)], _tuple(latents, subset)
-    ranks: dict[tuple[str, str], Ranks] = {
-        ("", "cosine"): ranks_by_cosine(latents[subset], single),
-        ("back_", "cosine"): ranks_by_cosine(single, latents[subset]),
-        ("", "volume"): ranks_by_volume(tuples, single),
-        ("back_", "volume"): ranks_by_volume(tuples, single, candidates="tuples"),
-    }
-    found: dict[str, float] = {}
-    for (back, score), one in ranks.items():
-        found |= {f"{back}recall_{top}_{score}": one.recall(top) for top in TOPS}
-        found[f"{back}rank_{score}"] = one.median()
-    return found
 
 
 def _by_size(records: list[Record], sizes: Mapping[str, int]) -> Iterator[Record]:
@@ -131,11 +100,6 @@ def _by_size(records: list[Record], sizes: Mapping[str, int]) -> Iterator[Record
             values.setdefault((sizes[record.subset], record.metric), []).append(record.value)
     for (size, key), found in values.items():
         yield Record("", key, sum(found) / len(found), f"{FROM}{size}")
-
-
-def _tuple(latents: Latents, subset: tuple[str, ...]) -> Tensor:
-    """Latents of single modalities, unit norm, float64 (N, k, D)."""
-    return normalize(torch.stack([latents[(name,)] for name in subset], dim=1).double(), dim=2)
 
 
 def _records(subset: tuple[str, ...], complete: int, scores: Mapping[str, float], condition: str = "") -> list[Record]:

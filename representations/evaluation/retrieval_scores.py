@@ -1,0 +1,53 @@
+"""Scores of one query against all candidates, by cosine and by volume, and classes without a classifier."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from anysense.representations.evaluation.retrieval import Ranks, ranks_by_cosine, ranks_by_volume
+from anysense.representations.maths.volume import cross_volumes
+
+__all__ = ["Latents", "class_shares", "scores"]
+
+TOPS = (1, 5, 10)
+Latents = Mapping[tuple[str, ...], Tensor]
+"""Latents (N, D) by subset."""
+
+
+def scores(latents: Latents, subset: tuple[str, ...], name: str) -> dict[str, float]:
+    """All values of one query and one modality that is looked for, by the key of a column."""
+    single, tuples = latents[(name,)], _tuple(latents, subset)
+    ranks: dict[tuple[str, str], Ranks] = {
+        ("", "cosine"): ranks_by_cosine(latents[subset], single),
+        ("back_", "cosine"): ranks_by_cosine(single, latents[subset]),
+        ("", "volume"): ranks_by_volume(tuples, single),
+        ("back_", "volume"): ranks_by_volume(tuples, single, candidates="tuples"),
+    }
+    found: dict[str, float] = {}
+    for (back, score), one in ranks.items():
+        found |= {f"{back}recall_{top}_{score}": one.recall(top) for top in TOPS}
+        found[f"{back}rank_{score}"] = one.median()
+    return found
+
+
+def class_shares(
+    latents: Latents, subset: tuple[str, ...], test: Tensor, known: Tensor, train: Tensor
+) -> dict[str, float]:
+    """Share of test samples, classes (N,), whose nearest mean of a class is their own, by volume and by cosine.
+
+    Means are those of ``known``, latents of complete training samples with classes ``train``, at unit norm.
+    """
+    known, labels = normalize(known.double(), dim=1), torch.as_tensor(np.unique(train.numpy()))
+    means = normalize(torch.stack([known[train == label].mean(dim=0) for label in labels]), dim=1)
+    closeness = normalize(latents[subset].double(), dim=1) @ means.T
+    volumes = cross_volumes(means, _tuple(latents, subset), power=2, epsilon=1e-12, floor=0.0).T
+    costs = {"class_volume": volumes, "class_cosine": -closeness}
+    return {key: float((labels[cost.argmin(dim=1)] == test).double().mean()) for key, cost in costs.items()}
+
+
+def _tuple(latents: Latents, subset: tuple[str, ...]) -> Tensor:
+    """Latents of single modalities, unit norm, float64 (N, k, D)."""
+    return normalize(torch.stack([latents[(name,)] for name in subset], dim=1).double(), dim=2)
