@@ -16,16 +16,16 @@ __all__ = ["COMMANDS", "guarded", "main"]
 
 # name: (module, one line of help); modules are imported when their command is called, so that help is quick
 COMMANDS = {
-    "demo": ("demo", "collect, pretrain, train and evaluate: an agent that acts on one modality alone"),
-    "pretrain": ("pretrain", "collect observations of an environment and pretrain a representation of them"),
-    "train": ("train", "train an agent on a frozen representation, with any of its modalities"),
-    "evaluate": ("evaluate", "evaluate an agent on every subset of modalities, with corruptions and dropouts"),
+    "demo": ("demo", "collect, pretrain, train, evaluate: an agent acts on one modality"),
+    "pretrain": ("pretrain", "collect observations and pretrain a representation of them"),
+    "train": ("train", "train an agent on a frozen representation, with any modalities of it"),
+    "evaluate": ("evaluate", "evaluate an agent on every subset of modalities, with corruptions"),
     "compare": ("compare", "compare representations as what an agent perceives"),
-    "data": ("data", "fetch, make, check and look at data sets: data mhd | mhd-offline | show | ..."),
+    "data": ("data", "fetch, make, check and look at data sets: data PART"),
     "classify": ("classify", "compare representations on a data set with modalities missing"),
-    "retrieve": ("retrieve", "find a sample's other modalities among all samples, by volume and by cosine"),
+    "retrieve": ("retrieve", "find a sample's other modalities, by volume and by cosine"),
     "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
-    "report": ("report", "gather the evaluations of several seeds into tables and learning curves"),
+    "report": ("report", "gather evaluations of several seeds into tables and learning curves"),
 }
 
 
@@ -81,9 +81,10 @@ def _help() -> str:
         "usage: anysense COMMAND [OPTIONS]\n\n"
         "Agents that keep acting when a modality goes missing.\n\n"
         f"commands:\n{commands}\n\n"
-        "anysense COMMAND --help lists the options of a command; --preset smoke|default|paper chooses their values.\n"
-        "anysense --completion bash|zsh|fish prints a script that completes commands and options.\n"
-        "Everything that a run makes is kept in one folder below out/ (--out chooses another place)."
+        "anysense COMMAND --help lists the options of a command;\n"
+        "--preset smoke|default|paper chooses their values.\n"
+        "anysense --completion bash|zsh|fish prints a script that completes them.\n"
+        "All that a run makes is in one folder below out/ (--out: another place)."
     )
 
 

@@ -1,5 +1,6 @@
 """How values of options are read: whole numbers in any usual form, paths, values that may be left out."""
 
+import math
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -25,10 +26,14 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
+        pass
+    try:
         number = float(text)
-        if not number.is_integer() or abs(number) > 2**53:
-            raise ValueError(f"expected a whole number such as 12000 or 1.2e4, got {text!r}") from None
-        return int(number)
+    except ValueError:
+        number = math.nan
+    if not number.is_integer() or abs(number) > 2**53:
+        raise ValueError(f"expected a whole number such as 12000 or 1.2e4, got {text!r}")
+    return int(number)
 
 
 @OPTION_TYPES.primitive_rule

@@ -39,8 +39,8 @@ __all__ = ["AlignCommand", "main"]
 class AlignCommand(JobSettings):
     """Compare the geometry of complete and single-modality latents: Delaunay Component Analysis, and UMAP pictures.
 
-    Takes the representations that a finished `anysense classify` trained; without RUN those of the newest one. Needs
-    the extras `dca` and `umap`.
+    Takes the representations that a finished `anysense classify` trained; without a path those of the newest one.
+    Needs the extras `dca` and `umap`.
     """
 
     run: tyro.conf.Positional[Path | None] = None

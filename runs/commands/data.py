@@ -16,12 +16,12 @@ SHOW = "anysense.runs.commands.data_show"
 PARTS: Mapping[str, tuple[str, str]] = {
     "digits": (FETCH, "fetch and check real digits: images, recordings, pen strokes"),
     "mfeat": (FETCH, "fetch and check UCI Multiple Features, numerals in six views"),
-    "mhd": (MAKE, "download and check MHD, the published multimodal handwritten digits"),
+    "mhd": (MAKE, "download and check MHD, the published handwritten digits"),
     "mhd-offline": (MAKE, "make the stand-in for MHD on this machine, without a download"),
     "mosei": (MAKE, "check and convert CMU-MOSEI, sentiment in text, voice and face"),
     "mosi": (MAKE, "check and convert CMU-MOSI"),
     "mosei-offline": (MAKE, "make the stand-in for CMU-MOSEI on this machine"),
-    "show": (SHOW, "draw samples of digits, mhd or mhd-offline and write their sounds as WAV"),
+    "show": (SHOW, "draw samples of digits, mhd, mhd-offline; write sounds as WAV"),
 }
 
 

@@ -85,7 +85,7 @@ class EvaluationSettings:
 class EvaluateCommand(VectorSettings, CommonSettings):
     """Evaluate a trained agent with every subset of its modalities, in the same episodes each time.
 
-    Without RUN the newest finished run of `anysense train` is taken. The table also shows the reference controllers
+    Without a path the newest finished run of `anysense train` is taken. The table also shows the reference controllers
     that the environment has, in the same episodes.
     """
 

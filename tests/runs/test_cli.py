@@ -20,6 +20,8 @@ def test_help_lists_every_command(capsys):
     assert main([]) == main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"  {name} " in text for name in COMMANDS)
+    assert main(["data"]) == 0
+    assert max(map(len, (text + capsys.readouterr().out).splitlines())) <= 80
 
 
 def test_unknown_command(capsys):
@@ -214,6 +216,9 @@ def test_values_are_read_in_any_usual_form(tmp_path, monkeypatch, capsys):
     paths = parse(Everything(), ["--place=~/b", "--place-or-not", "~", "--places", "~/c", "d~"], "x")
     assert (paths.place, paths.place_or_not, paths.places) == (tmp_path / "b", tmp_path, (tmp_path / "c", Path("d~")))
     assert parse(Everything(), ["--whole-or-not", "None"], "x").whole_or_not is None
+    with pytest.raises(SystemExit):
+        parse(Everything(), ["--whole", "many"], "x")
+    assert "expected a whole number such as 12000 or 1.2e4, got 'many'" in capsys.readouterr().err
     for wrong in (["--whole", "1.5"], ["--whole", "1e400"], ["--whole", "1e16"], ["--place", "~nobody-of-this-name/x"]):
         with pytest.raises(SystemExit) as leaving:
             parse(Everything(), wrong, "x")

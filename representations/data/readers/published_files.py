@@ -105,7 +105,10 @@ def _fetch(path: Path, url: str, source: Path | None, progress: Progress, check:
         check(path)
         return
     if source is not None:
-        download(path, lambda received: _copy(source / path.name, received), check)
+        given = source / path.name
+        if not given.is_file():
+            raise FileNotFoundError(f"`{given}` does not exist; `source` must be a folder with the published files.")
+        download(path, lambda received: _copy(given, received), check)
         return
     by_hand = (
         f"By hand: put the file from {url} at `{path}`, and run the command again; or name a folder with --source."
@@ -119,8 +122,6 @@ def _fetch(path: Path, url: str, source: Path | None, progress: Progress, check:
 
 
 def _copy(source: Path, received: Received) -> None:
-    if not source.is_file():
-        raise FileNotFoundError(f"`{source}` does not exist; `source` must be a folder with the published files.")
     with source.open("rb") as file:
         shutil.copyfileobj(file, received)
 

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from anysense.representations.data.readers import published_files
-from anysense.representations.data.readers.published_files import PublishedFile, fetch_digits
+from anysense.representations.data.readers.published_files import PublishedFile, fetch_digits, fetch_mfeat
 
 CONTENT = {"pen.tra": b"1,2\n", "pen.tes": b"3,4\n"}
 RECORDINGS = {"0_anna_0.wav": b"RIFF zero", "1_anna_0.wav": b"RIFF one"}
@@ -76,6 +76,13 @@ def test_an_altered_file_is_refused_and_not_kept(how, source, tmp_path):
     (source / "pen.tes").write_bytes(CONTENT["pen.tes"])
     fetch_digits(folder, given)
     assert held(folder) == EXPECTED
+
+
+@pytest.mark.parametrize("fetch", [fetch_digits, fetch_mfeat])
+def test_a_folder_without_the_files_leaves_nothing(fetch, tmp_path):
+    with pytest.raises(FileNotFoundError, match="`source` must be a folder with the published files"):
+        fetch(tmp_path / "data" / "new", tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", ["content", "archive"])
