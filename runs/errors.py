@@ -60,7 +60,10 @@ def report_error(error: BaseException, show_traceback: bool = False) -> int:
     if show_traceback:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, KeyboardInterrupt):
-        print("Interrupted. What was written so far is kept; --resume continues a run.", file=sys.stderr)
+        print(
+            "Interrupted. What was written so far is kept; --resume continues it where the command has it.",
+            file=sys.stderr,
+        )
         return exit_code(error)
     kind = "" if isinstance(error, (*_INPUT_ERRORS, OSError)) else f"{type(error).__name__}: "
     hint = "" if show_traceback or exit_code(error) == BAD_INPUT else " (--traceback shows where.)"
