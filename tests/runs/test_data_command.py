@@ -79,7 +79,7 @@ def test_mhd_offline_is_made_and_kept(tmp_path, capsys):
 
 def test_mhd_offline_bad_size(capsys):
     assert main(["data", "mhd-offline", "--train", "3"]) == 2
-    assert "`train` must be at least 10" in capsys.readouterr().err
+    assert "`train` must be a whole number of at least 10" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dataset", ["digits", "mhd", "mhd-offline"])

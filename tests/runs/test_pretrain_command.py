@@ -35,7 +35,8 @@ def test_options_follow_method_networks_and_environment():
     muse = read(["--method", "muse", "--networks", "generic"])
     assert type(muse.representation).__name__ == "MUSESettings"
     assert muse.made_networks().name == "generic"
-    assert read(["--env-option", "sound_obs=true", "gain=0.5"]).env_option == ("sound_obs=true", "gain=0.5")
+    given = ("antialias=false", "frame_stack=3")
+    assert read(["--env-option", *given]).env_option == given
 
 
 def test_a_setting_with_the_name_of_another_option_is_named(monkeypatch, refused):
@@ -55,7 +56,7 @@ def test_help_names_what_can_be_chosen(capsys):
     assert main(["pretrain", "--help"]) == 0
     text = capsys.readouterr().out
     assert "--method {gmc,gram,mfm,mvae,mmvae,muse,nexus}" in text
-    assert "--networks {pendulum,mhd,generic,sentiment}" in text
+    assert "--networks {pendulum,mhd,generic,sentiment,hyperhot}" in text
 
 
 def test_run_folder(trained):
