@@ -21,7 +21,7 @@ def plain_seeds(seeds: Any) -> Any:
         ValueError: A seed is no whole number of at least 0.
     """
     if isinstance(seeds, list | tuple) or (isinstance(seeds, np.ndarray) and seeds.ndim > 0):
-        return [plain_seeds(seed) for seed in seeds]
+        return [None if seed is None else check_integer("seed", seed, 0) for seed in seeds]
     return None if seeds is None else check_integer("seed", seeds, 0)
 
 

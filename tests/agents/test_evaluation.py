@@ -215,7 +215,7 @@ def test_wrong_input_is_refused():
             EvaluationEpisodes.of(WORLD, count, steps, 0)
     with pytest.raises(ValueError, match=r"`batch_envs` must be a whole number of at least 1, got 0"):
         evaluate(agent, ("sound",), STARTS, batch_envs=0)
-    with pytest.raises(ValueError, match=r"`action` must not be NaN"):
+    with pytest.raises(ValueError, match=r"`actions` must not be NaN"):
         evaluate(ConstantTorque(np.nan), ("sound",), STARTS)
 
 

@@ -199,7 +199,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("more", "message"),
         [
-            ({"algorithm": "dqn"}, "`algorithm` must be one of 'ppo'"),
+            ({"algorithm": "dqm"}, "`algorithm` must be one of 'ppo'"),
+            ({"algorithm": "dqn"}, "`algorithm` 'dqn' needs actions of the kind Discrete"),
             ({"preset": "fast"}, "`preset` must be one of 'smoke', 'default', 'paper'; got 'fast'"),
             ({"overrides": {"gama": 1}}, "got 'gama'. Did you mean 'gamma'"),
             ({"encode": "twice"}, "`encode` must be one of 'once', 'in-policy'; got 'twice'"),

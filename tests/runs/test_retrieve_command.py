@@ -45,6 +45,6 @@ def test_wrong_input_leaves_nothing(folder, tmp_path, capsys):
     assert "mfeat-fou` does not exist. `anysense data mfeat` fetches" in capsys.readouterr().err
     assert retrieve(tmp_path / "out", folder, "--methods", "gmx") == 2
     assert "Did you mean 'gmc'" in capsys.readouterr().err
-    assert retrieve(tmp_path / "out", folder, "--test", "600") == 2
+    assert retrieve(tmp_path / "out", folder, "--test", "1900") == 2
     assert "`train` and `test` must be multiples of 10" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
