@@ -115,7 +115,10 @@ def test_pretraining_on_samples_learns_and_can_be_loaded(tmp_path: Path) -> None
     assert not any(name.startswith(("probe", "kernel_probe")) for name in result.metrics)
     restored = load_representation(tmp_path / "representation")
     assert_equal_weights(restored, result.representation)
-    assert restored.modalities == MODALITIES
+    assert restored.modalities == representation.modalities
+    assert {name: each.shape for name, each in restored.modalities.items()} == {
+        name: each.shape for name, each in MODALITIES.items()
+    }
 
 
 def test_pretraining_on_samples_with_gaps_learns(tmp_path: Path) -> None:
