@@ -23,18 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["DIGITS", "DIGITS_SPEAKERS", "MFEAT"]
 
 
+def _sizes(request: DataRequest) -> dict[str, int]:
+    """The numbers of samples that were asked for."""
+    return {name: size for name in ("train", "test") if (size := getattr(request, name)) is not None}
+
+
 def _digits(held_out: HeldOut, request: DataRequest, progress: Progress | None) -> Splits:
     from anysense.representations.data.readers.digits import DIGITS_FOLDER, load_digits
 
-    sizes = {name: size for name in ("train", "test") if (size := getattr(request, name)) is not None}
-    return load_digits(request.folder or DIGITS_FOLDER, **sizes, seed=request.data_seed, held_out=held_out)
+    return load_digits(request.folder or DIGITS_FOLDER, **_sizes(request), seed=request.data_seed, held_out=held_out)
 
 
 def _mfeat(request: DataRequest, progress: Progress | None) -> Splits:
     from anysense.representations.data.readers.mfeat import MFEAT_FOLDER, load_mfeat
 
-    sizes = {name: size for name in ("train", "test") if (size := getattr(request, name)) is not None}
-    return load_mfeat(request.folder or MFEAT_FOLDER, **sizes, seed=request.data_seed)
+    return load_mfeat(request.folder or MFEAT_FOLDER, **_sizes(request), seed=request.data_seed)
 
 
 def _mfeat_modalities() -> Mapping[str, Modality]:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from anysense.representations.evaluation.retrieval import Ranks, ranks_by_cosine, ranks_by_volume
+from anysense.representations.evaluation.retrieval import EPSILON, Ranks, ranks_by_cosine, ranks_by_volume
+from anysense.representations.evaluation.task_settings import RETRIEVAL_TOPS as TOPS
 from anysense.representations.maths.volume import cross_volumes
 
-__all__ = ["Latents", "class_shares", "scores"]
+__all__ = ["Latents", "class_means", "class_shares", "scores"]
 
-TOPS = (1, 5, 10)
 Latents = Mapping[tuple[str, ...], Tensor]
 """Latents (N, D) by subset."""
 
@@ -33,17 +33,18 @@ def scores(latents: Latents, subset: tuple[str, ...], name: str) -> dict[str, fl
     return found
 
 
-def class_shares(
-    latents: Latents, subset: tuple[str, ...], test: Tensor, known: Tensor, train: Tensor
-) -> dict[str, float]:
-    """Share of test samples, classes (N,), whose nearest mean of a class is their own, by volume and by cosine.
+def class_means(latents: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Each class that occurs among ``classes`` (N,), and the mean of its latents (N, D); all at unit norm."""
+    known, labels = normalize(latents.double(), dim=1), torch.as_tensor(np.unique(classes.numpy()))
+    return labels, normalize(torch.stack([known[classes == label].mean(dim=0) for label in labels]), dim=1)
 
-    Means are those of ``known``, latents of complete training samples with classes ``train``, at unit norm.
-    """
-    known, labels = normalize(known.double(), dim=1), torch.as_tensor(np.unique(train.numpy()))
-    means = normalize(torch.stack([known[train == label].mean(dim=0) for label in labels]), dim=1)
+
+def class_shares(
+    latents: Latents, subset: tuple[str, ...], test: Tensor, labels: Tensor, means: Tensor
+) -> dict[str, float]:
+    """Share of test samples, classes (N,), whose nearest of the `class_means` is their own, by volume and by cosine."""
     closeness = normalize(latents[subset].double(), dim=1) @ means.T
-    volumes = cross_volumes(means, _tuple(latents, subset), power=2, epsilon=1e-12, floor=0.0).T
+    volumes = cross_volumes(means, _tuple(latents, subset), power=2, epsilon=EPSILON, floor=0.0).T
     costs = {"class_volume": volumes, "class_cosine": -closeness}
     return {key: float((labels[cost.argmin(dim=1)] == test).double().mean()) for key, cost in costs.items()}
 

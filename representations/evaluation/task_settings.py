@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from anysense.common.validation import check_probability
 from anysense.representations.settings import Settings
 
-__all__ = ["RETRIEVAL_BLOCK", "ClassificationSettings", "ClassifierSettings", "TaskSettings"]
+__all__ = ["RETRIEVAL_BLOCK", "RETRIEVAL_TOPS", "ClassificationSettings", "ClassifierSettings", "TaskSettings"]
 
 RETRIEVAL_BLOCK = 256
 """Among how many samples retrieval searches; values for other numbers cannot be compared."""
+RETRIEVAL_TOPS = (1, 5, 10)
+"""Among how many of the best candidates the right one is looked for."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import dataclasses
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,8 @@ from anysense.representations.evaluation.tasks import TaskSettings
 from anysense.representations.methods.catalogue import BUILT_IN
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.runs.comparisons.classify_report import classify_report
-from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, run_cells
-from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.comparisons.grid import Cell, Done, GridSettings, chosen_methods, run_cells
+from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from anysense.representations.contract import Representation
     from anysense.representations.data.samples import Samples
 
-__all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of"]
+__all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of", "work"]
+
+MakeReport = Callable[[Benchmark, Mapping[str, str], Sequence[Done], RunFolder], Report]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("classify", arguments, read, _work, checked)
+    execute("classify", arguments, read, partial(work, classify_report), checked)
 
 
 def read(arguments: Sequence[str]) -> ClassifyCommand:
@@ -105,11 +108,12 @@ def checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
     return settings, ()
 
 
-def _work(settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
+def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
+    """Do the jobs of all methods and seeds, and write the report of what they found."""
     found = settings.benchmark()
     cells = settings.cells(settings.chosen(), device)
     done = run_cells(cells, run, classify_one, spare=("checkpoints",))
-    report = classify_report(found, methods_of(found), done, run)
+    report = make_report(found, methods_of(found), done, run)
     write_run_report(report, run, settings.docs)
     print_report(report)
     return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]

@@ -2,15 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 from anysense.representations.benchmarks import Benchmark, benchmark, benchmark_names
 from anysense.representations.evaluation.tasks import Classification, Retrieval
-from anysense.runs.commands.classify import ClassifyCommand, checked, classify_one, methods_of
-from anysense.runs.comparisons.grid import run_cells
-from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.commands.classify import ClassifyCommand, checked, methods_of, work
 from anysense.runs.comparisons.retrieve_report import retrieve_report
 from anysense.runs.execute import execute
-from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, peek, preset_in
 
 __all__ = ["RetrieveCommand", "main"]
@@ -47,19 +45,10 @@ class RetrieveCommand(ClassifyCommand):
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("retrieve", arguments, _read, _work, checked)
+    execute("retrieve", arguments, _read, partial(work, retrieve_report), checked)
 
 
 def _read(arguments: Sequence[str]) -> RetrieveCommand:
     data = peek(arguments, "--data", DATA, benchmark_names())
     names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
     return parse(RetrieveCommand.of(preset_in(arguments), data), arguments, "retrieve", names)
-
-
-def _work(settings: RetrieveCommand, run: RunFolder, device: str) -> list[str]:
-    found = settings.benchmark()
-    done = run_cells(settings.cells(settings.chosen(), device), run, classify_one, spare=("checkpoints",))
-    report = retrieve_report(found, methods_of(found), done, run)
-    write_run_report(report, run, settings.docs)
-    print_report(report)
-    return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.representations.evaluation.task_settings import TaskSettings
+from anysense.representations.evaluation.task_settings import RETRIEVAL_TOPS, TaskSettings
 from anysense.representations.evaluation.tasks.task import Subsets, Task
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FROM", "Retrieval"]
 
-TOPS = (1, 5, 10)
 FROM = "from "
 """Beginning of the condition of means over subsets of as many modalities."""
 
@@ -50,7 +49,7 @@ class Retrieval(Task):
         found = []
         for score in ("volume", "cosine"):
             for back, way in (("", ""), ("back_", ", the subset being looked for")):
-                for top in TOPS:
+                for top in RETRIEVAL_TOPS:
                     chance = None if self.candidates is None else top / self.candidates
                     title = f"recall among the first {top} by {score}{way}"
                     found.append(Column(f"{back}recall_{top}_{score}", title, percent=True, chance=chance))
@@ -71,24 +70,25 @@ class Retrieval(Task):
         of K modalities.
         """
         from anysense.representations.evaluation.encode import encode_subsets
-        from anysense.representations.evaluation.retrieval_scores import class_shares, scores
+        from anysense.representations.evaluation.retrieval_scores import class_means, class_shares, scores
 
         names = tuple(representation.modalities)
         wanted = [it for it in (every_subset(names) if subsets is None else subsets) if len(it) < len(names)]
         singles = [(name,) for name in names]
         latents = encode_subsets(representation, splits.test, dict.fromkeys([*wanted, *singles]))
         train, test = splits.train.targets, splits.test.targets
-        classes = train is not None and test is not None and not train.is_floating_point()
-        known = encode_subsets(representation, splits.train, [names])[names] if classes else None
+        means = None
+        if train is not None and test is not None and not train.is_floating_point():
+            means = class_means(encode_subsets(representation, splits.train, [names])[names], train)
         records: list[Record] = []
         for subset in wanted:
             each = {name: scores(latents, subset, name) for name in names if name not in subset}
             for name, found in each.items():
                 records += _records(subset, len(names), found, f"to {name}")
-            means = {key: sum(one[key] for one in each.values()) / len(each) for key in next(iter(each.values()))}
-            if known is not None and train is not None and test is not None:
-                means |= class_shares(latents, subset, test, known, train)
-            records += _records(subset, len(names), means)
+            mean = {key: sum(one[key] for one in each.values()) / len(each) for key in next(iter(each.values()))}
+            if means is not None and test is not None:
+                mean |= class_shares(latents, subset, test, *means)
+            records += _records(subset, len(names), mean)
         return records + list(_by_size(records, {subset_name(it, len(names)): len(it) for it in wanted}))
 
 
