@@ -33,7 +33,7 @@ def cases(options: Options) -> Iterator[Case]:
 
 def _repeated(references: References, work: Work, condition: str) -> int:
     """Run a work in a fresh process under a condition and compare it with an undisturbed one."""
-    expected, _ = references.of(work)
+    expected = references.of(work).files
     folder = references.fresh(work)
     changed: dict[str, str] = {}
     with ExitStack() as stack:

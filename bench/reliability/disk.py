@@ -16,34 +16,35 @@ from bench.reliability.works import References, Work, command, finished, works
 
 __all__ = ["CAMPAIGN"]
 
-MOST = {"pretrain": 1000, "train-sac": 1000, "data-mosei": 1000}
-"""Most writing calls of a work that are tried, spread evenly; of the others `FEW`."""
-FEW = 10
+MOST = {"pretrain": 150, "train-sac": 50}
+"""Most writing calls of a work that are tried, spread evenly from the first to the last; of the others `FEW`."""
+FEW = 6
 ERRORS = (errno.ENOSPC, errno.ENOSPC, errno.EIO, errno.EDQUOT)
 """What the calls fail with, in turn."""
-SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+SHARES = (0.3, 0.7)
 """Sizes of the small file systems, as shares of what a run needs; of the longest files, for the limit of their size."""
 LONG_NAME = "x" * 300
-COUNTED = "writing calls:"
 
 
 def cases(options: Options) -> Iterator[Case]:
-    """Every work with calls that fail, with limits of file size, on small file systems and in impossible places."""
+    """Every work in impossible places, with limits of file size, on small file systems and with calls that fail."""
     references = References(options.folder)
-    for work in works():
-        if work.name == "classify-2-jobs":  # its workers are processes of their own
-            continue
-        calls = _calls(references, work)
-        for number, call in enumerate(spread(calls, 2 if options.quick else MOST.get(work.name, FEW))):
-            error = ERRORS[number % len(ERRORS)]
-            yield Case(f"call-{work.name}/{call}", partial(_failing_call, references, work, call, error))
-        for share in SHARES[:1] if options.quick else SHARES:
-            yield Case(f"size-{work.name}/{share}", partial(_limited_size, references, work, share))
-            if _mountable(options.folder):
-                yield Case(f"quota-{work.name}/{share}", partial(_small_disk, references, work, share))
-        for place in ("file", "long", *(("read-only",) if _mountable(options.folder) else ())):
+    known = [work for work in works() if work.name != "classify-2-jobs"]  # its workers are processes of their own
+    mountable = _mountable(options.folder)
+    for place in ("file", "long", *(("read-only",) if mountable else ())):
+        for work in known:
             if work.resumable:
                 yield Case(f"place-{place}/{work.name}", partial(_impossible, references, work, place))
+    for share in SHARES[:1] if options.quick else SHARES:
+        for work in known:
+            yield Case(f"size-{work.name}/{share}", partial(_limited_size, references, work, share))
+            if mountable:
+                yield Case(f"quota-{work.name}/{share}", partial(_small_disk, references, work, share))
+    for work in known:
+        calls = spread(references.of(work).calls, 2 if options.quick else MOST.get(work.name, FEW))
+        for number, call in enumerate(calls):
+            error = ERRORS[number % len(ERRORS)]
+            yield Case(f"call-{work.name}/{call}", partial(_failing_call, references, work, call, error))
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -51,20 +52,6 @@ def spread(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(1, count + 1))
     return sorted({1 + round(place * (count - 1) / (most - 1)) for place in range(most)})
-
-
-def _calls(references: References, work: Work) -> int:
-    """How many writing calls a run makes."""
-    references.of(work)
-    folder = references.fresh(work)
-
-    def counted() -> int:
-        faults = Faults(folder, 0)
-        code = command(*work.arguments)
-        print(COUNTED, faults.calls)
-        return code
-
-    return int(finished(in_child(counted, folder), work.arguments).output.rpartition(COUNTED)[2])
 
 
 def _failing_call(references: References, work: Work, call: int, error: int) -> int:
@@ -81,12 +68,8 @@ def _failing_call(references: References, work: Work, call: int, error: int) -> 
 
 def _limited_size(references: References, work: Work, share: float) -> int:
     """No file may become longer than a share of the longest one."""
-    references.of(work)
+    limits = {resource.RLIMIT_FSIZE: int(references.of(work).longest * share)}
     folder = references.fresh(work)
-    finished(in_child(partial(command, *work.arguments), folder), work.arguments)
-    longest = max(path.stat().st_size for path in (folder / work.made).rglob("*") if path.is_file())
-    folder = references.fresh(work)
-    limits = {resource.RLIMIT_FSIZE: int(longest * share)}
     _check_failure(references, work, in_child(partial(command, *work.arguments), folder, limits=limits))
     _check_resumed(references, work, folder)
     return 1
@@ -94,16 +77,12 @@ def _limited_size(references: References, work: Work, share: float) -> int:
 
 def _small_disk(references: References, work: Work, share: float) -> int:
     """A file system that holds a share of what a run makes; it is made larger before the run goes on."""
-    references.of(work)
+    reference = references.of(work)
     folder = references.fresh(work)
-    given = _kilobytes(folder)
-    finished(in_child(partial(command, *work.arguments), folder), work.arguments)
-    needed = _kilobytes(folder) - given
-    references.fresh(work)
-    with _mounted(folder, f"size={given + int(needed * share)}k"):
+    with _mounted(folder, f"size={reference.given + int(reference.needed * share)}k"):
         references.fill(work)
         _check_failure(references, work, in_child(partial(command, *work.arguments), folder))
-        _mount(folder, f"remount,size={8 * (given + needed)}k")
+        _mount(folder, f"remount,size={8 * (reference.given + reference.needed)}k")
         _check_resumed(references, work, folder)
     return 1
 
@@ -138,17 +117,12 @@ def _check_failure(references: References, work: Work, ended: Ended) -> None:
 
 
 def _check_resumed(references: References, work: Work, folder: Path) -> None:
-    expected, _ = references.of(work)
+    expected = references.of(work).files
     arguments = work.again(folder)
     finished(in_child(partial(command, *arguments), folder), arguments)
     other = differences(expected, content(folder / work.made))
     if other:
         raise Fault(f"anysense {' '.join(arguments)} then made something else: {'; '.join(other)}")
-
-
-def _kilobytes(folder: Path) -> int:
-    """What a folder takes in pages of memory."""
-    return 4 + sum(-(-path.stat().st_size // 4096) * 4 for path in folder.rglob("*"))
 
 
 def _mountable(folder: Path) -> bool:
@@ -183,6 +157,7 @@ CAMPAIGN = Campaign(
     "Disks that are full, broken or of no use: a writing call and all after it fail, files may not grow, small file "
     "systems (where they can be mounted), `--out` that can be no folder. The run ends with a message that names the "
     "path, or does without; resumed, it makes the same files as an undisturbed one",
-    f"every writing call of {', '.join(sorted(MOST))}, {FEW} calls of each other work; sizes {SHARES}",
+    f"of the writing calls of each work {FEW} from the first to the last ("
+    f"{', '.join(f'{most} of {name}' for name, most in MOST.items())}); sizes {SHARES}",
     cases,
 )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ import torch
 from anysense.runs.cli import main
 from bench.reliability.children import Ended, in_child
 from bench.reliability.content import content
+from bench.reliability.faults import Faults
 from bench.reliability.records import Fault
 
-__all__ = ["ALGORITHMS", "References", "Work", "command", "finished", "works", "write_sentiment"]
+__all__ = ["ALGORITHMS", "Reference", "References", "Work", "command", "finished", "works", "write_sentiment"]
 
 ALGORITHMS = ("ppo", "a2c", "sac", "td3", "ddpg", "tqc")
 IMPORTED = (
@@ -30,6 +32,7 @@ IMPORTED = (
 """What the commands import while they work; imported once, before the forks."""
 BASE = "base"
 """Folder, beside those of the tries, of the runs that others build on."""
+_COUNTED = "writing calls:"
 _SMOKE = ("--preset", "smoke", "--threads", "1")
 _ONE_JOB = ("--jobs", "1")
 _PRETRAIN = ("pretrain", *_SMOKE, "--samples", "64", "--epochs", "3", "--batch-size", "32", "--name", "p")
@@ -99,6 +102,26 @@ def command(*arguments: str, threads: int = 1) -> int:
     return main(arguments)
 
 
+class Reference(NamedTuple):
+    """An uninterrupted run.
+
+    Attributes:
+        files: What it makes, as `content` gives it.
+        seconds: How long it takes.
+        calls: How many calls it makes that write, as `Faults` counts them.
+        longest: Size of its longest file, bytes.
+        given: Kilobytes of what it reads, in pages of memory.
+        needed: Kilobytes of what it makes, in pages of memory.
+    """
+
+    files: dict[str, str]
+    seconds: float
+    calls: int
+    longest: int
+    given: int
+    needed: int
+
+
 class References:
     """Uninterrupted runs, made when they are first asked for."""
 
@@ -107,15 +130,24 @@ class References:
         for name in IMPORTED:
             importlib.import_module(name)
         self.folder = folder
-        self._known: dict[str, tuple[dict[str, str], float]] = {}
+        self._known: dict[str, Reference] = {}
 
-    def of(self, work: Work) -> tuple[dict[str, str], float]:
-        """What an uninterrupted run of a work makes, and the seconds that it takes."""
+    def of(self, work: Work) -> Reference:
+        """An uninterrupted run of a work."""
         if work.name not in self._known:
             self._base()
             folder = self.fresh(work)
-            ended = finished(in_child(partial(command, *work.arguments), folder), work.arguments)
-            self._known[work.name] = (content(folder / work.made), ended.seconds)
+            given = kilobytes(folder)
+            ended = finished(in_child(partial(_counted, work, folder), folder), work.arguments)
+            longest = max(path.stat().st_size for path in (folder / work.made).rglob("*") if path.is_file())
+            self._known[work.name] = Reference(
+                content(folder / work.made),
+                ended.seconds,
+                int(ended.output.rpartition(_COUNTED)[2]),
+                longest,
+                given,
+                kilobytes(folder) - given,
+            )
         return self._known[work.name]
 
     def fresh(self, work: Work) -> Path:
@@ -135,6 +167,19 @@ class References:
         if not (self.folder / BASE).is_dir():
             for arguments in (_PRETRAIN, (*_CLASSIFY, *_ONE_JOB)):
                 finished(in_child(partial(command, *arguments), self.folder / BASE), arguments)
+
+
+def kilobytes(folder: Path) -> int:
+    """What a folder takes in pages of memory."""
+    return 4 + sum(-(-path.stat().st_size // 4096) * 4 for path in folder.rglob("*"))
+
+
+def _counted(work: Work, folder: Path) -> int:
+    """Do a work and print how many calls wrote."""
+    faults = Faults(folder, 0)
+    code = command(*work.arguments)
+    print(_COUNTED, faults.calls)
+    return code
 
 
 def finished(ended: Ended, arguments: tuple[str, ...]) -> Ended:
