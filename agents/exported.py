@@ -46,6 +46,7 @@ SCHEMA: dict[Any, Any] = {
     "world": {"id": str, "options": dict},
     "facts": dict,
     "passthrough?": [{"name": str, "shape": [range(2**24)]}],
+    "standardise?": bool,
     "policy_sha256": str,
     "representation_sha256": str,
 }
@@ -170,6 +171,7 @@ class Agent:
                 "world": self.world.to_json(),
                 "facts": self.facts,
                 "passthrough": [{"name": name, "shape": shape} for name, shape in self._passed.items()],
+                "standardise": self.encoder.standardise,
                 "policy_sha256": hashlib.sha256(policy).hexdigest(),
                 "representation_sha256": sha256_of(new / REPRESENTATION_FOLDER / WEIGHTS_FILE),
             }
@@ -195,8 +197,9 @@ class Agent:
         weights = folder / REPRESENTATION_FOLDER / WEIGHTS_FILE
         check_sha256(weights, description["representation_sha256"], DESCRIPTION_FILE)
         passed = {entry["name"]: tuple(entry["shape"]) for entry in description.get("passthrough", ())}
+        standardise = description.get("standardise", False)
         with reading(path, ADVICE):
-            encoder = FrozenEncoder(folder / REPRESENTATION_FOLDER, passthrough=tuple(passed))
+            encoder = FrozenEncoder(folder / REPRESENTATION_FOLDER, None, tuple(passed), standardise)
         encoder.passthrough.shapes = passed
         policy, _, _ = read_tensors(folder / POLICY_FILE, ADVICE)
         with reading(path, "", "names a world that cannot be made"):

@@ -37,11 +37,13 @@ class FrozenEncoder:
             further does not change the agent).
         modalities: Modalities to encode; all that an observation holds when None.
         passthrough: Other entries of observations, such as ``("goal",)``, that are appended to the latent as they are.
+        standardise: Give latents with mean 0 and deviation 1 in each dimension, by the statistics of the training data
+            of the representation (see `LatentStatistics`); worth it where latents are not of unit length.
 
     Raises:
         TypeError: `representation` is neither a path nor a `Representation`, or `modalities` no sequence of names.
-        ValueError: `modalities` is empty or names a modality that the representation does not know, or `passthrough`
-            names one that it does.
+        ValueError: `modalities` is empty or names a modality that the representation does not know, `passthrough`
+            names one that it does, or nothing is known of the latents that shall be standardised.
     """
 
     def __init__(
@@ -49,8 +51,15 @@ class FrozenEncoder:
         representation: str | Path | Representation,
         modalities: Sequence[str] | None = None,
         passthrough: Sequence[str] = (),
+        standardise: bool = False,
     ) -> None:
         self.representation = _frozen(representation)
+        self.standardise = standardise
+        if standardise and self.representation.latents is None:
+            raise ValueError(
+                "`standardise` needs statistics of the latents, which this representation was saved without. Pretrain "
+                "it again, set its attribute `latents`, or leave `standardise` off."
+            )
         known = self.representation.modalities
         self.modalities = None if modalities is None else check_names("modalities", modalities, known)
         self.passthrough = Passthrough(passthrough, known)
@@ -140,13 +149,17 @@ class FrozenEncoder:
         seen = None if present is None else present.any(dim=0)
         with torch.no_grad():
             if present is None or seen is None or bool(seen.all()):
-                latents = self.representation.encode(given, present)
+                latents = self._latents(given, present)
             else:
                 latents = torch.zeros((len(seen), self.latent_dim), device=self.representation.device)
                 if bool(seen.any()):
                     part = {name: value[seen] for name, value in given.items()}
-                    latents[seen] = self.representation.encode(part, present[:, seen])
+                    latents[seen] = self._latents(part, present[:, seen])
             return self.passthrough.append(latents, observation)
+
+    def _latents(self, given: Mapping[str, Any], present: Tensor | None) -> Tensor:
+        latents, statistics = self.representation.encode(given, present), self.representation.latents
+        return statistics.standardised(latents) if self.standardise and statistics is not None else latents
 
     def _whole_as_float(self, name: str, value: Any) -> Any:
         """Whole numbers and booleans of a modality in float32, such as int16 audio, as pretraining has seen them."""
@@ -208,8 +221,9 @@ class FrozenExtractor(BaseFeaturesExtractor):
         representation: str | Path | Representation,
         modalities: Sequence[str] | None = None,
         passthrough: Sequence[str] = (),
+        standardise: bool = False,
     ) -> None:
-        encoder = FrozenEncoder(representation, modalities, passthrough)
+        encoder = FrozenEncoder(representation, modalities, passthrough, standardise)
         boxes = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
         known = encoder.representation.modalities
         transposed = [name for name in boxes if name in known and _is_transposed(boxes[name], known[name].shape)]

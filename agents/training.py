@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from stable_baselines3.common.logger import configure
 
@@ -26,7 +26,9 @@ from anysense.common.validation import check_choice, check_positive_integer
 from anysense.envs.world import World, world
 from anysense.representations.description import read_representation_description
 
-__all__ = ["TrainResult", "TrainSettings", "train"]
+__all__ = ["Standardise", "TrainResult", "TrainSettings", "train"]
+
+Standardise = Literal["auto", "on", "off"]
 
 EVALUATION_SEED = 20_220_203
 """Seed of the evaluation starts: the same for all trainings, and unlike those of final evaluations."""
@@ -52,6 +54,9 @@ class TrainSettings:
     """Probability of each modality to be missing for an episode of training (at least one stays)."""
     seed: int = 0
     """Seed of everything random."""
+    standardise: Standardise = "auto"
+    """Whether the agent gets latents with mean 0 and deviation 1 in each dimension; auto: unless they have unit length,
+    as those of GMC and GRAM."""
     encode: Literal["once", "in-policy"] = "once"
     """Encode each observation once, or in the policy whenever it is used (slow; for comparison)."""
     eval_every: int = 10_000
@@ -69,6 +74,7 @@ class TrainSettings:
         """Checks values; raises ValueError, and TypeError for a value of the wrong type."""
         object.__setattr__(self, "representation", Path(self.representation))
         check_choice("encode", self.encode, ("once", "in-policy"))
+        check_choice("standardise", self.standardise, get_args(Standardise))
         for name in ("eval_every", "eval_episodes", "threads", "eval_steps"):
             if getattr(self, name) is not None:
                 check_positive_integer(name, getattr(self, name))
@@ -78,6 +84,15 @@ class TrainSettings:
             raise ValueError(f"`seed` must be at least 0, got {self.seed!r}.")
         self.agent_settings()
         check_actions(self.algorithm, self.world.action_space)
+
+    def encoder(self) -> FrozenEncoder:
+        """What makes the latents that the agent is given."""
+        encoder = FrozenEncoder(self.representation, self.modalities)
+        wanted = self.standardise == "auto" and not encoder.representation.unit_latents
+        known = encoder.representation.latents is not None
+        if self.standardise == "on" or (wanted and known):
+            return FrozenEncoder(encoder.representation, self.modalities, standardise=True)
+        return encoder
 
     def agent_settings(self) -> AgentSettings:
         """Settings of the algorithm: the preset with the overrides."""
@@ -147,7 +162,7 @@ class _Training:
         self.agent_settings = settings.agent_settings()
         in_policy = settings.encode == "in-policy"
         self.device = resolve_device(settings.device if settings.device != "auto" or in_policy else "cpu")
-        self.encoder = FrozenEncoder(settings.representation, settings.modalities).to(self.device)
+        self.encoder = settings.encoder().to(self.device)
         self.modalities = self.encoder.modalities or tuple(self.encoder.representation.modalities)
         self.environment = TrainingEnvironment.make(
             settings.world,

@@ -54,7 +54,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return torch.device(available[1] if len(available) > 1 else "cpu")
     named = "cuda:0" if str(device) == "cuda" else str(device)
     if named not in available:
-        raise ValueError(f"`device` must be 'auto' or one of {', '.join(available)} on this machine; got {named!r}.")
+        raise ValueError(f"`device` must be 'auto', or what this machine has ({', '.join(available)}); got {named!r}.")
     return torch.device(named)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from anysense.common.machine import usual_torch
 from anysense.representations.arrays import Array, tensor_of
 from anysense.representations.batch import Batch
+from anysense.representations.latents import LatentStatistics
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.observations import Observation, Present, check_batch
@@ -35,7 +36,9 @@ class Representation(nn.Module, ABC):
         networks: The family of networks that the encoders come from; None for a method that uses none.
         modalities: What each modality looks like, in a fixed order.
         latent_dim: Length of a latent vector; set by the method.
+        unit_latents: Whether latents have unit length, or are means of such: they need no other scale.
         world: Where it was trained, as `anysense.envs.World.to_json` gives it; None if unknown. Set by who trains it.
+        latents: Mean and spread of the latents of its training data; None if unknown. Set by who trains it.
     """
 
     method: ClassVar[str]
@@ -43,12 +46,14 @@ class Representation(nn.Module, ABC):
     needs_target: ClassVar[bool] = False
     uses_networks: ClassVar[bool] = True
     generative: ClassVar[bool] = False
+    unit_latents: ClassVar[bool] = False
 
     settings: Any
     networks: Networks | None
     modalities: dict[str, Modality]
     latent_dim: int
     world: dict[str, Any] | None
+    latents: LatentStatistics | None
 
     def __init__(self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks | None) -> None:
         super().__init__()
@@ -67,6 +72,7 @@ class Representation(nn.Module, ABC):
         self.networks = networks
         self.modalities = dict(modalities)
         self.world = None
+        self.latents = None
 
     def _check_networks(self, networks: Networks | None) -> None:
         """Raises unless the networks are those that the method needs, and no setting of theirs is without effect."""

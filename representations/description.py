@@ -28,6 +28,7 @@ SCHEMA: dict[Any, Any] = {
         }
     ],
     "world": (None, {"id": str, "options": dict}),
+    "latents?": (None, {"mean": [float], "deviation": [float]}),
     "latent_dim": range(1, 2**31),
     "weights_sha256": str,
 }

@@ -28,6 +28,7 @@ from anysense.representations.description import (
     FORMAT_VERSION,
     read_representation_description,
 )
+from anysense.representations.latents import LatentStatistics
 from anysense.representations.modality import Modality, modalities_from_json
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.registry import METHODS, build
@@ -66,6 +67,7 @@ def save_representation(representation: Representation, folder: str | Path) -> N
         "networks": None if family is None else {"family": family.name, "settings": asdict(family.settings)},
         "modalities": [modality.to_json() for modality in representation.modalities.values()],
         "world": representation.world,
+        "latents": None if representation.latents is None else representation.latents.to_json(),
         "latent_dim": representation.latent_dim,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -94,12 +96,13 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
     path = _weights_file(folder, description["weights_sha256"])
     forms = forms_in(path, ADVICE)
     with reading(folder / DESCRIPTION_FILE, ADVICE):
+        latents = _latents(description)
         make, plan = _planned(description, CALLS + CALLS_PER_TENSOR * len(forms))
     with reading(path, ADVICE, f"does not fit the architecture in {DESCRIPTION_FILE}"):
         check_forms(forms, forms_of(plan.state_dict()))
     representation = make()
     representation.load_state_dict(read_tensors(path, ADVICE, forms)[0])
-    representation.world = description["world"]
+    representation.world, representation.latents = description["world"], latents
     return representation.requires_grad_(False).eval().to(target)
 
 
@@ -110,6 +113,13 @@ def _weights_file(folder: Path, sha256: str) -> Path:
         return pending
     check_sha256(folder / WEIGHTS_FILE, sha256, DESCRIPTION_FILE)
     return folder / WEIGHTS_FILE
+
+
+def _latents(description: dict[str, Any]) -> LatentStatistics | None:
+    latents, size = LatentStatistics.from_json(description.get("latents")), description["latent_dim"]
+    if latents is not None and len(latents.mean) != size:
+        raise ValueError(f"`latents` describes {len(latents.mean)} dimensions, but `latent_dim` is {size}")
+    return latents
 
 
 def _planned(description: dict[str, Any], calls: int) -> tuple[Callable[[], Representation], Representation]:

@@ -41,6 +41,10 @@ class Settings:
         for kind in type(self).__mro__:
             self.require_positive(*vars(kind).get("positive", ()))
             self.require_non_negative(*vars(kind).get("non_negative", ()))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not all(math.isfinite(number) for number in _numbers(value) if isinstance(number, float)):
+                raise ValueError(f"`{field.name}` must be a finite number; got {value!r}.")
 
     def require_positive(self, *names: str) -> None:
         """Raises ValueError unless all numbers of the named fields are finite and above 0.

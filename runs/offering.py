@@ -23,7 +23,7 @@ _WORDS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
 def offered(default: Any, names: Names) -> Any:
     """The same settings, in classes whose fields say how help shows them.
 
-    What ``names`` lists is checked elsewhere, where the message can say more.
+    Values are not checked here, where a message would name classes; `restored` does.
     """
     cls, fields, values = type(default), [], {}
     hints, texts = get_type_hints(cls, include_extras=True), _texts(cast(Hashable, cls))
@@ -41,18 +41,22 @@ def offered(default: Any, names: Names) -> Any:
             copied = {name: getattr(field, name) for name in ("default", "default_factory")}
             fields.append((field.name, Annotated[hint, shown], dataclasses.field(**copied)))  # type: ignore[arg-type]
         values[field.name] = value
-    same: dict[str, Any] = {"__doc__": cls.__doc__}
+    same: dict[str, Any] = {"__doc__": cls.__doc__, "__post_init__": _unchecked}
     kind = dataclasses.make_dataclass(cls.__name__, fields, bases=(cls,), namespace=same, frozen=True, kw_only=True)
     return kind(**values)
 
 
 def restored(default: DataT, found: Any) -> DataT:
-    """Settings that were read, in the classes of ``default`` again."""
+    """Settings that were read, in the classes of ``default`` again; ValueError for values that those refuse."""
     values = {field.name: getattr(found, field.name) for field in dataclasses.fields(default)}  # type: ignore[arg-type]
     for name, value in values.items():
         if dataclasses.is_dataclass(value):
             values[name] = restored(getattr(default, name), value)
     return type(default)(**values)
+
+
+def _unchecked(settings: Any) -> None:
+    """In place of the checks of settings."""
 
 
 def option_names(settings: Any) -> Iterator[str]:

@@ -146,7 +146,11 @@ def build_model(
     if encoder is not None:
         keywords["policy_kwargs"] |= {
             "features_extractor_class": FrozenExtractor,
-            "features_extractor_kwargs": {"representation": encoder.representation, "modalities": encoder.modalities},
+            "features_extractor_kwargs": {
+                "representation": encoder.representation,
+                "modalities": encoder.modalities,
+                "standardise": encoder.standardise,
+            },
         }
     policy = "MlpPolicy" if encoder is None else "MultiInputPolicy"
     return cls(policy, venv, seed=seed, device=device, verbose=0, **keywords)

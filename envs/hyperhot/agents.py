@@ -43,7 +43,7 @@ _PAPER_VALUES: dict[str, Any] = {
 AGENT_PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "ppo": {
         "default": {
-            "total_steps": 2_500_000,
+            "total_steps": 5_000_000,
             "n_envs": 128,
             "n_steps": 64,
             "batch_size": 512,

@@ -44,6 +44,7 @@ class GMCCore(Representation):
         ValueError: The contrast needs larger latents, or other modalities.
     """
 
+    unit_latents: ClassVar[bool] = True
     joint_of_all_rows: ClassVar[bool] = True
 
     settings: Any

@@ -19,7 +19,9 @@ from anysense.common.randomness import own_randomness
 from anysense.representations.contract import Representation
 from anysense.representations.data.recorded import Recorded, present_of
 from anysense.representations.data.transitions import Transitions
+from anysense.representations.evaluation.encode import encode_subsets
 from anysense.representations.files import save_representation
+from anysense.representations.latents import LatentStatistics
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.representations.training import machine
 from anysense.representations.training.callbacks import TABLE, Measure, ShowProgress
@@ -38,6 +40,8 @@ from anysense.representations.training.module import PretrainingModule
 
 CHECKPOINTS, REPRESENTATION, TENSORBOARD = "checkpoints", "representation", "tensorboard"
 _MAY_DIFFER = ("device", "threads")
+MOST_ENCODED = 2_048
+"""Samples that tell where the latents lie."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,16 @@ def pretrain(
     _restore(representation, kept, averaged=settings.ema_decay is not None)
     if representation.world is None and isinstance(train, Transitions) and train.world:
         representation.world = dict(train.world)
+    representation.latents = _statistics(representation, train)
     save_representation(representation, folder / REPRESENTATION)
     return PretrainResult(representation, folder, table.rows, epoch, bool(stop.stopped_epoch))
+
+
+def _statistics(representation: Representation, train: Recorded) -> LatentStatistics:
+    """Mean and spread of the latents of up to `MOST_ENCODED` training samples, evenly chosen."""
+    everything, most = tuple(representation.modalities), min(len(train), MOST_ENCODED)
+    chosen = torch.linspace(0, len(train) - 1, most).long().tolist()
+    return LatentStatistics.of(encode_subsets(representation, train, [everything], indices=chosen)[everything])
 
 
 def _stop(settings: PretrainSettings) -> EarlyStopping:

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> AlignCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
-    return parse(AlignCommand.of(preset), arguments, "align")
+    return parse(AlignCommand.of(preset), arguments, "align", {"run": "RUN"})
 
 
 def _found(settings: AlignCommand) -> tuple[AlignCommand, Sequence[str]]:

@@ -108,7 +108,7 @@ def read(arguments: Sequence[str]) -> EvaluateCommand:
     preset = preset_in(arguments)
     default = EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset))
     corruptions = f"MODALITY:{{{','.join(CORRUPTIONS.names())}}}[:LEVEL]"
-    return parse(default, arguments, "evaluate", {"env": environments(), "corruption": corruptions})
+    return parse(default, arguments, "evaluate", {"run": "AGENT", "env": environments(), "corruption": corruptions})
 
 
 def _agent(settings: EvaluateCommand, device: str) -> "Agent":

@@ -99,8 +99,8 @@ def main(arguments: Sequence[str]) -> None:
 def parse_report(arguments: Sequence[str]) -> ReportCommand:
     """Settings from the command line."""
     if not arguments:
-        raise ValueError("`runs` is missing; give the run folders of evaluations, for example out/evaluate/001.")
-    return parse(ReportCommand(runs=()), arguments, "report")
+        raise ValueError("`RUN` is missing; give the run folders of evaluations, for example out/evaluate/001.")
+    return parse(ReportCommand(runs=()), arguments, "report", {"runs": "RUN"})
 
 
 def _text_of(path: Path) -> str:

@@ -52,6 +52,9 @@ class TrainCommand(VectorSettings, ResumableSettings):
     """Modalities to train with, for example --modalities sound; all of the representation if not given."""
     missing: float = 0.0
     """Chance that a modality is missing for a whole episode of training; at least one is always left."""
+    standardise: Literal["auto", "on", "off"] = "auto"
+    """Give the agent latents with mean 0 and deviation 1 in each dimension, by the statistics of the data that the
+    representation was trained on; auto: unless its latents have unit length, as those of GMC and GRAM."""
     encode: Literal["once", "in-policy"] = "once"
     """Encode each observation once, or in the policy whenever it is used (slow, the same agent)."""
     eval_every: int = 5_000
@@ -94,6 +97,7 @@ class TrainCommand(VectorSettings, ResumableSettings):
             modalities=self.modalities or None,
             missing=self.missing,
             seed=self.seed,
+            standardise=self.standardise,
             encode=self.encode,
             eval_every=self.eval_every,
             eval_episodes=self.eval_episodes,
@@ -148,11 +152,10 @@ def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
 def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
     """Find the representation, and check everything before anything is written."""
     from anysense.agents.environments import TrainingEnvironment
-    from anysense.agents.frozen import FrozenEncoder
 
     representation = find_representation(settings.representation, settings.out)
     resolved = settings.resolved(representation, settings.in_world(world_of(representation)))
-    encoder = FrozenEncoder(representation, resolved.modalities)
+    encoder = resolved.encoder()
     modalities = encoder.modalities or tuple(encoder.representation.modalities)
     with before_writing():
         venv = TrainingEnvironment.make(resolved.world, 1, modalities, encoder=encoder, missing=resolved.missing).venv

@@ -131,7 +131,7 @@ def run_cells(cells: Sequence[Cell], run: RunFolder, work: Work, spare: tuple[st
     names = [(f"{cell.method}, seed {cell.seed}", run.path / "jobs" / f"{cell.method}-{cell.seed}") for cell in cells]
     jobs = [Job(*name, _do, (work, cell), spare) for name, cell in zip(names, cells, strict=True)]
     at_a_time = side_by_side(cells[0].settings.jobs, len(jobs))
-    say(f"{len(jobs)} jobs, {at_a_time} at a time")
+    say(f"{len(jobs)} jobs, {at_a_time} at a time" if len(jobs) > 1 else "1 job")
     results = run_jobs(jobs, at_a_time, run.record["command"])
     finished = zip(cells, jobs, results, strict=True)
     return [Done(cell.method, cell.seed, job.folder, result) for cell, job, result in finished]

@@ -327,6 +327,9 @@ def test_target_entropy_reaches_the_algorithm():
             settings = make_agent_settings(name, "smoke", WORLD, target_entropy=value)
             model = build_model(name, settings, Latents(), seed=0)
             assert model.target_entropy == (-1.0 if value is None else value)
+        for value in (math.nan, math.inf):
+            with pytest.raises(ValueError, match="`target_entropy` must be a finite number; got"):
+                make_agent_settings(name, "smoke", WORLD, target_entropy=value)
 
 
 class TestErrors:

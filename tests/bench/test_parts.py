@@ -51,7 +51,7 @@ def test_unknown_part(capsys):
     [
         ("--repeats", "0", "`repeats` must be a whole number of at least 1"),
         ("--seconds", "0", "`seconds` must be more than 0"),
-        ("--device", "tpu", "`device` must be 'auto' or one of cpu"),
+        ("--device", "tpu", "`device` must be 'auto', or what this machine has"),
     ],
 )
 def test_bad_options(option, value, message, tmp_path, capsys):

@@ -62,7 +62,7 @@ def test_default_dtype_and_device_of_a_program_change_nothing(tmp_path: Path) ->
 
 @pytest.mark.parametrize("device", ["mps", "tpu", "", "meta", "cuda:99", "CPU", "cpu:1"])
 def test_devices_that_are_not_there_are_named(device: str, tmp_path: Path) -> None:
-    message = rf"`device` must be 'auto' or one of cpu.* on this machine; got '{device}'"
+    message = rf"`device` must be 'auto', or what this machine has .cpu.*; got '{device}'"
     representation = build("gmc", KNOWN)
     save_representation(representation, tmp_path / "saved")
     data = Samples(KNOWN, {"touch": torch.zeros(4, 2)})
@@ -76,7 +76,7 @@ def test_devices_that_are_not_there_are_named(device: str, tmp_path: Path) -> No
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("device", ["cuda", torch.device("cuda", 1), torch.device("cuda")])
 def test_no_gpu(device: str | torch.device) -> None:
-    with pytest.raises(ValueError, match=r"`device` must be 'auto' or one of cpu on this machine; got 'cuda:[01]'"):
+    with pytest.raises(ValueError, match=r"`device` must be 'auto', or what this machine has .cpu.; got 'cuda:[01]'"):
         resolve_device(device)
 
 

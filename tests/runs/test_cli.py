@@ -75,7 +75,7 @@ def test_unknown_option_names_the_nearest(refused):
     [
         (["--seed", "-1"], "`seed` must be a whole number from 0 to 4294967295, got -1"),
         (["--threads", "0"], "`threads` must be at least 1; got 0"),
-        (["--device", "gpu"], "`device` must be 'auto' or one of cpu"),
+        (["--device", "gpu"], "`device` must be 'auto', or what this machine has"),
         (["--seed", "4294967296"], "`seed` must be a whole number from 0 to 4294967295, got 4294967296"),
         (["--name", "a/b"], "`name` expected one name without separators"),
     ],

@@ -91,7 +91,7 @@ def test_bad_input(three_seeds, tmp_path, refused):
     first, second = map(str, three_seeds[:2])
     docs = ["--out", str(tmp_path / "docs")]
     for arguments, message in (
-        ([], "`runs` is missing"),
+        ([], "`RUN` is missing"),
         ([first, first, *docs], "`runs` expected one evaluation per seed, got the seeds [0, 0]"),
         ([tmp_path / "nothing", *docs], "is not a folder; expected a run folder"),
         ([first, "--readme", tmp_path / "none.md", *docs], "none.md"),

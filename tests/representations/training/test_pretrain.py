@@ -568,7 +568,7 @@ def test_data_that_do_not_fit(data, tmp_path):
         ({"epochs": 0}, r"`epochs` must be at least 1, got 0"),
         ({"batch_size": 1}, r"`batch_size` must be at least 2"),
         ({"learning_rate": 0.0}, r"`learning_rate` must be positive and finite, got 0.0"),
-        ({"learning_rate": math.nan}, r"`learning_rate` must be positive and finite, got nan"),
+        ({"learning_rate": math.nan}, r"`learning_rate` must be a finite number; got nan"),
         ({"gradient_clip": -1.0}, r"`gradient_clip` must be positive"),
         ({"ema_decay": 1.0}, r"`ema_decay` must lie between 0 and 1"),
         ({"schedule": "cosin"}, r"`schedule` must be one of 'constant', .* got 'cosin'. Did you mean 'cosine'"),
@@ -598,7 +598,7 @@ def test_settings_of_the_wrong_type(changes, message):
 
 
 def test_unknown_device(data, tmp_path):
-    with pytest.raises(ValueError, match=r"`device` must be 'auto' or one of cpu.*got 'tpu'"):
+    with pytest.raises(ValueError, match=r"`device` must be 'auto', or what this machine has .cpu.*got 'tpu'"):
         pretrain(new_representation(), *data, dataclasses.replace(QUICK, device="tpu"), tmp_path)
 
 
