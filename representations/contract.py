@@ -12,6 +12,7 @@ from anysense.common.machine import usual_torch
 from anysense.representations.arrays import Array, tensor_of
 from anysense.representations.batch import Batch
 from anysense.representations.latents import LatentStatistics
+from anysense.representations.maths.gathering import Gather
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.observations import Observation, Present, check_batch
@@ -39,6 +40,8 @@ class Representation(nn.Module, ABC):
         unit_latents: Whether latents have unit length, or are means of such: they need no other scale.
         world: Where it was trained, as `anysense.envs.World.to_json` gives it; None if unknown. Set by who trains it.
         latents: Mean and spread of the latents of its training data; None if unknown. Set by who trains it.
+        gather: Joins rows of several processes that train it together, see `anysense.representations.maths.gathering`;
+            set by who trains it, during a step. Contrastive methods use it: the rows of all processes are negatives.
     """
 
     method: ClassVar[str]
@@ -54,6 +57,7 @@ class Representation(nn.Module, ABC):
     latent_dim: int
     world: dict[str, Any] | None
     latents: LatentStatistics | None
+    gather: Gather | None = None
 
     def __init__(self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks | None) -> None:
         super().__init__()

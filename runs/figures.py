@@ -47,7 +47,8 @@ _COLOURS = (
 """The scheme "muted" of Paul Tol (Colour Schemes, SRON/EPS/TN/09-002, 2021), made for every kind of colour vision."""
 _MARKERS, _HATCHES = "os^Dv<>Pp", ("///", "...", "xxx", "\\\\\\")
 _METHODS = {
-    "gmc": 0, "gram": 1, "mfm": 2, "mvae": 3, "mmvae": 5, "nexus": 6, "muse": 7, "gmc-published": 8,
+    "gmc": 0, "gram": 1, "mfm": 2, "mvae": 3, "mmvae": 5, "nexus": 6, "muse": 7,
+    "gmc-published": 8, "gram-published": 4,
     "gmc-supervised": 0, "gram-supervised": 1, "baseline": 3, "transformer": 3, "dropout": 6, "transformer-dropout": 6,
 }  # fmt: skip
 """Place of a method in the scheme; methods that no figure shows together may share one."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anysense.common.lazy import LazyMapping
 from anysense.common.progress import Progress
 from anysense.representations.benchmarks.benchmark import Benchmark, DataRequest
-from anysense.representations.benchmarks.mhd import METHODS, MHD
+from anysense.representations.benchmarks.mhd import GRAM_PAPER, METHODS, MHD
 from anysense.representations.benchmarks.mhd import PRESETS as MHD_PRESETS
 from anysense.representations.benchmarks.presets import Presets
 from anysense.representations.evaluation.tasks import Classification
@@ -62,6 +62,7 @@ DIGITS = Benchmark(
     load=partial(_digits, "takes"),
     methods=METHODS,
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
+    anchor=MHD.anchor,
 )
 DIGITS_SPEAKERS = replace(
     DIGITS,
@@ -80,7 +81,7 @@ MFEAT = Benchmark(
         family="generic",
         settings={
             "gmc": {"*": _LATENT, "paper": {"centre": False, "temperature": 0.1}},
-            "gram": {"*": _LATENT, "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1}},
+            "gram": {"*": _LATENT, "paper": GRAM_PAPER | {"anchor": "pix"}},
             "mfm": {"*": {**_LATENT, "factor_dim": 32}},
             "mvae": {"*": {**_LATENT, "warmup_epochs": 10}},
             "mmvae": {"*": _LATENT},
@@ -95,6 +96,7 @@ MFEAT = Benchmark(
     ),
     modalities=LazyMapping(_mfeat_modalities),
     load=_mfeat,
-    methods={name: name for name in METHODS if name != "gmc-published"},
+    methods=METHODS,
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
+    anchor="pix",
 )

@@ -40,12 +40,17 @@ def class_means(latents: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def class_shares(
-    latents: Latents, subset: tuple[str, ...], test: Tensor, labels: Tensor, means: Tensor
+    latents: Latents, subset: tuple[str, ...], test: Tensor, labels: Tensor, candidates: Tensor, name: str
 ) -> dict[str, float]:
-    """Share of test samples, classes (N,), whose nearest of the `class_means` is their own, by volume and by cosine."""
-    closeness = normalize(latents[subset].double(), dim=1) @ means.T
-    volumes = cross_volumes(means, _tuple(latents, subset), power=2, epsilon=EPSILON, floor=0.0).T
-    costs = {"class_volume": volumes, "class_cosine": -closeness}
+    """Share of test samples, classes (N,), whose best candidate is that of their own class, by volume and by cosine.
+
+    Candidates (C, D) stand for the classes ``labels`` (C,): `class_means`, or latents of the labels. The best one has
+    the smallest volume with the latents of the subset's modalities, or the largest cosine with the subset's latent.
+    """
+    anchors = normalize(candidates.double(), dim=1)
+    closeness = normalize(latents[subset].double(), dim=1) @ anchors.T
+    volumes = cross_volumes(anchors, _tuple(latents, subset), power=2, epsilon=EPSILON, floor=0.0).T
+    costs = {f"{name}_volume": volumes, f"{name}_cosine": -closeness}
     return {key: float((labels[cost.argmin(dim=1)] == test).double().mean()) for key, cost in costs.items()}
 
 

@@ -77,7 +77,8 @@ class VolumeContrast(Contrast):
     pairwise_signed    as pairwise, with `signed_sines`             each modality
     all_pairs          as pairwise, and every pair of modalities    each modality, and ``first-second``
     modality_anchor    one modality's latent; those of all others   ``modality-anchor``, the mean over anchors
-    hybrid             as joint_anchor, and a `CosineContrast`      weighted terms of both
+    hybrid             as joint_anchor, or as modality_anchor if    weighted terms of both
+                       one is named, and a `CosineContrast`
     ================== ============================================ ========================================
 
     ``joint_anchor`` is GRAM with the joint latent in the place of the paper's text, ``modality_anchor`` is its literal
@@ -162,7 +163,7 @@ def _spans(variant: Variant, anchor: str | None, modalities: Sequence[str]) -> d
         case "all_pairs":
             between = itertools.combinations(modalities, 2)
             return {**{"-".join(two): [two] for two in between}, **pairs}
-        case "modality_anchor" if len(modalities) > 1:
+        case "modality_anchor" | "hybrid" if len(modalities) > 1 and (anchor or variant == "modality_anchor"):
             anchors = modalities if anchor is None else [anchor]
             return {"modality-anchor": [(one, *(name for name in modalities if name != one)) for one in anchors]}
         case _:

@@ -44,7 +44,7 @@ class VolumeSettings(ContrastSettings):
     contrast: ClassVar[str] = "volume"
     used_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "power": ("joint_anchor", "pairwise", "modality_anchor", "all_pairs", "hybrid"),
-        "anchor": ("modality_anchor",),
+        "anchor": ("modality_anchor", "hybrid"),
         "hybrid_weight": ("hybrid",),
         "loss": ("hybrid",),
         "cosine_temperature": ("hybrid",),
@@ -62,7 +62,8 @@ class VolumeSettings(ContrastSettings):
     learn_temperature: bool = False
     """Train the temperature too, between 0.01 and 1."""
     anchor: str | None = None
-    """``modality_anchor``: the modality that is exchanged between samples; all of them in turn if None."""
+    """``modality_anchor``: the modality that is exchanged between samples; all of them in turn if None. ``hybrid``: the
+    same in the volumes, whose anchor is the joint latent if None."""
     hybrid_weight: float = 0.5
     """``hybrid``: weight of the cosine part; the volumes get the rest."""
     loss: CosineLoss = "infonce"

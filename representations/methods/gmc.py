@@ -16,6 +16,7 @@ from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
 from anysense.representations.maths import losses
 from anysense.representations.maths.contrast import CONTRASTS
+from anysense.representations.maths.gathering import rows_of_all
 from anysense.representations.methods.settings.gmc import GMCCoreSettings, GMCSettings, UnsupervisedSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
@@ -89,13 +90,34 @@ class GMCCore(Representation):
             chosen = rows.nonzero().flatten()
             return latents.index_copy(0, chosen, self.joint_latents(taken(batch.inputs, chosen)))
 
+    def contrasted(self, joint: Tensor, single: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]] | None:
+        """Joint and single latents (B, d_z) to contrast: those of complete rows, of all processes that train together.
+
+        None if there are fewer than two. In training with several processes each calls this once for a batch, also one
+        without complete rows; see `anysense.representations.maths.gathering`.
+        """
+        if self.gather is not None:
+            rows = torch.stack([joint, *(single[name] for name in self.modalities)], dim=1)
+            joint, *others = rows_of_all(rows, self.gather).unbind(dim=1)
+            single = dict(zip(self.modalities, others, strict=True))
+        return None if len(joint) < 2 else (joint, dict(single))
+
+    def no_latents(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Joint and single latents without any row, (0, d_z), with a gradient of 0 for every weight."""
+        rows = self._zero().expand(0, self.latent_dim)
+        return rows, dict.fromkeys(self.modalities, rows)
+
     def no_contrast(self, *others: str) -> dict[str, Tensor]:
         """The other names and the terms of the contrast, all 0 with a gradient of 0 for every weight."""
-        zero = 0.0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
+        zero = self._zero()
         with torch.no_grad():
             rows = torch.zeros(2, self.latent_dim, device=self.device)
             names = tuple(self.contrast.terms(rows, dict.fromkeys(self.modalities, rows)))
         return dict.fromkeys((*others, *names), zero)
+
+    def _zero(self) -> Tensor:
+        """0, with a gradient of 0 for every weight."""
+        return 0.0 * torch.stack([parameter.sum() for parameter in self.parameters()]).sum()
 
     def _mean(self, single: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Mean (B, d_z) over the modalities that each row has, on the sphere again only if the settings say so."""
@@ -172,9 +194,10 @@ class GMC(GMCCore):
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Contrast of the latents of complete rows, and the sum of its terms as ``"total"``; 0 below two such rows."""
         inputs = complete_inputs(batch)
-        if inputs is None or len(next(iter(inputs.values()))) < 2:
+        found = self.contrasted(*(self.no_latents() if inputs is None else self._training_latents(inputs)))
+        if found is None:
             return self.no_contrast("total")
-        joint, single = self._training_latents(inputs)
+        joint, single = found
         terms = self.contrast.terms(joint, single)
         total = torch.stack(list(terms.values())).sum()
         if self.settings.alignment_weight > 0.0:

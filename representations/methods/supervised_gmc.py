@@ -79,15 +79,17 @@ class SupervisedGMC(GMCCore, SupervisedRepresentation):
     def _joint_terms(self, batch: Batch, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Terms of the contrast of the complete rows, and ``"prediction"``, the error from their joint latents."""
         assert batch.target is not None
-        inputs, target = batch.inputs, batch.target
-        if not batch.complete:
-            rows = batch.complete_rows()
-            if rows is None:
-                return self.no_contrast("prediction")
+        inputs, target, rows = batch.inputs, batch.target, None if batch.complete else batch.complete_rows()
+        if rows is not None:
             inputs, single, target = taken(inputs, rows), taken(single, rows), target[rows]
-        joint = self.joint_latents(inputs)
-        error = absolute_error(self.answer(joint), target)
-        return (self.contrast.terms(joint, single) if len(joint) > 1 else self.no_contrast()) | {"prediction": error}
+        if batch.complete or rows is not None:
+            joint = self.joint_latents(inputs)
+            error = absolute_error(self.answer(joint), target)
+        else:
+            joint, single = self.no_latents()
+            error = joint.sum()
+        found = self.contrasted(joint, single)
+        return (self.no_contrast() if found is None else self.contrast.terms(*found)) | {"prediction": error}
 
     def _single_error(self, batch: Batch, single: Mapping[str, Tensor]) -> Tensor:
         """Mean absolute error of the predictions from single latents, over all modalities that each row has."""

@@ -23,13 +23,17 @@ class TrainingBatch(NamedTuple):
 class BatchLoader:
     """Raw observations in an order drawn from seed and epoch, so that a resumed run sees the same batches.
 
-    A last batch of a single sample (nothing to contrast it with) is added to the batch before it.
+    A last batch of a single sample (nothing to contrast it with), or with fewer than two for each process, is added to
+    the batch before it.
 
     Args:
         data: Where to read.
         batch_size: Samples in a batch; only the last one may be smaller, or larger by one.
         seed: Seed of the order.
         modalities: Which modalities to read, in the order of the masks; all recorded ones by default.
+
+    Attributes:
+        share: Which process reads, and how many share each batch: P processes get every P-th sample. Set by training.
 
     Raises:
         ValueError: ``data`` is empty or ``batch_size`` is not positive.
@@ -45,6 +49,7 @@ class BatchLoader:
         self.modalities = data.modalities_recorded() if modalities is None else modalities
         self.seed = seed
         self.epoch = 0
+        self.share = (0, 1)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
@@ -53,18 +58,24 @@ class BatchLoader:
     def __len__(self) -> int:
         """Number of batches."""
         whole, rest = divmod(len(self.data), self.batch_size)
-        return max(whole + (rest > 1), 1)
+        return max(whole + (rest >= self._least), 1)
 
     def __iter__(self) -> Iterator[TrainingBatch]:
         """One pass: every sample once."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
         order = torch.randperm(len(self.data), generator=generator, device="cpu")
         batches = list(torch.split(order, self.batch_size))
-        if len(batches) > 1 and len(batches[-1]) == 1:
+        if len(batches) > 1 and len(batches[-1]) < self._least:
             batches[-2:] = [torch.cat(batches[-2:])]
-        for indices in batches:
+        rank, processes = self.share
+        for indices in (batch[rank::processes] for batch in batches):
             present = present_of(self.data, indices, self.modalities)
             yield TrainingBatch(self.data.observation(indices, self.modalities), present, self.data.target(indices))
+
+    @property
+    def _least(self) -> int:
+        """Samples of the smallest batch."""
+        return 2 * self.share[1]
 
 
 def mixed_seed(seed: int, epoch: int) -> int:

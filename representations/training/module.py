@@ -2,6 +2,9 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -12,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from anysense.representations.contract import Representation
+from anysense.representations.maths.gathering import Gather
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.representations.training.checkpoints import MONITORED
 from anysense.representations.training.loader import BatchLoader, TrainingBatch, mixed_seed
@@ -24,6 +28,10 @@ Weights = list[Tensor] | tuple[Tensor, ...]
 
 class PretrainingModule(pl.LightningModule):
     """Adam on a representation's loss, with schedule, clipping and weight average as the settings say.
+
+    With several processes (``strategy="ddp"`` of Lightning's Trainer) the batches are those of one process, each reads
+    its share of them, and contrastive methods contrast the rows of all. Batch normalisation, such as the setting
+    ``centre`` of GMC, takes its statistics from the share of each process.
 
     Args:
         representation: What to train, in place.
@@ -56,8 +64,9 @@ class PretrainingModule(pl.LightningModule):
         return self.representation if self.average is None else cast(Representation, self.average.module)
 
     def train_dataloader(self) -> BatchLoader:
-        """Batches of the present epoch."""
+        """Batches of the present epoch, or the share of this process."""
         self.loader.set_epoch(self.current_epoch)
+        self.loader.share = (self.global_rank, self.trainer.world_size)
         return self.loader
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -87,7 +96,8 @@ class PretrainingModule(pl.LightningModule):
             FloatingPointError: The loss is not finite.
         """
         # Shapes and dtypes cannot change from batch to batch, and values that are no numbers show in the loss.
-        losses = self.representation.loss(*batch, validate=batch_idx == 0)
+        with self._rows_of_all():
+            losses = self.representation.loss(*batch, validate=batch_idx == 0)
         total = losses["total"]
         if not torch.isfinite(total):
             raise FloatingPointError(
@@ -98,6 +108,16 @@ class PretrainingModule(pl.LightningModule):
             self._sums[name] += value.detach()
         self._batches += 1
         return total
+
+    @contextmanager
+    def _rows_of_all(self) -> Iterator[None]:
+        """Contrasts see the rows of all processes."""
+        if self.trainer.world_size > 1:
+            self.representation.gather = cast(Gather, partial(self.all_gather, sync_grads=True))
+        try:
+            yield
+        finally:
+            self.representation.gather = None
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient (Lightning's own clipping refuses fused optimisers)."""

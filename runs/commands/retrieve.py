@@ -40,7 +40,8 @@ class RetrieveCommand(ClassifyCommand):
         """The data set, with retrieval as the task."""
         found = benchmark(self.data)
         classes = found.task.classes if isinstance(found.task, Classification) else None
-        return dataclasses.replace(found, task=Retrieval(found.label, self.request.test, classes), published=None)
+        task = Retrieval(found.label, self.request.test, classes, found.anchor)
+        return dataclasses.replace(found, task=task, published=None)
 
 
 def main(arguments: Sequence[str]) -> None:

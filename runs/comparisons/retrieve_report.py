@@ -1,10 +1,11 @@
 """The report of `anysense retrieve`: recall and ranks by the size of the query, and for every subset."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import Column, Record, subset_name
-from anysense.representations.evaluation.tasks.retrieval import FROM
+from anysense.representations.evaluation.tasks.retrieval import FROM, TO, Retrieval
 from anysense.runs.comparisons.cells import estimate, methods_in, text
 from anysense.runs.comparisons.classify_report import COSTS, by_subset, protocol
 from anysense.runs.comparisons.figures import draw_inputs
@@ -18,14 +19,18 @@ __all__ = ["retrieve_report"]
 
 SHOWN = ("recall_1_volume", "recall_1_cosine", "back_recall_1_volume", "back_recall_1_cosine")
 """What the first table has."""
-CLASSES = ("class_volume", "class_cosine")
+CLASSES = ("class_volume", "class_cosine", "label_volume", "label_cosine")
+OF_SUBSETS = (*SHOWN[:2], *CLASSES)
+"""What is reported of every subset; the results of the jobs have all."""
 
 
 def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence[Done], run: RunFolder) -> Report:
     """What the jobs found."""
-    records, columns = records_of(done), {column.key: column for column in found.task.columns}
-    if not any(record.metric in CLASSES for record in records):
-        columns = {key: column for key, column in columns.items() if key not in CLASSES}
+    assert isinstance(found.task, Retrieval)
+    anchor = found.task.anchor
+    records = [one for one in records_of(done) if _reported(one, anchor)]
+    measured = {record.metric for record in records}
+    columns = {column.key: column for column in found.task.columns if column.key in measured}
     sizes = [f"{FROM}{count}" for count in range(len(found.modalities) - 1, 0, -1)]
     names = [subset_name(it, len(found.modalities)) for it in found.subsets() if len(it) < len(found.modalities)]
 
@@ -44,7 +49,8 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
                 "Everything by the number of modalities in the query",
                 table=_by_size(records, list(columns.values()), sizes),
             ),
-            *(by_subset(records, column, names) for column in columns.values()),
+            *([] if anchor is None else [_anchored(records, list(columns.values()), sizes, anchor)]),
+            *(by_subset(records, columns[key], names) for key in OF_SUBSETS if key in columns),
             Section("Cost", table=Table(*costs(done, COSTS))),
         ],
         figures=figures,
@@ -52,6 +58,24 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         runs=[record_of(run.record)],
         details={"jobs": [one.details for one in done]},
     )
+
+
+def _reported(record: Record, anchor: str | None) -> bool:
+    """Everything by size; of a subset little, and of single candidates only the anchor."""
+    if not record.subset:
+        return TO not in record.condition or record.condition.endswith(f" {TO}{anchor}")
+    return record.metric in OF_SUBSETS and not record.condition
+
+
+def _anchored(records: Sequence[Record], columns: Sequence[Column], sizes: Sequence[str], anchor: str) -> Section:
+    """The same by size, where one modality is looked for."""
+    ending = f" {TO}{anchor}"
+    found = [
+        dataclasses.replace(it, condition=it.condition.removesuffix(ending)) for it in records if ending in it.condition
+    ]
+    text = f"The queries have {anchor} not; the candidates are the latents of {anchor}, or the other way round."
+    shown = [column for column in columns if column.key not in CLASSES]
+    return Section(f"Only {anchor} as the candidate", text, _by_size(found, shown, sizes))
 
 
 def _words(condition: str) -> str:

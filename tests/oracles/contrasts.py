@@ -85,14 +85,14 @@ def volume_terms(
     if variant == "all_pairs":
         pairs = itertools.combinations(single, 2)
         return with_joint | {f"{one}-{two}": loss(single[one], single[two]) for one, two in pairs}
-    if variant == "modality_anchor":
+    together = {"joint-anchor": loss(joint, *single.values())}
+    if variant == "modality_anchor" or anchor is not None:
         losses = [
             loss(single[name], *(rows for other, rows in single.items() if other != name))
             for name in (single if anchor is None else [anchor])
         ]
-        return {"modality-anchor": sum(losses) / len(losses)}
-    together = loss(joint, *single.values())
-    if variant == "joint_anchor":
-        return {"joint-anchor": together}
+        together = {"modality-anchor": sum(losses) / len(losses)}
+    if variant != "hybrid":
+        return together
     cosines = {name: hybrid_weight * infonce(joint, rows, cosine_temperature) for name, rows in single.items()}
-    return cosines | {"joint-anchor": (1.0 - hybrid_weight) * together}
+    return cosines | {name: (1.0 - hybrid_weight) * term for name, term in together.items()}

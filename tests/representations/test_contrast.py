@@ -39,7 +39,7 @@ VARIANTS = {
 }
 EFFECTS = {
     "power": (2, {"joint_anchor", "pairwise", "all_pairs", "modality_anchor", "hybrid"}),
-    "anchor": ("m1", {"modality_anchor"}),
+    "anchor": ("m1", {"modality_anchor", "hybrid"}),
     "hybrid_weight": (0.2, {"hybrid"}),
     "loss": ("infonce_with_joints_as_negatives", {"hybrid"}),
     "cosine_temperature": (0.7, {"hybrid"}),
@@ -93,9 +93,10 @@ def test_a_named_anchor_and_the_weights_of_a_hybrid_equal_loops() -> None:
     expected = slow.volume_terms("modality_anchor", joint.numpy(), rows, 0.1, anchor="m1")
     assert numbers(found) == pytest.approx(expected, rel=1e-4, abs=1e-5)
     weights = {"hybrid_weight": 0.2, "cosine_temperature": 0.7}
-    found = volumes("hybrid", 3, **weights).terms(joint, single)
-    expected = slow.volume_terms("hybrid", joint.numpy(), rows, 0.1, **weights)
-    assert numbers(found) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    for anchor in (None, "m1"):
+        found = volumes("hybrid", 3, anchor=anchor, **weights).terms(joint, single)
+        expected = slow.volume_terms("hybrid", joint.numpy(), rows, 0.1, anchor=anchor, **weights)
+        assert numbers(found) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,8 @@ def test_published_settings() -> None:
         assert isinstance(paper, GRAMSettings)
         assert isinstance(default, GRAMSettings)
         assert isinstance(gmc, GMCSettings)
-        assert (paper.temperature, paper.label_smoothing, paper.variant) == (0.07, 0.1, "joint_anchor")
+        expected = "modality_anchor" if benchmark == "mhd" else "joint_anchor"
+        assert (paper.temperature, paper.label_smoothing, paper.variant) == (0.07, 0.1, expected)
         assert (default.temperature, default.label_smoothing, default.power) == (0.1, 0.0, 1)
         assert default.cosine_temperature == gmc.temperature
         assert default.latent_dim == gmc.latent_dim

@@ -31,8 +31,11 @@ def test_a_table_a_report_and_records(folder, tmp_path, capsys):
         (record["subset"], record["metric"], record["condition"]): record["value"] for record in content["records"]
     }
     assert 0 <= found["", "recall_1_volume", "from 5"] <= found["", "recall_10_volume", "from 5"] <= 1
-    assert found["fou", "rank_cosine", "to pix"] >= 1
-    assert {condition for _, _, condition in found if condition.startswith("to ")} == {
+    assert found["", "rank_cosine", "from 1 to pix"] >= 1
+    assert {condition for _, _, condition in found if " to " in condition} == {f"from {n} to pix" for n in range(1, 6)}
+    assert "Only pix as the candidate" in (run / "results" / "report.md").read_text()
+    job = json.loads(next((run / "jobs").rglob("result.json")).read_text())
+    assert {one["condition"] for one in job["records"] if one["condition"].startswith("to ")} == {
         f"to {name}" for name in ("fou", "fac", "kar", "pix", "zer", "mor")
     }
     assert (run / "figures" / "recall_1_volume.png").is_file()

@@ -12,13 +12,15 @@ from anysense.representations.evaluation.task_settings import RETRIEVAL_TOPS, Ta
 from anysense.representations.evaluation.tasks.task import Subsets, Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from anysense.representations.contract import Representation
     from anysense.representations.data.samples import Splits
 
-__all__ = ["FROM", "Retrieval"]
+__all__ = ["FROM", "TO", "Retrieval"]
 
-FROM = "from "
-"""Beginning of the condition of means over subsets of as many modalities."""
+FROM, TO = "from ", "to "
+"""Beginnings of conditions: of means over subsets of as many modalities, and of what is looked for."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Retrieval(Task):
     """Number of test samples, for the level of chance; unknown by default."""
     classes: int | None = None
     """Number of classes, for the level of chance; unknown by default."""
+    anchor: str | None = None
+    """The modality that the report looks for, besides the means over all; none by default."""
 
     presets: ClassVar[Mapping[str, TaskSettings]] = dict.fromkeys(
         ("smoke", "default", "paper"), TaskSettings(missing_rates=())
@@ -39,8 +43,8 @@ class Retrieval(Task):
         "Each subset of modalities is a query for the sample's latent of another modality among those of all test "
         "samples; values are means over the modalities that the subset leaves out. By cosine the query is the latent "
         "of the subset, by volume it is the latents of its modalities one by one, which span a volume with each "
-        "candidate. Ties count as chance. Zero-shot classes: the nearest mean latent of a class of complete training "
-        "samples."
+        "candidate. Ties count as chance. Zero-shot classes: the best candidate among the mean latents of the classes "
+        "(complete training samples) and, where a modality is the label, among the latents of the labels."
     )
 
     @property
@@ -56,50 +60,66 @@ class Retrieval(Task):
                 title = f"median rank by {score}{way}"
                 found.append(Column(f"{back}rank_{score}", title, digits=1, better="lower"))
         chance = None if self.classes is None else 1 / self.classes
-        return (
-            *found,
-            *(Column(f"class_{it}", f"zero-shot class by {it}", True, chance=chance) for it in ("volume", "cosine")),
-        )
+        kinds = {"class": "class", **({} if self.label is None else {"label": "label"})}
+        for kind, word in kinds.items():
+            for score in ("volume", "cosine"):
+                found.append(Column(f"{kind}_{score}", f"zero-shot {word} by {score}", percent=True, chance=chance))
+        return tuple(found)
 
     def evaluate(
         self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:
         """See `Task.evaluate`; there are more records under conditions.
 
-        ``to NAME``: the values of one modality that is looked for. ``from K``, of no subset: the means over all subsets
-        of K modalities.
+        ``to NAME``: the values of one modality that is looked for. ``from K`` and ``from K to NAME``, of no subset: the
+        means over all subsets of K modalities.
         """
         from anysense.representations.evaluation.encode import encode_subsets
-        from anysense.representations.evaluation.retrieval_scores import class_means, class_shares, scores
+        from anysense.representations.evaluation.retrieval_scores import class_shares, scores
 
         names = tuple(representation.modalities)
         wanted = [it for it in (every_subset(names) if subsets is None else subsets) if len(it) < len(names)]
-        singles = [(name,) for name in names]
-        latents = encode_subsets(representation, splits.test, dict.fromkeys([*wanted, *singles]))
-        train, test = splits.train.targets, splits.test.targets
-        means = None
-        if train is not None and test is not None and not train.is_floating_point():
-            means = class_means(encode_subsets(representation, splits.train, [names])[names], train)
+        latents = encode_subsets(representation, splits.test, dict.fromkeys([*wanted, *((name,) for name in names)]))
+        classes, test = self._classes(representation, splits), splits.test.targets
         records: list[Record] = []
         for subset in wanted:
             each = {name: scores(latents, subset, name) for name in names if name not in subset}
             for name, found in each.items():
-                records += _records(subset, len(names), found, f"to {name}")
+                records += _records(subset, len(names), found, f"{TO}{name}")
             mean = {key: sum(one[key] for one in each.values()) / len(each) for key in next(iter(each.values()))}
-            if means is not None and test is not None:
-                mean |= class_shares(latents, subset, test, *means)
+            for kind, candidates in classes.items():
+                if test is not None and (kind != "label" or self.label not in subset):
+                    mean |= class_shares(latents, subset, test, *candidates, kind)
             records += _records(subset, len(names), mean)
         return records + list(_by_size(records, {subset_name(it, len(names)): len(it) for it in wanted}))
+
+    def _classes(self, representation: Representation, splits: Splits) -> dict[str, tuple[Tensor, Tensor]]:
+        """Classes (C,) and what stands for them (C, D): ``class`` mean latents, ``label`` latents of the labels."""
+        import torch
+
+        from anysense.representations.evaluation.encode import encode_subsets
+        from anysense.representations.evaluation.retrieval_scores import class_means
+
+        train, names = splits.train.targets, tuple(representation.modalities)
+        if train is None or train.is_floating_point() or splits.test.targets is None:
+            return {}
+        found = {"class": class_means(encode_subsets(representation, splits.train, [names])[names], train)}
+        if self.label is not None:
+            labels = found["class"][0]
+            firsts = torch.stack([(train == label).nonzero()[0, 0] for label in labels])
+            one = (self.label,)
+            found["label"] = labels, encode_subsets(representation, splits.train, [one], indices=firsts)[one]
+        return found
 
 
 def _by_size(records: list[Record], sizes: Mapping[str, int]) -> Iterator[Record]:
     """Means over subsets of as many modalities."""
-    values: dict[tuple[int, str], list[float]] = {}
+    values: dict[tuple[str, str], list[float]] = {}
     for record in records:
-        if not record.condition:
-            values.setdefault((sizes[record.subset], record.metric), []).append(record.value)
-    for (size, key), found in values.items():
-        yield Record("", key, sum(found) / len(found), f"{FROM}{size}")
+        condition = " ".join(part for part in (f"{FROM}{sizes[record.subset]}", record.condition) if part)
+        values.setdefault((condition, record.metric), []).append(record.value)
+    for (condition, key), found in values.items():
+        yield Record("", key, sum(found) / len(found), condition)
 
 
 def _records(subset: tuple[str, ...], complete: int, scores: Mapping[str, float], condition: str = "") -> list[Record]:

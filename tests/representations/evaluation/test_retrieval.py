@@ -142,6 +142,9 @@ def test_task_finds_views_that_agree_and_classes():
             (found["a", f"recall_1_{score}", "to b"] + found["a", f"recall_1_{score}", "to c"]) / 2
         )
         assert found["a + c", f"rank_{score}", "to b"] < 10
+        assert found["", f"recall_1_{score}", "from 1 to b"] == pytest.approx(
+            (found["a", f"recall_1_{score}", "to b"] + found["c", f"recall_1_{score}", "to b"]) / 2
+        )
     keys = {column.key for column in task.columns}
     assert {record.metric for record in records} == keys
     assert not any(record.subset == "complete" for record in records)
