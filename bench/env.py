@@ -28,7 +28,7 @@ class Part(Bench):
     """Environments of the vector form with sound only."""
 
     def measure(self) -> list[Figure]:
-        """Measure the single form, the vector form with both modalities and the vector form with sound only.
+        """Measure the single form, and the vector form with both modalities and with each form of sound only.
 
         Raises:
             ModuleNotFoundError: pygame, which draws Gymnasium's pendulum, is not installed.
@@ -43,6 +43,8 @@ class Part(Bench):
             "single": _single(ours, self.seed, steps=200, render=False),
             "vector": _vector(self.num_envs, ("image", "sound"), self.seed),
             "sound": _vector(self.sound_envs, ("sound",), self.seed),
+            "waveform": _vector(self.num_envs, ("sound",), self.seed, sound="waveform"),
+            "mel": _vector(self.num_envs, ("sound",), self.seed, sound="mel"),
         }
         rates = alternate(sides, self.repeats, self.seconds)
         rendered = rates["rendered"]
@@ -51,6 +53,8 @@ class Part(Bench):
             speed("single, image and sound", rates["single"], "steps"),
             speed(f"vector of {self.num_envs}, image and sound", rates["vector"], "steps"),
             speed(f"vector of {self.sound_envs}, sound only", rates["sound"], "steps", target=1e6),
+            speed(f"vector of {self.num_envs}, waveform of 3 receivers", rates["waveform"], "steps", target=5_000),
+            speed(f"vector of {self.num_envs}, mel of 3 receivers", rates["mel"], "steps", target=3_000),
             ratio("single against rendered Gymnasium", rates["single"], rendered, target=30),
             ratio(f"vector of {self.num_envs} against rendered Gymnasium", rates["vector"], rendered, target=1000),
         ]
@@ -72,8 +76,10 @@ def _single(env: gymnasium.Env[Any, Any], seed: int, steps: int, render: bool) -
     return work
 
 
-def _vector(num_envs: int, modalities: tuple[str, ...], seed: int, steps: int = 20) -> Callable[[], int]:
-    env = gymnasium.make_vec(DEFAULT_WORLD, num_envs=num_envs, modalities=modalities)
+def _vector(
+    num_envs: int, modalities: tuple[str, ...], seed: int, steps: int = 20, sound: str = "tones"
+) -> Callable[[], int]:
+    env = gymnasium.make_vec(DEFAULT_WORLD, num_envs=num_envs, modalities=modalities, sound=sound)
     actions = np.random.default_rng(seed).uniform(-2, 2, (steps, num_envs, 1)).astype(np.float32)
     env.reset(seed=seed)
 

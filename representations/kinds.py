@@ -14,9 +14,9 @@ __all__ = ["AXES", "COLOURS", "GRIDS", "KINDS", "Given", "decided_kind", "full_k
 
 KINDS = {
     "image": ("hw", "chw", "hwc", "schw", "shwc"),
-    "spectrogram": ("tf", "ctf", "tfc"),
+    "spectrogram": ("tf", "ctf", "tfc", "sctf"),
     "sequence": ("t", "tf", "ft"),
-    "waveform": ("n", "nc", "cn"),
+    "waveform": ("n", "nc", "cn", "scn"),
     "vector": (),
 }
 """Kinds, and the orders of axes that each may have; a vector has any axes, in any order."""
@@ -30,7 +30,7 @@ AXES = {
     "n": "samples",
 }
 """What the letters of an order mean."""
-GRIDS = {"image": "schw", "spectrogram": "ctf", "sequence": "ft", "waveform": "cn"}
+GRIDS = {"image": "schw", "spectrogram": "sctf", "sequence": "ft", "waveform": "scn"}
 """The order in which networks read a kind; what comes before the last two axes (the last of one) are channels."""
 
 COLOURS = (1, 3, 4)
@@ -44,6 +44,8 @@ LONGEST_VECTOR = 4096
 """Longest vector that nobody has to confirm."""
 SMALLEST_SPECTROGRAM = 8
 """Three axes, all of them shorter, are a vector."""
+SHORTEST_GRID = 4
+"""Four axes with bounds, the last two no shorter, are a stack of spectrograms."""
 SHORTEST_SIDE = 16
 """Shortest side of an image of floats without an axis of channels."""
 
@@ -150,12 +152,18 @@ def _of_two_axes(given: Given) -> str:
 def _of_three_axes(given: Given) -> str:
     if given.dtype == "uint8" or given.is_brightness:
         return "image"
+    _, channels, long = given.shape
+    if given.swings and long >= max(SHORTEST_WAVEFORM, LONG * channels) and channels <= MOST_CHANNELS:
+        return "waveform"
     return "spectrogram" if max(given.shape) >= SMALLEST_SPECTROGRAM else "vector"
 
 
 def _of_more_axes(given: Given) -> str:
     if len(given.shape) == 4 and (given.dtype == "uint8" or given.is_brightness):
         return "image"
+    short, long = sorted(given.shape[-2:])
+    if len(given.shape) == 4 and given.bounded and short >= SHORTEST_GRID and long >= SMALLEST_SPECTROGRAM:
+        return "spectrogram"
     if math.prod(given.shape) > LONGEST_VECTOR:
         raise _question(given, ("image", "vector") if len(given.shape) == 4 else ("vector",))
     return "vector"

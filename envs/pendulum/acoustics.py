@@ -2,7 +2,7 @@
 
 Positions and velocities are pairs (height, left): metres upwards and metres to the left of the pivot, so that the
 tip is at ``(cos theta, sin theta)``. A receiver hears the Doppler-shifted frequency and an amplitude that falls
-with the square of the distance. There is no waveform: one frame of sound is a pair of numbers for each receiver.
+with the square of the distance. `anysense.envs.pendulum.hearing` makes audio of these pairs of numbers.
 """
 
 from collections.abc import Sequence

@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.common.validation import check_integer
+from anysense.envs.audio.waveform import Timbre
+from anysense.envs.pendulum.hearing import Sound
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
     ALL_ROWS,
     DEFAULT_RECEIVERS,
+    DEFAULT_SAMPLE_RATE,
     MODALITIES,
     Action,
     Observation,
@@ -57,6 +60,8 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
     | ``"image"`` | uint8 (stack, 60, 60) | share of each pixel that the rod covers, row 0 on top | 0 to 255 |
     | ``"sound"`` | float32 (stack, receivers, 2) | [..., 0]: frequency in Hz | 314.29 to 733.33 |
     | | | [..., 1]: amplitude, 1 / squared distance in m^2 | 0.0592 to 0.6945, see below |
+    | with ``sound="waveform"`` | float32 (stack, receivers, 800) | audio of the step that led to the frame | ±0.6945 |
+    | with ``sound="mel"`` | float32 (stack, receivers, 5, 32) | dB of mel bands over that step | -50 to 34.06 |
 
     A pixel is 0.044 m wide; the picture shows 1.32 m around the pivot, the rod is 1 m long and 0.2 m wide. It is looked
     up in a table of 8192 angles: at most 3 grey levels from the exact picture. The sound is exact.
@@ -69,6 +74,11 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
 
     The space holds the exact range of each receiver, rounded outwards to float32. The frequency is
     440 * 20 / (20 - v) with the speed v of the tip towards the receiver in m/s (speed of sound 20 m/s).
+
+    Audio has at the ends of a step the frequency and the amplitude of the tones; in between both change linearly, and
+    the phase never jumps. The first frame is a step of steady tones from phase 0. Its range is that of the loudest
+    receiver, for all receivers. The spectrogram has five columns a step; each is a Hann window of the 0.05 s before it,
+    in librosa's mel bands: 32 from 250 to 1000 Hz, 10 log10 of the power, at least 1e-5.
 
     ## State
 
@@ -95,6 +105,10 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         antialias: Smooth pictures (True) or, as published, a mask of 0 and 255: pixels whose centre the rod covers.
         initial_steps: Torque-free steps after each random start, before the first observation; a pair (low, high)
             draws low, ..., high - 1 anew at each reset. Published: 1.
+        sound: ``"tones"``, ``"waveform"`` or ``"mel"``; see above.
+        timbre: What the source sounds like as audio: ``"sine"``, ``"square"`` (odd multiples of the frequency, 1/k) or
+            ``"harmonics"`` (the first eight, 1/k); multiples that the sample rate cannot hold are left out.
+        sample_rate: Samples of audio in a second: a multiple of 20 above twice the highest frequency.
         render_mode: ``"rgb_array"``: ``render`` returns a picture for people, with rod and receivers. ``"human"``: a
             window, which needs ``pip install "anysense[window]"``.
 
@@ -126,11 +140,16 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         physics: Physics = "gymnasium",
         antialias: bool = True,
         initial_steps: int | Sequence[int] = 0,
+        sound: Sound = "tones",
+        timbre: Timbre = "sine",
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
         render_mode: str | None = None,
         **unknown: Any,
     ) -> None:
         check_no_more(unknown, type(self))
-        self.settings = PendulumSettings(modalities, receivers, frame_stack, physics, antialias, initial_steps)
+        self.settings = PendulumSettings(
+            modalities, receivers, frame_stack, physics, antialias, initial_steps, sound, timbre, sample_rate
+        )
         self.observation_space = self.settings.observation_space()
         self.action_space = self.settings.action_space()
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])

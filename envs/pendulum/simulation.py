@@ -1,6 +1,6 @@
 """What the single and the vector environment share: settings, spaces, a batch of pendulums and its recent frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -9,23 +9,25 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.common.validation import check_choice, check_flag, check_integer, check_names
+from anysense.envs.audio.waveform import Rows, Timbre
 from anysense.envs.pendulum import physics
-from anysense.envs.pendulum.acoustics import RECEIVERS, hear, receiver_positions, sound_bounds
+from anysense.envs.pendulum.acoustics import RECEIVERS
+from anysense.envs.pendulum.hearing import STEPS_PER_SECOND, Hearing, Sound, check_audio, hearing
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.raster import FRAME_SIZE, shared_frame_table
-from anysense.envs.pendulum.validation import check_initial_steps
+from anysense.envs.pendulum.validation import check_array, check_initial_steps, check_states
 
 IMAGE, SOUND = "image", "sound"
 MODALITIES = (IMAGE, SOUND)
 """Names of the modalities, in the order of the observation space."""
 DEFAULT_RECEIVERS = ("left_bottom", "right_bottom", "middle_top")
 MAX_FRAME_STACK = 1_000
-MAX_FRAMES = 1_000_000
-"""Frames that the pendulums of one vector environment may stack together: some gigabytes of pictures."""
+MAX_FRAMES, MAX_SOUND = 1_000_000, 500_000_000
+"""Frames, and numbers of their sound, that the pendulums of one vector environment may stack together: gigabytes."""
+DEFAULT_SAMPLE_RATE = 16_000
 
 Observation = dict[str, npt.NDArray[Any]]
 Action = npt.NDArray[np.float32]
-Rows = slice | npt.NDArray[np.intp]
 ALL_ROWS = slice(None)
 
 
@@ -44,6 +46,9 @@ class PendulumSettings:
     physics: Physics = "gymnasium"
     antialias: bool = True
     initial_steps: int | Sequence[int] = 0
+    sound: Sound = "tones"
+    timbre: Timbre = "sine"
+    sample_rate: int = DEFAULT_SAMPLE_RATE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modalities", check_names("modalities", self.modalities, MODALITIES))
@@ -52,6 +57,16 @@ class PendulumSettings:
         check_choice("physics", self.physics, physics.PHYSICS)
         object.__setattr__(self, "antialias", check_flag("antialias", self.antialias))
         object.__setattr__(self, "initial_steps", check_initial_steps(self.initial_steps))
+        object.__setattr__(self, "sample_rate", check_audio(self.sound, self.timbre, self.sample_rate))
+
+    def hearing(self, count: int) -> Hearing:
+        """What the sound of ``count`` pendulums is."""
+        return hearing(self.sound, self.receivers, count, self.timbre, self.sample_rate)
+
+    def most_envs(self) -> int:
+        """How many pendulums one vector environment may have, so that memory suffices."""
+        numbers = len(self.receivers) * (self.sample_rate // STEPS_PER_SECOND if self.sound != "tones" else 2)
+        return min(MAX_FRAMES, MAX_SOUND // numbers) // self.frame_stack
 
     def observation_space(self) -> gym.Space[Observation]:
         """Return the space of one environment's observations, with the exact bounds of each receiver."""
@@ -59,8 +74,7 @@ class PendulumSettings:
         if IMAGE in self.modalities:
             boxes[IMAGE] = gym.spaces.Box(0, 255, (self.frame_stack, FRAME_SIZE, FRAME_SIZE), np.uint8)
         if SOUND in self.modalities:
-            low, high = (np.stack([bound] * self.frame_stack) for bound in sound_bounds(self.receivers))
-            boxes[SOUND] = gym.spaces.Box(low, high, dtype=np.float32)
+            boxes[SOUND] = self.hearing(1).space(self.frame_stack)
         return cast("gym.Space[Observation]", gym.spaces.Dict(boxes))
 
     def action_space(self) -> gym.Space[Action]:
@@ -80,7 +94,7 @@ class PendulumSettings:
 class Frame:
     """One moment of a batch of pendulums: the states and what each modality needs of them.
 
-    Arrays of shape (count,), the sound (count, receivers, 2); None without the modality.
+    Arrays of shape (count,), the sound (count, ...) as its `Hearing` says; None without the modality.
     """
 
     theta: FloatArray
@@ -110,9 +124,10 @@ class Simulation:
         self.settings = settings
         self.count = count
         self._table = shared_frame_table(settings.antialias) if IMAGE in settings.modalities else None
-        self._positions = receiver_positions(settings.receivers) if SOUND in settings.modalities else None
-        self._frames: list[Frame] = []
-        self.restore(np.zeros((count, settings.frame_stack, 2)))
+        self._hearing = settings.hearing(count) if SOUND in settings.modalities else None
+        rest = np.zeros(count)
+        sound = None if self._hearing is None else np.zeros((count, *self._hearing.frame_shape), np.float32)
+        self._frames = [self._frame(rest.copy(), rest.copy(), sound) for _ in range(settings.frame_stack)]
 
     def restart(self, rows: Rows, states: FloatArray, initial_steps: npt.NDArray[np.intp]) -> None:
         """Put pendulums into start states (rows, 2) and fill their stacks with copies of the first frame.
@@ -123,7 +138,8 @@ class Simulation:
         for step in range(initial_steps.max(initial=0)):
             moving = initial_steps > step
             theta[moving], omega[moving] = physics.advance(theta[moving], omega[moving], 0.0, self.settings.physics)
-        first = self._modality(theta, omega)
+        hear = self._hearing
+        first = self._frame(theta, omega, None if hear is None else hear.start(rows, hear.tones(theta, omega)))
         for frame in self._frames:
             frame.put(rows, first)
 
@@ -131,7 +147,9 @@ class Simulation:
         """Advance all pendulums by one step with clipped torques, shape (count,); return the rewards, (count,)."""
         now = self._frames[-1]
         rewards = physics.reward(now.theta, now.omega, torque)
-        self._frames.append(self._modality(*physics.advance(now.theta, now.omega, torque, self.settings.physics)))
+        theta, omega = physics.advance(now.theta, now.omega, torque, self.settings.physics)
+        sound = None if self._hearing is None else self._hearing.advance(self._hearing.tones(theta, omega))
+        self._frames.append(self._frame(theta, omega, sound))
         del self._frames[0]
         return rewards
 
@@ -140,11 +158,8 @@ class Simulation:
         observation: Observation = {}
         if self._table is not None:
             observation[IMAGE] = self._table.frames(np.array([frame.picture for frame in self._frames]).T)
-        if self._positions is not None:
-            sounds = np.empty((self.count, len(self._frames), len(self._positions), 2), dtype=np.float32)
-            for place, frame in enumerate(self._frames):
-                sounds[:, place] = frame.sound
-            observation[SOUND] = sounds
+        if self._hearing is not None:
+            observation[SOUND] = self._sounds(self._hearing)
         return observation
 
     def states(self) -> FloatArray:
@@ -152,18 +167,42 @@ class Simulation:
         now = self._frames[-1]
         return np.array((now.theta, now.omega)).T
 
-    def history(self) -> FloatArray:
-        """Return the states of all stacked frames, oldest first, shape (count, stack, 2)."""
-        return np.stack([np.stack((frame.theta, frame.omega), axis=-1) for frame in self._frames], axis=1)
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """``"states"``, those of the stacked frames, oldest first, (count, stack, 2); of audio also ``"sounds"``.
 
-    def restore(self, history: FloatArray) -> None:
-        """Take over the states of all stacked frames from ``history()`` of a simulation of the same settings."""
-        self._frames = [
-            self._modality(history[:, place, 0].copy(), history[:, place, 1].copy())
-            for place in range(history.shape[1])
-        ]
+        ``"sounds"`` are those of the frames; what else the next sounds depend on has names of its own.
+        """
+        states = [np.stack((frame.theta, frame.omega), axis=-1) for frame in self._frames]
+        found: dict[str, npt.NDArray[Any]] = {"states": np.stack(states, axis=1)}
+        more = {} if self._hearing is None else self._hearing.state()
+        if self._hearing is not None and more:
+            found |= {"sounds": self._sounds(self._hearing), **more}
+        return found
 
-    def _modality(self, theta: FloatArray, omega: FloatArray) -> Frame:
-        picture = None if self._table is None else self._table.index(theta)
-        sound = None if self._positions is None else hear(theta, omega, self._positions).astype(np.float32)
-        return Frame(theta, omega, picture, sound)
+    def load_state_dict(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `state_dict` of a simulation of the same settings gave.
+
+        Raises:
+            ValueError: An array has another shape or dtype, or values that do not occur.
+        """
+        history = check_states("state['states']", state["states"], (self.count, self.settings.frame_stack, 2))
+        hear, moments = self._hearing, [(part[:, 0].copy(), part[:, 1].copy()) for part in history.swapaxes(0, 1)]
+        sounds: Iterable[npt.NDArray[np.float32] | None] = [None] * len(moments)
+        if hear is not None and hear.state():
+            space = hear.space(self.settings.frame_stack)
+            kept = check_array("state['sounds']", state["sounds"], self._sounds(hear), space.low, space.high)
+            hear.load(state, hear.tones(*moments[-1]))
+            sounds = kept.swapaxes(0, 1).copy()
+        elif hear is not None:
+            sounds = [hear.advance(hear.tones(*moment)) for moment in moments]
+        self._frames = [self._frame(*moment, sound) for moment, sound in zip(moments, sounds, strict=True)]
+
+    def _sounds(self, hear: Hearing) -> npt.NDArray[np.float32]:
+        """Those of all frames in a fresh array, (count, stack, ...)."""
+        sounds = np.empty((self.count, len(self._frames), *hear.frame_shape), dtype=np.float32)
+        for place, frame in enumerate(self._frames):
+            sounds[:, place] = frame.sound
+        return sounds
+
+    def _frame(self, theta: FloatArray, omega: FloatArray, sound: npt.NDArray[np.float32] | None) -> Frame:
+        return Frame(theta, omega, None if self._table is None else self._table.index(theta), sound)

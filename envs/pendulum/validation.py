@@ -15,6 +15,7 @@ from anysense.envs.pendulum.physics import MAX_SPEED, MAX_TORQUE, FloatArray
 __all__ = [
     "as_numbers",
     "check_actions",
+    "check_array",
     "check_initial_steps",
     "check_no_more",
     "check_options",
@@ -92,6 +93,21 @@ def check_states(argument: str, states: Any, shape: tuple[int, ...]) -> FloatArr
         raise ValueError(f"`{argument}` must have an angular speed within ±{MAX_SPEED} rad/s; got {fastest}.")
     if farthest > MAX_ANGLE:
         raise ValueError(f"`{argument}` must have an angle within ±{MAX_ANGLE:g} rad; got {farthest}.")
+    return array
+
+
+def check_array(argument: str, values: Any, like: NDArray[Any], low: Any, high: Any) -> NDArray[Any]:
+    """Return a copy of an array that has the shape and the dtype of another one, and values from low to high.
+
+    Raises:
+        ValueError: It has not.
+    """
+    array = as_numbers(argument, values).copy()
+    if array.shape != like.shape or array.dtype != like.dtype or not ((array >= low) & (array <= high)).all():
+        raise ValueError(
+            f"`{argument}` must be {like.dtype} {like.shape} from {np.min(low):g} to {np.max(high):g}, as `state_dict` "
+            f"of an environment with the same settings gives it; got {array.dtype} {array.shape}."
+        )
     return array
 
 

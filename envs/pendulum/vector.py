@@ -12,12 +12,14 @@ from gymnasium.vector.utils import batch_space
 
 from anysense.common.json_files import check_entries
 from anysense.common.validation import check_choice, check_integer, check_positive_integer
+from anysense.envs.audio.waveform import Timbre
 from anysense.envs.autoreset import check_reset_mask
+from anysense.envs.pendulum.hearing import Sound
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.simulation import (
     DEFAULT_RECEIVERS,
-    MAX_FRAMES,
+    DEFAULT_SAMPLE_RATE,
     MODALITIES,
     Action,
     Observation,
@@ -94,14 +96,19 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         physics: Physics = "gymnasium",
         antialias: bool = True,
         initial_steps: int | Sequence[int] = 0,
+        sound: Sound = "tones",
+        timbre: Timbre = "sine",
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
         render_mode: str | None = None,
         max_episode_steps: int | None = 300,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **unknown: Any,
     ) -> None:
         check_no_more(unknown, type(self))
-        self.settings = PendulumSettings(modalities, receivers, frame_stack, physics, antialias, initial_steps)
-        self.num_envs = check_integer("num_envs", num_envs, 1, MAX_FRAMES // self.settings.frame_stack)
+        self.settings = PendulumSettings(
+            modalities, receivers, frame_stack, physics, antialias, initial_steps, sound, timbre, sample_rate
+        )
+        self.num_envs = check_integer("num_envs", num_envs, 1, self.settings.most_envs())
         self.max_episode_steps = (
             None if max_episode_steps is None else check_positive_integer("max_episode_steps", max_episode_steps)
         )
@@ -196,12 +203,13 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         """Return all that is needed to go on exactly from here: numpy arrays.
 
         Returns:
-            ``"states"`` float64 (num_envs, stack, 2), the states of the stacked frames, oldest first;
+            ``"states"`` float64 (num_envs, stack, 2), the states of the stacked frames, oldest first, and of audio
+            what it has sounded like and goes on with;
             ``"elapsed_steps"`` int64 (num_envs,); ``"ended"`` bool (num_envs,), episodes that are over and not yet
             restarted; ``"streams"`` uint64 (num_envs, 6), the states of the random generators.
         """
         return {
-            "states": self._simulation.history(),
+            **self._simulation.state_dict(),
             "elapsed_steps": self._elapsed_steps.copy(),
             "ended": self._ended.copy(),
             "streams": self._streams.state(),
@@ -216,9 +224,7 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
         Raises:
             ValueError: An entry is missing, has another shape or dtype, or holds what no episode leads to.
         """
-        check_entries(state, dict.fromkeys(("states", "elapsed_steps", "ended", "streams"), object), "state")
-        shape = (self.num_envs, self.settings.frame_stack, 2)
-        states = check_states("state['states']", state["states"], shape)
+        check_entries(state, dict.fromkeys(self.state_dict(), object), "state")
         elapsed, ended = (as_numbers(f"state[{name!r}]", state[name]) for name in ("elapsed_steps", "ended"))
         whole = elapsed.dtype.kind in "iu" and elapsed.shape == (self.num_envs,) and elapsed.min() >= 0
         if not whole or ended.shape != (self.num_envs,) or ended.dtype != np.bool_:
@@ -226,8 +232,10 @@ class MultimodalPendulumVectorEnv(gym.vector.VectorEnv[Observation, Action, npt.
                 f"`state` must have 'elapsed_steps', whole numbers from 0, and 'ended', bool, of shape "
                 f"({self.num_envs},); got {state['elapsed_steps']!r} and {state['ended']!r}."
             )
+        simulation = Simulation(self.settings, self.num_envs)
+        simulation.load_state_dict(state)
         self._streams.load_state(state["streams"])
-        self._simulation.restore(states)
+        self._simulation = simulation
         self._elapsed_steps, self._ended, self._started = elapsed.astype(np.int64), ended.copy(), True
         return self._simulation.observe()
 

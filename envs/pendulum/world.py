@@ -11,12 +11,14 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from anysense.common.validation import check_choice
+from anysense.envs.audio.waveform import Timbre
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.agents import AGENT_PRESETS
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
+from anysense.envs.pendulum.hearing import Sound
 from anysense.envs.pendulum.physics import MAX_SPEED, Physics
-from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS, PendulumSettings
+from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS, DEFAULT_SAMPLE_RATE, PendulumSettings
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
 from anysense.envs.world import Episodes, Progress, Score, World
 
@@ -42,6 +44,12 @@ class PendulumOptions:
     """Smooth edges of the rod; without, the published binary mask."""
     initial_steps: int = 0
     """Steps without torque after each reset; published: 1."""
+    sound: Sound = "tones"
+    """tones: frequency and amplitude at each receiver; waveform: audio; mel: levels of mel bands."""
+    timbre: Timbre = "sine"
+    """What the source sounds like as audio."""
+    sample_rate: int = DEFAULT_SAMPLE_RATE
+    """Samples of audio in a second."""
 
 
 @dataclass(frozen=True)

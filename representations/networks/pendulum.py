@@ -1,4 +1,4 @@
-"""Networks of the multimodal pendulum: images are uint8, everything else is sound."""
+"""Networks of the multimodal pendulum: images are uint8, everything else is sound: tones, or stacks of audio."""
 
 import math
 from typing import ClassVar
@@ -12,6 +12,7 @@ from anysense.representations.networks.catalogue import Networks, no_network
 from anysense.representations.networks.convolution import ConvolutionDecoder, ConvolutionTrunk
 from anysense.representations.networks.decoder import Decoder, ScaledDecoder
 from anysense.representations.networks.dense import DenseDecoder, DenseTrunk, layers
+from anysense.representations.networks.generic import GenericNetworks
 from anysense.representations.networks.pendulum_sound import sound_normalisation
 from anysense.representations.networks.scaling import UnitInterval
 from anysense.representations.networks.settings import PendulumNetworkSettings
@@ -21,6 +22,7 @@ from anysense.representations.settings import NetworkSettings
 __all__ = ["PendulumNetworkSettings", "PendulumNetworks"]
 
 KNOWN = "uint8 images (stack, height, width) and float32 sounds (stack, receivers, 2)"
+STACKED_AUDIO = ("waveform:scn", "spectrogram:sctf")
 IMAGE_WIDTH = 128
 """Published width of the layer between convolutions and latent, of encoder and decoder."""
 POOL = 2
@@ -30,7 +32,10 @@ CHANGE_SCALE = 10.0
 
 
 class PendulumNetworks(Networks):
-    """Published convolutions or networks of single frames for the image, fully connected layers for the sound."""
+    """Published convolutions or networks of single frames for the image, fully connected layers for the tones.
+
+    Stacks of waveforms and of spectrograms get the networks of ``generic``.
+    """
 
     name: ClassVar[str] = "pendulum"
     settings_class: ClassVar[type[NetworkSettings]] = PendulumNetworkSettings
@@ -46,6 +51,8 @@ class PendulumNetworks(Networks):
         return self._trunk(modality, (IMAGE_WIDTH,))
 
     def _trunk(self, modality: Modality, on_top: tuple[int, ...]) -> Trunk:
+        if _is_audio(modality):
+            return GenericNetworks().trunk(modality)
         _check(modality, "encoder")
         settings = self.settings
         if modality.dtype != "uint8":
@@ -57,6 +64,8 @@ class PendulumNetworks(Networks):
 
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """Decoder from latents of size ``latent_dim``: mirror image of the encoder."""
+        if _is_audio(modality):
+            return GenericNetworks().decoder(modality, latent_dim)
         _check(modality, "decoder")
         settings = self.settings
         if modality.dtype != "uint8":
@@ -164,6 +173,12 @@ def _doubling(size: int) -> Tensor:
     """Matrix (2 * size, size) of bilinear interpolation; two products are faster than torch's own interpolation."""
     lines = functional.interpolate(torch.eye(size)[None], scale_factor=2, mode="linear", align_corners=False)
     return lines[0].T.contiguous()
+
+
+def _is_audio(modality: Modality) -> bool:
+    """Whether it is a stack of waveforms or of spectrograms."""
+    tones = modality.shape[-1] == 2
+    return len(modality.shape) in (3, 4) and not tones and modality.described().kind in STACKED_AUDIO
 
 
 def _check(modality: Modality, part: str) -> None:

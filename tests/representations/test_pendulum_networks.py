@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from anysense.envs import world
 from anysense.representations import Modality
+from anysense.representations.modality import modalities_from_space
 from anysense.representations.networks.catalogue import networks
 from anysense.representations.networks.convolution import ConvolutionTrunk
 from anysense.representations.networks.pendulum_sound import sound_normalisation
@@ -125,3 +127,13 @@ def test_wrong_modalities(pendulum_modalities: dict[str, Modality]) -> None:
         networks("pendulum").trunk(replace(sound, low=0.0))
     with pytest.raises(ValueError, match=r"`sound_normalisation` must be one of 'min_max', 'physical'; got 'minmax'"):
         sound_normalisation("minmax", sound)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sound", ["waveform", "mel"])
+def test_audio_gets_the_networks_of_its_kind(sound: str) -> None:
+    modality = modalities_from_space(world(options={"sound": sound}).observation_space)["sound"]
+    made = networks("pendulum")
+    value = torch.rand(3, *modality.shape)
+    assert made.trunk(modality)(value).shape == made.generative_trunk(modality)(value).shape == (3, 256)
+    decoder = made.decoder(modality, 4)
+    assert decoder.raw(torch.sigmoid(decoder.logits(torch.zeros(3, 4)))).shape == value.shape

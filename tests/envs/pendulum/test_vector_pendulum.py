@@ -49,6 +49,8 @@ class TestEqualsSingleEnvironments:
             {"modalities": ("sound",), "receivers": ("right_top", "left_middle"), "frame_stack": 3},
             {"physics": "gym-0.19", "initial_steps": (0, 4)},
             {"initial_steps": 2},
+            {"modalities": ("sound",), "sound": "waveform", "timbre": "square", "frame_stack": 3},
+            {"modalities": ("sound",), "sound": "mel", "initial_steps": (0, 4)},
         ],
     )
     @pytest.mark.parametrize("seed", [11, [5, 4, 3, 2, 1]])
@@ -94,8 +96,9 @@ class TestEqualsSingleEnvironments:
                 assert_array_equal(left[1]["_state"], mask)
                 assert_array_equal(left[1]["state"][mask], right[1]["state"][mask])
 
-    def test_a_large_batch_equals_small_ones(self):
-        large, small = native(600, modalities=("sound",)), native(3, modalities=("sound",))
+    @pytest.mark.parametrize("sound", ["tones", "waveform", "mel"])
+    def test_a_large_batch_equals_small_ones(self, sound):
+        large, small = (native(count, modalities=("sound",), sound=sound) for count in (600, 3))
         large.reset(seed=100)
         small.reset(seed=300)
         actions = next(torques(num_envs=600))
@@ -233,8 +236,10 @@ def arrays_in(value):
 class TestResume:
     @pytest.mark.parametrize("mode", MODES[:2])
     @pytest.mark.parametrize("steps_before", [0, 2, 3, 5])
-    def test_goes_on_exactly(self, mode, steps_before):
+    @pytest.mark.parametrize("sound", ["tones", "waveform", "mel"])
+    def test_goes_on_exactly(self, mode, steps_before, sound):
         arguments = {"max_episode_steps": 3, "autoreset_mode": mode, "frame_stack": 3, "initial_steps": (0, 3)}
+        arguments["sound"] = sound
         envs, stream = native(**arguments), torques()
         present = envs.reset(seed=8)[0]
         for _ in range(steps_before):
@@ -268,6 +273,16 @@ class TestResume:
         for given, message in ((state, r"`state` lacks \['ended', 'streams'\]"), (None, "`state` must be a dict")):
             with pytest.raises(ValueError, match=message):
                 envs.load_state_dict(given)
+
+    def test_wrong_audio_is_refused(self):
+        envs = native(2, modalities=("sound",), sound="mel")
+        envs.reset(seed=0)
+        for entry, value in (("sounds", np.inf), ("audio", np.nan), ("phases", 1.5)):
+            wrong = np.full_like(envs.state_dict()[entry], value)
+            with pytest.raises(ValueError, match=rf"`state\['{entry}'\]` must be float.* from .*got float"):
+                envs.load_state_dict({**envs.state_dict(), entry: wrong})
+        with pytest.raises(ValueError, match=r"`state` lacks \['sounds', 'phases', 'audio'\]"):
+            envs.load_state_dict(native(2).state_dict())
 
     @pytest.mark.parametrize(
         ("entry", "value", "message"),
