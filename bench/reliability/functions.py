@@ -80,6 +80,9 @@ _PENDULUM = {
     "frame_stack": "count",
     "physics": "name",
     "antialias": "flag",
+    "sound": "name",
+    "timbre": "name",
+    "sample_rate": "count",
 }
 _HYPERHOT = {"modalities": "names", "receivers": "names", "frame_stack": "count", "enemies": "count", "picture": "name"}
 FUNCTIONS: Mapping[str, Call] = {

@@ -5,13 +5,13 @@ Letters: B pendulums, R receivers, N samples of a step, K pendulums that start a
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from anysense.common.errors import unknown_name
+from anysense.common.validation import check_choice
 from anysense.envs.audio.mel import BANDS, COLUMNS, HIGHEST, MelSpectrogram
 from anysense.envs.audio.waveform import Rows, Timbre, Voices, check_sample_rate, wave_table
 from anysense.envs.pendulum.acoustics import doppler_frequency, hear, receiver_positions, sound_bounds
@@ -175,7 +175,6 @@ def voices(receivers: Sequence[str], count: int, timbre: Timbre, rate: int) -> V
 
 def check_audio(sound: str, timbre: Timbre, rate: int) -> int:
     """The sample rate if it fits sound and timbre; ValueError if not, or if one of them is unknown."""
-    if sound not in ("tones", "waveform", "mel"):
-        raise ValueError(unknown_name("sound", sound, ("tones", "waveform", "mel")))
+    check_choice("sound", sound, get_args(Sound))
     highest = max(HIGHEST_TONE, HIGHEST) if sound == "mel" else HIGHEST_TONE
     return check_sample_rate(rate, STEPS_PER_SECOND, timbre, highest)
