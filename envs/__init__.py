@@ -6,6 +6,7 @@
 
 import gymnasium as gym
 
+from anysense.envs.audio.recording import RecordVideoWithSound
 from anysense.envs.camera import WithCamera
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
@@ -30,6 +31,7 @@ __all__ = [
     "MissingModalities",
     "MultimodalPendulumEnv",
     "MultimodalPendulumVectorEnv",
+    "RecordVideoWithSound",
     "VectorCorrupt",
     "VectorMissingModalities",
     "WithCamera",

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from anysense.common.validation import check_choice, check_positive_integer
+from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.autoreset import check_reset_mask
 from anysense.envs.pendulum.validation import check_options, check_render_mode
 from anysense.envs.random_streams import RandomStreams, Seeds
@@ -33,6 +34,8 @@ class BatchedEnv(gym.Env[Observation, Any]):
         self._simulation = simulation
         self.observation_space = simulation.observation_space
         self.action_space = simulation.action_space
+        if simulation.sample_rate is not None:
+            self.metadata = {**type(self).metadata, SAMPLE_RATE: simulation.sample_rate}
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
         self._started = False
 

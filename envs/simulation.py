@@ -25,7 +25,10 @@ class Simulation(ABC):
         observation_space: Space of one observation.
         action_space: Space of one action.
         start_size: Numbers of a start state.
+        sample_rate: Samples per second of the sound for people; None where there is none.
     """
+
+    sample_rate: ClassVar[int | None] = None
 
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
@@ -58,6 +61,10 @@ class Simulation(ABC):
     @abstractmethod
     def picture(self, row: int) -> npt.NDArray[np.uint8]:
         """A picture of one copy for people, (height, width, 3)."""
+
+    def audio(self, row: int) -> npt.NDArray[np.float32]:
+        """The sound of the last step of one copy for people, (2, samples) within -1 to 1, if there is a sample rate."""
+        raise NotImplementedError
 
     @abstractmethod
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
 from anysense.common.validation import check_integer
@@ -128,6 +130,10 @@ class HyperhotEnv(BatchedEnv):
         check_no_more(unknown, type(self))
         self.settings = Settings(modalities, receivers, frame_stack, enemies, picture, sound, pacifist, legacy)
         super().__init__(HyperhotSimulation(self.settings, 1), render_mode)
+
+    def render_sound(self) -> npt.NDArray[np.float32]:
+        """Return the sound of the last step for people, whatever the modalities: float32 (2, 1047) in stereo."""
+        return self._simulation.audio(0)
 
 
 class HyperhotVectorEnv(BatchedVectorEnv):

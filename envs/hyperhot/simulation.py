@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from anysense.envs.audio.stereo import mixing
 from anysense.envs.hyperhot import acoustics
 from anysense.envs.hyperhot.drawing import PICTURE_SHAPES, draw, screen
 from anysense.envs.hyperhot.game import FIRST_STATE, Games
@@ -28,6 +29,7 @@ class HyperhotSimulation(Simulation):
     """
 
     start_size: ClassVar[int] = len(FIRST_STATE)
+    sample_rate: ClassVar[int | None] = acoustics.RATE
 
     def __init__(self, settings: Settings, count: int) -> None:
         self.settings = settings
@@ -81,6 +83,11 @@ class HyperhotSimulation(Simulation):
     def picture(self, row: int) -> npt.NDArray[np.uint8]:
         """The screen, (210, 160, 3)."""
         return screen(self.games, row)
+
+    def audio(self, row: int) -> npt.NDArray[np.float32]:
+        """The waveform at the receivers, the left ones on the left."""
+        heard = acoustics.waveform(self.games.taken(np.array([row])), self.settings.receivers)[0]
+        return np.asarray(mixing(self.settings.receivers, 1.0) @ heard)
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the games and of their frames."""

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.common.validation import check_integer
+from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.audio.waveform import Timbre
 from anysense.envs.pendulum.hearing import Sound
 from anysense.envs.pendulum.physics import FloatArray, Physics
-from anysense.envs.pendulum.rendering import Renderer
+from anysense.envs.pendulum.rendering import Loudspeaker, Renderer
 from anysense.envs.pendulum.simulation import (
     ALL_ROWS,
     DEFAULT_RECEIVERS,
@@ -155,7 +156,9 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
         self._simulation = Simulation(self.settings, 1)
         self._renderer = Renderer(self.settings.receivers)
-        self._started = False
+        self._loudspeaker: Loudspeaker | None = None
+        self._episode, self._step = -1, 0
+        self.metadata = {**type(self).metadata, SAMPLE_RATE: self.settings.sample_rate}
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -178,7 +181,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         super().reset(seed=None if seed is None else check_integer("seed", seed, 0))
         state, initial_steps = self.settings.draw_start(self.np_random) if chosen is None else (chosen, 0)
         self._simulation.restart(ALL_ROWS, state[None], np.array([initial_steps]))
-        self._started = True
+        self._episode, self._step = self._episode + 1, 0
         if self.render_mode == "human":
             self.render()
         return self._observe(), self._info()
@@ -197,9 +200,10 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
             ValueError: The action has another shape or is NaN.
             RuntimeError: The environment was never reset.
         """
-        if not self._started:
+        if self._episode < 0:
             raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
         rewards = self._simulation.step(check_actions("action", action, (1,)))
+        self._step += 1
         if self.render_mode == "human":
             self.render()
         return self._observe(), float(rewards[0]), False, False, self._info()
@@ -214,6 +218,22 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
             gym.logger.warn('`render` was called without a render mode; pass `render_mode="rgb_array"` to `make`.')
             return None
         return self._renderer.render(self._simulation.states()[0], self.render_mode, self.metadata["render_fps"])
+
+    def render_sound(self) -> npt.NDArray[np.float32]:
+        """Return the sound of the last step for people: float32 (2, samples) in stereo, within -1 to 1.
+
+        It is what the receivers hear, whatever the modalities: those on the left in the left channel, those on the
+        right in the right one, others in both. Called after each reset and step, it goes on without clicks.
+
+        Raises:
+            RuntimeError: The environment was never reset.
+        """
+        if self._episode < 0:
+            raise RuntimeError("`render_sound` was called before the first `reset`; call `reset` to start an episode.")
+        settings = self.settings
+        if self._loudspeaker is None:
+            self._loudspeaker = Loudspeaker(settings.receivers, settings.timbre, settings.sample_rate)
+        return self._loudspeaker.play(self._simulation.states()[0], self._episode, self._step)
 
     def close(self) -> None:
         """Close the window, if there is one."""

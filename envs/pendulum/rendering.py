@@ -1,4 +1,4 @@
-"""Pictures of the pendulum for people."""
+"""Pictures and sound of the pendulum for people."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anysense.envs.pendulum.acoustics import EMITTED_FREQUENCY, hear, receiver_positions
+from anysense.envs.audio.stereo import mixing
+from anysense.envs.audio.waveform import Timbre
+from anysense.envs.pendulum.acoustics import EMITTED_FREQUENCY, hear, receiver_positions, sound_bounds
+from anysense.envs.pendulum.hearing import voices
 from anysense.envs.pendulum.physics import FloatArray
 from anysense.envs.pendulum.raster import ROD_RADIUS, segment_distance
 
@@ -24,6 +27,35 @@ _ROD, _AXLE = (204.0, 77.0, 77.0), (0.0, 0.0, 0.0)
 _UNSHIFTED = np.array([150.0, 150.0, 150.0])
 _HIGHER, _LOWER = np.array([40.0, 90.0, 200.0]), np.array([210.0, 120.0, 20.0])
 _FULL_SHIFT = 200.0  # Hz at which a receiver takes the full colour
+
+
+class Loudspeaker:
+    """The sound of one pendulum for people, step by step, in stereo.
+
+    It is made of the tones that the receivers hear, by the voices that ``sound="waveform"`` has, and scaled by one
+    factor so that it stays within -1 and 1.
+
+    Args:
+        receivers: Names of the receivers.
+        timbre: Timbre of the source.
+        rate: Samples per second.
+    """
+
+    def __init__(self, receivers: Sequence[str], timbre: Timbre, rate: int) -> None:
+        self._voices = voices(receivers, 1, timbre, rate)
+        self._positions = receiver_positions(receivers)
+        self._mixing = mixing(receivers, float(sound_bounds(receivers)[1][:, 1].max()))
+        self._step: tuple[int, int] = (-1, -1)
+        self._audio: npt.NDArray[np.float32] = np.zeros((2, self._voices.samples), np.float32)
+
+    def play(self, state: FloatArray, episode: int, step: int) -> npt.NDArray[np.float32]:
+        """The sound of a step of an episode that led to a state, (2, samples); asked again, the same."""
+        if (episode, step) != self._step:
+            tones = hear(state[:1], state[1:], self._positions)
+            go_on = self._step[0] == episode and step > 0
+            heard = self._voices.advance(tones) if go_on else self._voices.start(slice(None), tones)
+            self._audio, self._step = self._mixing @ heard[0], (episode, step)
+        return self._audio.copy()
 
 
 class Renderer:

@@ -101,7 +101,7 @@ def test_what_cannot_be_told_is_asked(shape, about, choices):
     [
         ("imag", r"`kind` must be one of 'image', .* Did you mean 'image'"),
         ("image:cwh", r"shape \(20, 30, 3\) cannot be of the kind 'image:cwh'; expected image:chw, image:hwc"),
-        ("waveform", r"cannot be of the kind 'waveform'; expected waveform:n, waveform:nc, waveform:cn, waveform:scn"),
+        ("sequence", r"cannot be of the kind 'sequence'; expected sequence:t, sequence:tf, sequence:ft"),
         ("vector:n", r"cannot be of the kind 'vector:n'; expected vector, without an order"),
         (3, r"`kind` must be one of"),
     ],
