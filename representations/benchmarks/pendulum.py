@@ -26,7 +26,13 @@ PENDULUM = Presets(
         },
         # Nor MMVAE: `paper` applies the published loss to the published networks.
         "mmvae": {"*": _VAE, "smoke": {"latent_dim": 8}, "paper": _IWAE},
-        "muse": {"*": _LATENTS, "smoke": _SMALL_LATENTS, "paper": {"top_warmup_epochs": 200}},
+        # With the published weight of 10 the upper latent keeps too little of the angular velocity to act on.
+        "muse": {
+            "*": _LATENTS,
+            "default": {"default_latent_weight": 100.0},
+            "smoke": _SMALL_LATENTS,
+            "paper": {"top_warmup_epochs": 200},
+        },
         "nexus": {"*": _LATENTS, "smoke": _SMALL_LATENTS | {"message_dim": 16}},
     },
     family_settings={

@@ -43,7 +43,7 @@ class CompareCommand(GridSettings, StageSettings):
             return cls(preset=preset, seeds=1, samples=300, epochs=1, steps=600, episodes=4)
         if preset == "paper":
             return cls(preset=preset, seeds=10, samples=20_000, epochs=500, steps=150_000, episodes=100)
-        return cls(preset=preset, samples=10_000, epochs=8, steps=25_000, episodes=250)
+        return cls(preset=preset, samples=10_000, epochs=40, steps=25_000, episodes=250)
 
     def __post_init__(self) -> None:
         super().__post_init__()
