@@ -55,7 +55,7 @@ DIGITS = Benchmark(
         name="digits",
         training_settings={
             **MHD_PRESETS.training_settings,
-            "default": {**MHD_PRESETS.training_settings["default"], "epochs": 20},
+            "default": {**MHD_PRESETS.training_settings["default"], "epochs": 15},
         },
     ),
     modalities=MHD.modalities,
