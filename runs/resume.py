@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,11 +10,11 @@ from anysense.runs.inputs import digest_of, found_again, replaced
 from anysense.runs.run_folder import RunFolder, newest_run, plain
 from anysense.runs.settings import CommonSettings, ResumableSettings, parse, value_of
 
-__all__ = ["resumed"]
+__all__ = ["changes", "resumed"]
 
 ResumableT = TypeVar("ResumableT", bound=ResumableSettings)
 
-_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs")
+_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs", "extend")
 """What may differ between a run and its continuation: none of it changes the result that the settings ask for."""
 _PLACES = ("--out", "--name", "--docs")
 """Options that decide where files go; never taken from a record."""
@@ -51,11 +51,11 @@ def resumed(
         before = replaced(before, recorded["typed"], path)
     stored = read(before)
     given = parse(stored, arguments, command)
-    changes = "; ".join(_changes(plain(stored), plain(given), typed))
-    if changes:
+    different = "; ".join(changes(plain(stored), plain(given), (*_FREE, *typed)))
+    if different:
         raise ValueError(
             f"`--resume` continues `{run.path}` with the settings it was started with, but other ones were given "
-            f"({changes}). Leave these options out or start a new run."
+            f"({different}). Leave these options out or start a new run."
         )
     return given, run
 
@@ -102,10 +102,10 @@ def _without_places(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
-def _changes(before: Any, now: Any, same: Any, name: str = "") -> list[str]:
-    """Settings that decide about the result and differ, in words; those in ``same`` were found to be the same."""
-    if isinstance(before, dict):
+def changes(before: Any, now: Any, free: Collection[str], name: str = "") -> list[str]:
+    """Settings that differ, in words; but for those in ``free``, whose names have dots where they lie deeper."""
+    if isinstance(before, dict) and isinstance(now, dict):
         inside = f"{name}." if name else ""
-        keys = [key for key in before if name or key not in _FREE]
-        return [text for key in keys for text in _changes(before[key], now[key], same, f"{inside}{key}")]
-    return [] if before == now or name in same else [f"{name}: {before!r} -> {now!r}"]
+        keys = [key for key in dict.fromkeys((*before, *now)) if f"{inside}{key}" not in free]
+        return [text for key in keys for text in changes(before.get(key), now.get(key), free, f"{inside}{key}")]
+    return [] if before == now else [f"{name}: {before!r} -> {now!r}"]

@@ -18,9 +18,12 @@ from anysense.common.progress import Progress, counter, say, stage
 from anysense.common.validation import check_seed
 from anysense.representations.benchmarks import DataRequest, benchmark
 from anysense.representations.evaluation.records import COMPLETE, Record, subset_name
+from anysense.runs.commands.classify import ClassifyCommand
 from anysense.runs.comparisons.align_report import POINTS_FILE, against, align_report
-from anysense.runs.comparisons.grid import Cell, JobSettings, run_cells
-from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.comparisons.done import Done
+from anysense.runs.comparisons.grid import Cell, JobSettings, missing_cells, run_cells
+from anysense.runs.comparisons.growth import check_same, earlier_jobs
+from anysense.runs.comparisons.report import print_report, record_of, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, newest_run
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
@@ -68,6 +71,14 @@ class AlignCommand(JobSettings):
         check_positive(self, "points", "rays", "min_cluster_size")
         check_seed("points_seed", self.points_seed)
 
+    def usual(self) -> AlignCommand:
+        """The values of the preset."""
+        return self.of(self.preset)
+
+    def may_differ(self) -> Sequence[str]:
+        """Where the representations lie, and the pictures."""
+        return ("run", "umap", "seed")
+
 
 def main(arguments: Sequence[str]) -> None:
     """Analyse every representation in a new run folder, or go on with one; then write the report."""
@@ -102,12 +113,29 @@ def _check(settings: AlignCommand, compared: RunFolder) -> None:
     import_extra("numba", "dca", "`anysense align`")
     if settings.umap and importlib.util.find_spec("umap") is None:  # Its import takes seconds.
         import_extra("umap", "umap", "a picture of latents (--no-umap does without)")
-    for method, seed in _trained(compared):
-        load_representation(compared.path / "jobs" / f"{method}-{seed}" / "representation")
+    missing = missing_cells(_cells(settings, compared, "cpu"), _earlier(settings, compared))
+    if not missing:
+        return
+    for cell in missing:
+        load_representation(compared.path / "jobs" / f"{cell.method}-{cell.seed}" / "representation")
     with stage(f"Data of {compared.record['settings']['data']}"), counter("data") as progress:
         test = _test_samples(compared, progress)
     if len(test) < settings.points:
         raise ValueError(f"`points` must be at most {len(test)}, the number of test samples; got {settings.points}.")
+
+
+def _cells(settings: AlignCommand, compared: RunFolder, device: str) -> list[Cell]:
+    return [Cell(settings, method, seed, device) for method, seed in _trained(compared)]
+
+
+def _earlier(settings: AlignCommand, compared: RunFolder) -> list[Done]:
+    """Analyses that the files of --extend hold; ValueError where those of other trainings are among them."""
+    found, trained = earlier_jobs(settings, "align"), compared.record["settings"]
+    if found:
+        usual = ClassifyCommand.of(trained["preset"], trained["data"])
+        for job in found:
+            check_same(settings.extend, job.runs[0]["settings"], trained, usual, usual.may_differ())
+    return found
 
 
 def _test_samples(compared: RunFolder, progress: Progress | None = None) -> Samples:
@@ -130,9 +158,8 @@ def _trained(compared: RunFolder) -> list[tuple[str, int]]:
 def _work(settings: AlignCommand, run: RunFolder, device: str) -> list[str]:
     assert settings.run is not None
     compared = RunFolder.open(settings.run, "classify")
-    cells = [Cell(settings, method, seed, device) for method, seed in _trained(compared)]
-    done = run_cells(cells, run, align_one)
-    report = align_report(benchmark(compared.record["settings"]["data"]), done, run, compared)
+    done = run_cells(_cells(settings, compared, device), run, align_one, before=[record_of(compared.record)])
+    report = align_report(benchmark(compared.record["settings"]["data"]), done, run)
     write_run_report(report, run, settings.docs)
     print_report(report)
     return [f"Report: {run.results('report.md')}"]

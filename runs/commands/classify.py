@@ -14,10 +14,12 @@ from anysense.representations.evaluation.tasks import TaskSettings
 from anysense.representations.methods.catalogue import BUILT_IN
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.runs.comparisons.classify_report import classify_report
-from anysense.runs.comparisons.grid import Cell, Done, GridSettings, chosen_methods, run_cells
+from anysense.runs.comparisons.done import Done
+from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
+from anysense.runs.comparisons.growth import earlier_jobs
 from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
-from anysense.runs.run_folder import RunFolder
+from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
 from anysense.runs.training_options import Training
 
@@ -67,6 +69,23 @@ class ClassifyCommand(GridSettings):
         """The data set with what is measured on it."""
         return benchmark(self.data)
 
+    def usual(self) -> "ClassifyCommand":
+        """The values of the preset."""
+        return type(self).of(self.preset, self.data)
+
+    def may_differ(self) -> Sequence[str]:
+        """Jobs are independent; where the data lie does not matter."""
+        return ("methods", "seeds", "seed", "request.folder")
+
+    def of_job(self, method: str) -> Mapping[str, Any]:
+        """Settings of the method and of its networks."""
+        found = self.benchmark()
+        if method not in methods_of(found):
+            return {}
+        name, preset = _named(found, method, self.preset)
+        own, networks = found.presets.method_settings(name, preset), found.presets.network_settings(name, preset)
+        return {"method": plain(own), "networks": plain(networks)}
+
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
         known = methods_of(self.benchmark())
@@ -81,7 +100,7 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("classify", arguments, read, partial(work, classify_report), checked)
+    execute("classify", arguments, read, partial(work, classify_report), partial(checked, "classify"))
 
 
 def read(arguments: Sequence[str]) -> ClassifyCommand:
@@ -96,14 +115,17 @@ def read(arguments: Sequence[str]) -> ClassifyCommand:
     return parse(ClassifyCommand.of(preset, data), arguments, "classify", names, others)
 
 
-def checked(settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
+def checked(command: str, settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
     """Read the data before anything is written, and before the jobs: data that are made are made with progress."""
-    found = settings.benchmark()
+    found, cells = settings.benchmark(), settings.cells(settings.chosen(), "cpu")
+    missing = missing_cells(cells, earlier_jobs(settings, command))
+    if not missing:
+        return settings, ()
     with stage(f"Data of {found.name}"), counter("data") as progress:
         splits = found.load(settings.request, progress)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     say(", ".join(f"{size} samples for {name}" for name, size in sizes.items()))
-    for cell in settings.cells(settings.chosen(), "cpu"):
+    for cell in missing:
         _built(cell, found, splits.train)
     return settings, ()
 
@@ -122,10 +144,15 @@ def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, dev
 def _built(cell: Cell, found: Benchmark, train: "Samples") -> "Representation":
     from anysense.representations.registry import build
 
-    name, _, own = methods_of(found)[cell.method].partition(":")
-    preset = own or cell.settings.preset
+    name, preset = _named(found, cell.method, cell.settings.preset)
     settings, networks = found.presets.method_settings(name, preset), found.presets.networks(name, preset)
     return build(name, found.modalities, settings, networks, cell.seed, train)
+
+
+def _named(found: Benchmark, method: str, preset: str) -> tuple[str, str]:
+    """Name of a method in the registry, and the preset of its settings."""
+    name, _, own = methods_of(found)[method].partition(":")
+    return name, own or preset
 
 
 def classify_one(cell: Cell, folder: Path) -> dict[str, Any]:

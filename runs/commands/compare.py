@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.commands.stages import Stages, StageSettings, check_stages, run_stages
 from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
+from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
 from anysense.runs.comparisons.figures import draw_inputs
-from anysense.runs.comparisons.grid import Cell, Done, GridSettings, chosen_methods, costs, records_of, run_cells
-from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_run_report
+from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
+from anysense.runs.comparisons.growth import earlier_jobs
+from anysense.runs.comparisons.report import Report, Section, print_report, write_run_report
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
 from anysense.runs.execute import execute
-from anysense.runs.run_folder import RunFolder
+from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
 from anysense.runs.tables import Table, counted
 from anysense.runs.worlds import chosen_world, environments, named_world
@@ -52,7 +54,32 @@ class CompareCommand(GridSettings, StageSettings):
 
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
-        return chosen_methods(self.methods, presets(named_world(self.env).benchmark).methods)
+        return chosen_methods(self.methods, self._methods())
+
+    def usual(self) -> "CompareCommand":
+        """The values of the preset."""
+        return type(self).of(self.preset)
+
+    def may_differ(self) -> Sequence[str]:
+        """Jobs are independent, but the episodes of all come from --seed."""
+        return ("methods", "seeds", "vector")
+
+    def of_job(self, method: str) -> Mapping[str, Any]:
+        """Settings of the method, of its networks and data, and of the agent."""
+        if method not in self._methods():
+            return {}
+        stages = self.stages(method, self.seed, "cpu", None, batch_size=self.batch_size)
+        first, second = stages.pretraining, stages.training
+        parts: dict[str, Any] = {
+            "method": first.representation,
+            "networks": first.architecture,
+            "collection": first.collection,
+        }
+        parts |= {"training": first.training, "algorithm": second.algorithm, "agent": second.agent}
+        return {name: plain(part) for name, part in parts.items()}
+
+    def _methods(self) -> Sequence[str]:
+        return presets(named_world(self.env).benchmark).methods
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -68,7 +95,9 @@ def read(arguments: Sequence[str]) -> CompareCommand:
 
 
 def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
-    check_stages(settings, settings.chosen())
+    cells = settings.cells(settings.chosen(), "cpu")
+    missing = missing_cells(cells, earlier_jobs(settings, "compare"))
+    check_stages(settings, dict.fromkeys(cell.method for cell in missing))
     return settings, ()
 
 
@@ -137,8 +166,8 @@ def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run:
         sections=sections,
         figures={"score": lambda: draw_inputs(drawn, columns[0], inputs, lambda one: input_label(*one), heading)},
         records=records,
-        runs=[record_of(run.record)],
-        details={"jobs": [job.details for job in done]},
+        runs=runs_of(done),
+        details={"jobs": jobs_of(done)},
     )
 
 

@@ -46,7 +46,7 @@ class RetrieveCommand(ClassifyCommand):
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("retrieve", arguments, _read, partial(work, retrieve_report), checked)
+    execute("retrieve", arguments, _read, partial(work, retrieve_report), partial(checked, "retrieve"))
 
 
 def _read(arguments: Sequence[str]) -> RetrieveCommand:

@@ -8,8 +8,8 @@ import numpy as np
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record
 from anysense.runs.comparisons.cells import estimate, methods_in, seeds_in_words, text
-from anysense.runs.comparisons.grid import Done, records_of
-from anysense.runs.comparisons.report import Report, Section, record_of
+from anysense.runs.comparisons.done import Done, jobs_of, records_of, runs_of
+from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.figures import modality_colours, new_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table
@@ -46,10 +46,10 @@ def against(reference: str) -> str:
     return f"against {reference}"
 
 
-def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder, compared: RunFolder) -> Report:
+def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder) -> Report:
     """What the analysis found."""
     records, settings = records_of(done), run.record["settings"]
-    drawn = [one for one in done if (one.folder / POINTS_FILE).is_file()]
+    drawn = [one for one in done if one.folder is not None and (one.folder / POINTS_FILE).is_file()]
     sections = []
     for column in SCORES:
         sections.append(Section(f"{column.heading}, {column.better} is better", table=_table(found, records, column)))
@@ -71,7 +71,8 @@ def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder, compare
         sections=sections,
         figures={"umap": lambda: _picture(found, drawn)} if drawn else {},
         records=records,
-        runs=[record_of(compared.record), record_of(run.record)],
+        runs=runs_of(done),
+        details={"jobs": jobs_of(done)},
     )
 
 
@@ -111,6 +112,7 @@ def _picture(found: Benchmark, drawn: Sequence[Done]) -> "Figure":
         ax.set_axis_off()
     colours = modality_colours(tuple(found.modalities))
     for ax, one in zip(axes, drawn, strict=False):
+        assert one.folder is not None
         with np.load(one.folder / POINTS_FILE, allow_pickle=False) as points:
             ax.scatter(*points[COMPLETE].T, s=6, color="#999999", label=COMPLETE, linewidths=0, rasterized=True)
             for name, colour in colours.items():

@@ -6,9 +6,9 @@ from typing import Any
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record, subset_name
 from anysense.runs.comparisons.cells import conditions_in, estimate, methods_in, seeds_in_words, text
+from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
 from anysense.runs.comparisons.figures import draw_inputs, draw_rates
-from anysense.runs.comparisons.grid import Done, costs, records_of
-from anysense.runs.comparisons.report import Report, Section, record_of
+from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.figures import Draw
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, counted
@@ -58,8 +58,8 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         sections=sections,
         figures=figures,
         records=records,
-        runs=[record_of(run.record)],
-        details={"jobs": [one.details for one in done]},
+        runs=runs_of(done),
+        details={"jobs": jobs_of(done)},
     )
 
 

@@ -1,27 +1,28 @@
-"""What all comparisons share: methods x seeds as independent jobs, and the records that come out of them."""
+"""What all comparisons share: methods x seeds as independent jobs, of which only those are run that are missing."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from anysense.common.errors import unknown_name
 from anysense.common.machine import peak_memory, processors
 from anysense.common.progress import say
-from anysense.representations.evaluation.records import Record
+from anysense.runs.comparisons.done import Done
+from anysense.runs.comparisons.growth import earlier_jobs, in_order
 from anysense.runs.comparisons.jobs import Job, run_jobs
+from anysense.runs.comparisons.report import record_of
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import ResumableSettings, check_positive
+from anysense.runs.tables import counted
 
 __all__ = [
     "MOST_JOBS",
     "Cell",
-    "Done",
     "GridSettings",
     "JobSettings",
     "chosen_methods",
-    "costs",
-    "records_of",
+    "missing_cells",
     "run_cells",
 ]
 
@@ -47,10 +48,19 @@ class JobSettings(ResumableSettings):
     """Jobs side by side, each with one thread; one per processor if not given."""
     docs: Path | None = None
     """Write the report to this file name (without ending) as well."""
+    extend: tuple[Path, ...] = ()
+    """JSON files of reports of this command: jobs that they hold are not run again, and the new report holds them too.
+    They must have the same settings."""
+    again: tuple[str, ...] = ()
+    """Methods that are left out of these files, to be run again."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "jobs")
+
+    def of_job(self, method: str) -> Mapping[str, Any]:
+        """Settings that the jobs of one method have besides; none for an unknown method."""
+        return {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,31 +88,6 @@ Work = Callable[[Cell, Path], dict[str, Any]]
 """Does the job of a cell in a folder; importable by name. Gives plain values: ``records`` and anything else."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Done:
-    """A finished job: its method, seed and folder, and what it gave."""
-
-    method: str
-    seed: int
-    folder: Path
-    result: dict[str, Any]
-
-    @property
-    def records(self) -> list[Record]:
-        """Its records, with method and seed; references keep their own name."""
-        found = [Record.from_json(record) for record in self.result["records"]]
-        own = [self.method if record.subset or not record.method else record.method for record in found]
-        return [
-            dataclasses.replace(record, seed=self.seed, method=name) for record, name in zip(found, own, strict=True)
-        ]
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """Everything but the records."""
-        rest = {name: value for name, value in self.result.items() if name != "records"}
-        return {"method": self.method, "seed": self.seed, **rest}
-
-
 def chosen_methods(given: Sequence[str], known: Sequence[str], usual: Sequence[str] | None = None) -> list[str]:
     """The methods that were given, or the usual ones (all that are known by default).
 
@@ -123,18 +108,45 @@ def side_by_side(jobs: int | None, count: int) -> int:
     return max(1, min(jobs or min(processors(), MOST_JOBS), count))
 
 
-def run_cells(cells: Sequence[Cell], run: RunFolder, work: Work, spare: tuple[str, ...] = ()) -> list[Done]:
-    """Run the jobs of all cells, each in ``jobs/METHOD-SEED``, or go on with those that are not done.
+def missing_cells(cells: Sequence[Cell], earlier: Iterable[Done]) -> list[Cell]:
+    """The cells whose jobs are not among the earlier ones."""
+    known = {(job.method, job.seed) for job in earlier}
+    return [cell for cell in cells if (cell.method, cell.seed) not in known]
 
-    ``spare`` names folders of a job that only serve to go on with it.
+
+def run_cells(
+    cells: Sequence[Cell],
+    run: RunFolder,
+    work: Work,
+    spare: tuple[str, ...] = (),
+    before: Sequence[Mapping[str, Any]] = (),
+) -> list[Done]:
+    """Run the jobs of the cells that the reports of --extend do not hold, or go on with those that are not done.
+
+    Args:
+        cells: At least one.
+        run: Each job gets the folder ``jobs/METHOD-SEED`` in it.
+        work: What a job does.
+        spare: Names of folders of a job that only serve to go on with it.
+        before: Records of runs that this one goes on from.
+
+    Returns:
+        All jobs, of these reports and of this run, by seed.
     """
-    names = [(f"{cell.method}, seed {cell.seed}", run.path / "jobs" / f"{cell.method}-{cell.seed}") for cell in cells]
-    jobs = [Job(*name, _do, (work, cell), spare) for name, cell in zip(names, cells, strict=True)]
-    at_a_time = side_by_side(cells[0].settings.jobs, len(jobs))
-    say(f"{len(jobs)} jobs, {at_a_time} at a time" if len(jobs) > 1 else "1 job")
+    settings = cells[0].settings
+    earlier = earlier_jobs(settings, run.record["command"])
+    missing = missing_cells(cells, earlier)
+    if settings.extend:
+        say(f"{counted(len(earlier), 'job')} taken over from {', '.join(map(str, settings.extend))}")
+    names = [(f"{cell.method}, seed {cell.seed}", f"{cell.method}-{cell.seed}") for cell in missing]
+    places = [(name, run.path / "jobs" / folder) for name, folder in names]
+    jobs = [Job(*place, _do, (work, cell), spare) for place, cell in zip(places, missing, strict=True)]
+    at_a_time = side_by_side(settings.jobs, len(jobs))
+    say(f"{counted(len(jobs), 'job')}{f', {at_a_time} at a time' if len(jobs) > 1 else ''}")
     results = run_jobs(jobs, at_a_time, run.record["command"])
-    finished = zip(cells, jobs, results, strict=True)
-    return [Done(cell.method, cell.seed, job.folder, result) for cell, job, result in finished]
+    runs, finished = [*before, record_of(run.record)], zip(missing, jobs, results, strict=True)
+    new = [Done(cell.method, cell.seed, result, runs, job.folder) for cell, job, result in finished]
+    return in_order([*earlier, *new])
 
 
 def _do(argument: tuple[Work, Cell], folder: Path) -> dict[str, Any]:
@@ -142,23 +154,4 @@ def _do(argument: tuple[Work, Cell], folder: Path) -> dict[str, Any]:
 
     work, cell = argument
     torch.set_num_threads(cell.settings.threads or 1)
-    return {**work(cell, folder), "peak_memory": peak_memory()}
-
-
-def records_of(done: Iterable[Done]) -> list[Record]:
-    """All records; those of references, which are the same for every job, once."""
-    found: dict[Record, None] = {}
-    for one in done:
-        for record in one.records:
-            found[record if record.subset or record.condition else dataclasses.replace(record, seed=0)] = None
-    return list(found)
-
-
-def costs(done: Sequence[Done], columns: Sequence[tuple[str, str, str]]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Mean over seeds of entries of the results, one row per method; columns: (heading, key of the result, format)."""
-    rows: list[Sequence[str]] = []
-    for method in dict.fromkeys(one.method for one in done):
-        own = [one.result for one in done if one.method == method]
-        means = [sum(result[key] for result in own) / len(own) for _, key, _ in columns]
-        rows.append((method, *(format(mean, form) for mean, (_, _, form) in zip(means, columns, strict=True))))
-    return ("method", *(heading for heading, _, _ in columns)), rows
+    return {**work(cell, folder), "settings": cell.settings.of_job(cell.method), "peak_memory": peak_memory()}

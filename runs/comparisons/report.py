@@ -1,12 +1,13 @@
 """The one writer of reports: Markdown, CSV, JSON, LaTeX and figures from records."""
 
 import dataclasses
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import write_csv, write_json, write_text
+from anysense.common.files import write_csv, write_text
 from anysense.common.machine import machine_line
 from anysense.representations.evaluation.records import Record
 from anysense.runs.figures import Draw, write_figure
@@ -73,24 +74,23 @@ def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | Non
         if write_figure(draw, path) is not None:
             paths[name] = os.path.relpath(path, stem.parent)
     rows = [record.to_json() for record in report.records]
+    head = {"title": report.title, "about": report.about, "runs": list(report.runs), "details": dict(report.details)}
     write_text(stem.with_name(f"{stem.name}.md"), _document(report, stem.name, paths))
     write_csv(stem.with_name(f"{stem.name}.csv"), list(rows[0]), rows)
-    write_json(
-        stem.with_name(f"{stem.name}.json"),
-        {
-            "title": report.title,
-            "about": report.about,
-            "runs": list(report.runs),
-            "records": rows,
-            "details": dict(report.details),
-        },
-    )
+    write_text(stem.with_name(f"{stem.name}.json"), _as_json(head, rows))
     write_text(stem.with_name(f"{stem.name}.tex"), _latex(report))
 
 
 def record_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """What a report keeps of the record of a run."""
     return {key: record[key] for key in RUN_KEYS if key in record}
+
+
+def _as_json(head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Indented JSON; below it the records, each on a line and without an interval that it does not have."""
+    kept = [{name: value for name, value in row.items() if name == "value" or value is not None} for row in rows]
+    lines = ",\n".join(f"    {json.dumps(row, allow_nan=False)}" for row in kept)
+    return f'{json.dumps(head, indent=2, allow_nan=False)[:-2]},\n  "records": [\n{lines}\n  ]\n}}\n'
 
 
 def _document(report: Report, name: str, figures: Mapping[str, str]) -> str:
@@ -116,7 +116,8 @@ def _commands(runs: Sequence[Mapping[str, Any]]) -> str:
         facts += [f"peak memory {run['peak_memory'] / 1e6:.0f} MB"] if "peak_memory" in run else []
         lines.append(f"{run['command_line']}{'  # ' + ', '.join(facts) if facts else ''}")
     block = "```sh\n" + "\n".join(lines) + "\n```"
-    return f"{block}\n\nMachine: {machine_line(runs[-1]['machine'])}."
+    machines = dict.fromkeys(machine_line(run["machine"]) for run in runs)
+    return f"{block}\n\nMachine{'s' if len(machines) > 1 else ''}: {'; '.join(machines)}."
 
 
 def _latex(report: Report) -> str:

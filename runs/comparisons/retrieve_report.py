@@ -8,9 +8,9 @@ from anysense.representations.evaluation.records import Column, Record, subset_n
 from anysense.representations.evaluation.tasks.retrieval import FROM, TO, Retrieval
 from anysense.runs.comparisons.cells import estimate, methods_in, text
 from anysense.runs.comparisons.classify_report import COSTS, by_subset, protocol
+from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
 from anysense.runs.comparisons.figures import draw_inputs
-from anysense.runs.comparisons.grid import Done, costs, records_of
-from anysense.runs.comparisons.report import Report, Section, record_of
+from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.figures import Draw
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table
@@ -55,8 +55,8 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         ],
         figures=figures,
         records=records,
-        runs=[record_of(run.record)],
-        details={"jobs": [one.details for one in done]},
+        runs=runs_of(done),
+        details={"jobs": jobs_of(done)},
     )
 
 

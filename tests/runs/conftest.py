@@ -4,8 +4,15 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from anysense.representations.benchmarks import BENCHMARKS, Benchmark, Presets
+from anysense.representations.data import Samples, Splits
+from anysense.representations.evaluation.tasks import Classification
+from anysense.representations.modality import Modality
 from anysense.runs.cli import main
+
+MODALITIES = {name: Modality(name, (4,), "float32", -4.0, 5.0) for name in ("left", "right")}
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +40,46 @@ def classified(tmp_path_factory):
     options = ["--preset", "smoke", "--methods", "gmc", "mfm", "--jobs", "1", "--out", str(out), "--name", "a"]
     assert main(["classify", *options, "--docs", str(out / "docs" / "digits")]) == 0
     return out
+
+
+def load_tiny(request, progress=None):
+    """A class that two noisy readings show."""
+    generator = torch.Generator().manual_seed(request.data_seed)
+
+    def part(count):
+        labels = torch.arange(count) % 3
+        noise = {name: 0.3 * torch.randn(count, 4, generator=generator).clamp(-3, 3) for name in MODALITIES}
+        values = {name: torch.eye(3, 4)[labels] + noise[name] for name in MODALITIES}
+        return Samples(MODALITIES, values, labels)
+
+    return Splits(part(request.train or 48), part(20), part(request.test or 30))
+
+
+@pytest.fixture(scope="session")
+def tiny_benchmark():
+    """A benchmark of someone's own: two small modalities and two epochs."""
+    widths = {"*": {"latent_dim": 4}}
+    return Benchmark(
+        name="tiny",
+        title="tiny (example)",
+        task=Classification(classes=3),
+        presets=Presets(
+            name="tiny",
+            family="generic",
+            settings={"gmc": widths, "mvae": widths},
+            training_settings={"*": {"epochs": 2, "batch_size": 24, "warmup_steps": 0}},
+        ),
+        modalities=MODALITIES,
+        load=load_tiny,
+        methods={"gmc": "gmc", "mvae": "mvae"},
+    )
+
+
+@pytest.fixture
+def tiny(tiny_benchmark, monkeypatch):
+    """The same, known during one test."""
+    monkeypatch.setattr(BENCHMARKS, "_registered", {"tiny": tiny_benchmark})
+    return tiny_benchmark
 
 
 @pytest.fixture

@@ -140,6 +140,26 @@ def test_a_killed_run_goes_on(aligned, monkeypatch, capsys):
     assert reports[0].read_bytes() == reports[1].read_bytes()
 
 
+def test_only_what_a_report_does_not_hold_is_analysed(aligned, copied, monkeypatch, read_table, refused):
+    whole = json.loads((aligned / "geometry" / "digits.json").read_text())
+    half = {**whole, "records": [record for record in whole["records"] if record["method"] == "mfm"]}
+    half["details"] = {"jobs": [job for job in whole["details"]["jobs"] if job["method"] == "mfm"]}
+    (copied / "half.json").write_text(json.dumps(half))
+    monkeypatch.setattr("anysense.runs.comparisons.report.write_figure", lambda draw, path: None)
+    assert align(copied, "--extend", copied / "half.json", "--name", "b") == 0
+    run = copied / "align" / "b"
+    assert [path.name for path in (run / "jobs").iterdir()] == ["gmc-0"]
+    report = json.loads((run / "results" / "report.json").read_text())
+    assert {tuple(record.items()) for record in report["records"]} == {tuple(one.items()) for one in whole["records"]}
+    assert [one["command"] for one in report["runs"]] == ["classify", "align", "align"]
+    assert list(read_table((run / "results" / "report.md").read_text(), "# Geometry")["image"]) == ["mfm", "gmc"]
+    command = ["align", "--preset", "smoke", "--out", copied, "--extend", copied / "half.json"]
+    assert "(points: 40 -> 30)" in refused(*command, "--points", "30")
+    half["runs"][0]["settings"]["training"]["epochs"] = 9
+    (copied / "half.json").write_text(json.dumps(half))
+    assert "(training.epochs: 9 -> 1)" in refused(*command)
+
+
 def test_latents_that_differ_in_nothing_count_once():
     latents = torch.tensor([[1.0, 2.0], [1.00001, 2.0], [1.0, 2.1]])
     torch.testing.assert_close(module._unique(latents), torch.tensor([[1.0, 2.0], [1.0, 2.1]]))

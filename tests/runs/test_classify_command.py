@@ -2,19 +2,14 @@ import csv
 import json
 
 import pytest
-import torch
 from matplotlib.image import imread
 
-from anysense.representations.benchmarks import BENCHMARKS, Benchmark, Presets, benchmark
-from anysense.representations.data import Samples, Splits
+from anysense.representations.benchmarks import benchmark
 from anysense.representations.evaluation.tasks import Classification
 from anysense.representations.files import load_representation
-from anysense.representations.modality import Modality
 from anysense.representations.training.module import PretrainingModule
 from anysense.runs.cli import main
 from anysense.runs.commands.classify import ClassifyCommand, read
-
-MODALITIES = {name: Modality(name, (4,), "float32", -4.0, 5.0) for name in ("left", "right")}
 
 
 def classify(out, *options):
@@ -25,42 +20,6 @@ def results(folder, name):
     """What one job found out; how long it took aside."""
     result = json.loads((folder / "jobs" / name / "result.json").read_text())
     return {key: result[key] for key in ("records", "parameters", "epochs")}
-
-
-def load_tiny(request, progress=None):
-    """A class that two noisy readings show."""
-    generator = torch.Generator().manual_seed(request.data_seed)
-
-    def part(count):
-        labels = torch.arange(count) % 3
-        noise = {name: 0.3 * torch.randn(count, 4, generator=generator).clamp(-3, 3) for name in MODALITIES}
-        values = {name: torch.eye(3, 4)[labels] + noise[name] for name in MODALITIES}
-        return Samples(MODALITIES, values, labels)
-
-    return Splits(part(request.train or 48), part(20), part(request.test or 30))
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    """A benchmark of someone's own, known during one test: two small modalities and two epochs."""
-    monkeypatch.setattr(BENCHMARKS, "_registered", {})
-    widths = {"*": {"latent_dim": 4}}
-    own = Benchmark(
-        name="tiny",
-        title="tiny (example)",
-        task=Classification(classes=3),
-        presets=Presets(
-            name="tiny",
-            family="generic",
-            settings={"gmc": widths, "mvae": widths},
-            training_settings={"*": {"epochs": 2, "batch_size": 24, "warmup_steps": 0}},
-        ),
-        modalities=MODALITIES,
-        load=load_tiny,
-        methods={"gmc": "gmc", "mvae": "mvae"},
-    )
-    BENCHMARKS.register("tiny", own)
-    return own
 
 
 def test_presets_choose_values_and_options_override_them():

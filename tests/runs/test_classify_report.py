@@ -2,7 +2,6 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from anysense.representations.evaluation.tasks import Classification, Sentiment
 from anysense.representations.modality import Modality
 from anysense.runs.comparisons.cells import estimate
 from anysense.runs.comparisons.classify_report import classify_report
-from anysense.runs.comparisons.grid import Done
+from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.run_folder import RunFolder
 
@@ -25,6 +24,7 @@ MODALITIES = {name: Modality(name, (2,), "float32") for name in ("left", "right"
 SUBSETS = ("complete", "left", "right")
 COST = {"latent_dim": 4, "parameters": 12345, "samples_per_second": 99.6, "training_minutes": 1.5}
 COST |= {"evaluation_seconds": 2.4}
+RUN = {"command": "classify", "command_line": "anysense classify --data toy", "machine": describe_machine()}
 METHODS = {"a": "gmc", "b": "mvae", "c": "gmc:paper"}
 
 
@@ -39,7 +39,7 @@ def half(values):
 
 
 def done(method, seed, records):
-    return Done(method, seed, Path(), {"records": [record.to_json() for record in records], **COST})
+    return Done(method, seed, {"records": [record.to_json() for record in records], **COST}, [RUN])
 
 
 def classified(method, seed, accuracies, alignment=True):
@@ -70,9 +70,7 @@ def rated(method, seed, errors, correlation=0.5):
 def run(tmp_path):
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.001, "schedule": "constant"}
     settings = {"preset": "smoke", "training": training, "request": {"folder": None, "train": 7, "test": None}}
-    record = {"command": "classify", "command_line": "anysense classify --data toy", "settings": settings}
-    record |= {"seed": 0, "started": "now", "versions": {}, "machine": describe_machine()}
-    return RunFolder(tmp_path / "run", record)
+    return RunFolder(tmp_path / "run", {**RUN, "settings": settings, "seed": 0, "started": "now", "versions": {}})
 
 
 @pytest.fixture
@@ -182,7 +180,7 @@ def test_files(report, run, tmp_path):
     assert [row["value"] for row in values if row["metric"] == "correlation"] == ["0.5"] * 3 + [""] * 3
     record = json.loads(run.results("report.json").read_text())
     assert record["runs"][0]["command_line"] == "anysense classify --data toy"
-    assert record["details"]["jobs"] == [{"method": "a", "seed": seed, **COST} for seed in (0, 1)]
+    assert record["details"]["jobs"] == [{"method": "a", "seed": seed, **COST, "runs": [0]} for seed in (0, 1)]
     latex = run.results("report.tex").read_text()
     assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") == text.count("\n|---|")
     for name in ("subsets", "robustness"):

@@ -1,7 +1,6 @@
 import csv
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from anysense.runs.cli import main
 from anysense.runs.commands import compare as module
 from anysense.runs.commands import stages
 from anysense.runs.commands.compare import CompareCommand, read
-from anysense.runs.comparisons.grid import Done
+from anysense.runs.comparisons.done import Done
 from anysense.runs.run_folder import RunFolder
 
 TINY = ["--methods", "gmc", "muse", "--samples", "200", "--steps", "300", "--episodes", "2", "--jobs", "1"]
@@ -115,6 +114,26 @@ def test_a_finished_run_is_not_done_again_and_keeps_its_settings(compared, monke
     assert "(steps: 300 -> 70). Leave these options out" in message
 
 
+def test_a_report_that_holds_all_jobs_is_written_again_without_running_one(compared, monkeypatch, refused):
+    docs = compared / "docs" / "methods.json"
+    monkeypatch.setattr(module, "run_stages", None)
+    monkeypatch.setattr("anysense.runs.comparisons.report.write_figure", lambda draw, path: None)
+    options = ["compare", "--preset", "smoke", "--out", str(compared), *TINY, "--extend", str(docs), "--name", "again"]
+    assert main(options) == 0
+    for ending in ("json", "csv", "tex"):
+        again = compared / "compare" / "again" / "results" / f"report.{ending}"
+        assert again.read_bytes() == docs.with_suffix(f".{ending}").read_bytes()
+    options[-1] = "other"
+    assert "(seed: 0 -> 1; steps: 300 -> 70)" in refused(*options, "--seed", "1", "--steps", "70")
+    content = json.loads(docs.read_text())
+    content["details"]["jobs"][1]["settings"]["agent"]["learning_rate"] = 7.0
+    options[options.index(str(docs))] = str(compared / "altered.json")
+    (compared / "altered.json").write_text(json.dumps(content))
+    message = refused(*options)
+    assert "holds jobs of `muse` with settings that this version of anysense does not have for it" in message
+    assert "(agent.learning_rate: 7.0 -> " in message
+
+
 def test_mean_and_interval_over_seeds(tmp_path, read_table):
     references = [Record("", "average_reward", value, method=name) for name, value in (("optimal", -0.5), ("zero", -6))]
     values = (-1.0, -1.2, -0.9)
@@ -123,7 +142,7 @@ def test_mean_and_interval_over_seeds(tmp_path, read_table):
         records = [Record("complete", "average_reward", values[seed], low=-2.0, high=0.0, method="agent")]
         records += [Record("sound", "average_reward", -2.0, method="agent"), *references]
         result = {"latent_dim": 8, "parameters": 1000, "pretraining_minutes": 1.0}
-        return Done("gmc", seed, Path(), {"records": [record.to_json() for record in records], **result})
+        return Done("gmc", seed, {"records": [record.to_json() for record in records], **result}, [])
 
     record = {"command": "compare", "command_line": "anysense compare", "seed": 0, "machine": describe_machine()}
     settings = read([])

@@ -1,0 +1,155 @@
+"""Comparisons that grow: the finished jobs that reports hold already, read from their JSON files and checked."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from anysense.common.errors import unknown_name
+from anysense.common.json_files import read_json
+from anysense.common.progress import say
+from anysense.runs.comparisons.done import Done
+from anysense.runs.resume import changes
+from anysense.runs.run_folder import plain
+
+__all__ = ["Extending", "check_same", "earlier_jobs", "in_order"]
+
+MAX_BYTES = 64 * 2**20
+"""Largest report that is read."""
+NOT_COMPARED = ("out", "name", "device", "threads", "traceback", "resume", "jobs", "docs", "extend", "again")
+"""Options that decide nothing about a result."""
+SEED = range(2**32)
+RECORD = {
+    "subset": str,
+    "metric": str,
+    "value": (None, float),
+    "condition": str,
+    "low?": (None, float),
+    "high?": (None, float),
+    "method": str,
+    "seed": SEED,
+}
+MACHINE = {"cpu": str, "cores": int, "os": str, "gpu?": str, str: object}
+RUN = {"command": str, "command_line": str, "settings": dict, "machine": MACHINE, str: object}
+JOB = {"method": str, "seed": SEED, "runs?": [range(10_000)], "settings?": dict, str: object}
+REPORT = {"runs": [RUN], "records": [RECORD], "details": {"jobs?": [JOB], str: object}, str: object}
+"""Schema of what is read of a report."""
+
+
+class Extending(Protocol):
+    """Settings of a command whose reports can be extended."""
+
+    @property
+    def extend(self) -> tuple[Path, ...]:
+        """Reports to extend."""
+
+    @property
+    def again(self) -> tuple[str, ...]:
+        """Methods whose jobs are not taken over."""
+
+    def usual(self) -> Any:
+        """The values of the preset; a setting that a file does not know must have this value."""
+
+    def may_differ(self) -> Sequence[str]:
+        """Settings besides the usual ones that may differ between jobs of one report."""
+
+    def of_job(self, method: str) -> Mapping[str, Any]:
+        """Settings that the jobs of one method have; none for an unknown method."""
+
+
+def earlier_jobs(settings: Extending, command: str) -> list[Done]:
+    """The jobs that the files of ``settings.extend`` hold, each once; those of the methods in ``again`` left out.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A file is damaged, no report of this command, or of jobs with other settings than those asked for.
+    """
+    found: dict[tuple[str, int], Done] = {}
+    files = {path: list(_read(path)) for path in settings.extend}
+    known = list(dict.fromkeys(job.method for jobs in files.values() for job in jobs))
+    for name in settings.again:
+        if name not in known:
+            raise ValueError(unknown_name("again", name, known))
+    for path, held in files.items():
+        jobs = [job for job in held if job.method not in settings.again]
+        _check(settings, command, path, jobs)
+        for job in jobs:
+            if found.setdefault((job.method, job.seed), job) is not job:
+                say(f"{job.method}, seed {job.seed}: in several files, taken from the first")
+    return list(found.values())
+
+
+def check_same(
+    files: Iterable[Path], before: Mapping[str, Any], now: Mapping[str, Any], usual: Any, free: Iterable[str]
+) -> None:
+    """Raise ValueError, which names the differences, unless recorded settings are the same as those asked for.
+
+    Args:
+        files: Where the first ones are recorded.
+        before: Settings, as a run records them; one that is not there has its usual value.
+        now: The settings asked for, in the same form.
+        usual: Settings with all usual values.
+        free: Names of those that may differ, besides those that decide about no result.
+    """
+    different = "; ".join(changes(_filled(before, plain(usual)), now, (*NOT_COMPARED, *free)))
+    if different:
+        raise ValueError(
+            f"`extend` {' '.join(map(str, files))} holds jobs with other settings than those asked for ({different}). "
+            "Ask for the same settings, or start a new comparison."
+        )
+
+
+def in_order(done: Iterable[Done]) -> list[Done]:
+    """By seed, and then by method as they first come."""
+    jobs = list(done)
+    methods = list(dict.fromkeys(job.method for job in jobs))
+    return sorted(jobs, key=lambda job: (job.seed, methods.index(job.method)))
+
+
+def _read(path: Path) -> Iterator[Done]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`extend` {path} does not exist; expected the JSON file of a report, as --docs writes it. The first jobs "
+            "of a comparison are run without --extend."
+        )
+    content = read_json(path, "the report", REPORT, max_bytes=MAX_BYTES)
+    runs, records = content["runs"], content["records"]
+    jobs = content["details"].get("jobs") or _named(records)
+    methods = {job["method"] for job in jobs}
+    for job in jobs:
+        places = job.get("runs", range(len(runs)))
+        if not places or max(places) >= len(runs):
+            raise ValueError(f"`extend` {path} is damaged: a job names a run that the file does not hold.")
+        key, own = (job["method"], job["seed"]), [one for one in records if one["method"] not in methods]
+        own = [one for one in records if (one["method"], one["seed"]) == key] + own
+        rest = {name: value for name, value in job.items() if name not in ("method", "seed", "runs")}
+        yield Done(*key, {**rest, "records": own}, [runs[place] for place in places])
+
+
+def _named(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The jobs of a file that does not list them, from its records."""
+    pairs = dict.fromkeys((record["method"], record["seed"]) for record in records)
+    return [{"method": method, "seed": seed} for method, seed in pairs]
+
+
+def _check(settings: Extending, command: str, path: Path, jobs: Iterable[Done]) -> None:
+    for job in jobs:
+        run = job.runs[-1]
+        if run["command"] != command:
+            raise ValueError(
+                f"`extend` {path} is a report of `anysense {run['command']}`, expected one of `anysense {command}`."
+            )
+        check_same([path], run["settings"], plain(settings), settings.usual(), settings.may_differ())
+        own, before = settings.of_job(job.method), job.result.get("settings")
+        different = "; ".join(changes(before, own, ())) if own and before else ""
+        if different:
+            raise ValueError(
+                f"`extend` {path} holds jobs of `{job.method}` with settings that this version of anysense does not "
+                f"have for it ({different}). `--again {job.method}` leaves them out of the file and runs them again."
+            )
+
+
+def _filled(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the usual values of those that they do not know, because an earlier version wrote them."""
+    both = {name: (given[name], value) for name, value in usual.items() if name in given}
+    deeper = {name: _filled(*pair) for name, pair in both.items() if all(isinstance(one, dict) for one in pair)}
+    return {**usual, **given, **deeper}

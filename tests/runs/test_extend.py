@@ -1,0 +1,175 @@
+"""Comparisons that grow: only what a report does not hold is run, and what does not fit is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from anysense.representations.benchmarks import BENCHMARKS
+from anysense.representations.data import Samples
+from anysense.runs.cli import main
+
+
+def classify(out, *options):
+    return main(
+        ["classify", "--preset", "smoke", "--data", "tiny", "--jobs", "1", "--out", str(out), *map(str, options)]
+    )
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def values(path):
+    """Values by job and place."""
+    return {
+        (one["method"], one["seed"], one["subset"], one["condition"], one["metric"]): one["value"]
+        for one in read(path)["records"]
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known(tiny_benchmark):
+    """The benchmark `tiny` is known; figures, which take long, are left out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BENCHMARKS, "_registered", {"tiny": tiny_benchmark})
+        patch.setattr("anysense.runs.comparisons.report.write_figure", lambda draw, path: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An `out` folder with a comparison of one job, and with one of two methods and two seeds."""
+    out = tmp_path_factory.mktemp("made")
+    assert classify(out, "--methods", "gmc", "--seeds", "1", "--name", "one", "--docs", out / "one") == 0
+    assert classify(out, "--methods", "gmc", "mvae", "--seeds", "2", "--name", "whole", "--docs", out / "whole") == 0
+    return out
+
+
+@pytest.fixture
+def first(made, tmp_path):
+    """A copy of the report with one job: the method gmc, seed 0."""
+    return Path(shutil.copy(made / "one.json", tmp_path / "one.json"))
+
+
+def test_only_what_is_missing_is_run_and_all_is_reported(made, first, tmp_path, read_table):
+    wanted = ["--methods", "gmc", "mvae", "--seeds", "2", "--extend", first, "--docs", tmp_path / "grown"]
+    assert classify(tmp_path, *wanted, "--name", "b") == 0
+    run, grown = tmp_path / "classify" / "b", tmp_path / "grown.json"
+    assert sorted(path.name for path in (run / "jobs").iterdir()) == ["gmc-1", "mvae-0", "mvae-1"]
+    assert list(values(grown)) == list(values(made / "whole.json"))
+    assert values(grown) == values(made / "whole.json")
+    found, runs = read(grown), [read(made / "classify" / "one" / "run.json"), read(run / "run.json")]
+    assert [one["started"] for one in found["runs"]] == [run["started"] for run in runs]
+    places = {(job["method"], job["seed"]): job["runs"] for job in found["details"]["jobs"]}
+    assert places == {("gmc", 0): [0], ("mvae", 0): [1], ("gmc", 1): [1], ("mvae", 1): [1]}
+    assert {job["settings"]["method"]["latent_dim"] for job in found["details"]["jobs"]} == {4}
+    text = grown.with_suffix(".md").read_text()
+    assert list(read_table(text, "# tiny")["complete"]) == ["gmc", "mvae"]
+    assert all(run["command_line"] in text for run in runs)
+
+
+def test_nothing_is_read_or_run_where_nothing_is_missing(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(Samples, "__init__", None)
+    wanted = ["--methods", "gmc", "mvae", "--seeds", "2", "--extend", made / "whole.json"]
+    assert classify(tmp_path, *wanted, "--docs", tmp_path / "whole") == 0
+    for ending in ("json", "csv", "tex", "md"):
+        assert (tmp_path / f"whole.{ending}").read_bytes() == (made / f"whole.{ending}").read_bytes()
+
+
+def test_reports_of_several_machines_become_one(made, first, tmp_path):
+    content, other = read(made / "whole.json"), tmp_path / "other.json"
+    content["runs"][0]["machine"]["cpu"] = "Another Processor"
+    for record in content["records"]:
+        record["value"] /= 2
+    other.write_text(json.dumps(content))
+    assert classify(tmp_path, "--seeds", "2", "--extend", first, other, "--name", "c") == 0
+    report = tmp_path / "classify" / "c" / "results" / "report.json"
+    assert values(report) == {**values(other), **values(first)}
+    assert values(report) != {**values(first), **values(other)}
+    assert "; Another Processor, " in report.with_suffix(".md").read_text()
+
+
+def test_a_killed_run_that_extends_goes_on(first, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("anysense.runs.comparisons.grid.peak_memory", lambda: 1 / 0)
+        assert classify(tmp_path, "--seeds", "1", "--extend", first, "--name", "b") == 1
+    moved = first.rename(tmp_path / "moved.json")
+    resumed = ["classify", "--resume", "--out", str(tmp_path), "--jobs", "1"]
+    assert main(resumed) == 2
+    assert main([*resumed, "--extend", str(moved)]) == 0
+    jobs = read(tmp_path / "classify" / "b" / "results" / "report.json")["details"]["jobs"]
+    assert [job["method"] for job in jobs] == ["gmc", "mvae"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "3"], "(training.epochs: 2 -> 3). Ask for the same settings, or start a new comparison."),
+        (["--train", "60"], "(request.train: None -> 60)"),
+        (["--data-seed", "1"], "(request.data_seed: 0 -> 1)"),
+        (["--missing-rates", "0.1"], "(evaluation.missing_rates: [0.0, 0.5] -> [0.1])"),
+        (["--again", "gmx"], "`again` must be one of 'gmc'; got 'gmx'. Did you mean 'gmc'?"),
+        (["--methods", "gmx"], "`methods` must be one of"),
+    ],
+)
+def test_other_settings_are_refused(options, message, first, tmp_path, refused):
+    out = tmp_path / "new"
+    command = ["classify", "--preset", "smoke", "--data", "tiny", "--out", out, "--extend", first]
+    assert message in refused(*command, *options)
+    assert not out.exists()
+
+
+def altered(content, change):
+    if change == "another method":
+        content["details"]["jobs"][0]["settings"]["method"]["latent_dim"] = 5
+    elif change == "another command":
+        content["runs"][0]["command"] = "retrieve"
+    elif change == "a run that is not there":
+        content["details"]["jobs"][0]["runs"] = [7]
+    elif change == "no records":
+        del content["records"]
+    elif change == "no numbers":
+        content["records"][0]["value"] = "high"
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("another method", "(method.latent_dim: 5 -> 4). `--again gmc` leaves them out"),
+        ("another command", "is a report of `anysense retrieve`, expected one of `anysense classify`"),
+        ("a run that is not there", "a job names a run that the file does not hold"),
+        ("no records", "`it` lacks ['records']"),
+        ("no numbers", "`records[0].value` must be a finite number; got 'high'"),
+    ],
+)
+def test_other_files_are_refused(change, message, first, tmp_path, refused):
+    first.write_text(altered(read(first), change))
+    out = tmp_path / "new"
+    command = ["classify", "--preset", "smoke", "--data", "tiny", "--out", out, "--extend"]
+    assert message in refused(*command, first)
+    assert "expected the JSON file of a report, as --docs writes it" in refused(*command, tmp_path / "nothing.json")
+    assert not out.exists()
+
+
+def test_a_method_is_run_again_where_that_is_asked_for(first, tmp_path):
+    first.write_text(altered(read(first), "another method"))
+    before, folder = values(first), tmp_path / "classify" / "b"
+    wanted = ["--methods", "gmc", "--seeds", "1", "--extend", first, "--again", "gmc", "--name", "b"]
+    assert classify(tmp_path, *wanted) == 0
+    assert values(folder / "results" / "report.json") == before
+    assert (folder / "jobs" / "gmc-0" / "result.json").is_file()
+    (run,) = read(folder / "results" / "report.json")["runs"]
+    assert run["started"] == read(folder / "run.json")["started"]
+
+
+def test_a_setting_of_a_later_version_has_its_usual_value(first, tmp_path, refused):
+    content = read(first)
+    del content["runs"][0]["settings"]["training"]["keep"]
+    first.write_text(json.dumps(content))
+    wanted = ["--methods", "gmc", "--seeds", "1", "--extend", first]
+    assert classify(tmp_path, *wanted) == 0
+    message = refused("classify", "--preset", "smoke", "--data", "tiny", "--out", tmp_path, *wanted, "--keep", "last")
+    assert "(training.keep: 'best' -> 'last')" in message
