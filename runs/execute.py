@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anysense.runs.comparisons.blocks import check_block
 from anysense.runs.resume import resumed
 from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import CommonSettings, ResumableSettings, use_machine
@@ -43,6 +44,8 @@ def execute(
         check_place(Path(settings.out) / command, settings.name)
     if getattr(settings, "docs", None) is not None:
         check_place(settings.docs.parent, None)
+    if getattr(settings, "readme", None) is not None:
+        check_block(settings.readme, settings.docs.name)
     settings, chosen = resolve(settings)
     if run is None:
         run = RunFolder.create(settings, command, arguments, chosen)

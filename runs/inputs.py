@@ -11,7 +11,7 @@ from anysense.common.files import sha256_of
 
 __all__ = ["digest_of", "found_again", "recorded_inputs", "replaced"]
 
-_WRITTEN = ("out", "docs")
+_WRITTEN = ("out", "docs", "readme")
 """Paths of settings that name where things go."""
 _DESCRIPTIONS = (
     "representation.json",

@@ -14,9 +14,9 @@ __all__ = ["changes", "resumed"]
 
 ResumableT = TypeVar("ResumableT", bound=ResumableSettings)
 
-_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs", "extend")
+_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs", "readme", "extend")
 """What may differ between a run and its continuation: none of it changes the result that the settings ask for."""
-_PLACES = ("--out", "--name", "--docs")
+_PLACES = ("--out", "--name", "--docs", "--readme")
 """Options that decide where files go; never taken from a record."""
 
 

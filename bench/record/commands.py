@@ -111,10 +111,10 @@ def _evaluation() -> list[Step]:
 
 
 def _comparisons() -> list[Step]:
-    one = ("--jobs", "1")
+    one, digits = ("--jobs", "1"), ("--data", "mhd-offline")
     return [
-        Step("classify", "mhd", read_classification, (*one, "--data", "mhd-offline")),
-        Step("classify", "published", read_classification, (*one, "--methods", "gmc-published")),
+        Step("classify", "mhd", read_classification, (*one, *digits)),
+        Step("classify", "published", read_classification, (*one, *digits, "--methods", "gmc-published")),
         Step("classify", "mosei", read_classification, (*one, "--data", "mosei-offline")),
         Step("align", "mhd", read_alignment, (*one, "{classify/mhd}")),
         Step("align", "published", read_alignment, (*one, "--umap", "{classify/published}")),

@@ -37,7 +37,7 @@ _SMOKE = ("--preset", "smoke", "--threads", "1")
 _ONE_JOB = ("--jobs", "1")
 _PRETRAIN = ("pretrain", *_SMOKE, "--samples", "64", "--epochs", "3", "--batch-size", "32", "--name", "p")
 _CLASSIFY = (
-    *("classify", *_SMOKE, "--train", "40", "--test", "20", "--missing-rates", "0.5"),
+    *("classify", *_SMOKE, "--data", "mhd-offline", "--train", "40", "--test", "20", "--missing-rates", "0.5"),
     *("--epochs", "2", "--methods", "gmc", "mfm", "--name", "c"),
 )
 _TRAIN = ("--total-steps", "128", "--n-envs", "1", "--eval-every", "32", "--eval-episodes", "1", "--eval-steps", "5")

@@ -160,7 +160,7 @@ def _work(settings: AlignCommand, run: RunFolder, device: str) -> list[str]:
     compared = RunFolder.open(settings.run, "classify")
     done = run_cells(_cells(settings, compared, device), run, align_one, before=[record_of(compared.record)])
     report = align_report(benchmark(compared.record["settings"]["data"]), done, run)
-    write_run_report(report, run, settings.docs)
+    write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
     return [f"Report: {run.results('report.md')}"]
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of", "work"]
 
+DATA = "digits"
 MakeReport = Callable[[Benchmark, Mapping[str, str], Sequence[Done], RunFolder], Report]
 
 
@@ -42,8 +43,8 @@ class ClassifyCommand(GridSettings):
     name has its published settings, and is not among those compared if --methods is not given.
     """
 
-    data: str = "mhd-offline"
-    """Data set; `anysense data` makes and checks them."""
+    data: str = DATA
+    """Data set; `anysense data` fetches, makes and checks them. `mhd-offline` needs no download."""
     request: Annotated[DataRequest, Flat]
     training: Annotated[Training, Flat]
     evaluation: Annotated[TaskSettings, Flat]
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
 def read(arguments: Sequence[str]) -> ClassifyCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
-    data = peek(arguments, "--data", "mhd-offline", benchmark_names())
+    data = peek(arguments, "--data", DATA, benchmark_names())
     names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
 
     def others() -> dict[str, Any]:
@@ -136,7 +137,7 @@ def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, dev
     cells = settings.cells(settings.chosen(), device)
     done = run_cells(cells, run, classify_one, spare=("checkpoints",))
     report = make_report(found, methods_of(found), done, run)
-    write_run_report(report, run, settings.docs)
+    write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
     return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]
 

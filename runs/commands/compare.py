@@ -104,7 +104,7 @@ def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
 def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
     done = run_cells(settings.cells(settings.chosen(), device), run, compare_one, spare=("pretrain/checkpoints",))
     report = _report(done, settings, settings.stages(done[0].method, settings.seed, device, None), run)
-    write_run_report(report, run, settings.docs)
+    write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
     return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}"]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from anysense.common.files import write_text
 from anysense.common.machine import machine_line
 from anysense.envs.world import stored_world
 from anysense.representations.evaluation.records import Column, Record
+from anysense.runs.comparisons.blocks import check_block, write_block
 from anysense.runs.comparisons.cells import FEWEST_SEEDS, estimate
 from anysense.runs.comparisons.evaluate_report import figures_and_sections
 from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_report
@@ -24,9 +26,10 @@ from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, markdown_table, with_interval
 from anysense.runs.worlds import named_world
 
-__all__ = ["BEGIN", "END", "ReportCommand", "Seed", "main", "replace_block"]
+__all__ = ["ReportCommand", "Seed", "main"]
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+BLOCK = "results"
+"""The block of the README."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,9 @@ class ReportCommand(TracebackSettings):
     """Document whose block between the results markers is replaced by the table."""
     env: str | None = None
     """Id of the environment as module:Name-v0; needed where its module belongs to no installed package."""
+    reproduction: Path | None = None
+    """Instead of run folders: a folder with the JSON files of reports of comparisons. Writes `reproduction.md` into
+    --out: what became of the claims of the papers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +84,9 @@ class Seed:
 def main(arguments: Sequence[str]) -> None:
     """Write the report and, if asked for, the block of the README."""
     settings = parse_report(arguments)
+    if settings.reproduction is not None:
+        _write_reproduction(settings, settings.reproduction, shlex.join(["anysense", "report", *arguments]))
+        return
     check_name(settings.name)
     if settings.env is not None:
         named_world(settings.env)
@@ -85,15 +94,24 @@ def main(arguments: Sequence[str]) -> None:
     _check(seeds)
     report, stem = _report(settings.name, seeds), settings.out / settings.name
     if settings.readme is not None:
-        text = replace_block(_text_of(settings.readme), "", str(settings.readme))
+        check_block(settings.readme, BLOCK)
     write_report(report, stem)
     if settings.readme is not None:
         target = os.path.relpath(stem.with_name(f"{stem.name}.md"), settings.readme.parent)
         link = f"Each seed, learning curves, settings: [{target}]({target})."
-        block = f"{markdown_table(report.main)}\n\n{_provenance(seeds)}\n{link}"
-        write_text(settings.readme, replace_block(text, block, str(settings.readme)))
+        write_block(settings.readme, BLOCK, f"{markdown_table(report.main)}\n\n{_provenance(seeds)}\n{link}")
     print_report(report)
     print(f"Report: {stem.with_name(f'{stem.name}.md')}")
+
+
+def _write_reproduction(settings: ReportCommand, folder: Path, command: str) -> None:
+    from anysense.runs.comparisons.reproduction import reproduction_page, result_files
+
+    if settings.runs or settings.readme is not None:
+        raise ValueError("`reproduction` takes a folder of result files; leave out run folders and --readme.")
+    page = settings.out / "reproduction.md"
+    write_text(page, reproduction_page(result_files(folder), page, folder, command))
+    print(f"Page: {page}")
 
 
 def parse_report(arguments: Sequence[str]) -> ReportCommand:
@@ -101,22 +119,6 @@ def parse_report(arguments: Sequence[str]) -> ReportCommand:
     if not arguments:
         raise ValueError("`RUN` is missing; give the run folders of evaluations, for example out/evaluate/001.")
     return parse(ReportCommand(runs=()), arguments, "report", {"runs": "RUN"})
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"`readme` {path} is not text in UTF-8 ({error.reason} at byte {error.start}).") from error
-
-
-def replace_block(text: str, block: str, name: str) -> str:
-    """`text` with what stands between the markers replaced by `block`; ValueError if a marker is missing."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"`readme` {name} needs the lines {BEGIN} and {END}, and has not both of them.")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
 
 
 def _check(seeds: Sequence[Seed]) -> None:

@@ -48,6 +48,8 @@ class JobSettings(ResumableSettings):
     """Jobs side by side, each with one thread; one per processor if not given."""
     docs: Path | None = None
     """Write the report to this file name (without ending) as well."""
+    readme: Path | None = None
+    """Document whose block between the markers that are called as the file of --docs is replaced by the table."""
     extend: tuple[Path, ...] = ()
     """JSON files of reports of this command: jobs that they hold are not run again, and the new report holds them too.
     They must have the same settings."""
@@ -57,6 +59,8 @@ class JobSettings(ResumableSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "jobs")
+        if self.readme is not None and self.docs is None:
+            raise ValueError("`readme` needs --docs: its file name is the name of the block, and the link below it.")
 
     def of_job(self, method: str) -> Mapping[str, Any]:
         """Settings that the jobs of one method have besides; none for an unknown method."""

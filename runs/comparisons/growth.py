@@ -11,11 +11,11 @@ from anysense.runs.comparisons.done import Done
 from anysense.runs.resume import changes
 from anysense.runs.run_folder import plain
 
-__all__ = ["Extending", "check_same", "earlier_jobs", "in_order"]
+__all__ = ["Extending", "check_same", "earlier_jobs", "in_order", "read_jobs"]
 
 MAX_BYTES = 64 * 2**20
 """Largest report that is read."""
-NOT_COMPARED = ("out", "name", "device", "threads", "traceback", "resume", "jobs", "docs", "extend", "again")
+NOT_COMPARED = ("out", "name", "device", "threads", "traceback", "resume", "jobs", "docs", "readme", "extend", "again")
 """Options that decide nothing about a result."""
 SEED = range(2**32)
 RECORD = {
@@ -64,7 +64,7 @@ def earlier_jobs(settings: Extending, command: str) -> list[Done]:
         ValueError: A file is damaged, no report of this command, or of jobs with other settings than those asked for.
     """
     found: dict[tuple[str, int], Done] = {}
-    files = {path: list(_read(path)) for path in settings.extend}
+    files = {path: list(read_jobs(path)) for path in settings.extend}
     known = list(dict.fromkeys(job.method for jobs in files.values() for job in jobs))
     for name in settings.again:
         if name not in known:
@@ -105,7 +105,8 @@ def in_order(done: Iterable[Done]) -> list[Done]:
     return sorted(jobs, key=lambda job: (job.seed, methods.index(job.method)))
 
 
-def _read(path: Path) -> Iterator[Done]:
+def read_jobs(path: Path) -> Iterator[Done]:
+    """The jobs of a report, from its JSON file; errors as in `earlier_jobs`."""
     if not path.is_file():
         raise FileNotFoundError(
             f"`extend` {path} does not exist; expected the JSON file of a report, as --docs writes it. The first jobs "

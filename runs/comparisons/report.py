@@ -10,6 +10,7 @@ from typing import Any
 from anysense.common.files import write_csv, write_text
 from anysense.common.machine import machine_line
 from anysense.representations.evaluation.records import Record
+from anysense.runs.comparisons.blocks import write_block
 from anysense.runs.figures import Draw, write_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, latex_table, markdown_table, print_table
@@ -56,11 +57,20 @@ def print_report(report: Report) -> None:
     print_table(_caption(report), report.main)
 
 
-def write_run_report(report: Report, run: RunFolder, docs: Path | None = None) -> None:
-    """Write `results/report.*` and `figures/` of a run and, if asked for, a copy to the file name `docs`."""
+def write_run_report(report: Report, run: RunFolder, docs: Path | None = None, readme: Path | None = None) -> None:
+    """Write `results/report.*` and `figures/` of a run.
+
+    If asked for, also a copy to the file name `docs`, and the main table with its protocol into the block of the
+    document `readme` that is called as `docs`.
+    """
     write_report(report, run.results("report"), run.figure)
-    if docs is not None:
-        write_report(report, docs)
+    if docs is None:
+        return
+    write_report(report, docs)
+    if readme is not None:
+        target = os.path.relpath(docs.with_name(f"{docs.name}.md"), readme.parent)
+        notes = f"{report.protocol} {_machines(report.runs)} All subsets, figures, settings: [{target}]({target})."
+        write_block(readme, docs.name, f"{markdown_table(report.main)}\n\n{notes}")
 
 
 def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | None = None) -> None:
@@ -116,8 +126,12 @@ def _commands(runs: Sequence[Mapping[str, Any]]) -> str:
         facts += [f"peak memory {run['peak_memory'] / 1e6:.0f} MB"] if "peak_memory" in run else []
         lines.append(f"{run['command_line']}{'  # ' + ', '.join(facts) if facts else ''}")
     block = "```sh\n" + "\n".join(lines) + "\n```"
+    return f"{block}\n\n{_machines(runs)}"
+
+
+def _machines(runs: Sequence[Mapping[str, Any]]) -> str:
     machines = dict.fromkeys(machine_line(run["machine"]) for run in runs)
-    return f"{block}\n\nMachine{'s' if len(machines) > 1 else ''}: {'; '.join(machines)}."
+    return f"Machine{'s' if len(machines) > 1 else ''}: {'; '.join(machines)}."
 
 
 def _latex(report: Report) -> str:

@@ -38,7 +38,7 @@ def classified(tmp_path_factory):
     """An `out` folder with a tiny comparison of two methods on `mhd-offline`, named `a`."""
     out = tmp_path_factory.mktemp("out")
     options = ["--preset", "smoke", "--methods", "gmc", "mfm", "--jobs", "1", "--out", str(out), "--name", "a"]
-    assert main(["classify", *options, "--docs", str(out / "docs" / "digits")]) == 0
+    assert main(["classify", *options, "--data", "mhd-offline", "--docs", str(out / "docs" / "digits")]) == 0
     return out
 
 

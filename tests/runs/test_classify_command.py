@@ -23,7 +23,7 @@ def results(folder, name):
 
 
 def test_presets_choose_values_and_options_override_them():
-    assert read([]) == ClassifyCommand.of("default", "mhd-offline")
+    assert read([]) == ClassifyCommand.of("default", "digits")
     paper = read(["--data", "mosei", "--preset", "paper", "--epochs", "3", "--train", "500"])
     assert (paper.training.epochs, paper.training.batch_size, paper.request.train) == (3, 24, 500)
     assert read(["--preset", "paper"]).evaluation.classifier_epochs == 100
@@ -165,10 +165,15 @@ def test_a_run_killed_in_the_evaluation_does_not_train_again(tiny, tmp_path, mon
         (["--missing-rates", "0.5", "1.5"], "`missing_rates` must lie in [0, 1], got 1.5"),
         (["--resume"], "`--resume` found no unfinished run"),
         (["--data", "mhd", "--folder", "nowhere"], "anysense data mhd"),
+        ([], "does not exist. `anysense data digits` fetches the published files; `--data mhd-offline` needs no"),
+        (["--folder", "my files"], "`anysense data digits --folder 'my files'` fetches"),
+        (["--readme", "README.md"], "`readme` needs --docs: its file name is the name of the block"),
+        (["--readme", "none.md", "--docs", "digits"], "`readme` none.md does not exist"),
         (["--data", "mosei", "--folder", "nowhere"], "has no file of CMU-MOSEI"),
     ],
 )
-def test_wrong_input_leaves_nothing(options, message, tmp_path, refused):
+def test_wrong_input_leaves_nothing(options, message, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert message in refused("classify", "--preset", "smoke", "--out", tmp_path, *options)
     assert not list(tmp_path.iterdir())
 

@@ -78,6 +78,34 @@ def test_nothing_is_read_or_run_where_nothing_is_missing(made, tmp_path, monkeyp
         assert (tmp_path / f"whole.{ending}").read_bytes() == (made / f"whole.{ending}").read_bytes()
 
 
+def test_the_table_with_its_protocol_goes_into_a_document(made, tmp_path, read_table, refused):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- whole:begin -->\nold\n<!-- whole:end -->\nafter\n")
+    wanted = ["--seeds", "2", "--extend", made / "whole.json", "--docs", tmp_path / "docs" / "whole"]
+    assert classify(tmp_path, *wanted, "--readme", readme) == 0
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- whole:begin -->\n| input | gmc | mvae |\n")
+    assert text.endswith("\n<!-- whole:end -->\nafter\n")
+    assert "old" not in text
+    assert read_table(text, "before") == read_table((made / "whole.md").read_text(), "# tiny")
+    assert "Mean over the seeds 0, 1" in text
+    assert "[docs/whole.md](docs/whole.md)" in text
+    command = [
+        "classify",
+        "--preset",
+        "smoke",
+        "--data",
+        "tiny",
+        "--out",
+        tmp_path / "new",
+        *wanted,
+        "--readme",
+        readme,
+    ]
+    command[command.index(wanted[-1])] = tmp_path / "docs" / "other"
+    assert "needs the lines <!-- other:begin --> and <!-- other:end -->" in refused(*command)
+
+
 def test_reports_of_several_machines_become_one(made, first, tmp_path):
     content, other = read(made / "whole.json"), tmp_path / "other.json"
     content["runs"][0]["machine"]["cpu"] = "Another Processor"

@@ -9,7 +9,7 @@ from scipy.stats import t
 
 from anysense.agents.results import load_results, save_results
 from anysense.runs.cli import main
-from anysense.runs.commands.report import BEGIN, END, replace_block
+from anysense.runs.comparisons.blocks import markers
 
 
 @pytest.fixture
@@ -34,7 +34,8 @@ def value(folder, metric="average_reward"):
 
 def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
     readme = tmp_path / "README.md"
-    readme.write_text(f"# x\n{BEGIN}\nold\n{END}\nend\n")
+    begin, end = markers("results")
+    readme.write_text(f"# x\n{begin}\nold\n{end}\nend\n")
     docs = ["--out", str(tmp_path / "docs"), "--name", "pendulum", "--readme", str(readme)]
     assert main(["report", *map(str, three_seeds), *docs]) == 0
     values = [value(folder).value for folder in three_seeds]
@@ -44,8 +45,8 @@ def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
     for document in (text, readme.read_text()):
         assert read_table(document, "| input |")["complete (image and sound)"]["average reward per step"] == cell
     assert cell in capsys.readouterr().out
-    assert readme.read_text().startswith(f"# x\n{BEGIN}\n| input |")
-    assert readme.read_text().endswith(f"{END}\nend\n")
+    assert readme.read_text().startswith(f"# x\n{begin}\n| input |")
+    assert readme.read_text().endswith(f"{end}\nend\n")
     assert "[docs/pendulum.md](docs/pendulum.md)" in readme.read_text()
     assert "Training seeds 0, 1, 2; 8 episodes of 100 steps each; in brackets 95% t intervals over seeds" in text
     assert text.count("anysense pretrain --preset smoke") == 3
@@ -104,9 +105,12 @@ def test_bad_input(three_seeds, tmp_path, refused):
     assert not (tmp_path / "docs").exists()
 
 
-def test_missing_markers():
-    with pytest.raises(ValueError, match=r"`readme` README\.md needs the lines <!-- results:begin -->"):
-        replace_block("no markers", "x", "README.md")
+def test_missing_markers(three_seeds, tmp_path, refused):
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results:begin -->\n")
+    message = refused("report", three_seeds[0], "--readme", readme, "--out", tmp_path / "docs")
+    assert "needs the lines <!-- results:begin --> and <!-- results:end -->, and has not both of them." in message
+    assert not (tmp_path / "docs").exists()
 
 
 def test_a_name_in_another_folder_is_refused(three_seeds, tmp_path, capsys):

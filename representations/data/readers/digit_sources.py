@@ -5,6 +5,7 @@ Readers of plain numbers; every claim of a file is compared with its size before
 
 import gzip
 import re
+import shlex
 import wave
 import zlib
 from dataclasses import dataclass
@@ -14,8 +15,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PEN_FILES", "RATE", "Labelled", "Recordings", "read_images", "read_pen_digits", "read_recordings"]
+__all__ = [
+    "DIGITS_FOLDER",
+    "PEN_FILES",
+    "RATE",
+    "Labelled",
+    "Recordings",
+    "read_images",
+    "read_pen_digits",
+    "read_recordings",
+]
 
+DIGITS_FOLDER = Path("data/digits")
+"""Where the files are if no other folder is named."""
 CLASSES = 10
 RATE = 8_000
 """Hz, of the recordings."""
@@ -85,7 +97,7 @@ def read_recordings(folder: Path) -> Recordings:
     ]
     known = [(path, match) for path, match in named if match]
     if not known:
-        raise FileNotFoundError(f"`{place}` must hold recordings such as 7_theo_3.wav; found none. {ADVICE}")
+        raise _missing(folder, f"`{place}` must hold recordings such as 7_theo_3.wav; found none.")
     if len(known) > MOST_RECORDINGS:
         raise ValueError(f"`{place}` must hold at most {MOST_RECORDINGS:,} recordings; got {len(known):,}.")
     return Recordings(
@@ -118,11 +130,19 @@ def read_pen_digits(folder: Path, part: str) -> Labelled:
     return Labelled((points / 100).astype(np.float32), labels)
 
 
+def _missing(folder: Path, what: str) -> FileNotFoundError:
+    """What to type where the files are not there yet."""
+    place = "" if folder == DIGITS_FOLDER else f" --folder {shlex.quote(str(folder))}"
+    return FileNotFoundError(
+        f"{what} `anysense data digits{place}` fetches the published files; `--data mhd-offline` needs no download."
+    )
+
+
 def _idx(folder: Path, name: str, axes: int) -> NDArray[np.uint8]:
     """The unsigned bytes of an idx file."""
     path = next((it for it in (folder / f"{name}.gz", folder / name) if it.is_file()), None)
     if path is None:
-        raise FileNotFoundError(f"`{folder / name}.gz` does not exist. {ADVICE}")
+        raise _missing(folder, f"`{folder / name}.gz` does not exist.")
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
@@ -159,7 +179,7 @@ def _wave(path: Path) -> NDArray[np.float32]:
 def _table(path: Path, columns: int) -> NDArray[np.int64]:
     """Whole numbers, separated by commas, a row per line."""
     if not path.is_file():
-        raise FileNotFoundError(f"`{path}` does not exist. {ADVICE}")
+        raise _missing(path.parent, f"`{path}` does not exist.")
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}.")
     try:

@@ -17,6 +17,7 @@ from torch.nn.functional import one_hot
 
 from anysense.representations.data.readers.digit_sources import (
     CLASSES,
+    DIGITS_FOLDER,
     RATE,
     read_images,
     read_pen_digits,
@@ -28,8 +29,6 @@ from anysense.representations.data.samples import Samples, Splits
 
 __all__ = ["DIGITS_FOLDER", "TEST_SPEAKERS", "HeldOut", "load_digits", "resampled", "spoken_levels"]
 
-DIGITS_FOLDER = Path("data/digits")
-"""Where the files are if no other folder is named."""
 HeldOut = Literal["takes", "speakers"]
 """What of the recordings is kept for the test: takes 0 to 4 of every speaker and digit, the data set's own split, or
 two speakers."""

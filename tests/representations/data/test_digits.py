@@ -106,7 +106,8 @@ class TestDamaged:
     @pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "pendigits.tes"])
     def test_missing(self, damaged, name):
         (damaged / name).unlink()
-        with pytest.raises(FileNotFoundError, match=f"{name}` does not exist. `anysense data digits` fetches"):
+        advice = f"`anysense data digits --folder {damaged}` fetches .*; `--data mhd-offline` needs no download"
+        with pytest.raises(FileNotFoundError, match=f"{name}` does not exist. {advice}"):
             load_digits(damaged, 100, 20)
 
     def test_no_recordings(self, damaged):

@@ -1,0 +1,286 @@
+"""Claims of the papers as comparisons between figures of a result file: who must be better than whom, and where."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+from anysense.common.statistics import Estimate
+from anysense.envs.world import DEFAULT_WORLD
+from anysense.representations.benchmarks import benchmark
+from anysense.representations.benchmarks.benchmark import PublishedTable
+from anysense.representations.evaluation.records import COMPLETE, Record
+from anysense.representations.evaluation.tasks.retrieval import FROM
+from anysense.runs.comparisons.align_report import SCORES, TABLE_2, against
+from anysense.runs.comparisons.cells import estimate, methods_in
+
+__all__ = ["CLAIMS", "Claim", "Comparison", "Figure"]
+
+OURS = ("gmc", "gram")
+"""Beginnings of the names of methods that are no baselines of GMC."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One value of a method, in the units that are shown."""
+
+    method: str
+    found: Estimate
+    digits: int
+
+    @property
+    def half(self) -> float:
+        """Half of the interval over seeds; 0 without one."""
+        half = (self.found.high - self.found.low) / 2
+        return 0.0 if math.isnan(half) else half
+
+    def __str__(self) -> str:
+        spread = "" if math.isnan(self.found.low) else f" ± {self.half:.{self.digits}f}"
+        return f"{self.method} {self.found.value:.{self.digits}f}{spread}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Our figure against the one that it must be better than."""
+
+    where: str
+    """Input, or size of the query."""
+    ours: Figure
+    other: Figure
+    better: Literal["higher", "lower"] = "higher"
+
+    @property
+    def holds(self) -> bool:
+        """Whether ours is better by more than the larger half interval of the two."""
+        sign = 1 if self.better == "higher" else -1
+        return sign * (self.ours.found.value - self.other.found.value) > max(self.ours.half, self.other.half)
+
+
+Compare = Callable[[Sequence[Record]], list[Comparison]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim of a paper, and how a result file decides about it."""
+
+    paper: str
+    title: str
+    measured: str
+    """What is compared, in a sentence."""
+    command: str
+    """The command that measures it, and the one whose result files count."""
+    data: Sequence[str]
+    """Data sets or environments that count."""
+    published: Mapping[str, str]
+    """The figures in the paper, as text, by where."""
+    source: str
+    """Paper, table and data of these figures, or why there are none."""
+    compare: Compare = lambda records: []
+    """The comparisons that records allow; none where a method or a score is missing."""
+
+
+def _figure(
+    records: Sequence[Record], method: str, subset: str, metric: str, condition: str = "", percent: bool = False
+) -> Figure:
+    found, factor = estimate(records, method, subset, metric, condition), 100.0 if percent else 1.0
+    scaled = Estimate(factor * found.value, factor * found.low, factor * found.high)
+    return Figure(method, scaled, 1 if percent else 3)
+
+
+def _known(figures: Iterable[Figure]) -> list[Figure]:
+    return [figure for figure in figures if not math.isnan(figure.found.value)]
+
+
+def _alone(
+    metric: str,
+    condition: str = "",
+    percent: bool = False,
+    better: Literal["higher", "lower"] = "higher",
+    baselines: Sequence[Sequence[str]] = (),
+) -> Compare:
+    """GMC on each modality alone against the best baseline; the label, which is the answer itself, is left out.
+
+    Against the best of each group, if there are groups of ``baselines``.
+    """
+
+    def compare(records: Sequence[Record]) -> list[Comparison]:
+        subsets = dict.fromkeys(one.subset for one in records if one.metric == metric and one.condition == condition)
+        methods = methods_in(records)
+        groups = baselines or [[method for method in methods if not method.startswith(OURS)]]
+        found = []
+        for name in (name for name in subsets if name not in ("", COMPLETE, "label") and "+" not in name):
+            figures = _known(_figure(records, method, name, metric, condition, percent) for method in methods)
+            ours = [figure for figure in figures if figure.method == "gmc"]
+            for group in groups:
+                others = [figure for figure in figures if figure.method in group]
+                if ours and others:
+                    found.append(Comparison(name, ours[0], _best_of(others, better), better))
+        return found
+
+    return compare
+
+
+def _best_of(figures: Sequence[Figure], better: Literal["higher", "lower"] = "higher") -> Figure:
+    sign = 1 if better == "higher" else -1
+    return max(figures, key=lambda figure: sign * figure.found.value)
+
+
+def _gram(records: Sequence[Record]) -> str:
+    """The row that has the published settings, or ours where there is none."""
+    methods = methods_in(records)
+    return "gram-published" if "gram-published" in methods else "gram"
+
+
+def _sizes(records: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(record.condition for record in records if record.condition.startswith(FROM)))
+
+
+def _all_at_once(records: Sequence[Record]) -> list[Comparison]:
+    """GRAM by volume against the best other method by cosine: all other modalities are the query, and back."""
+    found, sizes = [], _sizes(records)
+    for way, back in (("query of all others", ""), ("looking for all others", "back_")):
+        metrics = f"{back}recall_1_volume", f"{back}recall_1_cosine"
+        others = [method for method in methods_in(records) if not method.startswith("gram")]
+        largest = max(sizes, key=_count, default="")
+        ours = _known([_figure(records, _gram(records), "", metrics[0], largest, percent=True)])
+        figures = _known(_figure(records, method, "", metrics[1], largest, percent=True) for method in others)
+        if ours and figures:
+            found.append(Comparison(way, ours[0], _best_of(figures)))
+    return found
+
+
+def _instead_of_cosine(records: Sequence[Record]) -> list[Comparison]:
+    """The same latents ranked by volume and by cosine, for every number of modalities in the query."""
+    found = []
+    method, ways = _gram(records), ("volume", "cosine")
+    for size in _sizes(records):
+        pair = _known(_figure(records, method, "", f"recall_1_{way}", size, percent=True) for way in ways)
+        if len(pair) == len(ways):
+            named = [dataclasses.replace(one, method=f"{method} by {way}") for one, way in zip(pair, ways, strict=True)]
+            found.append(Comparison(f"query of {_count(size)}", *named))
+    return sorted(found, key=lambda one: one.where)
+
+
+def _count(size: str) -> int:
+    return int(size.removeprefix(FROM))
+
+
+def _best(rows: PublishedTable, key: str, better: Literal["higher", "lower"] = "higher") -> dict[str, str]:
+    """GMC and the best other method of a published table, as text, by input."""
+    texts = {}
+    for where, row in rows.rows.items():
+        values = {method: entry[key] for method, entry in row.items()}
+        texts[where] = _pair(values, better)
+    return texts
+
+
+def _pair(values: Mapping[str, str], better: Literal["higher", "lower"] = "higher") -> str:
+    sign = 1 if better == "higher" else -1
+    others = [method for method in values if method != "gmc"]
+    best = max(others, key=lambda method: sign * float(values[method].partition(" ")[0]))
+    return f"gmc {values['gmc']}; {best} {values[best]}"
+
+
+def _published(data: str) -> PublishedTable:
+    found = benchmark(data).published
+    assert found is not None
+    return found
+
+
+GMC, GRAM = "GMC (Poklukar et al., ICML 2022)", "GRAM (Cicchetti et al., ICLR 2025)"
+_NO_FIGURE = "no figure of the paper is at hand, so none is quoted"
+_METHODS_OF_TABLE_2 = ("mvae", "mmvae", "nexus", "muse", "mfm", "gmc")
+_SCORE = SCORES[0]
+
+CLAIMS = (
+    Claim(
+        paper=GMC,
+        title="Robust to missing modalities, unsupervised",
+        measured="Accuracy (%) of a classifier on the latent of one modality alone: GMC against the best baseline.",
+        command="classify",
+        data=("digits", "digits-speakers", "mhd", "mhd-offline"),
+        published=_best(_published("mhd"), "accuracy"),
+        source=f"{_published('mhd').source}, on {_published('mhd').data}",
+        compare=_alone("accuracy", percent=True),
+    ),
+    Claim(
+        paper=GMC,
+        title="Robust to missing modalities, supervised",
+        measured="Mean absolute error of the sentiment that one modality alone gives: GMC against the paper's "
+        "baseline, and against the same one trained with modalities left out at random (`dropout`), which the paper "
+        "does not have.",
+        command="classify",
+        data=("mosei", "mosi", "mosei-offline"),
+        published=_best(_published("mosei"), "mae", "lower"),
+        source=f"{_published('mosei').source}, on {_published('mosei').data}",
+        compare=_alone("mae", better="lower", baselines=[["baseline"], ["dropout"]]),
+    ),
+    Claim(
+        paper=GMC,
+        title="Robust to missing modalities, reinforcement learning",
+        measured="Average reward per step of an agent that was trained with all modalities and perceives one alone: "
+        "GMC against the best baseline.",
+        command="compare",
+        data=(DEFAULT_WORLD,),
+        published={},
+        source="the table of the paper could not be obtained, so nothing of it is quoted",
+        compare=_alone("average_reward"),
+    ),
+    Claim(
+        paper=GMC,
+        title="Latents of one modality are aligned with the complete ones (DCA)",
+        measured=f"DCA score ({_SCORE.title}) of the latents of one modality against the complete ones: GMC against "
+        "the best baseline.",
+        command="align",
+        data=("digits", "digits-speakers", "mhd", "mhd-offline"),
+        published={
+            name: _pair(dict(zip(_METHODS_OF_TABLE_2, values, strict=True)))
+            for name, values in TABLE_2.items()
+            if name != "label"
+        },
+        source="Poklukar et al., ICML 2022, Table 2 (5 runs), on MHD; which reading of the score it is, is not known",
+        compare=_alone(_SCORE.key, against(COMPLETE)),
+    ),
+    Claim(
+        paper=GMC,
+        title="Works with a large number of modalities",
+        measured="Accuracy (%) of a classifier on the latent of one of six views alone: GMC against the best baseline.",
+        command="classify",
+        data=("mfeat",),
+        published={},
+        source=_NO_FIGURE,
+        compare=_alone("accuracy", percent=True),
+    ),
+    Claim(
+        paper=GRAM,
+        title="Aligns all modalities at once",
+        measured="Recall (%) at 1 among all test samples: GRAM by volume against the best method without volume by "
+        "cosine.",
+        command="retrieve",
+        data=("mfeat",),
+        published={},
+        source=_NO_FIGURE,
+        compare=_all_at_once,
+    ),
+    Claim(
+        paper=GRAM,
+        title="The volume replaces the cosine for 2 to n modalities",
+        measured="Recall (%) at 1 with the latents of GRAM: ranked by volume against ranked by cosine, by the number "
+        "of modalities in the query.",
+        command="retrieve",
+        data=("mfeat",),
+        published={},
+        source=_NO_FIGURE,
+        compare=_instead_of_cosine,
+    ),
+    Claim(
+        paper=GRAM,
+        title="Better retrieval of videos by text",
+        measured="Not measured: it takes videos with sound and text, and encoders pretrained on millions of them.",
+        command="",
+        data=(),
+        published={},
+        source=_NO_FIGURE,
+    ),
+)
+"""In the order of the page; one without data cannot be tested here."""

@@ -1,0 +1,139 @@
+"""The page of claims: verdicts follow from small result files whose figures are known."""
+
+import json
+
+import pytest
+
+from anysense.common.machine import describe_machine
+from anysense.runs.cli import main
+from anysense.runs.comparisons.claims import CLAIMS
+from anysense.runs.comparisons.reproduction import HOLDS, HOLDS_NOT, IN_PART, NOT_MEASURED, NOT_TESTABLE
+
+UNSUPERVISED, SUPERVISED, REINFORCEMENT, DCA, MANY, AT_ONCE, INSTEAD, VIDEOS = (claim.title for claim in CLAIMS)
+
+
+def write(folder, name, command, settings, values):
+    """A result file; values by (method, subset, metric, condition), one per seed."""
+    records = [
+        {"subset": subset, "metric": metric, "value": value, "condition": condition, "method": method, "seed": seed}
+        for (method, subset, metric, condition), found in values.items()
+        for seed, value in enumerate(found)
+    ]
+    run = {"command": command, "command_line": f"anysense {command} --typed", "settings": settings}
+    run["machine"] = describe_machine()
+    jobs = sorted({(one["method"], one["seed"]) for one in records if one["subset"] or one["condition"]})
+    details = {"jobs": [{"method": method, "seed": seed} for method, seed in jobs]}
+    content = {"title": name, "runs": [run], "details": details, "records": records}
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(content))
+    (folder / f"{name}.md").touch()
+
+
+def alone(metric, values, condition=""):
+    """Values of methods on modalities alone, three seeds without spread."""
+    return {(method, name, metric, condition): [value] * 3 for method, name, value in values}
+
+
+@pytest.fixture
+def page(tmp_path, read_table, capsys):
+    """Writes the page of the files in `results` and gives its text and its first table."""
+
+    def make():
+        assert main(["report", "--reproduction", str(tmp_path / "results"), "--out", str(tmp_path)]) == 0
+        text = (tmp_path / "reproduction.md").read_text()
+        lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith(("| GMC", "| GRAM"))]
+        return text, {line[1]: line for line in lines}
+
+    (tmp_path / "results").mkdir()
+    return make
+
+
+def test_without_result_files_nothing_is_measured(page):
+    text, table = page()
+    assert [table[claim.title][2] for claim in CLAIMS] == [NOT_MEASURED] * 7 + [NOT_TESTABLE]
+    assert "To measure it: `anysense classify --data digits --docs NAME`." in text
+    assert "| image | gmc 99.75 ± 0.03; nexus 95.89 ± 0.34 |" in text
+    assert "not obtained" in text.replace("could not be obtained", "not obtained")
+
+
+@pytest.mark.parametrize(
+    ("image", "sound", "expected"),
+    [((0.9, 0.8), (0.9, 0.8), HOLDS), ((0.9, 0.8), (0.7, 0.8), IN_PART), ((0.7, 0.8), (0.8, 0.8), HOLDS_NOT)],
+)
+def test_verdict_of_robustness(image, sound, expected, page, tmp_path, read_table):
+    values = [("gmc", "image", image[0]), ("gmc", "sound", sound[0]), ("gmc", "label", 0.0)]
+    values += [("mvae", "image", 0.1), ("mvae", "sound", sound[1]), ("mfm", "image", image[1]), ("mfm", "sound", 0.1)]
+    values += [("gmc", "complete", 1.0), ("gmc", "image + sound", 1.0), ("gram", "image", 1.0), ("gram", "sound", 1.0)]
+    write(tmp_path / "results", "any", "classify", {"data": "digits"}, alone("accuracy", values))
+    text, table = page()
+    won = sum(ours > other for ours, other in (image, sound))
+    assert table[UNSUPERVISED][2:] == [expected, f"{won} of 2", "digits"]
+    rows = read_table(text, "## GMC: robust to missing modalities, unsupervised")
+    assert list(rows) == ["image", "sound"]
+    assert rows["image"] == {
+        "published": "gmc 99.75 ± 0.03; nexus 95.89 ± 0.34",
+        "ours": f"gmc {100 * image[0]:.1f} ± 0.0", "against": f"mfm {100 * image[1]:.1f} ± 0.0",
+        "won": "yes" if image[0] > image[1] else "no",
+    }  # fmt: skip
+    assert "```sh\nanysense classify --typed\n```\n\nReport: [results/any.md](results/any.md)." in text
+    assert "Mean over the seeds 0, 1, 2" in text
+
+
+def test_a_difference_within_the_interval_does_not_count(page, tmp_path):
+    values = {("gmc", "image", "accuracy", ""): [0.85, 0.9, 0.95], ("mvae", "image", "accuracy", ""): [0.8] * 3}
+    write(tmp_path / "results", "any", "classify", {"data": "digits"}, values)
+    assert page()[1][UNSUPERVISED][2] == HOLDS_NOT  # 0.9 ± 0.124
+
+
+def test_all_files_count_and_real_data_come_first(page, tmp_path):
+    for name, data, ours in (("a", "mhd-offline", 0.9), ("b", "digits", 0.7)):
+        values = [("gmc", "image", ours), ("mvae", "image", 0.8)]
+        write(tmp_path / "results", name, "classify", {"data": data}, alone("accuracy", values))
+    text, table = page()
+    assert table[UNSUPERVISED][2:] == [IN_PART, "1 of 2", "digits, mhd-offline"]
+    assert text.index("results/b.md") < text.index("results/a.md")
+
+
+def test_other_claims(page, tmp_path):
+    results = tmp_path / "results"
+    errors = [(method, "text", value) for method, value in (("gmc", 0.7), ("baseline", 0.8), ("dropout", 0.6))]
+    write(results, "sentiment", "classify", {"data": "mosei-offline"}, alone("mae", errors))
+    rewards = [(method, "sound", value) for method, value in (("gmc", -0.5), ("mvae", -6.0))]
+    rewards += [("optimal", "", -0.4)]
+    write(results, "agents", "compare", {}, alone("average_reward", rewards))
+    scores = [("gmc", "image", 0.9), ("muse", "image", 0.5)]
+    write(results, "geometry", "align", {"data": "digits"}, alone("score_normalised", scores, "against complete"))
+    recalls = {}
+    for size, by_volume, by_cosine in (("from 1", 0.2, 0.5), ("from 5", 0.9, 0.6)):
+        for back in ("", "back_"):
+            recalls[("gram", "", f"{back}recall_1_volume", size)] = [by_volume] * 3
+            recalls[("gram", "", f"{back}recall_1_cosine", size)] = [by_cosine] * 3
+            recalls[("gmc", "", f"{back}recall_1_cosine", size)] = [0.95 if back else 0.8] * 3
+    write(results, "retrieval", "retrieve", {"data": "mfeat"}, recalls)
+    (results / "reliability.json").write_text('{"parts": []}')
+    text, table = page()
+    assert table[SUPERVISED][2:4] == [IN_PART, "1 of 2"]
+    assert table[REINFORCEMENT][2:] == [HOLDS, "1 of 1", "anysense/MultimodalPendulum-v0"]
+    assert table[DCA][2:4] == [HOLDS, "1 of 1"]
+    assert table[MANY][2] == NOT_MEASURED
+    assert table[AT_ONCE][2:4] == [IN_PART, "1 of 2"]
+    assert table[INSTEAD][2:4] == [IN_PART, "1 of 2"]
+    assert "| query of 5 | - | gram by volume 90.0 ± 0.0 | gram by cosine 60.0 ± 0.0 | yes |" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--reproduction", "nowhere"], "`reproduction` nowhere is not a folder"),
+        (["out/evaluate/001", "--reproduction", "results"], "leave out run folders and --readme"),
+        (["--reproduction", "results"], "`results/bad.json` is damaged: `it` lacks ['records']"),
+    ],
+)
+def test_wrong_input_writes_nothing(options, message, tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "results", "bad", "classify", {"data": "digits"}, {})
+    content = json.loads((tmp_path / "results" / "bad.json").read_text())
+    del content["records"]
+    (tmp_path / "results" / "bad.json").write_text(json.dumps(content))
+    assert message in refused("report", *options, "--out", "docs")
+    assert not (tmp_path / "docs").exists()
