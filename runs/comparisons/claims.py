@@ -1,8 +1,8 @@
 """Claims of the papers as comparisons between figures of a result file: who must be better than whom, and where."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from anysense.common.statistics import Estimate
@@ -20,7 +20,7 @@ OURS = ("gmc", "gram")
 """Beginnings of the names of methods that are no baselines of GMC."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Figure:
     """One value of a method, in the units that are shown."""
 
@@ -39,7 +39,7 @@ class Figure:
         return f"{self.method} {self.found.value:.{self.digits}f}{spread}"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Comparison:
     """Our figure against the one that it must be better than."""
 
@@ -59,7 +59,7 @@ class Comparison:
 Compare = Callable[[Sequence[Record]], list[Comparison]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Claim:
     """A claim of a paper, and how a result file decides about it."""
 
@@ -156,8 +156,8 @@ def _instead_of_cosine(records: Sequence[Record]) -> list[Comparison]:
     for size in _sizes(records):
         pair = _known(_figure(records, method, "", f"recall_1_{way}", size, percent=True) for way in ways)
         if len(pair) == len(ways):
-            named = [dataclasses.replace(one, method=f"{method} by {way}") for one, way in zip(pair, ways, strict=True)]
-            found.append(Comparison(f"query of {_count(size)}", *named))
+            ours, other = (replace(one, method=f"{method} by {way}") for one, way in zip(pair, ways, strict=True))
+            found.append(Comparison(f"query of {_count(size)}", ours, other))
     return sorted(found, key=lambda one: one.where)
 
 
