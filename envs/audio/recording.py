@@ -13,7 +13,7 @@ from anysense.common.validation import check_integer, check_names, check_range
 from anysense.envs.audio.clips import FORMATS, Clip, require_video
 from anysense.envs.audio.waveform import MAX_SAMPLE_RATE
 
-__all__ = ["SAMPLE_RATE", "RecordVideoWithSound", "as_audio"]
+__all__ = ["SAMPLE_RATE", "RecordVideoWithSound", "as_audio", "audio_of"]
 
 SAMPLE_RATE = "render_sample_rate"
 """Entry of an environment's metadata: samples per second of what ``render_sound`` returns."""
@@ -23,7 +23,7 @@ Audio = npt.NDArray[np.float32]
 
 
 class RecordVideoWithSound(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Records whole episodes as clips with picture and sound, ``FOLDER/NAME-N.mp4`` and the like, N counts episodes.
+    """Records whole episodes as clips with picture and sound, ``FOLDER/episode-0.mp4`` and the like.
 
     The sound of a step is the first of these that the environment has: what ``render_sound()`` returns (a method of
     the environment, like ``render``: float32 (channels, samples) within -1 to 1), the entry ``sound`` or ``audio`` of
@@ -41,7 +41,7 @@ class RecordVideoWithSound(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         env: gym.Env[Any, Any],
         folder: str | Path,
         episode_trigger: Callable[[int], bool] | None = None,
-        name: str = "episode",
+        name: str = "episode-{}",
         formats: Sequence[str] = ("mp4",),
         fps: float | None = None,
         sound: str | Callable[[Any, Mapping[str, Any]], Any] | None = None,
@@ -53,7 +53,7 @@ class RecordVideoWithSound(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArg
             env: Environment made with ``render_mode="rgb_array"``.
             folder: Where the clips go; it is made.
             episode_trigger: Which episodes, counted from 0, are recorded; all by default.
-            name: First part of the names of the files.
+            name: Names of the files without ending; ``{}`` stands for the number of the episode.
             formats: ``mp4`` (H.264 and AAC, needs ``pip install 'anysense[video]'``), ``gif``, ``wav``.
             fps: Pictures per second; what ``metadata["render_fps"]`` says by default, else 30.
             sound: Entry of the observation, or a function of observation and info; found as above by default.
@@ -88,7 +88,7 @@ class RecordVideoWithSound(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArg
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Starts an episode, and its clip."""
-        self._finish()
+        self.finish()
         observation, info = self.env.reset(seed=seed, options=options)
         self.episode += 1
         if self._wanted(self.episode):
@@ -101,47 +101,69 @@ class RecordVideoWithSound(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArg
         if self._clip is not None:
             self._add(observation, info)
             if terminated or truncated:
-                self._finish()
+                self.finish()
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
         """Finishes the clip of an episode that has not ended."""
-        self._finish()
+        self.finish()
         super().close()
+
+    def finish(self) -> None:
+        """Ends the clip of the present episode here, if there is one."""
+        if self._clip is not None:
+            self.paths += self._clip.finish()
+            self._clip = None
+
+    def discard(self) -> None:
+        """Throws away what was recorded of the present episode."""
+        if self._clip is not None:
+            self._clip.discard()
+            self._clip = None
 
     def _add(self, observation: Any, info: Mapping[str, Any]) -> None:
         picture: Any = self.env.render()
         audio = self._heard(observation, info)
         if self._clip is None:
             rate = self._rate or min(round(audio.shape[1] * self.fps), MAX_SAMPLE_RATE)
-            self._clip = Clip(self._folder / f"{self._name}-{self.episode}", self.fps, rate, self._formats)
+            self._clip = Clip(self._folder / self._name.replace("{}", str(self.episode)), self.fps, rate, self._formats)
         try:
             self._clip.add(np.asarray(picture, np.uint8), audio)
         except BaseException:
-            self._clip.discard()
-            self._clip = None
+            self.discard()
             raise
-
-    def _finish(self) -> None:
-        if self._clip is not None:
-            self.paths += self._clip.finish()
-            self._clip = None
 
     def _heard(self, observation: Any, info: Mapping[str, Any]) -> Audio:
         if callable(self._sound):
             return as_audio(self._sound(observation, info))
-        named = ("sound", "audio") if self._sound is None else (self._sound,)
-        if self._sound is None and self.env.has_wrapper_attr("render_sound"):
-            return as_audio(self.env.get_wrapper_attr("render_sound")())
-        seen = observation if isinstance(observation, Mapping) else {}
-        for place in (seen, info):
-            for name in named:
-                if name in place and _is_waveform(place[name]):
-                    return as_audio(place[name])
-        raise ValueError(
-            f"`env` gives no audio: it has no method `render_sound`, and neither observation nor info has a waveform "
-            f"called {' or '.join(map(repr, named))}. Say where the sound is with `sound`."
-        )
+        audio = audio_of(self.env, observation, info, self._sound)
+        if audio is None:
+            named = "'sound' or 'audio'" if self._sound is None else repr(self._sound)
+            raise ValueError(
+                f"`env` gives no audio: it has no method `render_sound`, and neither observation nor info has a "
+                f"waveform called {named}. Say where the sound is with `sound`."
+            )
+        return audio
+
+
+def audio_of(
+    env: gym.Env[Any, Any], observation: Any, info: Mapping[str, Any], name: str | None = None
+) -> Audio | None:
+    """The audio of the last step, float32 (channels, samples), found as `RecordVideoWithSound` says; None for none.
+
+    Args:
+        env: The environment.
+        observation: Its last observation.
+        info: What came with it.
+        name: Entry of observation or info; None: ``render_sound()``, else ``sound`` or ``audio``.
+    """
+    if name is None and env.has_wrapper_attr("render_sound"):
+        return as_audio(env.get_wrapper_attr("render_sound")())
+    for place in (observation if isinstance(observation, Mapping) else {}, info):
+        for entry in ("sound", "audio") if name is None else (name,):
+            if entry in place and _is_waveform(place[entry]):
+                return as_audio(place[entry])
+    return None
 
 
 def as_audio(values: Any) -> Audio:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 
@@ -11,10 +11,12 @@ from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, evaluat
 from anysense.agents.results import SavedResults, save_results
 from anysense.agents.summary import summarise
 from anysense.common.progress import counter, say, stage
+from anysense.common.validation import check_names
 from anysense.envs.sensors.corruption import CORRUPTIONS, parse_corruption
 from anysense.envs.world import World, world
 from anysense.representations.evaluation.records import subset_name
 from anysense.representations.evaluation.subsets import every_subset
+from anysense.runs.clips import write_clips
 from anysense.runs.comparisons.evaluate_report import evaluate_report
 from anysense.runs.comparisons.report import print_report, write_run_report
 from anysense.runs.curves import LearningCurve, read_curve, write_curve
@@ -27,6 +29,8 @@ from anysense.runs.worlds import VectorSettings, before_writing, environments, n
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
+
+ClipFormat = Literal["mp4", "gif", "wav"]
 
 __all__ = [
     "EvaluateCommand",
@@ -95,7 +99,18 @@ class EvaluateCommand(VectorSettings, CommonSettings):
     """Gymnasium id of the environment; that of the agent if not given."""
     env_option: tuple[str, ...] = ()
     """Options of the environment as key=value that differ from those the agent was trained with."""
+    video: bool = False
+    """Also write clips with picture and sound: the first episode with every subset of the modalities."""
+    video_formats: tuple[ClipFormat, ...] = ("mp4",)
+    """Formats of the clips."""
     evaluation: Annotated[EvaluationSettings, Flat]
+
+    def __post_init__(self) -> None:
+        """Checks values."""
+        super().__post_init__()
+        check_names("video_formats", self.video_formats, get_args(ClipFormat))
+        if not self.video and self.video_formats != ("mp4",):
+            raise ValueError("`video-formats` has no effect without `--video`; give both, or neither.")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -148,7 +163,10 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     curve, lineage = read_curve(path.parent / "metrics.csv"), lineage_of(path)
     saved = evaluate_agent(agent, settings.evaluation, settings.seed, run.path, curve, lineage)
     report_evaluation(str(path), saved, curve, run)
-    return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}"]
+    episodes = settings.evaluation.of_world(agent.world, settings.seed)
+    clips = write_clips(agent, episodes, run.path / "clips", settings.video_formats) if settings.video else []
+    shown = [f"Clips: {run.path / 'clips'}"] if clips else []
+    return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}", *shown]
 
 
 def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | None, run: RunFolder) -> None:

@@ -135,7 +135,7 @@ def test_render_sound_before_reset():
 def test_hyperhot_and_chosen_episodes(tmp_path):
     pytest.importorskip("av")
     env = gym.make("anysense/Hyperhot-v0", modalities=("image",), render_mode="rgb_array")
-    env = RecordVideoWithSound(env, tmp_path / "new", lambda episode: episode == 1, name="game")
+    env = RecordVideoWithSound(env, tmp_path / "new", lambda episode: episode == 1, name="game-{}")
     for _ in range(3):
         env.reset(seed=0)
         for _ in range(5):
