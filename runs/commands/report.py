@@ -28,9 +28,6 @@ from anysense.runs.worlds import named_world
 
 __all__ = ["ReportCommand", "Seed", "main"]
 
-BLOCK = "results"
-"""The block of the README."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportCommand(TracebackSettings):
@@ -46,7 +43,7 @@ class ReportCommand(TracebackSettings):
     name: str = "agents"
     """Name of these files."""
     readme: Path | None = None
-    """Document whose block between the results markers is replaced by the table."""
+    """Document whose block between the markers `<!-- NAME:begin -->` and `<!-- NAME:end -->` becomes the table."""
     env: str | None = None
     """Id of the environment as module:Name-v0; needed where its module belongs to no installed package."""
     reproduction: Path | None = None
@@ -94,12 +91,12 @@ def main(arguments: Sequence[str]) -> None:
     _check(seeds)
     report, stem = _report(settings.name, seeds), settings.out / settings.name
     if settings.readme is not None:
-        check_block(settings.readme, BLOCK)
+        check_block(settings.readme, settings.name)
     write_report(report, stem)
     if settings.readme is not None:
         target = os.path.relpath(stem.with_name(f"{stem.name}.md"), settings.readme.parent)
         link = f"Each seed, learning curves, settings: [{target}]({target})."
-        write_block(settings.readme, BLOCK, f"{markdown_table(report.main)}\n\n{_provenance(seeds)}\n{link}")
+        write_block(settings.readme, settings.name, f"{markdown_table(report.main)}\n\n{_provenance(seeds)}\n{link}")
     print_report(report)
     print(f"Report: {stem.with_name(f'{stem.name}.md')}")
 

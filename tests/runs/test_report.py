@@ -34,7 +34,7 @@ def value(folder, metric="average_reward"):
 
 def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
     readme = tmp_path / "README.md"
-    begin, end = markers("results")
+    begin, end = markers("pendulum")
     readme.write_text(f"# x\n{begin}\nold\n{end}\nend\n")
     docs = ["--out", str(tmp_path / "docs"), "--name", "pendulum", "--readme", str(readme)]
     assert main(["report", *map(str, three_seeds), *docs]) == 0
@@ -107,9 +107,9 @@ def test_bad_input(three_seeds, tmp_path, refused):
 
 def test_missing_markers(three_seeds, tmp_path, refused):
     readme = tmp_path / "README.md"
-    readme.write_text("<!-- results:begin -->\n")
+    readme.write_text("<!-- agents:begin -->\n")
     message = refused("report", three_seeds[0], "--readme", readme, "--out", tmp_path / "docs")
-    assert "needs the lines <!-- results:begin --> and <!-- results:end -->, and has not both of them." in message
+    assert "needs the lines <!-- agents:begin --> and <!-- agents:end -->, and has not both of them." in message
     assert not (tmp_path / "docs").exists()
 
 
