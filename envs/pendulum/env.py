@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.common.validation import check_integer
+from anysense.envs.audio.live import LiveSound
 from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.audio.waveform import Timbre
 from anysense.envs.pendulum.hearing import Sound
@@ -111,7 +112,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
             ``"harmonics"`` (the first eight, 1/k); multiples that the sample rate cannot hold are left out.
         sample_rate: Samples of audio in a second: a multiple of 20 above twice the highest frequency.
         render_mode: ``"rgb_array"``: ``render`` returns a picture for people, with rod and receivers. ``"human"``: a
-            window, which needs ``pip install "anysense[window]"``.
+            window, with live sound where there is an audio device; ``pip install "anysense[window]"``.
 
     Raises:
         ValueError: An argument has a wrong value; the message names it.
@@ -157,6 +158,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         self._simulation = Simulation(self.settings, 1)
         self._renderer = Renderer(self.settings.receivers)
         self._loudspeaker: Loudspeaker | None = None
+        self._live = LiveSound(self.settings.sample_rate)
         self._episode, self._step = -1, 0
         self.metadata = {**type(self).metadata, SAMPLE_RATE: self.settings.sample_rate}
 
@@ -183,6 +185,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         self._simulation.restart(ALL_ROWS, state[None], np.array([initial_steps]))
         self._episode, self._step = self._episode + 1, 0
         if self.render_mode == "human":
+            self._live.play(self.render_sound())
             self.render()
         return self._observe(), self._info()
 
@@ -205,6 +208,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         rewards = self._simulation.step(check_actions("action", action, (1,)))
         self._step += 1
         if self.render_mode == "human":
+            self._live.play(self.render_sound())
             self.render()
         return self._observe(), float(rewards[0]), False, False, self._info()
 
@@ -236,7 +240,8 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         return self._loudspeaker.play(self._simulation.states()[0], self._episode, self._step)
 
     def close(self) -> None:
-        """Close the window, if there is one."""
+        """Close the window and the audio device, if they are open."""
+        self._live.close()
         self._renderer.close()
 
     def _observe(self) -> Observation:
