@@ -14,7 +14,8 @@ class Batch:
     """Checked observations of B rows.
 
     Attributes:
-        inputs: Raw tensors (B, *shape) of the modalities that at least one row has; zeros in rows that lack them.
+        inputs: Raw tensors (B, *shape) of the modalities that at least one row has; zeros in rows that lack them, and
+            NaN in the padding of sequences, for networks that take lengths.
         modalities: Names of all M modalities of the representation, in its order.
         present: Boolean (M, B): which of them each row has; at least one.
         partial: Those of ``inputs`` that some rows lack.

@@ -1,7 +1,7 @@
 """The contract of every representation: raw observations with any modalities in, one latent vector per row out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from anysense.common.machine import usual_torch
 from anysense.representations.arrays import Array, tensor_of
 from anysense.representations.batch import Batch
 from anysense.representations.latents import LatentStatistics
+from anysense.representations.lengths import Lengths
 from anysense.representations.maths.gathering import Gather
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
@@ -98,7 +99,14 @@ class Representation(nn.Module, ABC):
         """Device of the weights."""
         return next(self.parameters()).device
 
-    def encode(self, observation: Observation, present: Present | None = None, *, validate: bool = True) -> Tensor:
+    def encode(
+        self,
+        observation: Observation,
+        present: Present | None = None,
+        *,
+        lengths: Lengths | None = None,
+        validate: bool = True,
+    ) -> Tensor:
         """Latents of a batch of B observations, each with any non-empty subset of modalities.
 
         Args:
@@ -108,6 +116,9 @@ class Representation(nn.Module, ABC):
             present: Which rows have which modality: boolean (B,) by modality name (a modality not named is present
                 wherever given), or boolean (M, B) in the order of ``modalities``; also numbers 0 and 1. Absent input
                 has no influence, whatever it holds.
+            lengths: How many steps the rows of sequences, waveforms and spectrograms have, whole numbers (B,) by
+                modality name; all if not named. What stands behind them has no influence, whatever it is, and a row
+                with 0 steps lacks the modality. Decoded sequences always have all steps.
             validate: Check names, shapes, devices and values. Switch off only in hot loops with known input.
 
         Returns:
@@ -116,10 +127,10 @@ class Representation(nn.Module, ABC):
         Raises:
             TypeError: Wrong container or dtype (integers for a float32 modality; objects, texts, complex numbers).
             ValueError: Unknown modality, wrong shape, batch size, device or value (NaN, infinity, image outside
-                [0, 1], mask other than 0 and 1), or a row in which no modality is present.
+                [0, 1], mask other than 0 and 1, more steps than a sequence has), a row in which no modality is present,
+                or lengths of a modality whose networks cannot leave padding out.
         """
-        batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
-        return self.encode_batch(batch)
+        return self.encode_batch(self._checked(observation, present, lengths, validate=validate))
 
     @usual_torch()
     def loss(
@@ -127,6 +138,7 @@ class Representation(nn.Module, ABC):
         observation: Observation,
         present: Present | None = None,
         target: Array | None = None,
+        lengths: Lengths | None = None,
         *,
         validate: bool = True,
     ) -> dict[str, Tensor]:
@@ -139,15 +151,37 @@ class Representation(nn.Module, ABC):
             observation: As in `encode`.
             present: As in `encode`.
             target: What a supervised method learns to predict, (B, ...); the others ignore it.
+            lengths: As in `encode`; padding is not reconstructed either.
             validate: As in `encode`.
 
         Raises:
             ValueError: A supervised method got no target, one of another batch size, or one that is not finite.
         """
-        batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
+        batch = self._checked(observation, present, lengths, validate=validate)
         if self.needs_target:
             batch = replace(batch, target=_checked_target(target, batch.size, self.method, self.device))
         return self.loss_batch(batch)
+
+    def takes_lengths(self, modality: Modality) -> bool:
+        """Whether the networks leave the padding of a sequence out: what the family says, if the method does not."""
+        return self.networks is not None and self.networks.takes_lengths(modality)
+
+    def check_lengths(self, names: Iterable[str]) -> None:
+        """ValueError if one of these modalities has networks that take no lengths; unknown names are ignored."""
+        for name in names:
+            if name in self.modalities and not self.takes_lengths(self.modalities[name]):
+                owner = f"method {self.method!r}" if self.networks is None else f"networks {self.networks.name!r}"
+                raise ValueError(
+                    f"`lengths` of {name!r} cannot be used: the {owner} would take padding for data. Use the networks "
+                    "'generic' (`--networks generic`), or cut sequences to one length."
+                )
+
+    def _checked(
+        self, observation: Observation, present: Present | None, lengths: Lengths | None, *, validate: bool
+    ) -> Batch:
+        batch = check_batch(observation, present, self.modalities, self.device, lengths=lengths, validate=validate)
+        self.check_lengths(lengths or ())
+        return batch
 
     def begin_epoch(self, epoch: int) -> None:
         """Called at the start of each pass over the data, counted from 0; for weights of the loss that change."""
@@ -166,10 +200,16 @@ class SupervisedRepresentation(Representation):
 
     needs_target: ClassVar[bool] = True
 
-    def predict(self, observation: Observation, present: Present | None = None, *, validate: bool = True) -> Tensor:
+    def predict(
+        self,
+        observation: Observation,
+        present: Present | None = None,
+        *,
+        lengths: Lengths | None = None,
+        validate: bool = True,
+    ) -> Tensor:
         """Predicted targets (B,) of a batch; takes and raises what `encode` does."""
-        batch = check_batch(observation, present, self.modalities, self.device, validate=validate)
-        return self.predict_batch(batch)
+        return self.predict_batch(self._checked(observation, present, lengths, validate=validate))
 
     @abstractmethod
     def predict_batch(self, batch: Batch) -> Tensor:

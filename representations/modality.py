@@ -169,6 +169,12 @@ class Modality:
         return Modality(self.name, shape, self.dtype, self.low, self.high, "image:chw")
 
     @cached_property
+    def time_axis(self) -> int | None:
+        """Axis of ``shape`` along which time passes, of sequences, waveforms and spectrograms; None for other kinds."""
+        order = str(self.described().kind).partition(":")[2]
+        return next((axis for axis, letter in enumerate(order) if letter in "tn"), None)
+
+    @cached_property
     def grid_shape(self) -> tuple[int, ...]:
         """Shape in which networks read a modality of known kind: channels, then one or two axes; not for vectors."""
         assert self.kind is not None

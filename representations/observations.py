@@ -9,6 +9,7 @@ from anysense.common.errors import unknown_name
 from anysense.common.machine import resolve_device
 from anysense.representations.arrays import Array, Mask, mask_of, tensor_of
 from anysense.representations.batch import Batch, blanked
+from anysense.representations.lengths import Lengths, checked_lengths, with_padding
 from anysense.representations.modality import Modality
 
 __all__ = ["Observation", "Present", "check_batch"]
@@ -25,9 +26,10 @@ def check_batch(
     modalities: Mapping[str, Modality],
     device: torch.device,
     *,
+    lengths: Lengths | None = None,
     validate: bool = True,
 ) -> Batch:
-    """Checks an observation and blanks absent input; see `Representation.encode` for arguments and errors."""
+    """Checks an observation, blanks absent input, marks padding; see `Representation.encode` for arguments, errors."""
     if device.type == "meta":  # no weights
         resolve_device(device)
     given = _given(observation, modalities, device, validate=validate)
@@ -39,21 +41,32 @@ def check_batch(
     table = torch.ones((len(modalities), size), dtype=torch.bool, device=device)
     for index in [index for index, name in enumerate(modalities) if name not in given]:
         table[index] = False
-    if present is None:
+    steps = {} if lengths is None else checked_lengths(lengths, modalities, size)
+    if present is None and not steps:
         batch = Batch(given, tuple(modalities), table, frozenset(), size)
     else:
-        rows = _rows(present, modalities, size)
+        rows = {} if present is None else _rows(present, modalities, size)
         if validate:
             _check_given(given, rows)
-        for index, name in enumerate(modalities):
-            if name in rows:
-                table[index] &= rows[name].to(device)
+        for name, mask in (*rows.items(), *((name, own > 0) for name, own in steps.items())):
+            table[list(modalities).index(name)] &= mask.to(device)
         batch = blanked(given, tuple(modalities), table, size)
-        _check_rows(batch)
+        _check_rows(batch, "`lengths`" if present is None else "`present` with `lengths`" if steps else "`present`")
+    _pad(batch, modalities, steps, 0.0)
     if validate:
         for name, value in batch.inputs.items():
             _check_values(name, value, modalities[name])
+    _pad(batch, modalities, steps, torch.nan)
     return batch
+
+
+def _pad(batch: Batch, modalities: Mapping[str, Modality], lengths: Mapping[str, Tensor], padding: float) -> None:
+    """Put a number into all padding, but not into the zeros of rows that lack the modality."""
+    for name in lengths.keys() & batch.inputs.keys():
+        own, modality, rows = lengths[name], modalities[name], batch.rows(name)
+        if rows is not None:
+            own = torch.where(rows, own.to(rows.device), max(modality.shape))
+        batch.inputs[name] = with_padding(batch.inputs[name], modality, own, padding)
 
 
 def _given(
@@ -111,17 +124,15 @@ def _check_given(given: Mapping[str, Tensor], rows: Mapping[str, Tensor]) -> Non
             raise ValueError(f"`present` marks rows of {name!r} as present, but `observation` has no {name!r}.")
 
 
-def _check_rows(batch: Batch) -> None:
+def _check_rows(batch: Batch, cause: str) -> None:
     """Every row needs a modality."""
     if not batch.inputs:
-        raise ValueError("`present` leaves every row without any modality; each row needs at least one.")
+        raise ValueError(f"{cause} leaves every row without any modality; each row needs at least one.")
     if len(batch.partial) < len(batch.inputs):
         return
     empty = (~batch.present.any(dim=0)).nonzero().flatten().tolist()
     if empty:
-        raise ValueError(
-            f"`present` leaves rows {_shortened(empty)} without any modality; each row needs at least one."
-        )
+        raise ValueError(f"{cause} leaves rows {_shortened(empty)} without any modality; each row needs at least one.")
 
 
 def _check_values(name: str, value: Tensor, modality: Modality) -> None:

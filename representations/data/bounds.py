@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from anysense.representations.data.recorded import Recorded, present_of
+from anysense.representations.lengths import filled
 from anysense.representations.modality import Modality, nested_tuple
 
 __all__ = ["MARGIN", "with_assumed_bounds", "with_bounds"]
@@ -27,7 +28,7 @@ def with_bounds(modalities: Mapping[str, Modality], data: Recorded) -> dict[str,
 
     Args:
         modalities: What each modality looks like.
-        data: The training data. Absent values have no influence.
+        data: The training data. Absent values and padding have no influence.
 
     Raises:
         ValueError: A modality without bounds is in no sample.
@@ -50,7 +51,10 @@ def _lacks_bounds(modality: Modality) -> bool:
 
 
 def _bounded(modality: Modality, data: Recorded) -> Modality:
-    features = modality.shape[-1] if len(modality.shape) < 3 else 1
+    # Entries of the last axis have bounds of their own, but not if they are steps, of which samples have fewer or more.
+    axes, padded = len(modality.shape), bool(data.steps([0], [modality.name]))
+    each = axes < 3 and not (padded and modality.time_axis == axes - 1)
+    features = modality.shape[-1] if each else 1
     low, high = np.full(features, np.inf), np.full(features, -np.inf)
     for start in range(0, len(data), _ROWS_AT_ONCE):
         values = _values(modality, data, range(start, min(start + _ROWS_AT_ONCE, len(data)))).reshape(-1, features)
@@ -61,12 +65,18 @@ def _bounded(modality: Modality, data: Recorded) -> Modality:
     largest = np.maximum(abs(low), abs(high))
     constant = high - low <= 1e-6 * largest  # float32 would not tell such values apart
     margin = np.where(constant, 0.5 * np.maximum(largest, 1.0), MARGIN * (high - low))
-    shape = (features,) if len(modality.shape) < 3 else ()
+    shape = (features,) if each else ()
     ends = (end.clip(-_LARGEST, _LARGEST).reshape(shape).tolist() for end in (low - margin, high + margin))
     return replace(modality, low=nested_tuple(next(ends)), high=nested_tuple(next(ends)))
 
 
 def _values(modality: Modality, data: Recorded, rows: range) -> Tensor:
     """What the rows have of the modality, float64."""
-    values, present = data.observation(rows, [modality.name])[modality.name], present_of(data, rows, [modality.name])
+    names = [modality.name]
+    values, present = data.observation(rows, names)[modality.name], present_of(data, rows, names)
+    steps = data.steps(rows, names).get(modality.name)
+    if steps is not None:  # 0 of absent ones
+        axis = modality.time_axis
+        assert axis is not None
+        return values.movedim(1 + axis, 1)[filled(modality, steps).flatten(1)].to(torch.float64)
     return (values if present is None else values[present[0]]).to(torch.float64)

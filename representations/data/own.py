@@ -14,14 +14,15 @@ from anysense.representations.modality import Modality
 
 __all__ = ["read_recorded"]
 
-_MASK, _GROUP = "present.", "trajectory"
+_MASK, _STEPS, _GROUP = "present.", "lengths.", "trajectory"
 
 
 def read_recorded(path: str | Path, modalities: Mapping[str, Modality]) -> Transitions | Samples:
     """Read a file of `Transitions.save`, or an ``.npz`` file with one array for each modality.
 
     Such a file of one's own, as ``numpy.savez`` writes it, holds N samples: an array (N, *shape) by modality name; if
-    some lack a modality, booleans (N,) ``present.NAME`` (what is absent is not looked at); and, if samples belong
+    some lack a modality, booleans (N,) ``present.NAME`` (what is absent is not looked at); if sequences have
+    different lengths, integers (N,) ``lengths.NAME`` (what stands behind them is not looked at); and, if samples belong
     together, integers (N,) ``trajectory``: those of one trajectory are never split over training and validation.
 
     Args:
@@ -35,17 +36,18 @@ def read_recorded(path: str | Path, modalities: Mapping[str, Modality]) -> Trans
     arrays = storage.read_arrays(Path(path))
     if storage.ABOUT in arrays:
         return Transitions.load(path)
-    masks = {f"{_MASK}{name}" for name in modalities}
-    if not set(modalities) <= arrays.keys() <= {*modalities, *masks, _GROUP}:
+    more = {f"{prefix}{name}" for name in modalities for prefix in (_MASK, _STEPS)}
+    if not set(modalities) <= arrays.keys() <= {*modalities, *more, _GROUP}:
         raise ValueError(
-            f"`{path}` must hold an array for each of {', '.join(modalities)}, and may hold {_MASK}NAME and {_GROUP}; "
-            f"it holds {', '.join(sorted(arrays)) or 'nothing'}."
+            f"`{path}` must hold an array for each of {', '.join(modalities)}, and may hold {_MASK}NAME, {_STEPS}NAME "
+            f"and {_GROUP}; it holds {', '.join(sorted(arrays)) or 'nothing'}."
         )
     try:
         return Samples(
             modalities,
             {name: torch.from_numpy(_cast(name, arrays[name], modality)) for name, modality in modalities.items()},
             masks={name: torch.from_numpy(arrays[_MASK + name]) for name in modalities if _MASK + name in arrays},
+            lengths={name: torch.from_numpy(arrays[_STEPS + name]) for name in modalities if _STEPS + name in arrays},
             groups=torch.from_numpy(arrays[_GROUP].astype(np.int64)) if _GROUP in arrays else None,
         )
     except (TypeError, ValueError) as error:

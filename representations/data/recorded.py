@@ -1,7 +1,7 @@
 """What pretraining and evaluation need of recorded data, and what all kinds of data share."""
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +48,9 @@ class Recorded(Protocol):
 
     def present(self, indices: Indices) -> Tensor | None:
         """Which modalities the samples have, boolean (M, B); None where all samples have all."""
+
+    def steps(self, indices: Indices, modalities: Collection[str] | None = None) -> dict[str, Tensor]:
+        """How many steps sequences have, int64 (B,), of all or of the named modalities; those not in it have all."""
 
     def target(self, indices: Indices) -> Tensor | None:
         """Targets (B, ...); None where there are none."""

@@ -1,7 +1,7 @@
 """Recorded samples of any set of modalities, in memory: what representations are trained and measured on."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from anysense.representations.data.recorded import (
     random_halves,
     rows_of,
 )
+from anysense.representations.lengths import checked_lengths, with_padding
 from anysense.representations.modality import Modality
 
 __all__ = ["Samples", "Splits"]
@@ -40,11 +41,14 @@ class Samples:
             of absent entries are never looked at.
         groups: int64 (N,): samples of one group are not split up; None: each is a group of its own.
         details: Facts about the origin, for records; plain values.
+        lengths: int64 (N,) by modality name: how many steps the sequences, waveforms or spectrograms of samples have;
+            modalities not named always have all. What stands behind them is never looked at and kept as zeros; samples
+            with 0 steps lack the modality.
 
     Raises:
         TypeError: Wrong container or dtype.
         ValueError: No modality, one that lacks values or has some of another shape or length, NaN or infinity where it
-            is present or in targets, or a sample without any modality.
+            is present or in targets, lengths that no sequence has, or a sample without any modality.
     """
 
     modalities: Mapping[str, Modality]
@@ -53,6 +57,7 @@ class Samples:
     masks: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     groups: Tensor | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    lengths: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks names, shapes, dtypes and values."""
@@ -68,6 +73,7 @@ class Samples:
         for name, modality in self.modalities.items():
             _check_values(name, self.values[name], modality, len(self))
         self._take_over("masks", checked_masks(self.masks, self.modalities, len(self)))
+        self._take_lengths(checked_lengths(self.lengths, self.modalities, len(self)))
         for name, value in self.values.items():
             rows = broken_rows(value, self.masks.get(name))
             if rows:
@@ -90,6 +96,17 @@ class Samples:
         """Keep what was given as plain tensors."""
         object.__setattr__(self, name, value)
 
+    def _take_lengths(self, lengths: Mapping[str, Tensor]) -> None:
+        """Samples without steps are absent, absent ones have no steps, and padding is zero."""
+        masks, values = dict(self.masks), dict(self.values)
+        for name, steps in lengths.items():
+            if name in masks or not bool(steps.all()):
+                masks[name] = (steps > 0) & masks.get(name, torch.tensor(True, device="cpu"))
+            values[name] = with_padding(values[name], self.modalities[name], steps, 0.0)
+        kept = {name: steps * masks[name] if name in masks else steps for name, steps in lengths.items()}
+        for field, value in (("masks", masks), ("lengths", kept), ("values", values)):
+            self._take_over(field, value)
+
     def __len__(self) -> int:
         """Number of samples."""
         return len(next(iter(self.values.values())))
@@ -107,6 +124,11 @@ class Samples:
         """Which modalities the samples have, boolean (M, B); None where there are no masks."""
         return mask_rows(self.masks, self.modalities, checked_indices(indices, len(self)))
 
+    def steps(self, indices: Indices, modalities: Collection[str] | None = None) -> dict[str, Tensor]:
+        """How many steps sequences have, int64 (B,) by modality name."""
+        chosen = checked_indices(indices, len(self))
+        return {name: own[chosen] for name, own in self.lengths.items() if modalities is None or name in modalities}
+
     def target(self, indices: Indices) -> Tensor | None:
         """Targets (B,); None where there are none."""
         chosen = checked_indices(indices, len(self))
@@ -120,8 +142,8 @@ class Samples:
         chosen = checked_indices(indices, len(self))
         masks = {name: mask[chosen] for name, mask in self.masks.items()}
         groups = None if self.groups is None else self.groups[chosen]
-        values, targets = self.observation(chosen), self.target(chosen)
-        return dataclasses.replace(self, values=values, targets=targets, masks=masks, groups=groups)
+        values, targets, lengths = self.observation(chosen), self.target(chosen), self.steps(chosen)
+        return dataclasses.replace(self, values=values, targets=targets, masks=masks, groups=groups, lengths=lengths)
 
     def split(self, validation_fraction: float, seed: int) -> tuple["Samples", "Samples"]:
         """Random split by groups into a training and a validation part, at least one group each.
@@ -144,6 +166,7 @@ class Samples:
         """Number of samples and a checksum: all targets, names, and one to two thousand of the samples."""
         chosen = checked_indices(range(0, len(self), max(1, len(self) // 1024)), len(self))
         masks = {f"mask of {name}": mask[chosen] for name, mask in self.masks.items()}
+        masks |= {f"steps of {name}": steps for name, steps in self.steps(chosen).items()}
         targets = {} if self.targets is None else {"targets": self.targets}
         return f"{len(self)} samples, checksum {checksum({**self.observation(chosen), **masks, **targets})}"
 

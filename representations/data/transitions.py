@@ -1,6 +1,6 @@
 """Recorded transitions of any world: every frame stored once, stacks of frames built on reading."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,10 @@ class Transitions:
         instants = self._instants_of(self.current[chosen], self.first[chosen])
         found = mask_rows(self.masks, self.modalities, instants.flatten())
         return None if found is None else found.view(-1, *instants.shape).all(dim=2)
+
+    def steps(self, indices: Indices, modalities: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Environments give sequences of one length."""
+        return {}
 
     def target(self, indices: Indices) -> None:
         """Transitions have no targets of supervised learning."""

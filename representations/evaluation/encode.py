@@ -86,10 +86,11 @@ def _over_batches(
             batch = slice(start, start + batch_size)
             values = data.observation(rows[batch], read).items()
             observation = {name: value.to(representation.device) for name, value in values}
+            lengths = data.steps(rows[batch], read)
             for subset in wanted:
                 given = torch.tensor([name in subset for name in names])[:, None]
                 mask = None if available is None else (available[:, batch] & given).to(representation.device)
-                found = function({name: observation[name] for name in subset}, mask)
+                found = function({name: observation[name] for name in subset}, mask, lengths=lengths)
                 parts[subset].append(found.float().cpu())
     return {subset: torch.cat(found) for subset, found in parts.items()}
 

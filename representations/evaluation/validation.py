@@ -83,9 +83,9 @@ def _losses(representation: Representation, data: Recorded, rows: Tensor, batch_
     sums: dict[str, list[float]] = defaultdict(list)
     for indices in torch.split(rows, batch_size):
         observation = {name: value.to(device) for name, value in data.observation(indices, names).items()}
-        present, target = present_of(data, indices, names), data.target(indices)
-        moved = (None if value is None else value.to(device) for value in (present, target))
-        for name, value in representation.loss(observation, *moved).items():
+        given = (present_of(data, indices, names), data.target(indices))
+        present, target = (None if value is None else value.to(device) for value in given)
+        for name, value in representation.loss(observation, present, target, data.steps(indices, names)).items():
             sums[f"validation/{name}"].append(float(value))
     return {name: sum(values) / len(values) for name, values in sums.items()}
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from anysense.representations.networks.decoder import Decoder
+from anysense.representations.networks.padding import without_padding
 
 __all__ = ["MMVAELikelihood", "laplace_error", "reconstruction_errors"]
 
@@ -42,11 +43,13 @@ class MMVAELikelihood:
 def laplace_error(logits: Tensor, target: Tensor, scale: float) -> Tensor:
     """Negative log-density of each entry, in float32 and without the constant log(2 * scale), as in the decoders.
 
-    The location is sigmoid(logits), kept off 0 and 1.
+    The location is sigmoid(logits), kept off 0 and 1. Where the target is NaN, in padding, the result is 0.
     """
     with torch.autocast(logits.device.type, enabled=False):
         location = logits.float().sigmoid().clamp(MARGIN, 1.0 - MARGIN)
-        return (target - location).abs() / scale
+        target, padding = without_padding(target)
+        errors = (target - location).abs() / scale
+        return errors if padding is None else errors.masked_fill(padding, 0.0)
 
 
 def reconstruction_errors(

@@ -11,6 +11,7 @@ from anysense.common.machine import usual_torch
 from anysense.representations.arrays import Array, tensor_of
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
+from anysense.representations.lengths import Lengths
 from anysense.representations.maths.gaussian import LOG_VARIANCE_LIMIT, Gaussian
 from anysense.representations.methods.settings.generative import ByModality, GenerativeSettings
 from anysense.representations.modality import Modality
@@ -170,6 +171,8 @@ class GenerativeRepresentation(Representation):
         observation: Observation,
         present: Present | None = None,
         modalities: Iterable[str] | None = None,
+        *,
+        lengths: Lengths | None = None,
     ) -> dict[str, Tensor]:
         """Raw observations of all (or the named) modalities, made from those that are present; see `encode`."""
-        return self.decode(self.encode(observation, present), modalities)
+        return self.decode(self.encode(observation, present, lengths=lengths), modalities)

@@ -69,6 +69,10 @@ class TransformerBaseline(SupervisedRepresentation):
         self.joint = MulT(modalities, settings.latent_dim, settings.channels, settings.heads, settings.layers)
         self.answer = PredictionHead(settings.latent_dim)
 
+    def takes_lengths(self, modality: Modality) -> bool:
+        """The transformer leaves padding out."""
+        return True
+
     def encode_batch(self, batch: Batch) -> Tensor:
         """Output (B, D) of the transformer, frames of zeros (T, F) in the place of what is missing."""
         filled = {

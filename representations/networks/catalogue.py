@@ -74,6 +74,10 @@ class Networks(ABC):
     def trunk(self, modality: Modality) -> Trunk:
         """A new encoder for contrastive methods, which follow it with one linear layer."""
 
+    def takes_lengths(self, modality: Modality) -> bool:
+        """Whether encoder and decoder leave the padding of a sequence out, which is NaN; see `networks.padding`."""
+        return False
+
     def generative_trunk(self, modality: Modality) -> Trunk:
         """A new encoder for generative methods, which follow it with linear heads; by default the same."""
         return self.trunk(modality)
@@ -191,6 +195,11 @@ class PerModality(Networks):
         if not isinstance(trunk, Trunk):
             raise TypeError(f"`trunks[{modality.name!r}]` must return a Trunk; got {type(trunk).__name__}.")
         return trunk
+
+    def takes_lengths(self, modality: Modality) -> bool:
+        """As the other family; unless overridden, no encoder or decoder of your own does."""
+        own = modality.name in self.trunks or modality.name in self.decoders
+        return not own and self.other.takes_lengths(modality)
 
     def generative_trunk(self, modality: Modality) -> Trunk:
         """The given encoder, or the generative one of the other family."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anysense.representations.modality import Modality
+from anysense.representations.networks.padding import without_padding
 
 __all__ = ["Decoder", "Likelihood", "ScaledDecoder"]
 
@@ -55,16 +56,19 @@ class Decoder(nn.Module, ABC):
 
         Args:
             logits: Output of `forward`, (..., B, *shape).
-            target: Result of `target`, (B, *shape); broadcast over the leading axes.
+            target: Result of `target`, (B, *shape); broadcast over the leading axes. NaN is padding, and no error.
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits, features = logits.float(), tuple(range(-len(self.shape), 0))
             if self.likelihood == "categorical":
                 return -(logits.log_softmax(dim=-1) * target).sum(dim=-1)
+            target, padding = without_padding(target)
             if self.likelihood == "gaussian":
-                return (logits.sigmoid() - target).square().sum(dim=features)
-            target = target.expand_as(logits)
-            return functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=features)
+                errors = (logits.sigmoid() - target).square()
+            else:
+                target = target.expand_as(logits)
+                errors = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            return (errors if padding is None else errors.masked_fill(padding, 0.0)).sum(dim=features)
 
 
 class ScaledDecoder(Decoder):

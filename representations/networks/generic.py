@@ -61,6 +61,10 @@ class GenericNetworks(Networks):
             case _:
                 return DenseTrunk(modality, Centred(modality), (HIDDEN, HIDDEN))
 
+    def takes_lengths(self, modality: Modality) -> bool:
+        """Whatever has steps may have padding."""
+        return True
+
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """Decoder of squared errors; ValueError for a float32 modality without bounds."""
         modality = self.described(modality)

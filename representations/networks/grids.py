@@ -13,6 +13,7 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import ScaledDecoder
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.frames import Arrangement, Frames
+from anysense.representations.networks.padding import convolved, without_padding
 from anysense.representations.networks.scaling import Centred, UnitInterval
 from anysense.representations.networks.trunk import PreparedTrunk
 
@@ -55,7 +56,7 @@ class GridTrunk(PreparedTrunk):
 
     def features(self, prepared: Tensor) -> Tensor:
         """Features (B, feature_dim)."""
-        features: Tensor = self.layers(self.convolutions(prepared).flatten(1))
+        features: Tensor = self.layers(convolved(self.convolutions, prepared).flatten(1))
         return features.float()
 
 
@@ -95,7 +96,14 @@ class GridDecoder(ScaledDecoder):
     def target(self, value: Tensor) -> Tensor:
         """Raw values in [0, 1], (B, C, H, W)."""
         grid = self.arranged(self.scale(self.frames(value)))
-        return grid if self.block == 1 else functional.avg_pool2d(grid, self.block, ceil_mode=True)
+        if self.block == 1:
+            return grid
+        grid, padding = without_padding(grid)
+        means = functional.avg_pool2d(grid, self.block, ceil_mode=True)
+        # of what is no padding; nothing of 0 parts is NaN, padding again
+        return (
+            means if padding is None else means / functional.avg_pool2d((~padding).float(), self.block, ceil_mode=True)
+        )
 
     def raw(self, mean: Tensor) -> Tensor:
         """Decoded units in raw ones: of the shape of the modality, or of the prepared frames."""

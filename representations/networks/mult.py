@@ -15,6 +15,7 @@ from torch.nn import functional
 from anysense.representations.modality import Modality
 from anysense.representations.networks.kernels.dropout import dropped
 from anysense.representations.networks.kernels.stacked_transformer import StackedTransformer
+from anysense.representations.networks.padding import lengths_of, zero_padded
 from anysense.representations.networks.positions import positioned, sinusoid
 
 __all__ = ["MulT"]
@@ -33,9 +34,9 @@ class MulT(nn.Module):
     3. Per target, the M - 1 results are joined and go through a transformer of their own; its last step is kept.
     4. The M last steps are joined, changed by a residual ReLU layer, and projected.
 
-    Frames of zeros are padding, see `anysense.representations.networks.positions.positioned`. Attention is causal, also
-    across modalities. Attention weights have dropout 0.1 where text is the source and in step 3. Computed in float32
-    even under autocast.
+    Frames of zeros get no position, see `anysense.representations.networks.positions.positioned`. Attention is causal,
+    also across modalities. No step attends to padding (NaN), and the last step of a row is the one before it. Attention
+    weights have dropout 0.1 where text is the source and in step 3. Computed in float32 even under autocast.
 
     Args:
         modalities: At least two of shape (T, F) with the same T; the one called ``text`` is special as said.
@@ -75,32 +76,43 @@ class MulT(nn.Module):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Sequences (B, T, F) by name to (B, output_dim)."""
-        rows = len(next(iter(inputs.values())))
+        rows, lengths = len(next(iter(inputs.values()))), self._lengths(inputs)
         with torch.autocast(self.order.device.type, enabled=False):
-            crossed = self._crossed(self._frames(inputs), rows)
+            crossed = self._crossed(self._frames(inputs, lengths), rows, lengths)
             embedded = positioned(crossed.view(*crossed.shape[:2], rows, -1), self.memory_positions).flatten(2)
-            last = self.memory.last_step(dropped(embedded, EMBEDDING_DROPOUT, self.training), rows)
+            last = self.memory.last_step(dropped(embedded, EMBEDDING_DROPOUT, self.training), rows, lengths)
             joined = last.flatten(0, 1).T
             joined = joined + self.residual_out(functional.relu(self.residual_in(joined)))
             result: Tensor = self.output(joined)
             return result
 
-    def _frames(self, inputs: Mapping[str, Tensor]) -> Tensor:
+    def _lengths(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
+        """Steps before the padding, (M, B); None if there is none."""
+        found = [lengths_of(inputs[name][..., 0]) for name in self.project]
+        if all(own is None for own in found):
+            return None
+        whole = torch.full((len(next(iter(inputs.values()))),), self.steps, device=self.order.device)
+        return torch.stack([whole if own is None else own for own in found])
+
+    def _frames(self, inputs: Mapping[str, Tensor], lengths: Tensor | None) -> Tensor:
         """Projected frames (M, C, B, T)."""
         frames = []
-        for name, project in self.project.items():
+        for index, (name, project) in enumerate(self.project.items()):
             weight = cast(nn.Linear, project).weight
             value = inputs[name].to(weight.dtype)
+            if lengths is not None:
+                value = zero_padded(value, lengths[index])
             if name == TEXT:
                 value = dropped(value, TEXT_DROPOUT, self.training)
             frames.append((weight @ value.flatten(0, 1).T).view(len(weight), -1, self.steps))
         return torch.stack(frames)
 
-    def _crossed(self, frames: Tensor, rows: int) -> Tensor:
+    def _crossed(self, frames: Tensor, rows: int, lengths: Tensor | None) -> Tensor:
         """Results of the cross-modal transformers, joined by target: (M, (M - 1) * C, B * T)."""
         embedded = positioned(frames, self.cross_positions).flatten(2).index_select(0, self.streams)
         query, key, value = torch.split(dropped(embedded, EMBEDDING_DROPOUT, self.training), len(self.pairs))
-        crossed = self.cross.cross(query, key, value, rows).index_select(0, self.order)
+        sources = None if lengths is None else lengths[self.streams[-len(self.pairs) :]]
+        crossed = self.cross.cross(query, key, value, rows, sources).index_select(0, self.order)
         return crossed.view(len(frames), -1, crossed.shape[2])
 
     def _constant(self, name: str, value: Tensor) -> None:

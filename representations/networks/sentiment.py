@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 from anysense.representations.networks.decoder import Decoder
+from anysense.representations.networks.padding import lengths_of, zero_padded
 from anysense.representations.networks.trunk import Trunk
 
 __all__ = ["GRUTrunk", "SentimentNetworks"]
@@ -21,7 +22,7 @@ HIDDEN = 30
 class GRUTrunk(Trunk):
     """One-layer GRU; the hidden states of all T steps, joined in time order (Poklukar et al., ICML 2022).
 
-    Computed in float32 even under autocast.
+    Those of padding are zero. Computed in float32 even under autocast.
 
     Raises:
         ValueError: The modality is no sequence of feature vectors.
@@ -36,8 +37,10 @@ class GRUTrunk(Trunk):
     def forward(self, value: Tensor) -> Tensor:
         """(B, T, F) to (B, T * H)."""
         with torch.autocast(value.device.type, enabled=False):
-            states: Tensor = self.gru(value.float())[0]
-            return states.flatten(1)
+            value = value.float()
+            lengths = lengths_of(value[..., 0])
+            states: Tensor = self.gru(value if lengths is None else zero_padded(value, lengths))[0]
+            return (states if lengths is None else zero_padded(states, lengths)).flatten(1)
 
 
 class SentimentNetworks(Networks):
@@ -48,6 +51,10 @@ class SentimentNetworks(Networks):
     def trunk(self, modality: Modality) -> Trunk:
         """Encoder of contrastive methods."""
         return GRUTrunk(modality)
+
+    def takes_lengths(self, modality: Modality) -> bool:
+        """States of padding are zero."""
+        return True
 
     def decoder(self, modality: Modality, latent_dim: int) -> Decoder:
         """Sequences of features are not decoded."""

@@ -11,6 +11,7 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import ScaledDecoder
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.frames import Arrangement
+from anysense.representations.networks.padding import convolved
 from anysense.representations.networks.scaling import Centred, UnitInterval
 from anysense.representations.networks.trunk import PreparedTrunk
 
@@ -53,7 +54,7 @@ class SeriesTrunk(PreparedTrunk):
 
     def features(self, prepared: Tensor) -> Tensor:
         """Features (B, feature_dim)."""
-        features: Tensor = self.layers(self.convolutions(prepared).flatten(1))
+        features: Tensor = self.layers(convolved(self.convolutions, prepared).flatten(1))
         return features.float()
 
 

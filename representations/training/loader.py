@@ -18,6 +18,7 @@ class TrainingBatch(NamedTuple):
     observation: Mapping[str, Tensor]
     present: Tensor | None
     target: Tensor | None
+    lengths: Mapping[str, Tensor]
 
 
 class BatchLoader:
@@ -69,8 +70,12 @@ class BatchLoader:
             batches[-2:] = [torch.cat(batches[-2:])]
         rank, processes = self.share
         for indices in (batch[rank::processes] for batch in batches):
-            present = present_of(self.data, indices, self.modalities)
-            yield TrainingBatch(self.data.observation(indices, self.modalities), present, self.data.target(indices))
+            yield TrainingBatch(
+                self.data.observation(indices, self.modalities),
+                present_of(self.data, indices, self.modalities),
+                self.data.target(indices),
+                self.data.steps(indices, self.modalities),
+            )
 
     @property
     def _least(self) -> int:

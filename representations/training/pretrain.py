@@ -211,6 +211,7 @@ def _check_data(representation: Representation, train: Recorded, validation: Rec
             raise ValueError(f"`{name}` must have at least 2 samples, got {len(data)}; collect more.")
         if representation.needs_target and data.target([0]) is None:
             raise ValueError(f"`{name}` has no targets, which the supervised method {representation.method!r} needs.")
+        representation.check_lengths(data.steps([0]))
         present = present_of(data, range(len(data)), representation.modalities)
         empty = [] if present is None else (~present.any(dim=0)).nonzero().flatten().tolist()
         if empty:

@@ -33,9 +33,9 @@ class PlainLayer(nn.Module):
         self.dropout = nn.Dropout(0.1)
 
     def forward(self, x: Tensor, key: Tensor | None, value: Tensor | None) -> Tensor:
-        mask = torch.full((len(x), len(x)), -math.inf, dtype=x.dtype, device=x.device).triu(1)
         query = self.norm1(x)
         key = query if key is None else self.norm1(key)
+        mask = torch.full((len(x), len(key)), -math.inf, dtype=x.dtype, device=x.device).triu(1)
         value = query if value is None else self.norm1(value)
         x = x + self.dropout(self.attention(query, key, value, attn_mask=mask, need_weights=False)[0])
         hidden = self.dropout(torch.relu(self.up(self.norm2(x))))

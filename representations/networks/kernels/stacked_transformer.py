@@ -55,7 +55,7 @@ class StackedTransformer(nn.Module):
         self.down, self.down_bias = _xavier(*size, width, 4 * width), _constant(0.0, *size, width)
         self.norm, self.norm_bias = _constant(1.0, *size[1:], width), _constant(0.0, *size[1:], width)
 
-    def cross(self, query: Tensor, key: Tensor, value: Tensor, rows: int) -> Tensor:
+    def cross(self, query: Tensor, key: Tensor, value: Tensor, rows: int, lengths: Tensor | None = None) -> Tensor:
         """All steps of queries that attend to another sequence, the same embedded one in every layer.
 
         Args:
@@ -63,46 +63,49 @@ class StackedTransformer(nn.Module):
             key: Embedded source (S, D, N).
             value: The same source after dropout of its own.
             rows: B.
+            lengths: Steps of each source before its padding, int64 (S, B), at least 1; None: all are whole.
 
         Returns:
             (S, D, N).
         """
         x, source = query, (normalised(key), normalised(value))
         for layer in range(self.layers):
-            x = self._layer(layer, x, (normalised(x), *source), rows)
+            x = self._layer(layer, x, (normalised(x), *source), rows, lengths)
         return self._ended(x)
 
-    def last_step(self, x: Tensor, rows: int) -> Tensor:
+    def last_step(self, x: Tensor, rows: int, lengths: Tensor | None = None) -> Tensor:
         """Self-attention; only the last step (S, D, B) of the result, which is all that the last layer computes.
 
         Args:
             x: Embedded sequence (S, D, N).
             rows: B.
+            lengths: Steps of each sequence before its padding, int64 (S, B), at least 1; None: all are whole.
         """
         for layer in range(self.layers):
             query = normal = normalised(x)
             if layer == self.layers - 1:
-                x, query = (part.view(*part.shape[:2], rows, -1)[..., -1] for part in (x, normal))
-            x = self._layer(layer, x, (query, normal, normal), rows)
+                x, query = (_last(part.view(*part.shape[:2], rows, -1), lengths) for part in (x, normal))
+            x = self._layer(layer, x, (query, normal, normal), rows, lengths)
         return self._ended(x)
 
-    def _layer(self, layer: int, x: Tensor, normals: Sequence[Tensor], rows: int) -> Tensor:
+    def _layer(self, layer: int, x: Tensor, normals: Sequence[Tensor], rows: int, lengths: Tensor | None) -> Tensor:
         """One layer, from x and the normalised sources of query, key and value."""
         weight, bias = _after_norm(self.enter[layer], self.enter_bias[layer], self.norm1[layer], self.norm1_bias[layer])
         parts = zip(torch.split(weight, self.width, 1), torch.split(bias, self.width, 1), normals, strict=True)
         query, key, value = (_affine(*part) for part in parts)
-        answer = self._attended(query, key, value, rows)
+        answer = self._attended(query, key, value, rows, lengths)
         x = x + self._dropped(_affine(self.leave[layer], self.leave_bias[layer], answer))
         up = _after_norm(self.up[layer], self.up_bias[layer], self.norm2[layer], self.norm2_bias[layer])
         hidden = self._dropped(_affine(*up, normalised(x))).relu_()
         return x + self._dropped(_affine(self.down[layer], self.down_bias[layer], hidden))
 
-    def _attended(self, query: Tensor, key: Tensor, value: Tensor, rows: int) -> Tensor:
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, rows: int, lengths: Tensor | None) -> Tensor:
         """Attention, adjacent stacks of equal dropout together."""
         counts = [count for count, _ in self.segments]
-        parts = zip(*(torch.split(part, counts) for part in (query, key, value)), self.segments, strict=True)
+        own: Any = [None] * len(counts) if lengths is None else torch.split(lengths, counts)
+        parts = zip(*(torch.split(part, counts) for part in (query, key, value)), own, self.segments, strict=True)
         return torch.cat(
-            [attended(q, k, v, self.heads, rows, dropout * self.training) for q, k, v, (_, dropout) in parts]
+            [attended(q, k, v, self.heads, rows, dropout * self.training, n) for q, k, v, n, (_, dropout) in parts]
         )
 
     def _dropped(self, value: Tensor) -> Tensor:
@@ -112,7 +115,15 @@ class StackedTransformer(nn.Module):
         return torch.addcmul(self.norm_bias[..., None], normalised(x), self.norm[..., None])
 
 
-def attended(query: Tensor, key: Tensor, value: Tensor, heads: int, rows: int, dropout: float) -> Tensor:
+def attended(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    heads: int,
+    rows: int,
+    dropout: float,
+    lengths: Tensor | None = None,
+) -> Tensor:
     """Causal attention of each head: softmax of the products over the root of d, with dropout of the weights.
 
     Args:
@@ -122,6 +133,7 @@ def attended(query: Tensor, key: Tensor, value: Tensor, heads: int, rows: int, d
         heads: H.
         rows: B.
         dropout: Probability of dropping an attention weight after the softmax; 0 in evaluation.
+        lengths: How many keys each row has, int64 (S, B), at least 1; no query sees the others. None: all.
 
     Returns:
         (S, D, B * Tq). Query step i sees the key steps 0 to i + T - Tq: the last query sees every key.
@@ -132,6 +144,9 @@ def attended(query: Tensor, key: Tensor, value: Tensor, heads: int, rows: int, d
         asking = q[..., start : start + BLOCK].transpose(1, 2)
         seen = earlier + start + asking.shape[1]
         mask = asking.new_full((asking.shape[1], seen), -torch.inf).triu(earlier + start + 1)
+        if lengths is not None:
+            own = lengths.flatten().repeat_interleave(heads)[:, None, None]
+            mask = mask.masked_fill(torch.arange(seen, device=mask.device) >= own, -torch.inf)
         scores = torch.baddbmm(mask, asking, k[..., :seen], alpha=q.shape[1] ** -0.5)
         weights = dropped(scores.softmax(dim=2), dropout, training=True)
         answer = torch.bmm(v[..., :seen], weights.transpose(1, 2))
@@ -163,6 +178,13 @@ class _Normalise(torch.autograd.Function):
         along = (gradient * result).mean(dim=-2, keepdim=True)
         out = gradient - gradient.mean(dim=-2, keepdim=True)
         return out.addcmul_(result, along, value=-1.0).mul_(scale), None
+
+
+def _last(value: Tensor, lengths: Tensor | None) -> Tensor:
+    """The last step (S, D, B) of (S, D, B, T), of sequences of the given lengths (S, B)."""
+    if lengths is None:
+        return value[..., -1]
+    return value.take_along_dim((lengths - 1)[:, None, :, None], dim=3).squeeze(3)
 
 
 def _affine(weight: Tensor, bias: Tensor, value: Tensor) -> Tensor:
