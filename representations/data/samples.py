@@ -84,7 +84,8 @@ class Samples:
         present = self.present(range(len(self)))
         empty = 0 if present is None else int((~present.any(dim=0)).sum())
         if empty:
-            raise ValueError(f"`masks` leaves {empty} samples without any modality; remove them.")
+            cause = "`masks` with `lengths`" if self.lengths else "`masks`"
+            raise ValueError(f"{cause} leaves {empty} samples without any modality; remove them.")
         if self.targets is not None:
             self._take_over("targets", _checked_targets(self.targets, len(self)))
         if self.groups is not None:

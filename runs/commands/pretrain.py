@@ -52,7 +52,7 @@ class PretrainCommand(VectorSettings, ResumableSettings):
     """Family of networks; the one that suits the environment if not given."""
     data: Path | None = None
     """Recorded observations to train on, instead of collecting them: a file of --save-data, or an .npz file of your own
-    with an array (N, ...) for each modality."""
+    with an array (N, ...) for each modality, and lengths (N,) of sequences as `lengths.NAME`."""
     save_data: bool = False
     """Keep the collected transitions in the run folder, as `transitions.npz`."""
     probe: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ def check_pretraining(settings: PretrainCommand) -> None:
     world, networks = settings.made_world(), settings.made_networks()
     modalities = settings.reading.modalities(world, networks)
     fitting = with_assumed_bounds(modalities) if METHODS.get(settings.method).generative else modalities
-    build(settings.method, fitting, settings.representation, networks)
+    representation = build(settings.method, fitting, settings.representation, networks)
     if not 0 < settings.collection.validation_fraction < 1:
         raise ValueError(
             f"`validation_fraction` must lie between 0 and 1, got {settings.collection.validation_fraction}."
@@ -155,7 +155,8 @@ def check_pretraining(settings: PretrainCommand) -> None:
     if settings.data is None:
         check_collecting(settings.collection, world, settings.probe, modalities)
     else:
-        read_data(settings.data, world, settings.probe, modalities)
+        data = read_data(settings.data, world, settings.probe, modalities)
+        representation.check_lengths(data.steps([0]))
 
 
 def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:

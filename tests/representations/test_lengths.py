@@ -224,7 +224,7 @@ def test_rows_without_any_modality() -> None:
         representation.encode(walks, lengths=none)
     with pytest.raises(ValueError, match=r"`present` with `lengths` leaves every row without any modality"):
         representation.encode(walks, {"walk": none["walk"] == 0}, lengths=none)
-    with pytest.raises(ValueError, match="`masks` leaves 3 samples without any modality"):
+    with pytest.raises(ValueError, match="`masks` with `lengths` leaves 3 samples without any modality"):
         Samples({"walk": WALK}, walks, lengths=none)
 
 

@@ -164,8 +164,8 @@ WRONG = {
     "`probe` 'places' must name an array of numbers in the info of rails_here:Rail-v0; it has 'place'.": [
         "--probe", "places",
     ],
-    "`own.npz` must hold an array for each of camera, distance, and may hold present.NAME and trajectory; it holds "
-    "camera, colour.": ["--data", "own.npz"],
+    "`own.npz` must hold an array for each of camera, distance, and may hold present.NAME, lengths.NAME and "
+    "trajectory; it holds camera, colour.": ["--data", "own.npz"],
     "`far.npz` does not exist": ["--data", "far.npz"],
     "must have shape (N, *(1,))": ["--data", "flat.npz"],
     "`camera` must have dtype uint8; got float64": ["--data", "whole.npz"],
