@@ -117,8 +117,8 @@ class Representation(nn.Module, ABC):
                 wherever given), or boolean (M, B) in the order of ``modalities``; also numbers 0 and 1. Absent input
                 has no influence, whatever it holds.
             lengths: How many steps the rows of sequences, waveforms and spectrograms have, whole numbers (B,) by
-                modality name; all if not named. What stands behind them has no influence, whatever it is, and a row
-                with 0 steps lacks the modality. Decoded sequences always have all steps.
+                modality name; all if not named. What follows in the row has no influence, whatever it is; a row with 0
+                steps lacks the modality. Decoded sequences always have all steps.
             validate: Check names, shapes, devices and values. Switch off only in hot loops with known input.
 
         Returns:
@@ -127,8 +127,8 @@ class Representation(nn.Module, ABC):
         Raises:
             TypeError: Wrong container or dtype (integers for a float32 modality; objects, texts, complex numbers).
             ValueError: Unknown modality, wrong shape, batch size, device or value (NaN, infinity, image outside
-                [0, 1], mask other than 0 and 1, more steps than a sequence has), a row in which no modality is present,
-                or lengths of a modality whose networks cannot leave padding out.
+                [0, 1], mask other than 0 and 1, more steps than there are), a row in which no modality is present, or
+                lengths of a modality whose networks cannot leave padding out.
         """
         return self.encode_batch(self._checked(observation, present, lengths, validate=validate))
 

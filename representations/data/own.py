@@ -22,7 +22,7 @@ def read_recorded(path: str | Path, modalities: Mapping[str, Modality]) -> Trans
 
     Such a file of one's own, as ``numpy.savez`` writes it, holds N samples: an array (N, *shape) by modality name; if
     some lack a modality, booleans (N,) ``present.NAME`` (what is absent is not looked at); if sequences have
-    different lengths, integers (N,) ``lengths.NAME`` (what stands behind them is not looked at); and, if samples belong
+    different lengths, integers (N,) ``lengths.NAME`` (what follows them is not looked at); and, if samples belong
     together, integers (N,) ``trajectory``: those of one trajectory are never split over training and validation.
 
     Args:

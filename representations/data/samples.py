@@ -42,8 +42,8 @@ class Samples:
         groups: int64 (N,): samples of one group are not split up; None: each is a group of its own.
         details: Facts about the origin, for records; plain values.
         lengths: int64 (N,) by modality name: how many steps the sequences, waveforms or spectrograms of samples have;
-            modalities not named always have all. What stands behind them is never looked at and kept as zeros; samples
-            with 0 steps lack the modality.
+            modalities not named always have all. What follows is never looked at and kept as zeros; samples with 0
+            steps lack the modality.
 
     Raises:
         TypeError: Wrong container or dtype.

@@ -53,6 +53,10 @@ class SupervisedGMC(GMCCore, SupervisedRepresentation):
         self.head = nn.Linear(size, size)
         self.answer = PredictionHead(size)
 
+    def takes_lengths(self, modality: Modality) -> bool:
+        """What the family says, of sequences (T, F): the transformer reads no others."""
+        return modality.time_axis == 0 and super().takes_lengths(modality)
+
     def predict_batch(self, batch: Batch) -> Tensor:
         """Predictions (B,) from the latents of `encode_batch`."""
         with torch.autocast(self.device.type, enabled=False):

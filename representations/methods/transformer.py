@@ -70,8 +70,8 @@ class TransformerBaseline(SupervisedRepresentation):
         self.answer = PredictionHead(settings.latent_dim)
 
     def takes_lengths(self, modality: Modality) -> bool:
-        """The transformer leaves padding out."""
-        return True
+        """The transformer leaves padding out, of sequences (T, F)."""
+        return modality.time_axis == 0
 
     def encode_batch(self, batch: Batch) -> Tensor:
         """Output (B, D) of the transformer, frames of zeros (T, F) in the place of what is missing."""

@@ -100,10 +100,10 @@ class GridDecoder(ScaledDecoder):
             return grid
         grid, padding = without_padding(grid)
         means = functional.avg_pool2d(grid, self.block, ceil_mode=True)
-        # of what is no padding; nothing of 0 parts is NaN, padding again
-        return (
-            means if padding is None else means / functional.avg_pool2d((~padding).float(), self.block, ceil_mode=True)
-        )
+        if padding is None:
+            return means
+        # Means of what is no padding; a block of nothing else is 0 / 0, padding again.
+        return means / functional.avg_pool2d((~padding).float(), self.block, ceil_mode=True)
 
     def raw(self, mean: Tensor) -> Tensor:
         """Decoded units in raw ones: of the shape of the modality, or of the prepared frames."""

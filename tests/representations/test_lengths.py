@@ -268,6 +268,11 @@ def test_networks_that_would_take_padding_for_data_refuse_it(linear_networks: An
     assert linear.encode(samples.values).isfinite().all()
     by_hand = type("ByHand", (PerModality,), {"name": "by hand", "trunks": {"walk": FlatTrunk}})()
     assert (by_hand.takes_lengths(WALK), by_hand.takes_lengths(TURNED)) == (False, True)
+    settings_of_text = make_settings("transformer", "smoke", benchmark="mosi")
+    turned = {name: Modality(name, (7, 7), "float32", kind="sequence:ft") for name in ("text", "audio")}
+    reads_rows = build("transformer", turned, settings_of_text)
+    with pytest.raises(ValueError, match="`lengths` of 'text' cannot be used: the method 'transformer' would"):
+        reads_rows.encode({"text": torch.zeros(2, 7, 7)}, lengths={"text": torch.tensor([3, 7])})
     assert [name for name in NETWORKS.names() if networks(name).takes_lengths(WALK)] == ["generic", "sentiment"]
 
 
