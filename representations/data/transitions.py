@@ -155,10 +155,8 @@ class Transitions:
     def fingerprint(self) -> str:
         """Number of transitions and a checksum: actions, rewards, and one to two thousand of the observations."""
         instants = self.current[:: max(1, len(self) // 1024)]
-        seen = {
-            name: value[instants]
-            for name, value in {**self.modalities, **storage.prefixed("mask.", self.masks)}.items()
-        }
+        stored = {**self.modalities, **storage.prefixed("mask.", self.masks)}
+        seen = {name: value[instants] for name, value in stored.items()}
         return f"{len(self)} transitions, checksum {checksum({'a': self.actions, 'r': self.rewards, **seen})}"
 
     def state(self, indices: Indices) -> Tensor:

@@ -50,17 +50,20 @@ def test_loader_refuses_nothing_to_read(data):
 def test_loader_gives_masks_and_targets_of_the_same_rows():
     touch = torch.arange(6.0)[:, None]
     samples = Samples(
-        {"touch": Modality("touch", (1,), "float32"), "smell": Modality("smell", (1,), "float32")},
-        {"touch": touch, "smell": touch},
+        {"touch": Modality("touch", (9,), "float32", kind="sequence"), "smell": Modality("smell", (1,), "float32")},
+        {"touch": touch.expand(6, 9), "smell": touch},
         targets=torch.arange(6),
         masks={"smell": torch.arange(6) % 2 == 0},
+        lengths={"touch": torch.arange(6) + 1},
     )
-    for observation, present, target in BatchLoader(samples, 4, seed=0):
+    for observation, present, target, lengths in BatchLoader(samples, 4, seed=0):
+        assert torch.equal(lengths["touch"], target + 1)
         assert target is not None
         assert torch.equal(observation["touch"][:, 0].long(), target)
         assert torch.equal(present, torch.stack([target >= 0, target % 2 == 0]))
     for batch in BatchLoader(samples, 4, seed=0, modalities=("touch",)):
         assert list(batch.observation) == ["touch"]
         assert bool(batch.present.all())
+    assert all(not batch.lengths for batch in BatchLoader(samples, 4, seed=0, modalities=("smell",)))
     for batch in BatchLoader(samples, 4, seed=0, modalities=("smell", "touch")):
         assert torch.equal(batch.present[0], batch.target % 2 == 0)

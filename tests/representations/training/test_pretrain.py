@@ -379,8 +379,8 @@ def test_probe_is_fitted_on_complete_latents_only(data):
     representation = new_representation().eval()
     honest = representation.encode
 
-    def flipped(observation, present=None, *, validate=True):
-        latents = honest(representation_input(observation), present, validate=validate)
+    def flipped(observation, present=None, **options):
+        latents = honest(representation_input(observation), present, **options)
         return latents if "image" in observation else -latents
 
     def representation_input(observation):
