@@ -112,7 +112,7 @@ class PretrainingModule(pl.LightningModule):
     @contextmanager
     def _rows_of_all(self) -> Iterator[None]:
         """Contrasts see the rows of all processes."""
-        if self.trainer.world_size > 1:
+        if self.loader.share[1] > 1:
             self.representation.gather = cast(Gather, partial(self.all_gather, sync_grads=True))
         try:
             yield
