@@ -17,6 +17,7 @@ from anysense.runs.comparisons.figures import draw_inputs
 from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
 from anysense.runs.comparisons.growth import earlier_jobs
 from anysense.runs.comparisons.report import Report, Section, print_report, write_run_report
+from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, plain
@@ -102,7 +103,8 @@ def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
 
 
 def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
-    done = run_cells(settings.cells(settings.chosen(), device), run, compare_one, spare=("pretrain/checkpoints",))
+    cells, table = settings.cells(settings.chosen(), device), "pretrain/metrics.csv"
+    done = run_cells(cells, run, compare_one, spare=("pretrain/checkpoints",), table=table)
     report = _report(done, settings, settings.stages(done[0].method, settings.seed, device, None), run)
     write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
@@ -151,7 +153,8 @@ def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run:
         ("parameters", "parameters", ",.0f"),
         ("pretraining (min)", "pretraining_minutes", ".2f"),
     )
-    sections.append(Section("Cost", table=Table(*costs(done, keys))))
+    trained, curves = validation_part(done, f"Pretraining on {known.id}")
+    sections += [*trained, Section("Cost", table=Table(*costs(done, keys)))]
     drawn = [record for record in records if record.subset]
     inputs = inputs_of(records)
     heading = "Score by input (dots: seeds)"
@@ -164,7 +167,10 @@ def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run:
         protocol=protocol,
         main=_table(records, columns[0], known),
         sections=sections,
-        figures={"score": lambda: draw_inputs(drawn, columns[0], inputs, lambda one: input_label(*one), heading)},
+        figures={
+            "score": lambda: draw_inputs(drawn, columns[0], inputs, lambda one: input_label(*one), heading),
+            **curves,
+        },
         records=records,
         runs=runs_of(done),
         details={"jobs": jobs_of(done)},

@@ -9,6 +9,7 @@ from anysense.runs.comparisons.cells import conditions_in, estimate, methods_in,
 from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
 from anysense.runs.comparisons.figures import draw_inputs, draw_rates
 from anysense.runs.comparisons.report import Report, Section
+from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.figures import Draw
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, counted
@@ -33,9 +34,11 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     main, names = task.columns[0], [subset_name(subset, len(found.modalities)) for subset in found.subsets()]
     single = [name for name in names if name == COMPLETE or "+" not in name]
     curves = task.curves(records)
+    trained, drawn = validation_part(done, found.title)
     figures: dict[str, Draw] = {
         "subsets": lambda: draw_inputs(records, main, [(name, "") for name in names], lambda one: one[0], found.title),
         "robustness": lambda: draw_rates(records, main, curves, found.title),
+        **drawn,
     }
     sections = [
         *_published(found),
@@ -49,6 +52,7 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
             "robustness",
         ),
         *_alignment(records, task.alignment),
+        *trained,
         Section("Cost", table=Table(*costs(done, COSTS))),
     ]
     return Report(

@@ -12,6 +12,7 @@ from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.growth import earlier_jobs, in_order
 from anysense.runs.comparisons.jobs import Job, run_jobs
 from anysense.runs.comparisons.report import record_of
+from anysense.runs.comparisons.validation_curves import CURVE, read_validation
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import ResumableSettings, check_positive
 from anysense.runs.tables import counted
@@ -26,6 +27,7 @@ __all__ = [
     "run_cells",
 ]
 
+TABLE = "metrics.csv"
 MOST_JOBS = 8
 """Jobs side by side if nobody says, whatever the number of processors."""
 
@@ -124,6 +126,7 @@ def run_cells(
     work: Work,
     spare: tuple[str, ...] = (),
     before: Sequence[Mapping[str, Any]] = (),
+    table: str = TABLE,
 ) -> list[Done]:
     """Run the jobs of the cells that the reports of --extend do not hold, or go on with those that are not done.
 
@@ -133,6 +136,7 @@ def run_cells(
         work: What a job does.
         spare: Names of folders of a job that only serve to go on with it.
         before: Records of runs that this one goes on from.
+        table: Where a job's folder has the table of its pretraining, whose validation losses are kept with the result.
 
     Returns:
         All jobs, of these reports and of this run, by seed.
@@ -149,8 +153,16 @@ def run_cells(
     say(f"{counted(len(jobs), 'job')}{f', {at_a_time} at a time' if len(jobs) > 1 else ''}")
     results = run_jobs(jobs, at_a_time, run.record["command"])
     runs, finished = [*before, record_of(run.record)], zip(missing, jobs, results, strict=True)
-    new = [Done(cell.method, cell.seed, result, runs, job.folder) for cell, job, result in finished]
+    new = [
+        Done(cell.method, cell.seed, _with_curve(result, job.folder / table), runs, job.folder)
+        for cell, job, result in finished
+    ]
     return in_order([*earlier, *new])
+
+
+def _with_curve(result: Mapping[str, Any], table: Path) -> Mapping[str, Any]:
+    losses = read_validation(table)
+    return result if losses is None else {**result, CURVE: losses}
 
 
 def _do(argument: tuple[Work, Cell], folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from anysense.runs.comparisons.classify_report import COSTS, by_subset, protocol
 from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
 from anysense.runs.comparisons.figures import draw_inputs
 from anysense.runs.comparisons.report import Report, Section
+from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.figures import Draw
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table
@@ -39,6 +40,7 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         return lambda: draw_inputs(records, column, inputs, lambda one: _words(one[1]), found.title)
 
     figures = {key: figure(columns[key]) for key in SHOWN[:2]}
+    trained, drawn = validation_part(done, found.title)
     return Report(
         title=f"Retrieval: {found.title}",
         protocol=protocol(found, methods, done, run),
@@ -51,9 +53,10 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
             ),
             *([] if anchor is None else [_anchored(records, list(columns.values()), sizes, anchor)]),
             *(by_subset(records, columns[key], names) for key in OF_SUBSETS if key in columns),
+            *trained,
             Section("Cost", table=Table(*costs(done, COSTS))),
         ],
-        figures=figures,
+        figures=figures | drawn,
         records=records,
         runs=runs_of(done),
         details={"jobs": jobs_of(done)},
