@@ -17,7 +17,7 @@ PENDULUM = Presets(
     settings={
         "gmc": {"smoke": _SMALL_GMC, "paper": {"centre": False}},
         "gram": {"smoke": _SMALL_GMC, "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1}},
-        # The paper has no MFM of the pendulum: sizes are ours, and nothing is supervised. Its latent ends in a ReLU, and
+        # The paper has no MFM of the pendulum: sizes are ours, and nothing is supervised. Its latent ends in a ReLU:
         # of 10 numbers 4 were zero for every input, which left the velocity hard to read.
         "mfm": {
             "*": _VAE,
