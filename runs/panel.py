@@ -3,14 +3,17 @@
 Letters: H x W pixels, T steps that are shown.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from anysense.representations.modality import Modality
+if TYPE_CHECKING:
+    from anysense.representations.modality import Modality
 
 __all__ = ["WithPanel"]
 
