@@ -39,6 +39,7 @@ class Representation(nn.Module, ABC):
         modalities: What each modality looks like, in a fixed order.
         latent_dim: Length of a latent vector; set by the method.
         unit_latents: Whether latents have unit length, or are means of such: they need no other scale.
+        filling: What the method puts in the place of a missing modality, for reports; nothing by default.
         world: Where it was trained, as `anysense.envs.World.to_json` gives it; None if unknown. Set by who trains it.
         latents: Mean and spread of the latents of its training data; None if unknown. Set by who trains it.
         gather: Joins rows of several processes that train it together, see `anysense.representations.maths.gathering`;
@@ -51,6 +52,7 @@ class Representation(nn.Module, ABC):
     uses_networks: ClassVar[bool] = True
     generative: ClassVar[bool] = False
     unit_latents: ClassVar[bool] = False
+    filling: ClassVar[str] = ""
 
     settings: Any
     networks: Networks | None

@@ -75,6 +75,8 @@ class Benchmark:
     data: Mapping[str, DataRequest] = field(default_factory=dict)
     """Which data are taken, by preset."""
     published: PublishedTable | None = None
+    split: str = ""
+    """How the parts were made, for reports."""
     anchor: str | None = None
     """The modality that `gram-published` has as its anchor, and that the report of retrieval looks for."""
 

@@ -46,6 +46,7 @@ def _mfeat_modalities() -> Mapping[str, Modality]:
     return MFEAT_MODALITIES
 
 
+_MATCHED = "parts share no image, recording or stroke; strokes in the test are of other writers"
 DIGITS = Benchmark(
     name="digits",
     title="digits (MNIST images, spoken digits, pen strokes; matched by digit)",
@@ -63,12 +64,14 @@ DIGITS = Benchmark(
     methods=METHODS,
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
     anchor=MHD.anchor,
+    split=f"{_MATCHED}; of the recordings the takes 0 to 4 of every speaker and digit are for the test",
 )
 DIGITS_SPEAKERS = replace(
     DIGITS,
     name="digits-speakers",
     title="digits, two speakers held out (MNIST images, spoken digits, pen strokes; matched by digit)",
     load=partial(_digits, "speakers"),
+    split=f"{_MATCHED}; of the recordings all of two speakers are for the test",
 )
 
 _LATENT = {"latent_dim": 32}
@@ -99,4 +102,5 @@ MFEAT = Benchmark(
     methods=METHODS,
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
     anchor="pix",
+    split="parts share no numeral, every digit equally frequent in each; scaled by the training part",
 )

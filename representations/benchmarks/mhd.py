@@ -140,5 +140,12 @@ MHD = Benchmark(
     data={"smoke": DataRequest(train=200, test=60), "default": DataRequest(), "paper": DataRequest()},
     published=TABLE_1,
     anchor=ANCHOR,
+    split="train and test as published; a tenth of the training samples is for validation",
 )
-MHD_OFFLINE = replace(MHD, name="mhd-offline", title="mhd-offline (synthetic stand-in for MHD)", load=_build)
+MHD_OFFLINE = replace(
+    MHD,
+    name="mhd-offline",
+    title="mhd-offline (synthetic stand-in for MHD)",
+    load=_build,
+    split="other images, voices and writers in the test; a tenth of the training samples is for validation",
+)

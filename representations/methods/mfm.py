@@ -57,6 +57,7 @@ class MFM(GenerativeRepresentation):
 
     method = "mfm"
     settings_class = MFMSettings
+    filling = "a code of zeros in the place of what its encoder would give"
 
     settings: MFMSettings
     latent_mean: Tensor

@@ -58,6 +58,7 @@ class TransformerBaseline(SupervisedRepresentation):
     method: ClassVar[str] = "transformer"
     settings_class: ClassVar[type[MethodSettings]] = TransformerSettings
     uses_networks: ClassVar[bool] = False
+    filling: ClassVar[str] = "frames of zeros in its place"
 
     settings: TransformerSettings
 

@@ -172,6 +172,7 @@ def classify_one(cell: Cell, folder: Path) -> dict[str, Any]:
     records = found.task.evaluate(trained, splits, settings.evaluation, cell.seed)
     return {
         "records": [record.to_json() for record in records],
+        "samples": {part: len(getattr(splits, part)) for part in ("train", "validation", "test")},
         "latent_dim": representation.latent_dim,
         "parameters": sum(parameter.numel() for parameter in representation.parameters()),
         "epochs": len(result.history),

@@ -12,10 +12,11 @@ from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.commands.stages import Stages, StageSettings, check_stages, run_stages
 from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
-from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
+from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of, seeds_of
 from anysense.runs.comparisons.figures import draw_inputs
 from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
 from anysense.runs.comparisons.growth import earlier_jobs
+from anysense.runs.comparisons.protocol import Protocol, filled
 from anysense.runs.comparisons.report import Report, Section, print_report, write_run_report
 from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
@@ -133,15 +134,6 @@ def _total(path: Path, column: str) -> float:
 def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run: RunFolder) -> Report:
     known, training = stages.world, stages.training
     records, columns = records_of(done), columns_of(known)
-    one = len({job.seed for job in done}) == 1
-    protocol = (
-        f"Every representation was pretrained on the same {settings.samples} samples of {known.id} for "
-        f"{counted(settings.epochs, 'epoch')} and frozen; every agent was trained on it with all modalities for "
-        f"{settings.steps} environment steps, and meets subsets of them only here (missing modalities are left out). "
-        f"{columns[0].heading}, {columns[0].better} is better; {counted(settings.episodes, 'episode')} per value, the "
-        f"same for all. {seeds_in_words(job.seed for job in done)}"
-        f"{' ± is half of the 95% bootstrap interval over episodes.' if one else ''}"
-    )
     sections = [Section(figure="score")]
     sections += [
         Section(f"{column.heading}, {column.better} is better", table=_table(records, column, known))
@@ -164,7 +156,7 @@ def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run:
             f"trained with all modalities by {training.algorithm} for {settings.steps} steps on a frozen "
             "representation of each method"
         ),
-        protocol=protocol,
+        protocol=_protocol(done, settings, stages),
         main=_table(records, columns[0], known),
         sections=sections,
         figures={
@@ -174,6 +166,26 @@ def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run:
         records=records,
         runs=runs_of(done),
         details={"jobs": jobs_of(done)},
+    )
+
+
+def _protocol(done: Sequence[Done], settings: CompareCommand, stages: Stages) -> Protocol:
+    known, column = stages.world, columns_of(stages.world)[0]
+    one = len({job.seed for job in done}) == 1
+    return Protocol(
+        measured=f"{column.heading}, {column.better} is better; {counted(settings.episodes, 'episode')} per value.",
+        training=f"every representation on the same {settings.samples} samples of {known.id} (those of its seed), all "
+        f"modalities present, for {counted(settings.epochs, 'epoch')}, and frozen; every agent on it by "
+        f"{stages.training.algorithm} with all modalities for {settings.steps} environment steps.",
+        test="each column gives the agent only the named modalities, in every step of every episode; it meets subsets "
+        "only here.",
+        filled=filled({job.method: job.method for job in done}),
+        rates="none: a modality is missing in all steps, or in none.",
+        seeds=f"{seeds_in_words(seeds_of(done))}"
+        f"{' ± is half of the 95% bootstrap interval over episodes.' if one else ''}",
+        splits=f"{stages.pretraining.collection.validation_fraction:.0%} of the trajectories are for validation of the "
+        f"representation; the episodes start from states drawn with the seed {settings.seed}, the same for all, "
+        "references included.",
     )
 
 

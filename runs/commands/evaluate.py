@@ -174,8 +174,6 @@ def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | Non
     report = evaluate_report(what, saved, curve, run.record)
     write_run_report(report, run)
     print_report(report)
-    gaps = "; gaps are taken episode by episode" if any(record.metric == "gap" for record in saved.records) else ""
-    print(f"In brackets: 95% bootstrap intervals over episodes{gaps}.")
 
 
 def conditions_of(agent: "Agent", settings: EvaluationSettings) -> list[dict[str, Any]]:

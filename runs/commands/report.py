@@ -17,7 +17,7 @@ from anysense.envs.world import stored_world
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.blocks import check_block, write_block
 from anysense.runs.comparisons.cells import FEWEST_SEEDS, estimate
-from anysense.runs.comparisons.evaluate_report import figures_and_sections
+from anysense.runs.comparisons.evaluate_report import evaluation_protocol, figures_and_sections
 from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_report
 from anysense.runs.curves import LearningCurve, read_curve
 from anysense.runs.evaluation_report import evaluation_table, input_label, inputs_of, training_in_words
@@ -95,8 +95,10 @@ def main(arguments: Sequence[str]) -> None:
     write_report(report, stem)
     if settings.readme is not None:
         target = os.path.relpath(stem.with_name(f"{stem.name}.md"), settings.readme.parent)
-        link = f"Each seed, learning curves, settings: [{target}]({target})."
-        write_block(settings.readme, settings.name, f"{markdown_table(report.main)}\n\n{_provenance(seeds)}\n{link}")
+        machine = machine_line(seeds[0].runs[-1]["machine"])
+        link = f"Machine: {machine}. Each seed, learning curves, settings: [{target}]({target})."
+        parts = (markdown_table(report.main), report.protocol.markdown(), link)
+        write_block(settings.readme, settings.name, "\n\n".join(parts))
     print_report(report)
     print(f"Report: {stem.with_name(f'{stem.name}.md')}")
 
@@ -148,9 +150,9 @@ def _report(name: str, seeds: Sequence[Seed]) -> Report:
         for column in columns
         if column.key in (columns[0].key, "gap")
     ]
-    protocol = (
-        f"Agents in {world.id}. In the evaluation each row gives only the named modalities; the others are left out. "
-        f"Options of the environment: {world.to_json()['options'] or 'none'}. {_provenance(seeds)}"
+    first = seeds[0].details
+    protocol = evaluation_protocol(
+        first, records, seeds[0].runs, _seeds_in_words(seeds), (first["episodes"], first["steps"])
     )
     return Report(
         title=f"Results: {name}",
@@ -165,18 +167,14 @@ def _report(name: str, seeds: Sequence[Seed]) -> Report:
     )
 
 
-def _provenance(seeds: Sequence[Seed]) -> str:
-    """How many seeds and episodes, on which machine, and what the brackets mean."""
-    details, numbers = seeds[0].details, ", ".join(str(seed.seed) for seed in seeds)
+def _seeds_in_words(seeds: Sequence[Seed]) -> str:
+    """The seeds, and what the brackets mean."""
     brackets = "in brackets 95% bootstrap intervals over episodes"
     if len(seeds) > 1:
         brackets = "no interval of two seeds" if len(seeds) < FEWEST_SEEDS else "in brackets 95% t intervals over seeds"
         brackets += " (references: 95% bootstrap intervals over episodes)"
-    machine = machine_line(seeds[0].runs[-1]["machine"])
-    return (
-        f"Training seed{'s' if len(seeds) > 1 else ''} {numbers}; {details['episodes']} episodes of {details['steps']} "
-        f"steps each; {brackets}. Machine: {machine}."
-    )
+    numbers = ", ".join(str(seed.seed) for seed in seeds)
+    return f"training seed{'s' if len(seeds) > 1 else ''} {numbers}; {brackets}."
 
 
 def _by_seed(column: Column, seeds: Sequence[Seed], records: Sequence[Record]) -> Table:

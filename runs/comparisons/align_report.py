@@ -1,18 +1,19 @@
 """The report of `anysense align`: DCA scores, and UMAP pictures of all methods side by side."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record
 from anysense.runs.comparisons.cells import estimate, methods_in, seeds_in_words, text
-from anysense.runs.comparisons.done import Done, jobs_of, records_of, runs_of
+from anysense.runs.comparisons.done import Done, jobs_of, records_of, runs_of, seeds_of
+from anysense.runs.comparisons.protocol import Protocol, filled
 from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.figures import modality_colours, new_figure
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.tables import Table
+from anysense.runs.tables import Table, counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,23 +57,40 @@ def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder) -> Repo
         if column.key == "score_without_quality":
             sections += _published(found)
     if drawn:
-        sections.append(Section("UMAP", "Complete and single-modality latents of the first seed.", figure="umap"))
+        some = ", of the methods that this run analysed" if len(drawn) < len(methods_in(records)) else ""
+        words = f"Complete and single-modality latents of the first seed{some}."
+        sections.append(Section("UMAP", words, figure="umap"))
     return Report(
         title=f"Geometry of the latents: {found.title}",
-        protocol=(
-            f"Delaunay Component Analysis (Poklukar et al., ICLR 2022) of {settings['points']} test samples: the "
-            f"complete latents are the reference set R, those of one modality alone the evaluation set E; "
-            f"{settings['rays']} rays, smallest component {settings['min_cluster_size']}. "
-            f"{seeds_in_words(one.seed for one in done)} Perfectly mixed sets reach a network quality of about 0.5, "
-            "not 1. The papers do not say how one score is made of P, R and q, so three readings are given, each under "
-            f"its own name. The table shows the {SCORES[0].title}."
-        ),
+        protocol=_protocol(found, done, settings),
         main=_table(found, records, SCORES[0]),
         sections=sections,
         figures={"umap": lambda: _picture(found, drawn)} if drawn else {},
         records=records,
         runs=runs_of(done),
         details={"jobs": jobs_of(done)},
+    )
+
+
+def _protocol(found: Benchmark, done: Sequence[Done], settings: Mapping[str, Any]) -> Protocol:
+    trained = done[0].runs[0]["settings"]
+    methods = {
+        name: found.methods.get(name, name).partition(":")[0] for name in dict.fromkeys(one.method for one in done)
+    }
+    return Protocol(
+        measured=f"Delaunay Component Analysis (Poklukar et al., ICLR 2022): the complete latents are the reference "
+        f"set R, those of one modality alone the evaluation set E; {settings['rays']} rays, smallest component "
+        f"{settings['min_cluster_size']}. Perfectly mixed sets reach a network quality of about 0.5, not 1. The papers "
+        "do not say how one score is made of P, R and q, so three readings are given, each under its own name. The "
+        f"table shows the {SCORES[0].title}.",
+        training=f"the representations of `anysense classify`: all modalities present, "
+        f"{counted(trained['training']['epochs'], 'epoch')}.",
+        test="E has one modality of each sample, all others are missing; R has all.",
+        filled=filled(methods),
+        rates="none: a modality is missing for all samples of a set, or for none.",
+        seeds=seeds_in_words(seeds_of(done)),
+        splits=f"{settings['points']} test samples of {found.title}, drawn with the seed {settings['points_seed']}, "
+        f"the same for all{f'; {found.split}' if found.split else ''}.",
     )
 
 

@@ -65,12 +65,21 @@ def conditions_in(records: Iterable[Record], metric: str) -> list[tuple[str, str
     return list(dict.fromkeys((record.subset, record.condition) for record in records if record.metric == metric))
 
 
-def seeds_in_words(seeds: Iterable[int]) -> str:
-    """What the numbers of a table are, for the text above it."""
-    different = sorted(set(seeds))
-    if len(different) == 1:
-        return f"Seed {different[0]} only, so without intervals over seeds."
-    listed = ", ".join(map(str, different))
-    if len(different) < FEWEST_SEEDS:
+def seeds_in_words(jobs: Iterable[tuple[str, int]]) -> str:
+    """What the figures of a table are, from the method and the seed of every job."""
+    seeds: dict[str, list[int]] = {}
+    for method, seed in dict.fromkeys(jobs):
+        seeds.setdefault(method, []).append(seed)
+    groups: dict[str, list[str]] = {}
+    for method, own in seeds.items():
+        groups.setdefault(", ".join(map(str, sorted(own))), []).append(method)
+    if len(groups) > 1:
+        listed = "; ".join(f"{listed} for {', '.join(methods)}" for listed, methods in groups.items())
+        return f"Mean over the seeds {listed}. ± is half of the 95% t interval over {FEWEST_SEEDS} seeds or more."
+    (listed,) = groups
+    count = listed.count(",") + 1
+    if count == 1:
+        return f"Seed {listed} only, so without intervals over seeds."
+    if count < FEWEST_SEEDS:
         return f"Mean over the seeds {listed}; no interval, which two values do not give."
     return f"Mean over the seeds {listed} and half of the 95% t interval."

@@ -6,8 +6,9 @@ from typing import Any
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record, subset_name
 from anysense.runs.comparisons.cells import conditions_in, estimate, methods_in, seeds_in_words, text
-from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
+from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of, seeds_of
 from anysense.runs.comparisons.figures import draw_inputs, draw_rates
+from anysense.runs.comparisons.protocol import Protocol, filled, listed
 from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.figures import Draw
@@ -19,6 +20,10 @@ __all__ = ["COSTS", "by_subset", "classify_report", "protocol"]
 Curve = tuple[str, Sequence[tuple[float, str]]]
 """Label of a kind of curve, and its points: (rate, condition of the records)."""
 
+TEST = (
+    "each row has the named modalities of all test samples, the others are missing; in the section on random absence "
+    "they go missing sample by sample."
+)
 COSTS = (
     ("latent size", "latent_dim", ".0f"),
     ("parameters", "parameters", ",.0f"),
@@ -67,25 +72,40 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     )
 
 
-def protocol(found: Benchmark, methods: Mapping[str, str], done: Sequence[Done], run: RunFolder) -> str:
-    """What was measured, on what, trained how."""
+def protocol(
+    found: Benchmark, methods: Mapping[str, str], done: Sequence[Done], run: RunFolder, test: str = TEST
+) -> Protocol:
+    """How it was measured; ``test`` says what was missing in the test."""
     settings = run.record["settings"]
-    training, main = settings["training"], found.task.columns[0]
-    presets = {one.method: methods[one.method].partition(":")[2] for one in done}
-    exceptions = "".join(f" (`{name}`: of preset `{preset}`)" for name, preset in presets.items() if preset)
-    return (
-        f"{found.task.protocol} The table shows {main.title}; {main.better} is better. "
-        f"{seeds_in_words(one.seed for one in done)} Every method was trained on the same data, all modalities "
-        f"present, for {counted(training['epochs'], 'epoch')} in batches of {training['batch_size']} with Adam at "
-        f"{training['learning_rate']:g} ({training['schedule']}), with the settings of preset "
-        f"`{settings['preset']}`{exceptions}. Data: {found.title}{_options(settings['request'])}."
+    training, main, rates = settings["training"], found.task.columns[0], settings["evaluation"]["missing_rates"]
+    named = {one.method: methods.get(one.method, one.method).partition(":") for one in done}
+    exceptions = "".join(f" (`{name}`: of preset `{preset}`)" for name, (_, _, preset) in named.items() if preset)
+    at_random = (
+        f"each modality of each sample is missing with the chance {listed(rates)}, at least one is left; drawn from "
+        "the seed, alike for every method"
+    )
+    return Protocol(
+        measured=f"{found.task.protocol} The table shows {main.title}; {main.better} is better.",
+        training=f"every method on the same data, all modalities present, for {counted(training['epochs'], 'epoch')} "
+        f"in batches of {training['batch_size']} with Adam at {training['learning_rate']:g} ({training['schedule']}), "
+        f"with the settings of preset `{settings['preset']}`{exceptions}; what a method leaves out by itself while it "
+        "trains is part of the method.",
+        test=test,
+        filled=filled({name: method for name, (method, _, _) in named.items()}),
+        rates=f"{at_random}." if rates else "none: a modality is missing for all test samples, or for none.",
+        seeds=seeds_in_words(seeds_of(done)),
+        splits=_splits(found, done, settings["request"]),
     )
 
 
-def _options(request: Mapping[str, Any]) -> str:
-    """What was asked for of the data, in words."""
+def _splits(found: Benchmark, done: Sequence[Done], request: Mapping[str, Any]) -> str:
+    """The data, their parts, and what was asked for of them."""
+    sizes = next((one.result["samples"] for one in done if "samples" in one.result), None)
+    verbs = {"train": "to train on", "validation": "for validation", "test": "to test on"}
+    parts = "" if sizes is None else f": {listed(f'{sizes[name]} {verb}' for name, verb in verbs.items())}"
     given = [f"{name} {value}" for name, value in request.items() if value is not None and name != "folder"]
-    return f" ({', '.join(given)})" if given else ""
+    how = f"; {found.split}" if found.split else ""
+    return f"{found.title}{f' ({listed(given)})' if given else ''}{parts}{how}."
 
 
 def by_subset(records: Sequence[Record], column: Column, names: Sequence[str]) -> Section:

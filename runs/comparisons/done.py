@@ -7,7 +7,7 @@ from typing import Any
 
 from anysense.representations.evaluation.records import Record
 
-__all__ = ["Done", "costs", "jobs_of", "records_of", "runs_of"]
+__all__ = ["Done", "costs", "jobs_of", "records_of", "runs_of", "seeds_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,11 @@ def jobs_of(done: Sequence[Done]) -> list[dict[str, Any]]:
         rest = {name: value for name, value in one.result.items() if name != "records"}
         found.append({"method": one.method, "seed": one.seed, **rest, "runs": [runs.index(run) for run in one.runs]})
     return found
+
+
+def seeds_of(done: Iterable[Done]) -> list[tuple[str, int]]:
+    """Method and seed of each job."""
+    return [(one.method, one.seed) for one in done]
 
 
 def costs(done: Sequence[Done], columns: Sequence[tuple[str, str, str]]) -> tuple[Sequence[str], list[Sequence[str]]]:

@@ -6,14 +6,17 @@ from typing import Any
 from anysense.agents.results import SavedResults
 from anysense.agents.summary import columns_of
 from anysense.envs.world import stored_world
+from anysense.representations.evaluation.records import Record
 from anysense.runs.charts import draw_learning_curves
+from anysense.runs.comparisons.protocol import Protocol, filled, listed
 from anysense.runs.comparisons.report import Report, Section, record_of
 from anysense.runs.curves import LearningCurve, curve_label
 from anysense.runs.evaluation_figures import evaluation_figures
 from anysense.runs.evaluation_report import evaluation_table, training_in_words
 from anysense.runs.figures import Draw, look_of
+from anysense.runs.tables import counted
 
-__all__ = ["evaluate_report", "figures_and_sections"]
+__all__ = ["evaluate_report", "evaluation_protocol", "figures_and_sections"]
 
 
 def evaluate_report(what: str, saved: SavedResults, curve: LearningCurve | None, record: Mapping[str, Any]) -> Report:
@@ -31,15 +34,56 @@ def evaluate_report(what: str, saved: SavedResults, curve: LearningCurve | None,
     return Report(
         title=what,
         about=f"{training_in_words(details)}; {len(first.returns)} episodes of at most {first.steps} steps per row",
-        protocol=(
-            f"Environment: {world.id}; options: {world.to_json()['options'] or 'none'}. Each row gives only the named "
-            "modalities, the others are left out. In brackets 95% bootstrap intervals over episodes."
+        protocol=evaluation_protocol(
+            details,
+            saved.records,
+            lineage,
+            f"training seed {details['facts'].get('seed', 'unknown')}; in brackets 95% bootstrap intervals over "
+            "episodes.",
+            (len(first.returns), first.steps),
         ),
         main=evaluation_table(saved.records, world, tuple(details["modalities"])),
         sections=sections,
         figures=figures,
         records=saved.records,
         runs=[*map(record_of, lineage), record_of(record)],
+    )
+
+
+def evaluation_protocol(
+    details: Mapping[str, Any],
+    records: Sequence[Record],
+    lineage: Sequence[Mapping[str, Any]],
+    seeds: str,
+    episodes: tuple[int, int],
+) -> Protocol:
+    """How an agent was measured.
+
+    Args:
+        details: Of its evaluation.
+        records: What the evaluation found.
+        lineage: Records of the runs that it comes from.
+        seeds: Which seeds it was trained with, and what the figures over them are.
+        episodes: How many, and steps in each.
+    """
+    world, method = stored_world(details["world"]), details.get("representation")
+    column, count = columns_of(world)[0], counted(episodes[0], "episode")
+    chance = next((run["settings"].get("missing", 0.0) for run in lineage if run["command"] == "train"), 0.0)
+    missing = f"each modality missing for a whole episode with the chance {chance:g}" if chance else "none missing"
+    changed = dict.fromkeys(record.condition for record in records if record.condition)
+    gaps = "; gaps are taken episode by episode" if any(record.metric == "gap" for record in records) else ""
+    return Protocol(
+        measured=f"{column.heading}, {column.better} is better, in {world.id} (options: "
+        f"{world.to_json()['options'] or 'none'}){gaps}.",
+        training=f"{training_in_words(details)}; while it was trained, {missing} of {listed(details['trained_with'])}.",
+        test="each row gives only the named modalities, in every step of every episode.",
+        filled=filled({} if method is None else {method: method}),
+        rates=f"{'; '.join(changed)}: name of the modality, corruption and its level, or chance of a dropout."
+        if changed
+        else "none: a modality is missing in all steps, or in none; no corruptions.",
+        seeds=seeds,
+        splits=f"{count} of at most {episodes[1]} steps per row, from states drawn with the seed "
+        f"{details['episodes_seed']}, the same for all rows and references; none of them was trained on.",
     )
 
 

@@ -11,6 +11,7 @@ from anysense.common.files import write_csv, write_text
 from anysense.common.machine import machine_line
 from anysense.representations.evaluation.records import Record
 from anysense.runs.comparisons.blocks import write_block
+from anysense.runs.comparisons.protocol import Protocol
 from anysense.runs.figures import Draw, write_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, latex_table, markdown_table, print_table
@@ -35,7 +36,7 @@ class Report:
     """What a comparison found."""
 
     title: str
-    protocol: str
+    protocol: Protocol
     """How the numbers were measured: what was missing when, how it was filled, data, seeds."""
     main: Table
     """The table that is printed, and stands first."""
@@ -53,8 +54,9 @@ class Report:
 
 
 def print_report(report: Report) -> None:
-    """The main table on the terminal."""
+    """The main table on the terminal, with the protocol below it."""
     print_table(_caption(report), report.main)
+    print("\n".join(f"{title}: {text}" for title, text in report.protocol.points()))
 
 
 def write_run_report(report: Report, run: RunFolder, docs: Path | None = None, readme: Path | None = None) -> None:
@@ -69,8 +71,9 @@ def write_run_report(report: Report, run: RunFolder, docs: Path | None = None, r
     write_report(report, docs)
     if readme is not None:
         target = os.path.relpath(docs.with_name(f"{docs.name}.md"), readme.parent)
-        notes = f"{report.protocol} {_machines(report.runs)} All subsets, figures, settings: [{target}]({target})."
-        write_block(readme, docs.name, f"{markdown_table(report.main)}\n\n{notes}")
+        notes = f"{_machines(report.runs)} All subsets, figures, settings: [{target}]({target})."
+        parts = (markdown_table(report.main), report.protocol.markdown(), notes)
+        write_block(readme, docs.name, "\n\n".join(parts))
 
 
 def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | None = None) -> None:
@@ -105,7 +108,8 @@ def _as_json(head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _document(report: Report, name: str, figures: Mapping[str, str]) -> str:
     about = [f"{report.about}."] if report.about else []
-    parts = [f"# {report.title}", *about, report.protocol, markdown_table(report.main), _commands(report.runs)]
+    parts = [f"# {report.title}", *about, markdown_table(report.main), "How it was measured, here and below:"]
+    parts += [report.protocol.markdown(), _commands(report.runs)]
     for section in report.sections:
         parts += [f"## {section.heading}"] if section.heading else []
         parts += [section.text] if section.text else []
@@ -137,8 +141,9 @@ def _machines(runs: Sequence[Mapping[str, Any]]) -> str:
 def _latex(report: Report) -> str:
     tables = [(_caption(report), report.main)]
     tables += [(part.heading or report.title, part.table) for part in report.sections if part.table is not None]
+    protocol = "".join(f"% {title}: {text}\n" for title, text in report.protocol.points())
     return (
-        "% Needs \\usepackage{booktabs}.\n"
+        f"% Needs \\usepackage{{booktabs}}.\n{protocol}"
         + "\n\n".join(latex_table(table, caption) for caption, table in tables)
         + "\n"
     )

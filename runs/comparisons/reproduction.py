@@ -12,7 +12,7 @@ from anysense.envs.world import DEFAULT_WORLD
 from anysense.representations.benchmarks import benchmark, benchmark_names
 from anysense.runs.comparisons.cells import seeds_in_words
 from anysense.runs.comparisons.claims import CLAIMS, Claim, Comparison
-from anysense.runs.comparisons.done import Done, records_of
+from anysense.runs.comparisons.done import Done, records_of, seeds_of
 from anysense.runs.comparisons.growth import MAX_BYTES, read_jobs
 from anysense.runs.tables import Table, markdown_table
 
@@ -132,7 +132,7 @@ def _section(claim: Claim, found: Sequence[tuple[Evidence, Sequence[Comparison]]
             for one in comparisons
         ]
         target = _link(file.path.with_suffix(".md"), page)
-        yield f"On {_title(file.data)}. {seeds_in_words(one.seed for one in file.done)}"
+        yield f"On {_title(file.data)}. {seeds_in_words(seeds_of(file.done))}"
         yield markdown_table(Table(("input", "published", "ours", "against", "won"), rows))
         commands = dict.fromkeys(run["command_line"] for one in file.done for run in one.runs)
         yield "```sh\n" + "\n".join(commands) + f"\n```\n\nReport: [{target}]({target})."

@@ -18,6 +18,7 @@ from anysense.runs.tables import Table
 
 __all__ = ["retrieve_report"]
 
+TEST = "the modalities that are not in the query, and those that are not looked for, are missing for all test samples."
 SHOWN = ("recall_1_volume", "recall_1_cosine", "back_recall_1_volume", "back_recall_1_cosine")
 """What the first table has."""
 CLASSES = ("class_volume", "class_cosine", "label_volume", "label_cosine")
@@ -43,7 +44,7 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     trained, drawn = validation_part(done, found.title)
     return Report(
         title=f"Retrieval: {found.title}",
-        protocol=protocol(found, methods, done, run),
+        protocol=protocol(found, methods, done, run, TEST),
         main=_by_size(records, [columns[key] for key in SHOWN], sizes),
         sections=[
             *(Section(columns[key].heading, figure=key) for key in figures),

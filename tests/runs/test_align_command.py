@@ -73,7 +73,8 @@ def test_table(aligned, read_table):
     published = "## Published DCA score, on MHD\n\nNot measured here, and not on these data"
     assert published in text
     assert read_table(text, published)["sound"]["gmc"] == "0.87 ± 0.16"
-    assert "40 test samples" in text
+    assert "- Splits: 40 test samples" in text
+    assert "`mfm` gets a code of zeros" in text
     assert "\nanysense classify --preset smoke --methods gmc mfm --jobs 1" in text
     assert "\nanysense align --preset smoke" in text
 

@@ -1,6 +1,7 @@
 """Reports on records whose numbers are known."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -69,7 +70,13 @@ def rated(method, seed, errors, correlation=0.5):
 @pytest.fixture
 def run(tmp_path):
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.001, "schedule": "constant"}
-    settings = {"preset": "smoke", "training": training, "request": {"folder": None, "train": 7, "test": None}}
+    evaluation = {"missing_rates": [0.0, 0.5]}
+    settings = {
+        "preset": "smoke",
+        "evaluation": evaluation,
+        "training": training,
+        "request": {"folder": None, "train": 7, "test": None},
+    }
     return RunFolder(tmp_path / "run", {**RUN, "settings": settings, "seed": 0, "started": "now", "versions": {}})
 
 
@@ -134,6 +141,37 @@ def test_tables_of_sentiment(report, read_table):
     assert "MAE; lower is better" in text
     assert read_table(text, "## F1, higher is better")["left"]["a"] == "0.250 ± 0.000"
     assert "## Alignment" not in text
+
+
+def test_the_protocol_says_what_was_missing_when_and_how_it_was_filled(run):
+    jobs = [classified("a", seed, (0.9, 0.8, 0.1)) for seed in range(3)] + [classified("b", 0, (0.9, 0.8, 0.1))]
+    sizes = {"samples": {"train": 6, "validation": 1, "test": 9}}
+    jobs = [dataclasses.replace(job, result={**job.result, **sizes}) for job in jobs]
+    methods = {"a": "gmc", "b": "transformer:paper"}
+    report = classify_report(toy(Classification(), split="other writers in the test"), methods, jobs, run)
+    found = dict(report.protocol.points())
+    assert list(found) == ["Measured", "Training", "Missing in the test", "Filled with", "Rates", "Seeds", "Splits"]
+    assert "all modalities present, for 1 epoch" in found["Training"]
+    assert "(`b`: of preset `paper`)" in found["Training"]
+    assert found["Missing in the test"].startswith("each row has the named modalities of all test samples")
+    assert found["Filled with"].endswith("before anything is encoded; `b` gets frames of zeros in its place.")
+    assert "with the chance 0.0, 0.5, at least one is left" in found["Rates"]
+    assert "Mean over the seeds 0, 1, 2 for a; 0 for b" in found["Seeds"]
+    assert found["Splits"] == (
+        "toy (synthetic) (train 7): 6 to train on, 1 for validation, 9 to test on; other writers in the test."
+    )
+
+
+def test_the_protocol_stands_below_the_table_everywhere(report, run, capsys):
+    text = report(toy(Classification()), [classified("a", 0, (0.9, 0.8, 0.1))])
+    table, rest = text.index("| right | 10.00 |"), text.index("## Every subset")
+    latex = run.results("report.tex").read_text()
+    print_report(classify_report(toy(Classification()), METHODS, [classified("a", 0, (0.9, 0.8, 0.1))], run))
+    shown = capsys.readouterr().out
+    for name in ("Measured", "Training", "Missing in the test", "Filled with", "Rates", "Seeds", "Splits"):
+        assert table < text.index(f"\n- {name}: ") < rest
+        assert f"\n% {name}: " in latex
+        assert f"\n{name}: " in shown
 
 
 def test_undefined_values_are_said(report, read_table):

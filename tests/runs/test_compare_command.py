@@ -83,7 +83,9 @@ def test_table_shows_what_the_evaluations_found(compared, read_table):
     assert set(read_table(text, "## Gap to the optimum")["optimal (true state)"].values()) == {"0.000"}
     assert read_table(text, "## Cost")["muse"]["latent size"] == "8"
     assert "± is half of the 95% bootstrap interval over episodes" in text
-    assert "the same 200 samples of anysense/MultimodalPendulum-v0 for 1 epoch and frozen" in text
+    assert "the same 200 samples of anysense/MultimodalPendulum-v0 (those of its seed), all modalities present" in text
+    assert "- Filled with: nothing, it is left out" in text
+    assert "drawn with the seed 0, the same for all, references included." in text
 
 
 def test_files(compared):
@@ -153,8 +155,7 @@ def test_mean_and_interval_over_seeds(tmp_path, read_table):
     half = t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
     assert rows["gmc"] == (f"{np.mean(values):.3f} ± {half:.3f}", "-2.000 ± 0.000")
     assert rows["no torque"] == ("-6.000", "-6.000")
-    assert "bootstrap" not in report.protocol
-    assert "Mean over the seeds 0, 1, 2 and half of the 95% t interval." in report.protocol
+    assert report.protocol.seeds == "Mean over the seeds 0, 1, 2 and half of the 95% t interval."
     assert [one.method for one in report.records].count("optimal") == 1
 
 

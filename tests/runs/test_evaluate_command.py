@@ -88,6 +88,10 @@ def test_the_same_evaluation_again_gives_the_same_episodes(evaluated):
     assert evaluate(evaluated, str(evaluated / "train" / "a"), *options) == 0
     files = [evaluated / "evaluate" / name / "results" / "episodes.csv" for name in ("a", "again")]
     assert files[0].read_bytes() == files[1].read_bytes()
+    text = (evaluated / "evaluate" / "again" / "results" / "report.md").read_text()
+    assert "- Rates: image:gaussian_noise:0.1; dropout 0.3" in text
+    assert "while it was trained, none missing of image, sound." in text
+    assert "from states drawn with the seed 0, the same for all rows and references" in text
 
 
 def test_what_a_sentence_says(evaluated):

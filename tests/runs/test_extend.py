@@ -88,7 +88,8 @@ def test_the_table_with_its_protocol_goes_into_a_document(made, tmp_path, read_t
     assert text.endswith("\n<!-- whole:end -->\nafter\n")
     assert "old" not in text
     assert read_table(text, "before") == read_table((made / "whole.md").read_text(), "# tiny")
-    assert "Mean over the seeds 0, 1" in text
+    assert "- Seeds: Mean over the seeds 0, 1" in text
+    assert "- Splits: tiny (example) (data_seed 0): 48 to train on, 20 for validation, 30 to test on." in text
     assert "[docs/whole.md](docs/whole.md)" in text
     command = [
         "classify",

@@ -48,7 +48,10 @@ def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
     assert readme.read_text().startswith(f"# x\n{begin}\n| input |")
     assert readme.read_text().endswith(f"{end}\nend\n")
     assert "[docs/pendulum.md](docs/pendulum.md)" in readme.read_text()
-    assert "Training seeds 0, 1, 2; 8 episodes of 100 steps each; in brackets 95% t intervals over seeds" in text
+    assert "- Seeds: training seeds 0, 1, 2; in brackets 95% t intervals over seeds" in text
+    assert "- Splits: 8 episodes of at most 100 steps per row" in text
+    assert "while it was trained, none missing of image, sound." in text
+    assert "- Filled with: nothing, it is left out before anything is encoded." in readme.read_text()
     assert text.count("anysense pretrain --preset smoke") == 3
     assert "trained with image and sound by sac for 1200 steps (seeds 0, 1, 2) on a frozen gmc representation" in text
     single = read_table(text, "## Average reward per step of each seed")["complete"]

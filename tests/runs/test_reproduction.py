@@ -1,14 +1,24 @@
 """The page of claims: verdicts follow from small result files whose figures are known."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from anysense.common.machine import describe_machine
 from anysense.runs.cli import main
 from anysense.runs.comparisons.claims import CLAIMS
-from anysense.runs.comparisons.reproduction import HOLDS, HOLDS_NOT, IN_PART, NOT_MEASURED, NOT_TESTABLE
+from anysense.runs.comparisons.reproduction import (
+    HOLDS,
+    HOLDS_NOT,
+    IN_PART,
+    NOT_MEASURED,
+    NOT_TESTABLE,
+    reproduction_page,
+    result_files,
+)
 
+ROOT = Path(__file__).parents[2]
 UNSUPERVISED, SUPERVISED, REINFORCEMENT, DCA, MANY, AT_ONCE, INSTEAD, VIDEOS = (claim.title for claim in CLAIMS)
 
 
@@ -119,6 +129,13 @@ def test_other_claims(page, tmp_path):
     assert table[AT_ONCE][2:4] == [IN_PART, "1 of 2"]
     assert table[INSTEAD][2:4] == [IN_PART, "1 of 2"]
     assert "| query of 5 | - | gram by volume 90.0 ± 0.0 | gram by cosine 60.0 ± 0.0 | yes |" in text
+
+
+def test_the_page_of_the_documentation_is_what_the_result_files_give(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    page, results = Path("docs/reproduction.md"), Path("docs/results")
+    command = "anysense report --reproduction docs/results --out docs"
+    assert page.read_text() == reproduction_page(result_files(results), page, results, command), f"Run: {command}"
 
 
 @pytest.mark.parametrize(
