@@ -23,10 +23,12 @@ SMALLEST = 360
 """A lower picture is enlarged by a whole number."""
 SHOWN = 60
 """T."""
+MOST_TRACES = 24
+"""Numbers of a modality that are drawn as traces."""
 MARGIN, LINE = 12, 24
 """Pixels around boxes, and from one line of text to the next."""
 _BACK, _BOX, _TEXT, _FAINT = (24, 26, 30), (44, 47, 53), (236, 236, 236), (140, 143, 150)
-_TRACES = np.array([(102, 204, 238), (238, 102, 119), (204, 187, 68), (68, 170, 153), (170, 119, 221), (240, 240, 240)])
+_TRACES = ((102, 204, 238), (238, 102, 119), (204, 187, 68), (68, 170, 153), (170, 119, 221), (240, 240, 240))
 _DARK, _MIDDLE, _BRIGHT = (20, 16, 40), (190, 60, 90), (255, 236, 150)
 
 Picture = npt.NDArray[np.uint8]
@@ -123,7 +125,7 @@ class _Box:
         elif self.given and self._columns[-1].ndim == 2:
             self._draw_levels(drawn)
         elif self.given:
-            self._draw_traces(drawn)
+            return self._draw_traces(drawn)
         return drawn
 
     def _column(self, value: npt.NDArray[Any]) -> Floats:
@@ -155,15 +157,17 @@ class _Box:
         colours = np.array(_DARK) * (1 - low) + np.array(_MIDDLE) * (low - high) + np.array(_BRIGHT) * high
         drawn[:, : len(columns)] = colours.astype(np.uint8)
 
-    def _draw_traces(self, drawn: Picture) -> None:
+    def _draw_traces(self, drawn: Picture) -> Picture:
+        from PIL import Image, ImageDraw
+
         height, width, _ = drawn.shape
-        values = np.array(self._columns)
-        columns = np.arange(width) * SHOWN // width
-        columns = columns[columns < len(values)]
-        for number in range(min(values.shape[1], 24)):
-            rows = ((1 - values[columns, number]) * (height - 3)).astype(int)
-            for thick in range(3):
-                drawn[rows + thick, np.arange(len(columns))] = _TRACES[number % len(_TRACES)]
+        image, values = Image.fromarray(drawn), np.array(self._columns)
+        draw, places = ImageDraw.Draw(image), np.arange(len(values)) * width / SHOWN
+        for number in range(min(values.shape[1], MOST_TRACES)):
+            rows = 2 + (1 - values[:, number]) * (height - 5)
+            points = np.stack([places, rows], axis=1).ravel().tolist()
+            draw.line([*points, points[-2] + width / SHOWN, points[-1]], _TRACES[number % len(_TRACES)], 2)
+        return np.array(image)
 
 
 def _frame(value: npt.NDArray[Any]) -> Picture:
