@@ -47,14 +47,15 @@ types:
 	@for room in $(ROOMS); do ln -sfn ../../$$room .types/anysense/$$room; done
 	@for file in __init__.py __main__.py py.typed; do ln -sfn ../../anysense/$$file .types/anysense/$$file; done
 
-bench: $(STAMP) ## measure speed: help, environment, encoding, pretraining, training, DCA
-	for part in help env encode pretrain train mhd mosei dca kernels; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
+bench: $(STAMP) ## measure speed: help, environment, encoding, pretraining, training, DCA, retrieval
+	for part in help env encode pretrain train mhd mosei dca retrieval kernels; do $(BIN)/python -m bench $$part $(ARGS) || exit 1; done
 
 reliability: $(STAMP) ## kills, full disks, hostile files, wrong calls, long use: writes docs/reliability.md (an hour)
 	$(BIN)/python -m bench.reliability $(ARGS)
 
-picture: $(STAMP) ## draw the picture of the README
+picture: $(STAMP) ## draw the pictures of the README and the guides
 	$(BIN)/python -m bench.picture docs/img/episode.png
+	$(BIN)/python -m bench.volume_picture docs/img/gram-volume.png
 
 clean: ## remove the environment and all caches, but never out/
 	rm -rf $(VENV) .types .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -19,7 +19,7 @@ from anysense.common.machine import peak_memory
 from anysense.representations.evaluation.dca import dca
 from bench.measure import SMOKE, Bench, Figure, alternate
 
-__all__ = ["Part", "extra_memory"]
+__all__ = ["Part", "extra_memory", "peak"]
 
 _DIM, _RAYS = 64, 10_000
 # For two processor cores, at that many features and rays: by number of points, seconds and bytes.
@@ -61,9 +61,9 @@ class Part(Bench):
 
 def extra_memory(points: int, dim: int, rays: int, seed: int) -> int:
     """Bytes by which one analysis raises the peak of this process; for a new process, where that peak is young."""
-    before = _peak()
+    before = peak()
     _analysing(points, dim, rays, seed)()
-    return _peak() - before
+    return peak() - before
 
 
 def _analysing(points: int, dim: int, rays: int, seed: int) -> Callable[[], int]:
@@ -84,7 +84,7 @@ def _measured_apart(points: int, dim: int, rays: int, seed: int) -> int:
     return int(done.stdout)
 
 
-def _peak() -> int:
+def peak() -> int:
     """Largest resident memory so far; where there is /proc, without what a process inherits from its parent."""
     status = Path("/proc/self/status")
     if status.is_file():

@@ -148,3 +148,23 @@ def test_task_finds_views_that_agree_and_classes():
     keys = {column.key for column in task.columns}
     assert {record.metric for record in records} == keys
     assert not any(record.subset == "complete" for record in records)
+
+
+def test_labels_are_candidates_for_queries_without_the_label():
+    modalities = {name: Modality(name, (6,), "float32") for name in ("a", "label")}
+    rng = np.random.default_rng(0)
+    parts = []
+    for count in (30, 12, 30):
+        targets = torch.from_numpy(rng.permutation(count) % 3)
+        axes = torch.eye(6)[targets]
+        values = {"a": axes + 0.05 * torch.from_numpy(rng.normal(size=(count, 6))).float(), "label": axes}
+        parts.append(Samples(modalities, values, targets))
+    views = Views()
+    views.modalities = modalities
+    task = Retrieval(label="label", classes=3)
+    records = task.evaluate(views, Splits(*parts), TaskSettings(missing_rates=()), 0)
+    found = {(one.subset, one.metric): one.value for one in records if not one.condition}
+    assert {metric for _, metric in found} == {column.key for column in task.columns}
+    for score in ("volume", "cosine"):
+        assert found["a", f"label_{score}"] == 1.0
+        assert ("label", f"label_{score}") not in found
