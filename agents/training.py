@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from anysense.agents.actor import Actor
 from anysense.agents.algorithms.catalogue import build_model, check_actions, make_agent_settings
@@ -17,6 +17,7 @@ from anysense.agents.environments import TrainingEnvironment, environment_seed
 from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
+from anysense.common.board import BoardWriter
 from anysense.common.checkpoints import write_checkpoint
 from anysense.common.errors import reading
 from anysense.common.machine import resolve_device, thread_limit, usual_torch
@@ -194,7 +195,7 @@ class _Training:
                 self.environment, self._evaluate, self._keep_best, self._save, self.folder / "metrics.csv",
                 self.settings.eval_every, display, on_evaluation,
             )  # fmt: skip
-            self.model.set_logger(configure(str(self.folder / "tensorboard"), ["tensorboard"]))
+            self.model.set_logger(Logger(None, [_Board(self.folder / "tensorboard")]))
             self.model.logger.record("settings", _as_text(self.settings))
             if saved is not None:
                 with reading(self.folder / CHECKPOINT, ADVICE, "does not fit the training"):
@@ -231,6 +232,13 @@ class _Training:
             model = model_state(self.model, self.environment.adapter)
             state = {"settings": _comparable(self.settings), "training": training, "model": model}
             write_checkpoint(self.folder / CHECKPOINT, state)
+
+
+class _Board(TensorBoardOutputFormat):
+    """Stable-Baselines3's form, in files that never end the training."""
+
+    def __init__(self, folder: Path):
+        self.writer, self._is_closed = BoardWriter(folder), False
 
 
 def _comparable(settings: TrainSettings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the next one that writes into the same folder. Permissions are those that a plai
 """
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -25,6 +26,8 @@ from anysense.common.errors import FileFormatError
 from anysense.common.validation import check_path
 
 __all__ = [
+    "UNWRITABLE",
+    "cannot_write",
     "check_sha256",
     "current_folder",
     "explained",
@@ -39,6 +42,9 @@ __all__ = [
 
 SECONDS_TO_KEEP = 24 * 60 * 60
 """How long a temporary file of another machine is taken for one that is still written."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = (*_FULL, errno.EROFS)
+"""What the operating system says of writing alone."""
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 
@@ -106,11 +112,14 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # not from the operating system: it says already what it means
             raise
-        raise type(error)(
-            error.errno,
-            f"Cannot write `{path}` ({error.strerror}); free space or choose another folder, then try again "
-            "(a run goes on with `--resume`)",
-        ) from error
+        raise type(error)(error.errno, cannot_write(path, error)) from error
+
+
+def cannot_write(path: str | Path, error: OSError) -> str:
+    """The message that a path could not be written for this reason, and what to do."""
+    reason = error.__cause__ if isinstance(error.__cause__, OSError) else error  # of a file inside, explained before
+    remedy = "free space or choose another folder" if error.errno in _FULL else "choose another folder"
+    return f"Cannot write `{path}` ({reason.strerror}); {remedy}, then try again (a run goes on with `--resume`)"
 
 
 @contextmanager
@@ -129,7 +138,12 @@ def replace_folder(folder: str | Path) -> Iterator[Path]:
         _recover_folder(folder)
         temporary.mkdir(parents=True)
     try:
-        yield temporary
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            raise type(error)(error.errno, cannot_write(folder, error)) from error
         with explained(folder):
             for entry in (*temporary.rglob("*"), temporary):
                 (_sync_folder if entry.is_dir() else _sync)(entry)

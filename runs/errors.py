@@ -9,7 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "TERMINATED", "exit_code", "report_error", "terminable"]
+from anysense.common.errors import FileFormatError
+from anysense.common.files import UNWRITABLE, cannot_write
+
+__all__ = [
+    "BAD_INPUT",
+    "FAILED",
+    "INTERRUPTED",
+    "TERMINATED",
+    "exit_code",
+    "refuses_input",
+    "report_error",
+    "terminable",
+]
 
 FAILED = 1
 BAD_INPUT = 2
@@ -23,6 +35,7 @@ _INPUT_ERRORS = (
     FileExistsError,
     NotADirectoryError,
     IsADirectoryError,
+    PermissionError,
 )
 
 
@@ -55,6 +68,11 @@ def exit_code(error: BaseException) -> int:
     return BAD_INPUT if too_long or isinstance(error, _INPUT_ERRORS) else FAILED
 
 
+def refuses_input(error: BaseException) -> bool:
+    """Whether work found its settings or data to be wrong, so that going on with it would find the same again."""
+    return isinstance(error, (ValueError, TypeError)) and not isinstance(error, (FileFormatError, OSError))
+
+
 def report_error(error: BaseException, show_traceback: bool = False) -> int:
     """Print `error` as one paragraph on stderr and return the exit code."""
     if show_traceback:
@@ -74,5 +92,7 @@ def report_error(error: BaseException, show_traceback: bool = False) -> int:
 def _message(error: BaseException) -> str:
     """One line; what the operating system refused is named by its file and its reason."""
     if isinstance(error, OSError) and error.strerror:
+        if error.filename is not None and error.errno in UNWRITABLE:
+            return f"{cannot_write(error.filename, error)}."
         return error.strerror if error.filename is None else f"`{error.filename}`: {error.strerror}."
     return " ".join(str(error).split()) or "no further message"

@@ -41,7 +41,7 @@ def execute(
         settings, run = resumed(settings, arguments, command, read)
     device = use_machine(settings)
     if run is None:
-        check_place(Path(settings.out) / command, settings.name)
+        check_place(Path(settings.out) / command, settings.name, isinstance(settings, ResumableSettings))
     if getattr(settings, "docs", None) is not None:
         check_place(settings.docs.parent, None)
     if getattr(settings, "readme", None) is not None:

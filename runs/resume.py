@@ -66,7 +66,8 @@ def _run_to_resume(settings: CommonSettings, command: str) -> RunFolder:
     run = newest_run(settings.out, (command,), finished=False)
     if run is None:
         raise FileNotFoundError(
-            f"`--resume` found no unfinished run in `{settings.out / command}`. Name one with --name, or start one."
+            f"`--resume` found no unfinished run in `{settings.out / command}`, apart from any whose input was wrong. "
+            "Name one with --name, or start one."
         )
     return run
 

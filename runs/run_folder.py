@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import write_json
+from anysense.common.files import explained, write_json
 from anysense.common.json_files import read_description
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
 from anysense.common.progress import say
 from anysense.runs import inputs
+from anysense.runs.errors import refuses_input
 from anysense.runs.lock import LOCK, OWNER, locked
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "check_name", "check_place", "newest_run", "plain"]
@@ -80,12 +81,13 @@ class RunFolder:
             "versions": versions,
             "machine": describe_machine(),
         }
-        path = _claim(Path(settings.out) / command, settings.name)
+        resumable = "resume" in record["settings"]
+        path = _claim(Path(settings.out) / command, settings.name, resumable)
         record["inputs"] = inputs.recorded_inputs(settings, record["arguments"], path)
         run = cls(path, record)
         with locked(path):
             if (path / RECORD).exists():  # another process has taken the folder over in the meantime
-                raise _taken(path)
+                raise _taken(path, resumable)
             run._write()
         return run
 
@@ -111,7 +113,10 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """One of `running`, `finished`, `failed`, `interrupted`; a killed run stays `running`."""
+        """One of `running`, `finished`, `failed`, `refused`, `interrupted`; a killed run stays `running`.
+
+        A run is `refused` whose input was found to be wrong after it had begun.
+        """
         return str(self.record["status"])
 
     def mark(self, status: str, **facts: Any) -> None:
@@ -121,21 +126,25 @@ class RunFolder:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Mark the run as finished at the end, or as failed or interrupted when an error passes through.
+        """Mark the run as running, and as finished at the end, or by what ended it when an error passes through.
 
         Raises:
             FileExistsError: Another process works on it.
         """
         start = time.perf_counter()
         with locked(self.path):
+            if self.status != "running":  # it goes on
+                before = {name: entry for name, entry in self.record.items() if name not in ("error", "ended")}
+                self.record = {**before, "status": "running"}
+                self._write()
             try:
                 yield
             except BaseException as error:
-                status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                ended = "refused" if refuses_input(error) else "failed"
+                status = "interrupted" if isinstance(error, KeyboardInterrupt) else ended
                 with suppress(OSError):  # a full disk: the error itself matters more
                     self.mark(status, error=f"{type(error).__name__}: {error}")
                 raise
-            self.record.pop("error", None)
             self.mark("finished", seconds=round(time.perf_counter() - start, 1), peak_memory=peak_memory())
 
     def results(self, name: str) -> Path:
@@ -151,9 +160,9 @@ class RunFolder:
 
 
 def newest_run(out: str | Path, commands: Sequence[str], finished: bool = True) -> RunFolder | None:
-    """The run of one of `commands` under `out` that finished last, or started last of those that are not finished."""
+    """The run of one of `commands` under `out` that finished last, or started last of those that can go on."""
     runs = [run for command in commands for run in _runs(Path(out) / command)]
-    runs = [run for run in runs if (run.status == "finished") == finished]
+    runs = [run for run in runs if run.status != "refused" and (run.status == "finished") == finished]
     return max(runs, key=lambda run: str(run.record.get("ended" if finished else "started")), default=None)
 
 
@@ -175,8 +184,10 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_place(parent: Path, name: str | None) -> None:
+def check_place(parent: Path, name: str | None, resumable: bool = False) -> None:
     """Find out before any work whether files can go to ``parent``, into a new folder ``name`` if one is given.
+
+    ``resumable`` says whether a run that has the name could go on.
 
     Raises:
         NotADirectoryError: Something on the way is a file.
@@ -185,29 +196,32 @@ def check_place(parent: Path, name: str | None) -> None:
         ValueError: ``name`` is not the name of a folder.
     """
     if name is not None and (parent / check_name(name)).exists() and not _abandoned(parent / name):
-        raise _taken(parent / name)
+        raise _taken(parent / name, resumable)
     nearest = next(path for path in (parent, *parent.parents) if path.exists())
     if not nearest.is_dir():
         raise NotADirectoryError(f"`{parent}` cannot be made: `{nearest}` is a file; choose another folder.")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(f"`{nearest}` cannot be written; choose another folder.")
+        made = "" if parent == nearest else f"`{parent}` cannot be made: "
+        raise PermissionError(f"{made}`{nearest}` cannot be written; choose another folder.")
 
 
-def _claim(parent: Path, name: str | None) -> Path:
+def _claim(parent: Path, name: str | None, resumable: bool) -> Path:
     """Make a folder for a run; one that a kill left without a record is taken over by its name."""
     if name is not None:
         check_name(name)
-    parent.mkdir(parents=True, exist_ok=True)
+    with explained(parent):
+        parent.mkdir(parents=True, exist_ok=True)
     number = max((int(path.name) for path in parent.iterdir() if _NUMBER.fullmatch(path.name)), default=0)
     while True:
         number += 1
         path = parent / (name or f"{number:03d}")
         try:
-            path.mkdir()
+            with explained(path):
+                path.mkdir()
             return path
         except FileExistsError:
             if name is not None and not _abandoned(path):
-                raise _taken(path) from None
+                raise _taken(path, resumable) from None
             if name is not None:
                 return path
 
@@ -220,10 +234,9 @@ def _abandoned(path: Path) -> bool:
     )
 
 
-def _taken(path: Path) -> FileExistsError:
-    return FileExistsError(
-        f"`{path}` exists already. Continue it with --resume, choose another --name or remove the folder."
-    )
+def _taken(path: Path, resumable: bool) -> FileExistsError:
+    choices = "Continue it with --resume, choose" if resumable else "Choose"
+    return FileExistsError(f"`{path}` exists already. {choices} another --name or remove the folder.")
 
 
 def _runs(parent: Path) -> list[RunFolder]:

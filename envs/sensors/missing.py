@@ -17,6 +17,7 @@ from anysense.envs.sensors.model import (
     Rows,
     SensorModel,
     modality_box,
+    present_flags,
     present_modalities,
     with_zero,
 )
@@ -121,7 +122,7 @@ class _MissingModel(SensorModel):
     def _blank(self, batch: Observation, rows: Rows) -> Observation:
         present = self.memory[PRESENT][rows]
         if self._told:
-            told = np.asarray(batch[PRESENT], np.int8)
+            told = present_flags(batch).astype(np.int8)
             both = present & told
             present = np.where(both.any(axis=1, keepdims=True), both, told) if self._keep_one else both
         result: Observation = {PRESENT: present}

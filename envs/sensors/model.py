@@ -12,7 +12,16 @@ from anysense.common.json_files import check_entries
 from anysense.common.validation import check_choice
 from anysense.envs.random_streams import RandomStreams
 
-__all__ = ["PRESENT", "Observation", "Rows", "SensorModel", "modality_box", "present_modalities", "with_zero"]
+__all__ = [
+    "PRESENT",
+    "Observation",
+    "Rows",
+    "SensorModel",
+    "modality_box",
+    "present_flags",
+    "present_modalities",
+    "with_zero",
+]
 
 PRESENT = "present"
 """Name of the observation entry that says which modalities are present."""
@@ -32,6 +41,19 @@ def present_modalities(observation_space: spaces.Space[Any]) -> tuple[str, ...]:
             f"`observation_space` must be a `gymnasium.spaces.Dict` of modalities, got {observation_space}."
         )
     return tuple(sorted(name for name in observation_space.spaces if name != PRESENT))
+
+
+def present_flags(observation: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Returns the entry ``present`` of single or batched observations as booleans.
+
+    Raises:
+        ValueError: If it holds anything but booleans, or 0 and 1: NaN is neither.
+    """
+    flags = np.asarray(observation[PRESENT])
+    present: NDArray[np.bool_] = flags == 1
+    if not np.all(present | (flags == 0)):
+        raise ValueError(f"`{PRESENT}` must hold booleans, or 0 and 1; got {flags.tolist()}.")
+    return present
 
 
 def modality_box(observation_space: spaces.Space[Any], modality: str) -> spaces.Box:

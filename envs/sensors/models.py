@@ -25,6 +25,7 @@ from anysense.envs.sensors.model import (
     Rows,
     SensorModel,
     modality_box,
+    present_flags,
     present_modalities,
     with_zero,
 )
@@ -39,6 +40,8 @@ MAX_DELAY_BYTES = 4 * 2**30
 
 class CorruptionModel(SensorModel):
     """Corrupts one modality; where the observation has an entry ``present``, absent arrays stay zero.
+
+    That entry holds booleans, or 0 and 1; anything else, such as NaN, is a ValueError in ``reset`` and ``step``.
 
     Args:
         observation_space: ``Dict`` space of the observations.
@@ -95,7 +98,7 @@ class CorruptionModel(SensorModel):
 
     def _blank_absent(self, batch: Observation, values: Array) -> Observation:
         if self._column is not None:
-            absent = batch[PRESENT][:, self._column] == 0
+            absent = ~present_flags(batch)[:, self._column]
             if absent.any():
                 values = values.copy()
                 values[absent] = 0

@@ -5,7 +5,7 @@ Letters: N environments side by side, L instants of an episode in the buffers, M
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anysense.envs import PRESENT, present_modalities
 from anysense.envs.faults import EnvironmentFaultError
+from anysense.envs.sensors.model import present_flags
 from anysense.envs.world import Episodes, World
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.modality import Modality, modalities_from_space
@@ -115,7 +116,8 @@ class EpisodeBuffers:
         """Store what was observed, of the environments that were just reset if ``fresh``, (N,), marks some.
 
         Raises:
-            EnvironmentFaultError: An entry has another shape than declared, or NaN or infinity where it is present.
+            EnvironmentFaultError: An entry has another shape than declared, or NaN or infinity where it is present, or
+                ``present`` holds other numbers than 0 and 1.
             ValueError: There is no such array of numbers in ``info`` as is to be recorded.
         """
         if fresh is not None:
@@ -123,7 +125,7 @@ class EpisodeBuffers:
         rows = np.flatnonzero((self.age < self.length) if fresh is None else fresh)
         where = rows, self.age[rows]
         if self.layout.masked:
-            self.seen[PRESENT][where] = np.asarray(observation[PRESENT])[rows]
+            self.seen[PRESENT][where] = self._present(observation)[rows]
         for name, modality in self.layout.modalities.items():
             values = np.asarray(observation[name])
             if values.shape != (len(self.age), *modality.shape):
@@ -176,6 +178,12 @@ class EpisodeBuffers:
         flat = values.reshape(len(values), -1).astype(np.float64)
         self.seen.setdefault(_PROBED + name, np.zeros((len(flat), self.length, flat.shape[1])))[where] = flat[where[0]]
 
+    def _present(self, observation: Mapping[str, Any]) -> NDArray[np.bool_]:
+        try:
+            return present_flags(observation)
+        except ValueError:
+            self._refuse(PRESENT, "holds other numbers than 0 and 1")
+
     def _finite(self, name: str, frames: Array, where: tuple[Array, Array]) -> bool:
         if frames.dtype.kind != "f" or np.isfinite(frames).all():
             return True
@@ -183,7 +191,7 @@ class EpisodeBuffers:
         masked = self.layout.masked
         return name in masked and bool((finite | ~self.seen[PRESENT][where][:, masked.index(name)]).all())
 
-    def _refuse(self, name: str, reason: str) -> None:
+    def _refuse(self, name: str, reason: str) -> NoReturn:
         raise EnvironmentFaultError(f"`{name}` of {self.layout.world['id']} {reason}. Repair the environment.")
 
 

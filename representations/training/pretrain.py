@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from anysense.common.board import BoardWriter
 from anysense.common.errors import reading
 from anysense.common.files import explained
 from anysense.common.machine import resolve_device, thread_limit, usual_torch
@@ -142,6 +143,17 @@ def _stop(settings: PretrainSettings) -> EarlyStopping:
     return EarlyStopping(MONITORED, patience=settings.patience or 0, check_on_train_epoch_end=True, check_finite=False)
 
 
+class _Board(TensorBoardLogger):
+    """Events, and no file of hyperparameters beside them: the events hold all settings."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder, name=TENSORBOARD, version="", default_hp_metric=False)
+        self._experiment = BoardWriter(self.log_dir)
+
+    def save(self) -> None:
+        """Every event was written when it came."""
+
+
 def _fit(
     module: PretrainingModule, callbacks: list[pl.Callback], folder: Path, device: torch.device, resumed: Path | None
 ) -> None:
@@ -154,7 +166,7 @@ def _fit(
         own_randomness(device),
         Display("pretrain", steps, unit="steps", keep=True) as display,
     ):
-        board = TensorBoardLogger(folder, name=TENSORBOARD, version="", default_hp_metric=False)
+        board = _Board(folder)
         board.experiment.add_text("settings", f"```json\n{json.dumps(module.identity, indent=2, default=str)}\n```")
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",

@@ -15,7 +15,7 @@ from anysense.common.progress import counter, stage
 from anysense.common.validation import check_seed
 from anysense.runs.commands.data import Part
 from anysense.runs.figures import new_figure, write_figure
-from anysense.runs.run_folder import RunFolder
+from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import TracebackSettings, parse
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _show(arguments: Sequence[str]) -> None:
     if dataset not in DATASETS:
         raise ValueError(unknown_name("dataset", dataset, DATASETS))
     settings = parse(ShowSettings(), rest, f"data show {dataset}")
+    check_place(settings.out / "data" / "show", settings.name)
     chosen = _some_of_each_class(_load(dataset, settings), settings.per_class, settings.seed)
     run = RunFolder.create(settings, "data/show", arguments)
     with run.working():

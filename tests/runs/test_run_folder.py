@@ -1,9 +1,12 @@
 import dataclasses
+import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from anysense.common.errors import FileFormatError
 from anysense.runs.run_folder import FORMAT_VERSION, RunFolder, newest_run, plain
 
 
@@ -51,7 +54,7 @@ def test_numbers_are_given_to_unnamed_runs(tmp_path):
 
 def test_existing_folder_is_refused(tmp_path):
     create(tmp_path, "a")
-    with pytest.raises(FileExistsError, match=r"train/a` exists already\. Continue it with --resume"):
+    with pytest.raises(FileExistsError, match=r"train/a` exists already\. Choose another --name or remove"):
         create(tmp_path, "a")
 
 
@@ -76,6 +79,43 @@ def test_status_follows_the_work(tmp_path):
     with pytest.raises(KeyboardInterrupt), create(tmp_path, "c").working():
         raise KeyboardInterrupt
     assert RunFolder.open(tmp_path / "train" / "c").status == "interrupted"
+
+
+def test_a_run_that_goes_on_is_running_and_forgets_its_end(tmp_path):
+    run = create(tmp_path, "a")
+    with pytest.raises(OSError, match="full"), run.working():
+        raise OSError("full")
+    again = RunFolder.open(run.path)
+    assert again.status == "failed"
+    with again.working():
+        now = RunFolder.open(run.path)
+        assert (now.status, now.record.keys() & {"error", "ended"}) == ("running", set())
+    assert RunFolder.open(run.path).status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("`batch_size` is too large"), "refused"),
+        (TypeError("`policy` must be a function"), "refused"),
+        (FileFormatError("`last.ckpt` is damaged"), "failed"),
+        (io.UnsupportedOperation("a ValueError of the operating system"), "failed"),
+        (RuntimeError("the environment failed"), "failed"),
+        (PermissionError("read-only"), "failed"),
+    ],
+)
+def test_what_failed_on_its_input_is_never_the_newest(error, status, tmp_path):
+    create(tmp_path, "a")
+    with pytest.raises(type(error)), create(tmp_path, "b").working():
+        raise error
+    assert RunFolder.open(tmp_path / "train" / "b").status == status
+    assert newest_run(tmp_path, ["train"], finished=False).path.name == ("a" if status == "refused" else "b")
+
+
+def test_a_place_where_nothing_can_be_made_says_what_to_do():
+    message = "Cannot write `/proc/nowhere/train` (No such file or directory); choose another folder"
+    with pytest.raises(FileNotFoundError, match=re.escape(message)):
+        create(Path("/proc/nowhere"))
 
 
 def test_newest_run_by_status(tmp_path):

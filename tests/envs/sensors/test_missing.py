@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anysense.envs import PRESENT, MissingModalities, VectorMissingModalities, present_modalities
+from anysense.envs import PRESENT, Corrupt, MissingModalities, VectorMissingModalities, present_modalities
 
 
 def episodes(env: gymnasium.Env, count: int, steps: int = 3) -> list[np.ndarray]:
@@ -153,3 +153,12 @@ def test_what_an_environment_says_is_absent_stays_absent(keep_one: bool, toy_env
     last = keep_one & (told[:, 1] == 0)  # The image is dropped, but for where nothing else is there.
     assert np.array_equal(both, np.stack([told[:, 0] * last, told[:, 1]], axis=1))
     assert set(map(tuple, told.tolist())) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+@pytest.mark.parametrize("told", [[1.0, np.nan], [2, 1], [0.5, 0]])
+@pytest.mark.parametrize("wrap", [lambda env: MissingModalities(env, 0), lambda env: Corrupt(env, "sound:dead_sensor")])
+def test_what_is_told_must_be_zero_or_one(wrap: Any, told: list[float], toy_env: Any) -> None:
+    env = MissingModalities(toy_env(), 0.0)
+    env = gymnasium.wrappers.TransformObservation(env, lambda it: {**it, PRESENT: np.array(told)}, None)
+    with pytest.raises(ValueError, match=r"`present` must hold booleans, or 0 and 1; got \[\["):
+        wrap(env).reset(seed=0)

@@ -12,6 +12,7 @@ from anysense.envs import PRESENT
 from anysense.envs.faults import EnvironmentFaultError
 from anysense.envs.world import Episodes, World
 from anysense.representations.data import Transitions, collect, collection_bytes
+from anysense.representations.data.recording import EpisodeBuffers, Layout
 
 ID = "tests/Corridor-v0"
 ACTIONS: dict[str, gym.spaces.Space[Any]] = {
@@ -69,8 +70,8 @@ class Corridor(gym.Env[dict[str, Any], Any]):
             del observation["lidar"]
         if self.masked:
             seen = self.step_number % 2
-            observation[PRESENT] = np.array([1, seen], np.int8)
-            observation["lidar"] = observation["lidar"] if seen else np.full(2, np.nan, np.float32)
+            observation[PRESENT] = np.array([1, 2 if self.broken == "present" else seen], np.int8)
+            observation["lidar"] = observation["lidar"] if seen or self.broken else np.full(2, np.nan, np.float32)
         state = np.array([self.episode, self.step_number], np.float64)
         return observation, {"state": state} if self.states else {}
 
@@ -226,6 +227,17 @@ def test_masks_of_the_environment_are_kept(tmp_path):
 def test_broken_observations_name_world_and_entry(kind, broken, message):
     with pytest.raises(EnvironmentFaultError, match=message):
         collect(corridor(kind, broken=broken), 100)
+
+
+def test_masks_hold_nothing_but_zero_and_one():
+    with pytest.raises(EnvironmentFaultError, match=r"`present` of tests/Corridor-v0 holds other numbers than 0 and 1"):
+        collect(corridor(masked=True, broken="present"), 10)
+    known = corridor(masked=True)
+    buffers = EpisodeBuffers(Layout.of(known, known.observation_space, None), 1, Episodes(1, 1))
+    buffers.begin(np.ones(1, np.int64))
+    seen = {"camera": np.zeros((1, 3, 4, 4), np.uint8), "lidar": np.zeros((1, 2), np.float32)}
+    with pytest.raises(EnvironmentFaultError, match=r"`present` of .* holds other numbers"):
+        buffers.see({**seen, PRESENT: np.array([[1.0, math.nan]])}, {})
 
 
 @pytest.mark.parametrize(

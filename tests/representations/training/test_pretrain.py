@@ -531,7 +531,7 @@ def test_full_disk_keeps_what_was_written(data, whole, tmp_path, monkeypatch):
 
 def test_folder_that_cannot_be_made(data, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"Cannot write `.*run` \(Not a directory\); free space or choose another"):
+    with pytest.raises(OSError, match=r"Cannot write `.*run` \(Not a directory\); choose another folder"):
         pretrain(new_representation(), *data, QUICK, tmp_path / "file" / "run")
 
 
