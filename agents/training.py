@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -190,12 +191,14 @@ class _Training:
         on_evaluation: Callable[[CurvePoint], None] | None,
     ) -> TrainResult:
         total = self.agent_settings.total_steps
-        with training_display(total, progress) as display:
+        with training_display(total, progress) as display, ExitStack() as around:
             callback = TrainingCallback(
                 self.environment, self._evaluate, self._keep_best, self._save, self.folder / "metrics.csv",
                 self.settings.eval_every, display, on_evaluation,
             )  # fmt: skip
-            self.model.set_logger(Logger(None, [_Board(self.folder / "tensorboard")]))
+            logger = Logger(None, [_Board(self.folder / "tensorboard")])
+            around.callback(logger.close)
+            self.model.set_logger(logger)
             self.model.logger.record("settings", _as_text(self.settings))
             if saved is not None:
                 with reading(self.folder / CHECKPOINT, ADVICE, "does not fit the training"):
@@ -204,7 +207,6 @@ class _Training:
             remaining = total - (self.model.num_timesteps if saved is not None else 0)
             if remaining > 0:
                 self.model.learn(remaining, callback, log_interval=None, reset_num_timesteps=saved is None)  # type: ignore[arg-type]
-            self.model.logger.close()
         self._agent(steps=self.model.num_timesteps).save(self.folder / "last_agent")
         self.environment.venv.close()
         assert callback.best is not None

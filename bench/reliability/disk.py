@@ -16,9 +16,9 @@ from bench.reliability.works import References, Work, command, finished, works
 
 __all__ = ["CAMPAIGN"]
 
-MOST = {"pretrain": 100, "train-sac": 30}
+MOST = {"pretrain": 100, "train-sac": 6}
 """Most writing calls of a work that are tried, spread evenly from the first to the last; of the others `FEW`."""
-FEW = 4
+FEW = 2
 ERRORS = (errno.ENOSPC, errno.ENOSPC, errno.EIO, errno.EDQUOT)
 """What the calls fail with, in turn."""
 SHARES = (0.3, 0.7)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anysense.common.machine import usual_torch
 from anysense.common.progress import Progress
 from anysense.common.validation import check_seed
 from anysense.representations.benchmarks.presets import Presets
@@ -90,6 +91,7 @@ class Benchmark:
         return every_subset(tuple(self.modalities))
 
 
+@usual_torch()
 def random_part(samples: Samples, count: int | None, seed: int, part: str) -> Samples:
     """As many samples as wanted, drawn without replacement; all if ``count`` is None; ValueError if there are fewer."""
     import torch

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anysense.common.machine import usual_torch
 from anysense.representations.arrays import Array, tensor_of
 from anysense.representations.data.recorded import (
     Indices,
@@ -146,6 +147,7 @@ class Samples:
         values, targets, lengths = self.observation(chosen), self.target(chosen), self.steps(chosen)
         return dataclasses.replace(self, values=values, targets=targets, masks=masks, groups=groups, lengths=lengths)
 
+    @usual_torch()
     def split(self, validation_fraction: float, seed: int) -> tuple["Samples", "Samples"]:
         """Random split by groups into a training and a validation part, at least one group each.
 

@@ -6,6 +6,7 @@ All functions take float matrices (B, D) whose rows belong together, and raise V
 import torch
 from torch import Tensor
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.checks import check_paired
 from anysense.representations.evaluation.task_settings import RETRIEVAL_BLOCK
 
@@ -28,6 +29,7 @@ def rms_distance(latents: Tensor, joint: Tensor) -> Tensor:
     return (latents - joint).square().sum(dim=1).mean().sqrt()
 
 
+@usual_torch()
 def retrieval_accuracy(queries: Tensor, keys: Tensor, top: int = 1) -> Tensor:
     r"""Share of queries whose own key is among the ``top`` (1 to B) most similar keys by cosine, in [0, 1].
 

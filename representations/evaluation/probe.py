@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.checks import check_matrix, check_paired
 
 __all__ = ["Probe", "fit_kernel_ridge", "fit_ridge", "r2_score", "root_mean_squared_error"]
@@ -77,6 +78,7 @@ def _check_fit(latents: Tensor, targets: Tensor, penalty: float) -> None:
         raise ValueError(f"`penalty` must be positive, got {penalty}.")
 
 
+@usual_torch()
 def r2_score(predictions: Tensor, targets: Tensor) -> Tensor:
     r"""Coefficient of determination of each target :math:`1-\sum_n(y_n-\hat y_n)^2/\sum_n(y_n-\bar y)^2`, float64 (T,).
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.checks import check_matrix, check_paired
 from anysense.representations.maths.volume import cross_volumes
 
@@ -37,10 +38,12 @@ class Ranks:
     def __init__(self, better: Tensor, equal: Tensor, count: int) -> None:
         self.better, self.equal, self.count = better, equal, count
 
+    @usual_torch()
     def recall(self, top: int) -> float:
         """Share of queries whose candidate is among the best ``top``, ties broken at random: chance is top / count."""
         return float(((top - self.better) / self.equal).clamp(0, 1).double().mean())
 
+    @usual_torch()
     def median(self) -> float:
         """Median rank, the best being 1; of equal scores their mean rank."""
         ranks = self.better + (self.equal + 1) / 2
@@ -52,6 +55,7 @@ class Ranks:
         return cls(better, equal, count)
 
 
+@usual_torch()
 def ranks_by_cosine(queries: Tensor, candidates: Tensor) -> Ranks:
     """Ranks by the cosine of query and candidate, (N, D) each; rows of one sample belong together.
 
@@ -64,6 +68,7 @@ def ranks_by_cosine(queries: Tensor, candidates: Tensor) -> Ranks:
     return Ranks._of(blocks, len(right))
 
 
+@usual_torch()
 def ranks_by_volume(
     tuples: Tensor, singles: Tensor, present: Tensor | None = None, candidates: str = "singles"
 ) -> Ranks:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.retrieval import EPSILON, Ranks, ranks_by_cosine, ranks_by_volume
 from anysense.representations.evaluation.task_settings import RETRIEVAL_TOPS as TOPS
 from anysense.representations.maths.volume import cross_volumes
@@ -33,6 +34,7 @@ def scores(latents: Latents, subset: tuple[str, ...], name: str) -> dict[str, fl
     return found
 
 
+@usual_torch()
 def class_means(latents: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
     """Each class that occurs among ``classes`` (N,), and the mean of its latents (N, D); all at unit norm."""
     known, labels = normalize(latents.double(), dim=1), torch.as_tensor(np.unique(classes.numpy()))

@@ -21,6 +21,10 @@ import torch
 
 from anysense.representations import Modality, build, load_representation
 from anysense.representations.data import Samples
+from anysense.representations.data.readers.spectrogram import mel_decibels
+from anysense.representations.data.samples import Splits
+from anysense.representations.evaluation.probe import fit_ridge, r2_score
+from anysense.representations.evaluation.tasks import Classification, Retrieval
 from anysense.representations.training import PretrainSettings, pretrain
 
 shapes, rng = {"walk": (6, 3), "touch": (2,)}, np.random.default_rng(0)
@@ -39,6 +43,14 @@ def work(folder):
         decoded = loaded.decode(latents).values() if method == "mmvae" else ()
         for value in (*loaded.state_dict().values(), latents, *decoded):
             digest.update(f"{value.dtype} {value.device}".encode() + value.numpy().tobytes())
+    classes = Samples(known, values, np.arange(24) % 3)
+    for task in (Classification(), Retrieval()):
+        found = task.evaluate(loaded, Splits(classes, classes, classes), task.settings("smoke"), 0)
+        digest.update(repr(found).encode())
+    fitted = fit_ridge(latents, latents[:, :2]).predict(latents)
+    sound = mel_decibels(torch.from_numpy(values["touch"]).repeat(1, 800))
+    for value in (fitted, r2_score(fitted, latents[:, :2]), sound):
+        digest.update(f"{value.dtype} {value.device}".encode() + value.numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from anysense.common.cache import cache_folder
+from anysense.common.machine import usual_torch
 from anysense.common.progress import Progress
 from anysense.common.validation import check_integer
 from anysense.representations.data.offline import store
@@ -29,6 +30,7 @@ _WRITERS = (400, 100)
 """Writers of the training and of the test samples."""
 
 
+@usual_torch()
 def load_mhd_offline(
     train: int = 20_000,
     test: int = 4_000,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from anysense.common.machine import usual_torch
 from anysense.representations.data.readers.digit_sources import (
     CLASSES,
     DIGITS_FOLDER,
@@ -50,6 +51,7 @@ class _Source:
     rows: dict[str, NDArray[np.int64]]
 
 
+@usual_torch()
 def load_digits(
     folder: str | Path = DIGITS_FOLDER,
     train: int = 8_000,

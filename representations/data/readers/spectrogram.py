@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from anysense.common.extras import import_compiled
+from anysense.common.machine import usual_torch
 
 __all__ = ["FRAMES", "MEL_BANDS", "SAMPLES", "SAMPLE_RATE", "decibels_to_waveforms", "mel_decibels"]
 
@@ -29,6 +30,7 @@ _SMALLEST_POWER = 1e-10
 _BATCH = 1024
 
 
+@usual_torch()
 def mel_decibels(waveforms: Tensor, rate: int = SAMPLE_RATE) -> Tensor:
     """Levels in dB of the mel bands over time, float32 (B, 32, 128), of one second (B, rate) each, else ValueError.
 
@@ -50,6 +52,7 @@ def mel_decibels(waveforms: Tensor, rate: int = SAMPLE_RATE) -> Tensor:
     return levels
 
 
+@usual_torch()
 def decibels_to_waveforms(levels: Tensor, iterations: int = 60, seed: int = 0, rate: int = SAMPLE_RATE) -> Tensor:
     """Waveforms that sound like the spectrograms, by librosa; the phases, which these do not hold, are guessed.
 

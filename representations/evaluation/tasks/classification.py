@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
 from anysense.representations.evaluation.task_settings import RETRIEVAL_BLOCK, ClassificationSettings
@@ -49,6 +50,7 @@ class Classification(Task):
         titles = {"accuracy": "the classifier", "knn": "nearest neighbours", "linear": "the linear probe"}
         return tuple(Column(key, f"accuracy of {of}", percent=True, chance=chance) for key, of in titles.items())
 
+    @usual_torch()
     def evaluate(
         self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
 from anysense.representations.evaluation.task_settings import RETRIEVAL_TOPS, TaskSettings
@@ -66,6 +67,7 @@ class Retrieval(Task):
                 found.append(Column(f"{kind}_{score}", f"zero-shot {word} by {score}", percent=True, chance=chance))
         return tuple(found)
 
+    @usual_torch()
     def evaluate(
         self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:

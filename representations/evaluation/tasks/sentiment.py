@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
 from anysense.representations.evaluation.tasks.task import MISSING, Subsets, Task, TaskSettings, records_of
@@ -45,6 +46,7 @@ class Sentiment(Task):
         """All scores of `sentiment_scores`."""
         return _COLUMNS
 
+    @usual_torch()
     def evaluate(
         self, representation: Representation, splits: Splits, settings: TaskSettings, seed: int, subsets: Subsets = None
     ) -> list[Record]:
