@@ -264,6 +264,17 @@ def mel_by_loop(wave):
     return np.stack([10 * np.log10(np.maximum(filters @ np.abs(np.fft.rfft(frame)) ** 2, 1e-10)) for frame in frames])
 
 
+def test_spectrograms_are_the_same_whatever_a_program_has_set_in_torch():
+    tone = torch.from_numpy(np.sin(np.arange(1600, dtype="f4") / 3)[None])
+    expected = mel_decibels(tone)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            assert torch.equal(mel_decibels(tone), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_mel_decibels_equal_a_plain_loop():
     waves = np.random.default_rng(0).normal(0, 0.3, (3, 16_000)).astype(np.float32)
     levels = mel_decibels(torch.from_numpy(waves))
