@@ -111,7 +111,7 @@ class Views(torch.nn.Module):
     device = torch.device("cpu")
     modalities: ClassVar = {name: Modality(name, (6,), "float32") for name in ("a", "b", "c")}
 
-    def encode(self, observation, present=None):
+    def encode(self, observation, present=None, lengths=None):
         return torch.stack(list(observation.values())).mean(dim=0)
 
 
