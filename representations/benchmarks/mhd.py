@@ -95,7 +95,7 @@ PRESETS = Presets(
     family="mhd",
     settings={
         "gmc": {"*": _GMC, "paper": {"centre": False, "temperature": 0.1}},
-        "gram": {"*": _GMC, "paper": GRAM_PAPER | {"anchor": ANCHOR}},
+        "gram": {"*": _GMC | {"variant": "hybrid"}, "paper": GRAM_PAPER | {"anchor": ANCHOR}},
         "mfm": {"*": _VAE | _SUPERVISED, "paper": {"as_published": True}},
         "mvae": {"*": _VAE, "paper": {"separate_passes": True}},
         "mmvae": {"*": _VAE | _IWAE},

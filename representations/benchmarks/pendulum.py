@@ -16,7 +16,11 @@ PENDULUM = Presets(
     family="pendulum",
     settings={
         "gmc": {"smoke": _SMALL_GMC, "paper": {"centre": False}},
-        "gram": {"smoke": _SMALL_GMC, "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1}},
+        "gram": {
+            "smoke": _SMALL_GMC,
+            "default": {"variant": "hybrid"},
+            "paper": {"centre": False, "temperature": 0.07, "label_smoothing": 0.1},
+        },
         # The paper has no MFM of the pendulum: sizes are ours, and nothing is supervised. Its latent ends in a ReLU:
         # of 10 numbers 4 were zero for every input, which left the velocity hard to read.
         "mfm": {

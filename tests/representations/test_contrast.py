@@ -295,7 +295,7 @@ def test_learned_temperature_stays_in_its_range_and_can_return(variant: str) -> 
         (lambda: volumes(learn_temperature=True, temperature=2.0), r"`temperature` must lie in \[0\.01, 1\.0\] to be"),
         (lambda: volumes("modality_anchor", anchor="m"), r"`anchor` must be one of 'm0', 'm1'; got 'm'"),
         (lambda: two_way_entropy(torch.ones(2, 3), 0.1), r"`distances` must be a square matrix.*\(2, 3\)"),
-        (lambda: CosineSettings(temperature=math.nan), r"`temperature` must be positive; got nan"),
+        (lambda: CosineSettings(temperature=math.nan), r"`temperature` must be a finite number; got nan"),
         (lambda: CosineSettings(loss="infonse"), r"`loss` must be one of 'infonce', .* Did you mean 'infonce'"),  # type: ignore[arg-type]
     ],
 )

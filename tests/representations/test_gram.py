@@ -139,7 +139,7 @@ def test_published_settings() -> None:
         assert (default.temperature, default.label_smoothing, default.power) == (0.1, 0.0, 1)
         assert default.cosine_temperature == gmc.temperature
         assert default.latent_dim == gmc.latent_dim
-    assert make_settings("gram", benchmark="pendulum") == GRAMSettings()
+    assert make_settings("gram", benchmark="pendulum") == GRAMSettings(variant="hybrid")
 
 
 @pytest.mark.parametrize("method", BENCHMARKS)
