@@ -90,7 +90,7 @@ def test_what_the_classifier_refuses() -> None:
         ({"classifier_epochs": 0}, r"`classifier_epochs` must be positive; got 0"),
         ({"classifier_batch_size": -1}, r"`classifier_batch_size` must be positive; got -1"),
         ({"classifier_learning_rate": 0.0}, r"`classifier_learning_rate` must be positive; got 0.0"),
-        ({"classifier_learning_rate": math.nan}, r"`classifier_learning_rate` must be positive; got nan"),
+        ({"classifier_learning_rate": math.nan}, r"`classifier_learning_rate` must be a finite number; got nan"),
         ({"classifier_widths": (8, 0)}, r"`classifier_widths` must be positive; got \(8, 0\)"),
     ],
 )
