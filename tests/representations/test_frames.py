@@ -60,4 +60,4 @@ def test_stays_in_float32_under_autocast(trunk: FramesTrunk, images: torch.Tenso
 
 def test_images_too_small_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'image' must be an image of at least 2 x 2 pixels; got \(2, 1, 6\)"):
-        networks("pendulum").trunk(Modality("image", (2, 1, 6), "uint8", 0, 255))
+        networks("pendulum").trunk(Modality("image", (2, 1, 6), "uint8", 0, 255, kind="image:chw"))

@@ -351,7 +351,7 @@ def test_published_settings() -> None:
     assert (paper.as_published, default.as_published) == (True, False)
     pendulum = make_settings("mfm", benchmark="pendulum")
     assert isinstance(pendulum, MFMSettings)
-    assert (pendulum.latent_dim, pendulum.code_dim, pendulum.factor_dim) == (10, 64, 10)
+    assert (pendulum.latent_dim, pendulum.code_dim, pendulum.factor_dim) == (32, 64, 10)
     assert (pendulum.supervised_weight, dict(pendulum.reconstruction_weights)) == (0.0, {"sound": 100.0})
 
 

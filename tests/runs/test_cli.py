@@ -132,7 +132,7 @@ def test_as_a_program(shell, tmp_path):
 
 
 def test_completion_offers_commands_and_options(tmp_path, capsys):
-    typed = {"pre": ["pretrain"], "--v": ["--version"], "report --re": ["--readme"], "report x --na": ["--name"]}
+    typed = {"pre": ["pretrain"], "--v": ["--version"], "report --rea": ["--readme"], "report x --na": ["--name"]}
     assert main(["--completion", "bash"]) == 0
     (tmp_path / "script").write_text(capsys.readouterr().out)
     for line, offered in typed.items():
