@@ -86,6 +86,7 @@ def draw_validation(curves: Mapping[str, Sequence[Losses]], title: str) -> "Figu
             ms=3, lw=1.4, markevery=max(1, length // 15),
         )  # fmt: skip
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     ax.set_ylim(LEAST * 0.9, 1.5)
     ax.set_xlabel("epoch")
     ax.set_ylabel("share of the fall of the validation loss that is left", fontsize=9)
