@@ -13,9 +13,9 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import ScaledDecoder
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.frames import Arrangement, Frames
-from anysense.representations.networks.padding import convolved, without_padding
+from anysense.representations.networks.padding import without_padding
 from anysense.representations.networks.scaling import Centred, UnitInterval
-from anysense.representations.networks.trunk import PreparedTrunk
+from anysense.representations.networks.trunk import ConvolutionTrunk
 
 __all__ = ["GridDecoder", "GridTrunk", "first_step", "grid_channels"]
 
@@ -27,7 +27,7 @@ LONGEST_SIDE, COARSE_SIDE = 128, 48
 """A grid with a side longer than the first is read in steps after which no side is longer than the second."""
 
 
-class GridTrunk(PreparedTrunk):
+class GridTrunk(ConvolutionTrunk):
     """Image or spectrogram: convolutions that halve the grid, then one fully connected layer; all with SiLU.
 
     The first convolution of a grid with a side longer than 128 takes larger steps.
@@ -53,11 +53,6 @@ class GridTrunk(PreparedTrunk):
     def prepare(self, value: Tensor) -> Tensor:
         """Frames (B, C, H, W) around 0, from raw ones."""
         return self.arranged(self.centre(self.frames(value)))
-
-    def features(self, prepared: Tensor) -> Tensor:
-        """Features (B, feature_dim)."""
-        features: Tensor = self.layers(convolved(self.convolutions, prepared).flatten(1))
-        return features.float()
 
 
 class GridDecoder(ScaledDecoder):

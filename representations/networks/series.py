@@ -11,9 +11,8 @@ from anysense.representations.modality import Modality
 from anysense.representations.networks.decoder import ScaledDecoder
 from anysense.representations.networks.dense import layers
 from anysense.representations.networks.frames import Arrangement
-from anysense.representations.networks.padding import convolved
 from anysense.representations.networks.scaling import Centred, UnitInterval
-from anysense.representations.networks.trunk import PreparedTrunk
+from anysense.representations.networks.trunk import ConvolutionTrunk
 
 __all__ = ["SeriesDecoder", "SeriesTrunk", "frame_step"]
 
@@ -24,7 +23,7 @@ LONGEST_SEQUENCE, MOST_FRAMES = 512, 128
 """A sequence longer than the first, and every waveform, is read in at most so many frames."""
 
 
-class SeriesTrunk(PreparedTrunk):
+class SeriesTrunk(ConvolutionTrunk):
     """Convolutions that halve the number of places, then one fully connected layer; all with SiLU.
 
     The first one cuts a waveform, or a long sequence, into at most 128 overlapping frames.
@@ -51,11 +50,6 @@ class SeriesTrunk(PreparedTrunk):
     def prepare(self, value: Tensor) -> Tensor:
         """Values (B, C, N) around 0, from raw ones."""
         return self.arranged(self.centre(value))
-
-    def features(self, prepared: Tensor) -> Tensor:
-        """Features (B, feature_dim)."""
-        features: Tensor = self.layers(convolved(self.convolutions, prepared).flatten(1))
-        return features.float()
 
 
 class SeriesDecoder(ScaledDecoder):

@@ -5,7 +5,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["PreparedTrunk", "Trunk"]
+from anysense.representations.networks.padding import convolved
+
+__all__ = ["ConvolutionTrunk", "PreparedTrunk", "Trunk"]
 
 
 class Trunk(nn.Module, ABC):
@@ -43,3 +45,15 @@ class PreparedTrunk(Trunk):
             return super().forward_pair(other, value)
         prepared = self.prepare(value)
         return self.features(prepared), other.features(prepared)
+
+
+class ConvolutionTrunk(PreparedTrunk):
+    """Convolutions over what was prepared, then fully connected layers; padding of sequences is left out."""
+
+    convolutions: nn.Sequential
+    layers: nn.Sequential
+
+    def features(self, prepared: Tensor) -> Tensor:
+        """Features (B, feature_dim)."""
+        features: Tensor = self.layers(convolved(self.convolutions, prepared).flatten(1))
+        return features.float()
