@@ -77,7 +77,7 @@ def _anchored(records: Sequence[Record], columns: Sequence[Column], sizes: Seque
     found = [
         dataclasses.replace(it, condition=it.condition.removesuffix(ending)) for it in records if ending in it.condition
     ]
-    text = f"The queries have {anchor} not; the candidates are the latents of {anchor}, or the other way round."
+    text = f"Queries without {anchor}; the candidates are the latents of {anchor}, or the other way round."
     shown = [column for column in columns if column.key not in CLASSES]
     return Section(f"Only {anchor} as the candidate", text, _by_size(found, shown, sizes))
 
