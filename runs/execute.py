@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anysense.common.files import explained
 from anysense.runs.comparisons.blocks import check_block
 from anysense.runs.resume import resumed
 from anysense.runs.run_folder import RunFolder, check_place
@@ -43,10 +44,15 @@ def execute(
     if run is None:
         check_place(Path(settings.out) / command, settings.name, isinstance(settings, ResumableSettings))
     if getattr(settings, "docs", None) is not None:
+        if not settings.docs.name:
+            raise ValueError("`docs` is empty; expected the name of a file, such as docs/results/digits.")
         check_place(settings.docs.parent, None)
     if getattr(settings, "readme", None) is not None:
         check_block(settings.readme, settings.docs.name)
     settings, chosen = resolve(settings)
+    if getattr(settings, "docs", None) is not None:
+        with explained(settings.docs.parent):
+            settings.docs.parent.mkdir(parents=True, exist_ok=True)
     if run is None:
         run = RunFolder.create(settings, command, arguments, chosen)
     with run.working():

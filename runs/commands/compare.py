@@ -171,7 +171,8 @@ def _report(done: Sequence[Done], settings: CompareCommand, stages: Stages, run:
 
 def _protocol(done: Sequence[Done], settings: CompareCommand, stages: Stages) -> Protocol:
     known, column = stages.world, columns_of(stages.world)[0]
-    one = len({job.seed for job in done}) == 1
+    seeds = [job.method for job in done]
+    one = any(seeds.count(method) == 1 for method in seeds)
     return Protocol(
         measured=f"{column.heading}, {column.better} is better; {counted(settings.episodes, 'episode')} per value.",
         training=f"every representation on the same {settings.samples} samples of {known.id} (those of its seed), all "
@@ -182,7 +183,7 @@ def _protocol(done: Sequence[Done], settings: CompareCommand, stages: Stages) ->
         filled=filled({job.method: job.method for job in done}),
         rates="none: a modality is missing in all steps, or in none.",
         seeds=f"{seeds_in_words(seeds_of(done))}"
-        f"{' ± is half of the 95% bootstrap interval over episodes.' if one else ''}",
+        f"{' With one seed, ± is half of the 95% bootstrap interval over episodes.' if one else ''}",
         splits=f"{stages.pretraining.collection.validation_fraction:.0%} of the trajectories are for validation of the "
         f"representation; the episodes start from states drawn with the seed {settings.seed}, the same for all, "
         "references included.",

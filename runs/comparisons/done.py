@@ -51,11 +51,12 @@ def runs_of(done: Iterable[Done]) -> list[Mapping[str, Any]]:
 
 
 def jobs_of(done: Sequence[Done]) -> list[dict[str, Any]]:
-    """Everything about the jobs but their records; ``runs`` are places in `runs_of`."""
+    """Everything about the jobs; ``records`` is how many they have of their own, ``runs`` are places in `runs_of`."""
     runs, found = runs_of(done), []
     for one in done:
         rest = {name: value for name, value in one.result.items() if name != "records"}
-        found.append({"method": one.method, "seed": one.seed, **rest, "runs": [runs.index(run) for run in one.runs]})
+        own, places = sum(record.method == one.method for record in one.records), [runs.index(run) for run in one.runs]
+        found.append({"method": one.method, "seed": one.seed, **rest, "records": own, "runs": places})
     return found
 
 

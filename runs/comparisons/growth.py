@@ -30,7 +30,17 @@ RECORD = {
 }
 MACHINE = {"cpu": str, "cores": int, "os": str, "gpu?": str, str: object}
 RUN = {"command": str, "command_line": str, "settings": dict, "machine": MACHINE, str: object}
-JOB = {"method": str, "seed": SEED, "runs?": [range(10_000)], "settings?": dict, str: object}
+COSTS = ("latent_dim", "parameters", "samples_per_second", "training_minutes", "evaluation_seconds", "peak_memory")
+JOB: dict[Any, Any] = {
+    "method": str,
+    "seed": SEED,
+    "records?": range(10**7),
+    "runs?": [range(10_000)],
+    "settings?": dict,
+    "validation?": [float],
+    **{f"{name}?": float for name in (*COSTS, "pretraining_minutes")},
+    str: object,
+}
 REPORT = {"runs": [RUN], "records": [RECORD], "details": {"jobs?": [JOB], str: object}, str: object}
 """Schema of what is read of a report."""
 
@@ -63,6 +73,8 @@ def earlier_jobs(settings: Extending, command: str) -> list[Done]:
         FileNotFoundError: There is no such file.
         ValueError: A file is damaged, no report of this command, or of jobs with other settings than those asked for.
     """
+    if settings.again and not settings.extend:
+        raise ValueError("`again` needs --extend: it names methods that are left out of these files.")
     found: dict[tuple[str, int], Done] = {}
     files = {path: list(read_jobs(path)) for path in settings.extend}
     known = list(dict.fromkeys(job.method for jobs in files.values() for job in jobs))
@@ -108,8 +120,9 @@ def in_order(done: Iterable[Done]) -> list[Done]:
 def read_jobs(path: Path) -> Iterator[Done]:
     """The jobs of a report, from its JSON file; errors as in `earlier_jobs`."""
     if not path.is_file():
+        wrong = "is not a file" if path.exists() else "does not exist"
         raise FileNotFoundError(
-            f"`extend` {path} does not exist; expected the JSON file of a report, as --docs writes it. The first jobs "
+            f"`extend` {path} {wrong}; expected the JSON file of a report, as --docs writes it. The first jobs "
             "of a comparison are run without --extend."
         )
     content = read_json(path, "the report", REPORT, max_bytes=MAX_BYTES)
@@ -120,10 +133,15 @@ def read_jobs(path: Path) -> Iterator[Done]:
         places = job.get("runs", range(len(runs)))
         if not places or max(places) >= len(runs):
             raise ValueError(f"`extend` {path} is damaged: a job names a run that the file does not hold.")
-        key, own = (job["method"], job["seed"]), [one for one in records if one["method"] not in methods]
-        own = [one for one in records if (one["method"], one["seed"]) == key] + own
-        rest = {name: value for name, value in job.items() if name not in ("method", "seed", "runs")}
-        yield Done(*key, {**rest, "records": own}, [runs[place] for place in places])
+        key, others = (job["method"], job["seed"]), [one for one in records if one["method"] not in methods]
+        own = [one for one in records if (one["method"], one["seed"]) == key]
+        if len(own) != job.get("records", len(own) or None):
+            raise ValueError(
+                f"`extend` {path} is damaged: it holds {len(own)} values of {job['method']}, seed {job['seed']}; "
+                f"expected {job.get('records', 'some')}."
+            )
+        rest = {name: value for name, value in job.items() if name not in ("method", "seed", "runs", "records")}
+        yield Done(*key, {**rest, "records": own + others}, [runs[place] for place in places])
 
 
 def _named(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

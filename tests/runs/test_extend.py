@@ -157,6 +157,12 @@ def altered(content, change):
         content["runs"][0]["command"] = "retrieve"
     elif change == "a run that is not there":
         content["details"]["jobs"][0]["runs"] = [7]
+    elif change == "a job without values":
+        content["records"] = [one for one in content["records"] if one["method"] != "gmc"]
+    elif change == "fewer values":
+        del content["records"][0]
+    elif change == "costs in words":
+        content["details"]["jobs"][0]["training_minutes"] = "long"
     elif change == "no records":
         del content["records"]
     elif change == "no numbers":
@@ -170,6 +176,9 @@ def altered(content, change):
         ("another method", "(method.latent_dim: 5 -> 4). `--again gmc` leaves them out"),
         ("another command", "is a report of `anysense retrieve`, expected one of `anysense classify`"),
         ("a run that is not there", "a job names a run that the file does not hold"),
+        ("a job without values", "is damaged: it holds 0 values of gmc, seed 0; expected"),
+        ("fewer values", "is damaged: it holds"),
+        ("costs in words", "`details.jobs[0].training_minutes` must be a finite number; got 'long'"),
         ("no records", "`it` lacks ['records']"),
         ("no numbers", "`records[0].value` must be a finite number; got 'high'"),
     ],
@@ -202,3 +211,17 @@ def test_a_setting_of_a_later_version_has_its_usual_value(first, tmp_path, refus
     assert classify(tmp_path, *wanted) == 0
     message = refused("classify", "--preset", "smoke", "--data", "tiny", "--out", tmp_path, *wanted, "--keep", "last")
     assert "(training.keep: 'best' -> 'last')" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--again", "gmc"], "`again` needs --extend"),
+        (["--docs", ""], "`docs` is empty; expected the name of a file"),
+        (["--docs", "/proc/x/report"], "Cannot write `/proc/x`"),
+    ],
+)
+def test_what_cannot_be_reported_is_refused_before_the_work(options, message, tmp_path, refused):
+    command = ["classify", "--preset", "smoke", "--data", "tiny", "--out", tmp_path / "new"]
+    assert message in refused(*command, *options)
+    assert not (tmp_path / "new").exists()
