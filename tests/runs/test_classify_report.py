@@ -218,7 +218,8 @@ def test_files(report, run, tmp_path):
     assert [row["value"] for row in values if row["metric"] == "correlation"] == ["0.5"] * 3 + [""] * 3
     record = json.loads(run.results("report.json").read_text())
     assert record["runs"][0]["command_line"] == "anysense classify --data toy"
-    assert record["details"]["jobs"] == [{"method": "a", "seed": seed, **COST, "records": 23, "runs": [0]} for seed in (0, 1)]
+    own = {"records": 23, "runs": [0]}
+    assert record["details"]["jobs"] == [{"method": "a", "seed": seed, **COST, **own} for seed in (0, 1)]
     latex = run.results("report.tex").read_text()
     assert latex.count(r"\begin{table}") == latex.count(r"\end{table}") == text.count("\n|---|")
     for name in ("subsets", "robustness"):
