@@ -89,11 +89,10 @@ class TrainSettings:
 
     def encoder(self) -> FrozenEncoder:
         """What makes the latents that the agent is given."""
-        encoder = FrozenEncoder(self.representation, self.modalities)
-        wanted = self.standardise == "auto" and not encoder.representation.unit_latents
-        known = encoder.representation.latents is not None
-        if self.standardise == "on" or (wanted and known):
-            return FrozenEncoder(encoder.representation, self.modalities, standardise=True)
+        encoder = FrozenEncoder(self.representation, self.modalities, standardise=self.standardise == "on")
+        if self.standardise == "auto":
+            representation = encoder.representation
+            encoder.standardise = representation.latents is not None and not representation.unit_latents
         return encoder
 
     def agent_settings(self) -> AgentSettings:
