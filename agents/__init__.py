@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anysense.agents.exported import Agent
     from anysense.agents.frozen import FrozenEncoder, FrozenExtractor
     from anysense.agents.latent import EncodeObservation, LatentVecEnv
+    from anysense.agents.pretrained import pretrained_agent, pretrained_names
     from anysense.agents.saved_models import accept_present, load_model
     from anysense.agents.training import TrainSettings, train
 
@@ -30,10 +31,21 @@ __all__ = [
     "accept_present",
     "evaluate",
     "load_model",
+    "pretrained_agent",
+    "pretrained_names",
     "train",
 ]
 
-_MODULES = ("frozen", "latent", "saved_models", "exported", "evaluation", "training", "algorithms.catalogue")
+_MODULES = (
+    "frozen",
+    "latent",
+    "saved_models",
+    "exported",
+    "pretrained",
+    "evaluation",
+    "training",
+    "algorithms.catalogue",
+)
 __getattr__ = from_modules(__name__, __all__, _MODULES)
 
 

@@ -155,11 +155,14 @@ class Agent:
             return -empty.exponential_(generator=generator).log()
         return empty.normal_(generator=generator)
 
-    def save(self, folder: str | Path) -> None:
-        """Write the agent into `folder`, in the place of one that may be there; a kill leaves one of them whole."""
+    def save(self, folder: str | Path, half: bool = False) -> None:
+        """Write the agent into `folder`, in the place of one that may be there; a kill leaves one of them whole.
+
+        ``half`` as in `save_representation`; the actor is small and stays as it is.
+        """
         policy = safetensors.torch.save({name: it.cpu().contiguous() for name, it in self.actor.state_dict().items()})
         with replace_folder(Path(folder)) as new:
-            save_representation(self.encoder.representation, new / REPRESENTATION_FOLDER)
+            save_representation(self.encoder.representation, new / REPRESENTATION_FOLDER, half)
             (new / POLICY_FILE).write_bytes(policy)
             description = {
                 "format": AGENT_FORMAT,

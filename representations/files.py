@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, sha256_of, write_bytes, write_json
 from anysense.common.machine import resolve_device, usual_torch
-from anysense.common.tensors import check_forms, forms_in, forms_of, read_tensors
+from anysense.common.tensors import Form, check_forms, forms_in, forms_of, read_tensors
 from anysense.representations.contract import Representation
 from anysense.representations.description import (
     DESCRIPTION_FILE,
@@ -49,14 +49,21 @@ CALLS, CALLS_PER_TENSOR = 4_000, 50
 ADVICE = "Save or copy the representation again; it may need another release of anysense."
 
 
-def save_representation(representation: Representation, folder: str | Path) -> None:
+def save_representation(representation: Representation, folder: str | Path, half: bool = False) -> None:
     """Writes ``representation`` into ``folder`` (made if needed), replacing the representation that may be there.
+
+    Args:
+        representation: What to save.
+        folder: Where.
+        half: Store numbers as float16, in half the space; they are float32 again when loaded, with 11 exact bits.
 
     Raises:
         OSError: The folder cannot be written; the message says what to do.
     """
     folder, family = Path(folder), representation.networks
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in representation.state_dict().items()}
+    if half:
+        state = {name: it.half() if it.dtype == torch.float32 else it for name, it in state.items()}
     weights = safetensors.torch.save(state)
     description = {
         "format": FORMAT,
@@ -99,7 +106,7 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
         latents = _latents(description)
         make, plan = _planned(description, CALLS + CALLS_PER_TENSOR * len(forms))
     with reading(path, ADVICE, f"does not fit the architecture in {DESCRIPTION_FILE}"):
-        check_forms(forms, forms_of(plan.state_dict()))
+        check_forms(_widened(forms), forms_of(plan.state_dict()))
     representation = make()
     representation.load_state_dict(read_tensors(path, ADVICE, forms)[0])
     representation.world, representation.latents = description["world"], latents
@@ -113,6 +120,11 @@ def _weights_file(folder: Path, sha256: str) -> Path:
         return pending
     check_sha256(folder / WEIGHTS_FILE, sha256, DESCRIPTION_FILE)
     return folder / WEIGHTS_FILE
+
+
+def _widened(forms: dict[str, Form]) -> dict[str, Form]:
+    """Forms of the tensors after loading, which makes float32 of float16."""
+    return {name: (torch.float32 if dtype == torch.float16 else dtype, shape) for name, (dtype, shape) in forms.items()}
 
 
 def _latents(description: dict[str, Any]) -> LatentStatistics | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anysense.agents.pretrained import pretrained_agent, pretrained_names
 from anysense.common.files import current_folder
 from anysense.common.progress import say
 from anysense.envs.world import World, stored_world
@@ -21,9 +22,13 @@ def find_representation(path: Path | None, out: Path, announced: bool = True) ->
     return _find(path, out, "representation", "pretrain", announced)
 
 
-def find_agent(path: Path | None, out: Path) -> Path:
-    """Folder of an exported agent; as `find_representation`."""
-    return _find(path, out, "agent", "train", True)
+def find_agent(path: Path | None, out: Path, named: str | None = None) -> Path:
+    """Folder of an exported agent: that of the package with the name ``named``, or else as `find_representation`."""
+    if named is None:
+        return _find(path, out, "agent", "train", True)
+    if path is not None:
+        raise ValueError(f"`agent` {named!r} comes with the package, and `{path}` is another one. Give one of the two.")
+    return pretrained_agent(named)
 
 
 def world_of(representation: Path) -> World:
@@ -80,9 +85,10 @@ def _find(path: Path | None, out: Path, kind: str, command: str, announced: bool
         return found
     run = newest_run(out, (command, "demo"))
     if run is None:
+        named = f", or an agent that comes along: --agent {' | '.join(pretrained_names())}" if kind == "agent" else ""
         raise FileNotFoundError(
             f"`{kind}` was not given and `{out}` holds no finished run with one. Run `anysense {command}` first, or "
-            "give a path."
+            f"give a path{named}."
         )
     found = _inside(run.path, kind, command)
     if found is None:

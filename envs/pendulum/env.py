@@ -1,5 +1,6 @@
 """The multimodal pendulum as a Gymnasium environment."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ from anysense.common.validation import check_integer
 from anysense.envs.audio.live import LiveSound
 from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.audio.waveform import Timbre
+from anysense.envs.pendulum.drawing import FRONTS
 from anysense.envs.pendulum.hearing import Sound
-from anysense.envs.pendulum.physics import FloatArray, Physics
+from anysense.envs.pendulum.physics import MAX_TORQUE, FloatArray, Physics
 from anysense.envs.pendulum.rendering import Loudspeaker, Renderer
 from anysense.envs.pendulum.simulation import (
     ALL_ROWS,
@@ -111,8 +113,9 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         timbre: What the source sounds like as audio: ``"sine"``, ``"square"`` (odd multiples of the frequency, 1/k) or
             ``"harmonics"`` (the first eight, 1/k); multiples that the sample rate cannot hold are left out.
         sample_rate: Samples of audio in a second: a multiple of 20 above twice the highest frequency.
-        render_mode: ``"rgb_array"``: ``render`` returns a picture for people, with rod and receivers. ``"human"``: a
-            window, with live sound where there is an audio device; ``pip install "anysense[window]"``.
+        render_mode: ``"rgb_array"``: ``render`` returns a picture for people, with rod, receivers, torque and wave
+            fronts. ``"human"``: a window, with live sound where there is an audio device;
+            ``pip install "anysense[window]"``.
 
     Raises:
         ValueError: An argument has a wrong value; the message names it.
@@ -160,6 +163,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         self._loudspeaker: Loudspeaker | None = None
         self._live = LiveSound(self.settings.sample_rate)
         self._episode, self._step = -1, 0
+        self._torque, self._earlier = 0.0, deque[FloatArray](maxlen=FRONTS)
         self.metadata = {**type(self).metadata, SAMPLE_RATE: self.settings.sample_rate}
 
     def reset(
@@ -183,7 +187,8 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         super().reset(seed=None if seed is None else check_integer("seed", seed, 0))
         state, initial_steps = self.settings.draw_start(self.np_random) if chosen is None else (chosen, 0)
         self._simulation.restart(ALL_ROWS, state[None], np.array([initial_steps]))
-        self._episode, self._step = self._episode + 1, 0
+        self._episode, self._step, self._torque = self._episode + 1, 0, 0.0
+        self._earlier.clear()
         if self.render_mode == "human":
             self._live.play(self.render_sound())
             self.render()
@@ -205,8 +210,10 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         """
         if self._episode < 0:
             raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
-        rewards = self._simulation.step(check_actions("action", action, (1,)))
-        self._step += 1
+        actions = check_actions("action", action, (1,))
+        self._earlier.appendleft(self._simulation.states()[0])
+        rewards = self._simulation.step(actions)
+        self._step, self._torque = self._step + 1, float(np.clip(actions, -MAX_TORQUE, MAX_TORQUE).item())
         if self.render_mode == "human":
             self._live.play(self.render_sound())
             self.render()
@@ -221,7 +228,12 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         if self.render_mode is None:
             gym.logger.warn('`render` was called without a render mode; pass `render_mode="rgb_array"` to `make`.')
             return None
-        return self._renderer.render(self._simulation.states()[0], self.render_mode, self.metadata["render_fps"])
+        earlier = np.reshape(self._earlier, (-1, 2))
+        picture = self._renderer.draw(self._simulation.states()[0], self._torque, earlier)
+        if self.render_mode == "rgb_array":
+            return picture
+        self._renderer.show(picture, self.metadata["render_fps"])
+        return None
 
     def render_sound(self) -> npt.NDArray[np.float32]:
         """Return the sound of the last step for people: float32 (2, samples) in stereo, within -1 to 1.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from anysense.envs.world import World
+from anysense.runs.clips import write_clips
 from anysense.runs.commands.evaluate import report_evaluation
 from anysense.runs.commands.stages import StageSettings, check_stages, run_stages
 from anysense.runs.curves import read_curve
@@ -23,8 +24,12 @@ METHOD = "gmc"
 class DemoCommand(StageSettings):
     """Collect, pretrain, train with all modalities, evaluate with all of them and with every subset.
 
-    The presets are those of the other commands with fewer samples and steps: minutes on two processor cores.
+    The presets are those of the other commands with fewer samples and steps: minutes on two processor cores. At the end
+    stand a table, charts, and clips of the agent with every subset of its modalities.
     """
+
+    video: bool = True
+    """Write clips with picture and sound, as `anysense evaluate --video` does."""
 
     @classmethod
     def of(cls, preset: Preset, known: World) -> "DemoCommand":
@@ -58,8 +63,11 @@ def _work(settings: DemoCommand, run: RunFolder, device: str) -> list[str]:
     stages = settings.stages(METHOD, settings.seed, device, settings.threads)
     _, agent, saved = run_stages(stages, run.path, [run.record])
     report_evaluation("The agent", saved, read_curve(run.results("learning_curve.csv")), run)
+    episodes = stages.evaluation.of_world(agent.world, settings.seed)
+    clips = write_clips(agent, episodes, run.path / "clips", ("mp4",)) if settings.video else []
     return [
         f"Charts: {run.path / 'figures'}",
+        *(f"Clip: {clip}" for clip in clips),
         f"Representation: {run.path / 'pretrain' / 'representation'}",
         f"Agent: {run.path / 'train' / 'agent'}",
         "",

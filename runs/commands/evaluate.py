@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import tyro
 
 from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, evaluate, reference_results
+from anysense.agents.pretrained import pretrained_names
 from anysense.agents.results import SavedResults, save_results
 from anysense.agents.summary import summarise
 from anysense.common.progress import counter, say, stage
@@ -95,6 +96,8 @@ class EvaluateCommand(VectorSettings, CommonSettings):
 
     run: tyro.conf.Positional[Path | None] = None
     """Folder of a training run or of an exported agent."""
+    agent: str | None = None
+    """Instead of a folder: an agent that comes with the package."""
     env: str | None = None
     """Gymnasium id of the environment; that of the agent if not given."""
     env_option: tuple[str, ...] = ()
@@ -123,7 +126,8 @@ def read(arguments: Sequence[str]) -> EvaluateCommand:
     preset = preset_in(arguments)
     default = EvaluateCommand(preset=preset, evaluation=EvaluationSettings.of(preset))
     corruptions = f"MODALITY:{{{','.join(CORRUPTIONS.names())}}}[:LEVEL]"
-    return parse(default, arguments, "evaluate", {"run": "AGENT", "env": environments(), "corruption": corruptions})
+    names = {"run": "AGENT", "agent": pretrained_names(), "env": environments(), "corruption": corruptions}
+    return parse(default, arguments, "evaluate", names)
 
 
 def _agent(settings: EvaluateCommand, device: str) -> "Agent":
@@ -144,7 +148,7 @@ def _agent(settings: EvaluateCommand, device: str) -> "Agent":
 
 def _found(settings: EvaluateCommand) -> tuple[EvaluateCommand, Sequence[str]]:
     """Find the agent; one step of each condition tells what cannot be evaluated, before anything is written."""
-    path = find_agent(settings.run, settings.out)
+    path = find_agent(settings.run, settings.out, settings.agent)
     found, evaluation = dataclasses.replace(settings, run=path), settings.evaluation
     agent = _agent(found, "cpu")
     known = dataclasses.replace(agent.world, vector="auto")  # A step is no work to start processes for.
@@ -154,7 +158,8 @@ def _found(settings: EvaluateCommand) -> tuple[EvaluateCommand, Sequence[str]]:
             evaluate(agent, known, episodes=episode, **condition)
     if evaluation.reference_option:
         reference_results(agent.world, episode, evaluation.reference_options)
-    return found, () if settings.run is not None else (str(path),)
+    named = settings.run is not None or settings.agent is not None
+    return found, () if named else (str(path),)
 
 
 def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
@@ -162,7 +167,7 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     assert path is not None
     curve, lineage = read_curve(path.parent / "metrics.csv"), lineage_of(path)
     saved = evaluate_agent(agent, settings.evaluation, settings.seed, run.path, curve, lineage)
-    report_evaluation(str(path), saved, curve, run)
+    report_evaluation(str(path) if settings.agent is None else settings.agent, saved, curve, run)
     episodes = settings.evaluation.of_world(agent.world, settings.seed)
     clips = write_clips(agent, episodes, run.path / "clips", settings.video_formats) if settings.video else []
     shown = [f"Clips: {run.path / 'clips'}"] if clips else []

@@ -281,6 +281,16 @@ def test_tensors_that_do_not_fit(saved: Path, representation: Representation) ->
         load_representation(saved)
 
 
+def test_half_the_space_and_float32_again(representation: Representation, saved: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    save_representation(representation, half, half=True)
+    assert (half / WEIGHTS).stat().st_size < 0.55 * (saved / WEIGHTS).stat().st_size
+    loaded = load_representation(half).state_dict()
+    for name, weight in representation.state_dict().items():
+        assert loaded[name].dtype == weight.dtype
+        torch.testing.assert_close(loaded[name], weight, rtol=2**-11, atol=2**-24)
+
+
 def test_errors_are_value_errors() -> None:
     assert issubclass(FileFormatError, ValueError)
 

@@ -34,6 +34,8 @@ def test_the_whole_way_in_two_goes(tmp_path, monkeypatch, capsys):
         assert str(path) in printed.out
     for text in ("Collecting", "Pretraining", "Training", "Evaluating"):
         assert f"{text} " in printed.err
+    clips = [folder / "clips" / f"{name}.mp4" for name in ("complete", "image", "sound")]
+    assert all(path.is_file() and f"Clip: {path}" in printed.out for path in clips)
     assert Agent.load(folder / "train" / "agent").facts["seed"] == 0
     assert json.loads((folder / "run.json").read_text())["status"] == "finished"
 

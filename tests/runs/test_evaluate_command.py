@@ -127,7 +127,9 @@ def test_wrong_input_leaves_nothing(options, message, evaluated, refused):
 
 
 def test_nothing_trained(tmp_path, refused):
-    assert "Run `anysense train` first, or give a path." in refused("evaluate", "--out", tmp_path)
+    assert "Run `anysense train` first, or give a path, or an agent that comes along: --agent pendulum." in refused(
+        "evaluate", "--out", tmp_path
+    )
 
 
 def test_altered_agent(evaluated, tmp_path, refused):

@@ -99,6 +99,8 @@ def test_evaluate_with_every_corruption(fresh):
     corruptions = [f"image:{name}{levels.get(name, ':0.1')}" for name in names]
     printed = fresh("evaluate", *SMOKE, "--episodes", "2", "--steps", "5", "--corruption", *corruptions)
     assert all(corruption in printed for corruption in corruptions)
+    for name in choices(fresh("evaluate", "--help"), "--agent"):
+        assert "sound" in fresh("evaluate", "--preset", "smoke", "--episodes", "2", "--steps", "5", "--agent", name)
 
 
 def test_report(fresh):
@@ -128,7 +130,9 @@ def test_data(fresh, folder):
 
 
 def test_demo(fresh):
-    assert "Trained with image and sound" in fresh("demo", *SMOKE, *TINY, "--steps", "100", "--episodes", "2")
+    assert "Trained with image and sound" in fresh(
+        "demo", *SMOKE, *TINY, "--steps", "100", "--episodes", "2", "--no-video"
+    )
 
 
 def test_compare(fresh, folder):

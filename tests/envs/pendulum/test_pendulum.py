@@ -348,6 +348,36 @@ class TestRendering:
         assert above[2] > above[0] + 50  # blue: it hears the tip come closer
         assert abs(beside[2] - beside[0]) < 10  # grey: the tip moves across
 
+    def test_wave_fronts_travel_at_the_speed_of_sound_from_where_the_tip_was(self):
+        env = MultimodalPendulumEnv(render_mode="rgb_array")
+        env.reset(options={"state": [0.0, 0.0]})
+        still = env.render().astype(int)
+        states = [env.step(ZERO)[-1]["state"] for _ in range(2)]  # upright and still: the tip stays where it is
+        np.testing.assert_allclose(states, 0, atol=1e-12)
+        row = env.render().astype(int)[60]  # 1 m is 92.3 pixels
+        row[still[60].min(axis=-1) < 255] = 255  # the receiver
+        height = (240 - 60.5) / 92.3077  # m above the pivot
+        radii = np.hypot(height - 1.0, (np.flatnonzero((row < 253).any(axis=-1)) + 0.5 - 240) / 92.3077)
+        steps_ago = radii / (20.0 * 0.05)
+        for half in (2.0, 1.5):
+            assert np.abs(steps_ago - half).min() < 0.02
+        assert np.abs(2 * steps_ago - np.rint(2 * steps_ago)).max() < 0.06
+
+    def test_the_arrow_shows_the_torque(self):
+        env = MultimodalPendulumEnv(render_mode="rgb_array")
+
+        def green(torque):
+            env.reset(options={"state": [np.pi, 0.0]})  # hanging: a torque to the left turns the rod to the right
+            env.step(np.array([torque], np.float32))
+            picture = env.render().astype(int)
+            return np.argwhere(picture[..., 1] > picture[..., [0, 2]].max(axis=-1) + 40)
+
+        assert len(green(0.0)) == 0
+        half, full, other = green(1.0), green(2.0), green(-9.0)
+        assert len(full) > 1.3 * len(half) > 0
+        assert full[:, 1].mean() > 250  # counter-clockwise from below is to the right
+        assert abs(other[:, 1].mean() + full[:, 1].mean() - 479) < 2  # clipped to -2: the mirror image
+
     def test_without_a_mode_it_warns(self, env):
         env.reset(seed=0)
         with pytest.warns(UserWarning, match="without a render mode"):
