@@ -119,7 +119,7 @@ def cannot_write(path: str | Path, error: OSError) -> str:
     """The message that a path could not be written for this reason, and what to do."""
     reason = error.__cause__ if isinstance(error.__cause__, OSError) else error  # of a file inside, explained before
     remedy = "free space or choose another folder" if error.errno in _FULL else "choose another folder"
-    return f"Cannot write `{path}` ({reason.strerror}); {remedy}, then try again (a run goes on with `--resume`)"
+    return f"Cannot write `{path}` ({reason.strerror}); {remedy}, then try again"
 
 
 @contextmanager

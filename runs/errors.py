@@ -27,6 +27,8 @@ FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 143
+BEGIN_AGAIN = "Type the command again to start over; files that were complete are kept."
+"""Advice where nothing can be continued, because no run had begun or the command makes none."""
 
 _INPUT_ERRORS = (
     ValueError,
@@ -77,15 +79,15 @@ def report_error(error: BaseException, show_traceback: bool = False) -> int:
     """Print `error` as one paragraph on stderr and return the exit code."""
     if show_traceback:
         traceback.print_exception(error, file=sys.stderr)
+    advice = " ".join(getattr(error, "__notes__", ()))
     if isinstance(error, KeyboardInterrupt):
-        print(
-            "Interrupted. What was written so far is kept; --resume continues it where the command has it.",
-            file=sys.stderr,
-        )
+        print(f"Interrupted. {advice or BEGIN_AGAIN}", file=sys.stderr)
         return exit_code(error)
     kind = "" if isinstance(error, (*_INPUT_ERRORS, OSError)) else f"{type(error).__name__}: "
     hint = "" if show_traceback or exit_code(error) == BAD_INPUT else " (--traceback shows where.)"
     print(f"Error: {kind}{_message(error)}{hint}", file=sys.stderr)
+    if advice:
+        print(advice, file=sys.stderr)
     return exit_code(error)
 
 

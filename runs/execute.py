@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from anysense.common.files import explained
 from anysense.runs.comparisons.blocks import check_block
-from anysense.runs.resume import resumed
+from anysense.runs.resume import advising, resumed
 from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import CommonSettings, ResumableSettings, use_machine
 
@@ -55,6 +55,6 @@ def execute(
             settings.docs.parent.mkdir(parents=True, exist_ok=True)
     if run is None:
         run = RunFolder.create(settings, command, arguments, chosen)
-    with run.working():
+    with advising(run, arguments), run.working():
         lines = list(work(settings, run, device))
     print("\n".join(lines))

@@ -2,15 +2,17 @@
 
 import os
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anysense.runs.errors import refuses_input
 from anysense.runs.inputs import digest_of, found_again, replaced
 from anysense.runs.run_folder import RunFolder, newest_run, plain
 from anysense.runs.settings import CommonSettings, ResumableSettings, parse, value_of
 
-__all__ = ["changes", "resumed"]
+__all__ = ["advising", "changes", "resumed"]
 
 ResumableT = TypeVar("ResumableT", bound=ResumableSettings)
 
@@ -18,6 +20,36 @@ _FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "doc
 """What may differ between a run and its continuation: none of it changes the result that the settings ask for."""
 _PLACES = ("--out", "--name", "--docs", "--readme")
 """Options that decide where files go; never taken from a record."""
+_CONFIRMED = ("--folder", "--env")
+"""Options that are taken from a record only if they are given again, because of what they decide."""
+
+
+@contextmanager
+def advising(run: RunFolder, arguments: Sequence[str]) -> Iterator[None]:
+    """Let what interrupts a run, or makes it fail, say what to type to go on (a note of the error, which is shown)."""
+    try:
+        yield
+    except BaseException as error:
+        if not refuses_input(error):
+            error.add_note(_advice(run, arguments))
+        raise
+
+
+def _advice(run: RunFolder, arguments: Sequence[str]) -> str:
+    """The command that goes on with a run, or makes it anew where its command cannot; ``arguments`` were typed now."""
+    name, recorded = run.record["command"], run.record["arguments"]
+    if "resume" not in run.record["settings"]:
+        again = shlex.join(["anysense", *name.split("/"), *_without(recorded, ("--name",))])
+        return f"`{run.path}` keeps what was written, but cannot go on; to do it again, type: {again}"
+    places = {option: value_of(arguments, option) for option in _PLACES if option != "--name"}
+    confirmed = {option: value_of(recorded, option) for option in _CONFIRMED if _needs_confirming(run, option)}
+    given = {option: value_of(arguments, option) or value for option, value in confirmed.items()}
+    chosen = {"--name": run.path.name, **places, **given}
+    typed = [part for option, value in chosen.items() if value is not None for part in (option, value)]
+    return (
+        f"`{run.path}` keeps what was written; to go on with it, type: "
+        f"{shlex.join(['anysense', *name.split('/'), '--resume', *typed])}"
+    )
 
 
 def resumed(
@@ -31,7 +63,7 @@ def resumed(
     """
     run = _run_to_resume(settings, command)
     _check_record(run, arguments)
-    before = _without_places(run.record["arguments"])
+    before = _without(run.record["arguments"], _PLACES)
     typed = {}
     for name, recorded in run.record["inputs"].items():
         option = f"--{name.rpartition('.')[2].replace('_', '-')}"
@@ -74,10 +106,9 @@ def _run_to_resume(settings: CommonSettings, command: str) -> RunFolder:
 
 def _check_record(run: RunFolder, arguments: Sequence[str]) -> None:
     """Refuse what a record of somebody else must not decide: which files are written, which code is imported."""
-    for option in ("--folder", "--env"):
-        recorded = value_of(run.record["arguments"], option) or ""
-        decides = recorded if option == "--folder" else ":" in recorded
-        if decides and value_of(arguments, option) is None:
+    for option in _CONFIRMED:
+        if _needs_confirming(run, option) and value_of(arguments, option) is None:
+            recorded = value_of(run.record["arguments"], option) or ""
             raise ValueError(
                 f"`{option}` {recorded!r} in `{run.path}/run.json` is not taken over, because files must not decide "
                 f"where others are written or which code runs. If it is right, give it again: --resume {option} "
@@ -90,15 +121,21 @@ def _check_record(run: RunFolder, arguments: Sequence[str]) -> None:
                 raise ValueError(f"`{path}` is a link out of the run folder; remove it, or start a new run.")
 
 
-def _without_places(arguments: Sequence[str]) -> list[str]:
-    """The arguments without the options that decide where files go, and their values."""
+def _needs_confirming(run: RunFolder, option: str) -> bool:
+    """Whether the record of a run gives an option that is not taken over from it."""
+    recorded = value_of(run.record["arguments"], option) or ""
+    return bool(recorded) if option == "--folder" else ":" in recorded
+
+
+def _without(arguments: Sequence[str], options: Collection[str]) -> list[str]:
+    """The arguments without some options, and their values."""
     kept, skipping = [], False
     for argument in arguments:
         if skipping:
             skipping = False
-        elif argument in _PLACES:
+        elif argument in options:
             skipping = True
-        elif not argument.startswith(tuple(f"{option}=" for option in _PLACES)):
+        elif not argument.startswith(tuple(f"{option}=" for option in options)):
             kept.append(argument)
     return kept
 

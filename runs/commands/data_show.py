@@ -15,6 +15,7 @@ from anysense.common.progress import counter, stage
 from anysense.common.validation import check_seed
 from anysense.runs.commands.data import Part
 from anysense.runs.figures import new_figure, write_figure
+from anysense.runs.resume import advising
 from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import TracebackSettings, parse
 
@@ -98,7 +99,7 @@ def _show(arguments: Sequence[str]) -> None:
     check_place(settings.out / "data" / "show", settings.name)
     chosen = _some_of_each_class(_load(dataset, settings), settings.per_class, settings.seed)
     run = RunFolder.create(settings, "data/show", arguments)
-    with run.working():
+    with advising(run, arguments), run.working():
         sheet = write_figure(lambda: draw_contact_sheet(chosen), run.figure("samples.png"))
         _write_sounds(chosen, run.path / "sounds")
     if sheet is not None:

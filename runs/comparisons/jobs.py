@@ -154,7 +154,7 @@ def _check_end(job: Job, end: Connection, process: SpawnProcess) -> None:
         code = process.exitcode or 0
         how = f"ended with code {code} before it was done; see `{job.folder / LOG}`"
         if code < 0:
-            how = f"was killed by signal {-code}, perhaps for lack of memory. Go on with --resume, with fewer `--jobs`"
+            how = f"was killed by signal {-code}, perhaps for lack of memory; then fewer `--jobs` help"
         raise RuntimeError(f"The process of job `{job.name}` {how}.") from None
     finally:
         end.close()

@@ -188,7 +188,7 @@ def test_other_processes(work, tmp_path, capsys):
         (
             "killed",
             RuntimeError,
-            r"was killed by signal 9, perhaps for lack of memory\. Go on with --resume, with fewer",
+            r"was killed by signal 9, perhaps for lack of memory; then fewer `--jobs` help",
         ),
         ("gone", RuntimeError, r"ended with code 7 before it was done; see `.*log\.txt`"),
     ],
