@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import stat
+import tempfile
 import threading
 import time
 import zlib
@@ -28,6 +29,7 @@ from anysense.common.validation import check_path
 __all__ = [
     "UNWRITABLE",
     "cannot_write",
+    "check_folder",
     "check_sha256",
     "current_folder",
     "explained",
@@ -113,6 +115,19 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno is None:  # not from the operating system: it says already what it means
             raise
         raise type(error)(error.errno, cannot_write(path, error)) from error
+
+
+def check_folder(folder: str | Path) -> Path:
+    """Find out before any work whether files can be written into ``folder``, which need not be there yet.
+
+    Raises:
+        OSError: They cannot; the message names the folder and says what to do.
+    """
+    folder = check_path("folder", folder)
+    with explained(folder):
+        nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        with tempfile.TemporaryFile(dir=nearest):
+            return folder
 
 
 def cannot_write(path: str | Path, error: OSError) -> str:

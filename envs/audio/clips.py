@@ -3,6 +3,7 @@
 Letters: H x W pixels, C channels of sound (1 or 2), N samples.
 """
 
+import itertools
 import shutil
 import tempfile
 import wave
@@ -20,7 +21,7 @@ from anysense.common.extras import import_extra
 from anysense.common.files import replace_file
 from anysense.common.validation import check_names
 
-__all__ = ["FORMATS", "Clip"]
+__all__ = ["FORMATS", "NO_PICTURE", "Clip"]
 
 FORMATS = ("mp4", "gif", "wav")
 GIF_SIDE = 480
@@ -30,9 +31,14 @@ _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 6400
 Picture = npt.NDArray[np.uint8]
 Audio = npt.NDArray[np.float32]
 
+NO_PICTURE: Picture = np.zeros((0, 0, 3), np.uint8)
+"""Stands for the picture where a clip is sound alone."""
+
 
 class Clip:
     """One clip in one or several formats; a clip that is not finished leaves no file.
+
+    A file that is there already is kept: the name of the clip then ends in -2, -3 and so on.
 
     Args:
         stem: Path of the files without the ending.
@@ -50,7 +56,7 @@ class Clip:
         names = check_names("formats", formats, FORMATS)
         if "mp4" in names:
             require_video()
-        self._paths = {name: stem.with_name(f"{stem.name}.{name}") for name in names}
+        self._stem, self._names = stem, names
         self._folder = tempfile.TemporaryDirectory(prefix="anysense-clip-")
         self._writers: dict[str, _Writer] | None = None
         self.pictures = self.samples = 0
@@ -69,17 +75,17 @@ class Clip:
         if self._writers is None:
             made: dict[str, type[_Writer]] = {"mp4": _Mp4, "gif": _Gif, "wav": _Wav}
             self._writers = {}
-            for name in self._paths:
+            for name in self._names:
                 self._writers[name] = made[name](self._part(name), self.fps, self.rate, picture, len(fitted))
         for writer in self._writers.values():
             writer.add(picture, fitted)
 
     def finish(self) -> list[Path]:
         """Close the files; their paths, none where no picture was added."""
-        found = []
+        found, paths = [], self._free()
         for name, writer in (self._writers or {}).items():
             writer.close()
-            found.append(replace_file(self._paths[name], partial(shutil.copyfile, self._part(name))))
+            found.append(replace_file(paths[name], partial(shutil.copyfile, self._part(name))))
         self._writers = None
         self._folder.cleanup()
         return found
@@ -91,6 +97,15 @@ class Clip:
                 writer.close()
         self._writers = None
         self._folder.cleanup()
+
+    def _free(self) -> dict[str, Path]:
+        """Path of the file of each format, with the first number that none of them has yet."""
+        for number in itertools.count(1):
+            stem = self._stem.name if number == 1 else f"{self._stem.name}-{number}"
+            paths = {name: self._stem.with_name(f"{stem}.{name}") for name in self._names}
+            if not any(path.exists() for path in paths.values()):
+                break
+        return paths
 
     def _part(self, name: str) -> Path:
         return Path(self._folder.name, name)

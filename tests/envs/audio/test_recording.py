@@ -2,6 +2,7 @@
 
 import sys
 import wave
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -170,13 +171,13 @@ class Beep(gym.Env):
     observation_space = gym.spaces.Dict({"sound": gym.spaces.Box(-1, 1, (2, 1, 100), np.float32)})
     action_space = gym.spaces.Discrete(2)
 
-    def __init__(self, place="observation", render_mode="rgb_array"):
-        self.place, self.render_mode = place, render_mode
+    def __init__(self, place="observation", render_mode="rgb_array", level=1.0):
+        self.place, self.render_mode, self.level = place, render_mode, level
         self.picture = np.zeros((11, 13, 3), np.uint8)
 
     def reset(self, *, seed=None, options=None):
-        beep = np.stack([np.zeros((1, 100)), np.ones((1, 100))]).astype(np.float32)
-        return ({"sound": beep}, {}) if self.place == "observation" else ({}, {self.place: (beep[0, 0] + 1)})
+        beep = np.stack([np.zeros((1, 100)), np.full((1, 100), self.level)]).astype(np.float32)
+        return ({"sound": beep}, {}) if self.place == "observation" else ({}, {self.place: beep[1, 0]})
 
     def step(self, action):
         return *self.reset()[:1], 0.0, False, False, self.reset()[1]
@@ -194,6 +195,91 @@ def test_sound_of_observation_or_info(tmp_path, place):
     with wave.open(str(env.paths[0])) as file:
         assert (file.getframerate(), file.getnframes()) == (3000, 200)  # 30 pictures a second
         assert (np.frombuffer(file.readframes(200), "<i2") == 32767).all()  # of a stack the newest
+
+
+class Player(Beep):
+    """Gives it by `render_sound`, and renders nothing."""
+
+    def __init__(self, level=1.0):
+        super().__init__("render_sound", None, level)
+
+    def render_sound(self):
+        return np.full((1, 100), self.level, np.float32)
+
+    def render(self):
+        raise AssertionError("nobody needs a picture")
+
+
+def test_sound_alone_needs_no_picture(tmp_path):
+    env = RecordVideoWithSound(Player(), tmp_path, formats=("wav",))
+    env.reset()
+    env.close()
+    with wave.open(str(env.paths[0])) as file:
+        assert (np.frombuffer(file.readframes(100), "<i2") == 32767).all()
+
+
+def test_pictures_alone_need_no_sound(tmp_path):
+    env = RecordVideoWithSound(Beep("nothing"), tmp_path, formats=("gif",))
+    env.reset()
+    env.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["episode-0.gif"]
+
+
+def test_sound_beyond_the_range_is_cut_with_one_warning(tmp_path):
+    env = RecordVideoWithSound(Player(1.5), tmp_path, formats=("wav",))
+    with pytest.warns(UserWarning, match=r"the sound of `env` reaches 1\.5; it is cut at -1 and 1"):
+        env.reset()
+    env.step(0)  # a second warning would be an error
+    env.reset()
+    env.close()
+    with wave.open(str(env.paths[0])) as file:
+        assert (np.frombuffer(file.readframes(200), "<i2") == 32767).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (Player, r"`render_sound\(\)`"),
+        (partial(Beep, "observation", "rgb_array"), r"`observation\['sound'\]`"),
+        (partial(Beep, "audio", "rgb_array"), r"`info\['audio'\]`"),
+    ],
+)
+def test_sound_that_is_no_number_is_refused_by_name(tmp_path, made, name, value):
+    env = RecordVideoWithSound(made(value), tmp_path, formats=("wav",))
+    with pytest.raises(ValueError, match=rf"{name} must be finite, within -1 to 1; 100 of 100 samples are NaN"):
+        env.reset()
+    env.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clips_that_are_there_are_kept(tmp_path):
+    (tmp_path / "episode-0.wav").write_bytes(b"mine")
+    for level in (0.25, 0.5):
+        env = RecordVideoWithSound(Player(level), tmp_path, formats=("wav",))
+        env.reset()
+        env.close()
+    assert (tmp_path / "episode-0.wav").read_bytes() == b"mine"
+    levels = {}
+    for number in (2, 3):
+        with wave.open(str(tmp_path / f"episode-0-{number}.wav")) as file:
+            levels[number] = np.frombuffer(file.readframes(1), "<i2")[0] / 32767
+    assert levels == pytest.approx({2: 0.25, 3: 0.5}, abs=1e-4)
+
+
+def test_a_name_without_number_serves_several_episodes(tmp_path):
+    env = RecordVideoWithSound(Beep(), tmp_path, name="clip", formats=("wav", "gif"))
+    for _ in range(2):
+        env.reset()
+    env.close()
+    assert [path.name for path in env.paths] == ["clip.wav", "clip.gif", "clip-2.wav", "clip-2.gif"]
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "clips", "/proc/self/clips"):
+        with pytest.raises(OSError, match=rf"Cannot write `{folder}`"):
+            RecordVideoWithSound(Player(), folder, formats=("wav",))
 
 
 def test_a_clip_that_fails_leaves_no_file(tmp_path):
@@ -223,7 +309,7 @@ def test_forms_of_audio(values, expected):
 
 
 def test_errors(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="`env` must be made with render_mode='rgb_array'; got None"):
+    with pytest.raises(ValueError, match=r"`env` must be made with render_mode='rgb_array', or .*; got None"):
         RecordVideoWithSound(gym.make(anysense.envs.DEFAULT_WORLD), tmp_path)
     with pytest.raises(ValueError, match="`formats` must be one of 'mp4', 'gif', 'wav'; got 'mp3'"):
         RecordVideoWithSound(pendulum(), tmp_path, formats=("mp3",))
@@ -232,7 +318,7 @@ def test_errors(tmp_path, monkeypatch):
     silent = RecordVideoWithSound(Beep("nothing"), tmp_path, formats=("wav",))
     with pytest.raises(ValueError, match=r"`env` gives no audio: .* Say where the sound is with `sound`"):
         silent.reset()
-    with pytest.raises(ValueError, match=r"sound must be a waveform, .*; got shape \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"sound must be a waveform, .*; got shape \(3, 2\) of float64"):
         as_audio(np.zeros((3, 2)))
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'anysense\[video\]'"):
