@@ -23,6 +23,7 @@ from anysense.common.progress import Progress
 from anysense.common.registry import Registry
 from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.guide import Guide
 from anysense.envs.making import RESERVED_OPTIONS, Vector, find_spec, imported, make_single, make_vector
 from anysense.envs.selection import check_observation_space
 from anysense.envs.sensors.model import PRESENT
@@ -167,6 +168,11 @@ class World:
         """How many consecutive frames every modality stacks along its first axis, newest last; None: no stacks."""
         return None
 
+    @property
+    def guide(self) -> Guide:
+        """Names of what is measured and of actions, for people."""
+        return Guide()
+
     def make(self, modalities: Sequence[str] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """One environment that offers the named modalities (all by default).
 
@@ -214,9 +220,7 @@ class World:
     ) -> Mapping[str, NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.int64]]]:
         """Undiscounted returns (N,) of reference controllers from start states (N, K), by name; none here.
 
-        Where episodes can end early: pairs of returns and lengths, int64 (N,).
-
-        The seed is that of random actions; the options come from the command line.
+        Where episodes can end early: pairs of returns and lengths, int64 (N,). The seed is that of random actions.
         """
         if options:
             raise ValueError(f"`reference_option` has no meaning for {self.id}; got {dict(options)}.")

@@ -20,6 +20,7 @@ COMMANDS = {
     "pretrain": ("pretrain", "collect observations and pretrain a representation of them"),
     "train": ("train", "train an agent on a frozen representation, with any modalities of it"),
     "evaluate": ("evaluate", "evaluate an agent on every subset of modalities, with corruptions"),
+    "play": ("play", "a window: drive a world by hand, or watch an agent act"),
     "compare": ("compare", "compare representations as what an agent perceives"),
     "data": ("data", "fetch, make, check and look at data sets: data PART"),
     "classify": ("classify", "compare representations on a data set with modalities missing"),

@@ -59,7 +59,8 @@ def _clip(
 ) -> list[Path]:
     with closing(agent.world.make(render_mode="rgb_array")) as env:
         fps = env.metadata.get("render_fps") or 30
-        shown = WithPanel(env, agent.modalities, given, f"{agent.algorithm}, {' and '.join(given)}")
+        title = f"{agent.algorithm}, {' and '.join(given)}"
+        shown = WithPanel(env, agent.modalities, given, title, agent.world.guide.labels)
         sound = partial(_sound, env, fps)
         recorded = RecordVideoWithSound(shown, folder, name=name, formats=formats, fps=fps, sound=sound)
         try:

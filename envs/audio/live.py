@@ -20,6 +20,8 @@ class LiveSound:
         self._mixer: Any = None
         self._channel: Any = None
         self._tried = False
+        self.silent_because = ""
+        """Why nothing is heard; empty where something is, or nothing was played yet."""
 
     def play(self, audio: npt.NDArray[np.float32]) -> None:
         """Play audio (2, samples) within -1 to 1 after what is playing."""
@@ -46,5 +48,9 @@ class LiveSound:
             if mixer.get_init() is None:
                 mixer.init(self._rate, -16, 2, buffer=512, allowedchanges=0)
                 self._mixer, self._channel = mixer, mixer.Channel(0)
-        except Exception:  # Whatever is wrong with the sound, the window goes on.
+                self.silent_because = ""
+            else:
+                self.silent_because = "the program plays something of its own"
+        except Exception as error:  # Whatever is wrong with the sound, the window goes on.
             self._mixer = self._channel = None
+            self.silent_because = f"there is no audio device ({str(error).rstrip('.') or type(error).__name__})"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anysense.common.progress import Progress
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.guide import Guide, Labels
 from anysense.envs.hyperhot.agents import AGENT_PRESETS
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
 from anysense.envs.hyperhot.game import Games
@@ -75,6 +76,13 @@ class HyperhotWorld(World):
         """How many frames an observation stacks; None for ``picture="screen"``, whose channels are colours."""
         stacked = self.options.get("picture", HyperhotOptions.picture) != "screen"
         return int(self.options.get("frame_stack", HyperhotOptions.frame_stack)) if stacked else None
+
+    @property
+    def guide(self) -> Guide:
+        """Names of the receivers, of what tones consist of, and of actions."""
+        tones = self.options.get("sound", HyperhotOptions.sound) == "tones"
+        rows = tuple(self.options.get("receivers", HyperhotOptions.receivers))
+        return Guide({"sound": Labels(rows, ("frequency", "amplitude") if tones else ())}, ACTIONS)
 
     def make(self, modalities: Sequence[str] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """One environment; it makes only the named modalities."""

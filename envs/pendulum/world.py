@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anysense.common.validation import check_choice
 from anysense.envs.audio.waveform import Timbre
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.guide import Guide, Labels
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.agents import AGENT_PRESETS
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
@@ -74,6 +75,13 @@ class PendulumWorld(World):
     def frame_stack(self) -> int:
         """How many frames an observation stacks."""
         return int(self.options.get("frame_stack", PendulumOptions.frame_stack))
+
+    @property
+    def guide(self) -> Guide:
+        """Names of the receivers, of what tones consist of, and of actions."""
+        tones = self.options.get("sound", PendulumOptions.sound) == "tones"
+        rows = tuple(self.options.get("receivers", PendulumOptions.receivers))
+        return Guide({"sound": Labels(rows, ("frequency", "amplitude") if tones else ())}, ("torque",), (-1,))
 
     def make(self, modalities: Sequence[str] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """One environment; it makes only the named modalities."""

@@ -14,9 +14,10 @@ from anysense.agents.summary import summarise
 from anysense.common.progress import counter, say, stage
 from anysense.common.validation import check_names
 from anysense.envs.sensors.corruption import CORRUPTIONS, parse_corruption
-from anysense.envs.world import World, world
+from anysense.envs.world import World
 from anysense.representations.evaluation.records import subset_name
 from anysense.representations.evaluation.subsets import every_subset
+from anysense.runs.agents import load_agent
 from anysense.runs.clips import write_clips
 from anysense.runs.comparisons.evaluate_report import evaluate_report
 from anysense.runs.comparisons.report import print_report, write_run_report
@@ -26,7 +27,7 @@ from anysense.runs.execute import execute
 from anysense.runs.locate import find_agent, lineage_of, training_steps
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
-from anysense.runs.worlds import VectorSettings, before_writing, environments, named_world, parsed
+from anysense.runs.worlds import VectorSettings, before_writing, environments, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
@@ -132,16 +133,8 @@ def read(arguments: Sequence[str]) -> EvaluateCommand:
 
 def _agent(settings: EvaluateCommand, device: str) -> "Agent":
     """The agent, in the world that was asked for."""
-    from anysense.agents.exported import Agent
-
     assert settings.run is not None
-    named = None if settings.env is None else named_world(settings.env)  # Naming its module confirms it.
-    agent = Agent.load(settings.run, device)
-    changes = parsed(settings.env_option)
-    if named is not None and named.id != agent.world.id:
-        agent.world = named_world(named.id, changes)
-    elif changes:
-        agent.world = world(agent.world.id, {**agent.world.options, **changes})
+    agent = load_agent(settings.run, settings.env, settings.env_option, device)
     agent.world = settings.vectorised(agent.world)
     return agent
 

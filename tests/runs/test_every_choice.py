@@ -73,7 +73,7 @@ def test_help_with_every_choice(fresh):
         if command == "data":
             for part in re.findall(r"^  (\S+) ", text, re.MULTILINE):
                 assert fresh("data", part, "--help").startswith(f"usage: anysense data {part}")
-        assert ("--preset" in lists) == (command not in ("data", "report"))
+        assert ("--preset" in lists) == (command not in ("data", "play", "report"))
 
 
 def test_pretrain_with_every_method(fresh):

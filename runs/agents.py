@@ -1,0 +1,39 @@
+"""An exported agent in the world that was asked for on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anysense.envs.world import world
+from anysense.runs.worlds import named_world, parsed
+
+if TYPE_CHECKING:
+    from anysense.agents.exported import Agent
+
+__all__ = ["load_agent"]
+
+
+def load_agent(path: Path, env: str | None, env_option: Sequence[str], device: str) -> Agent:
+    """The agent of a folder; its world is the one it was trained in, with what was given instead.
+
+    Args:
+        path: Folder of an exported agent.
+        env: Id of another world, or of its own, which confirms its module; None for its own.
+        env_option: Options as key=value that differ.
+        device: Where it runs.
+
+    Raises:
+        ValueError: The agent is damaged, or a world or an option unknown.
+    """
+    from anysense.agents.exported import Agent
+
+    named = None if env is None else named_world(env)  # Naming its module confirms it.
+    agent = Agent.load(path, device)
+    changes = parsed(env_option)
+    if named is not None and named.id != agent.world.id:
+        agent.world = named_world(named.id, changes)
+    elif changes:
+        agent.world = world(agent.world.id, {**agent.world.options, **changes})
+    return agent
