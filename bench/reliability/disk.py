@@ -16,7 +16,7 @@ from bench.reliability.works import References, Work, command, finished, works
 
 __all__ = ["CAMPAIGN"]
 
-MOST = {"pretrain": 100, "train-sac": 6}
+MOST = {"pretrain": 20, "train-sac": 6}
 """Most writing calls of a work that are tried, spread evenly from the first to the last; of the others `FEW`."""
 FEW = 2
 ERRORS = (errno.ENOSPC, errno.ENOSPC, errno.EIO, errno.EDQUOT)
