@@ -54,6 +54,7 @@ reliability: $(STAMP) ## kills, full disks, hostile files, wrong calls, long use
 	$(BIN)/python -m bench.reliability $(ARGS)
 
 picture: $(STAMP) ## draw the pictures of the README and the guides
+	$(BIN)/python -m bench.acting docs/img/in-the-dark.gif
 	$(BIN)/python -m bench.picture docs/img/episode.png
 	$(BIN)/python -m bench.volume_picture docs/img/gram-volume.png
 

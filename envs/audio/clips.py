@@ -163,8 +163,8 @@ class _Gif:
     def add(self, picture: Picture, audio: Audio) -> None:
         from PIL import Image
 
-        thin = np.ascontiguousarray(picture[:: self._thinned, :: self._thinned])
-        self._frames.append(Image.fromarray(thin).quantize(64, dither=Image.Dither.NONE))
+        thin = Image.fromarray(np.ascontiguousarray(picture)).reduce(self._thinned)
+        self._frames.append(thin.quantize(128, dither=Image.Dither.NONE))
 
     def close(self) -> None:
         first, *others = self._frames
