@@ -15,7 +15,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from anysense.representations.evaluation.retrieval import ranks_by_volume
-from anysense.representations.maths.contrast import CONTRASTS, ContrastSettings, CosineSettings, VolumeSettings
+from anysense.representations.maths.contrast import (
+    Contrast,
+    ContrastSettings,
+    CosineContrast,
+    CosineSettings,
+    VolumeContrast,
+    VolumeSettings,
+)
 from anysense.representations.maths.volume import cross_volumes
 from anysense.runs.figures import new_figure, save_figure
 
@@ -33,7 +40,8 @@ COLOURS = ("#4477aa", "#ee6677", "#228833")
 
 def free_vectors(settings: ContrastSettings, steps: int = 300) -> dict[str, Tensor]:
     """Unit vectors (N, D) of the anchor ``a`` and four others, trained by Adam with nothing but the contrast."""
-    contrast = CONTRASTS[settings.contrast](settings, ("a", *OTHERS))
+    kind: type[Contrast] = CosineContrast if isinstance(settings, CosineSettings) else VolumeContrast
+    contrast = kind(settings, ("a", *OTHERS))
     free = torch.randn(6, SAMPLES, DIMENSIONS, generator=torch.Generator().manual_seed(0)).requires_grad_()
     optimiser = torch.optim.Adam([free], lr=0.05)
     for _ in range(steps):

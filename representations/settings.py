@@ -76,7 +76,17 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class MethodSettings(Settings):
-    """Base of the settings of every method: its loss and the layers that are its own, nothing about networks."""
+    """Base of the settings of every method: its loss and the layers that are its own, nothing about networks.
+
+    Attributes:
+        like: A method whose presets hold for this one too, in what both have from a common class; none by default.
+            Where a benchmark knows that method, it knows this one.
+        presets: Values by setting, by preset, on whatever data; the table that a benchmark has for the method comes
+            before them. Those under ``*`` hold for every preset.
+    """
+
+    like: ClassVar[str] = ""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,13 +45,14 @@ _COLOURS = (
     "#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#ddcc77", "#cc6677", "#882255", "#aa4499",
 )  # fmt: skip
 """The scheme "muted" of Paul Tol (Colour Schemes, SRON/EPS/TN/09-002, 2021), made for every kind of colour vision."""
-_MARKERS, _HATCHES = "os^Dv<>Pp", ("///", "...", "xxx", "\\\\\\")
+_MARKERS, _HATCHES = "os^Dv<>PpXhd*H8", ("///", "...", "xxx", "\\\\\\")
 _METHODS = {
     "gmc": 0, "gram": 1, "mfm": 2, "mvae": 3, "mmvae": 5, "nexus": 6, "muse": 7,
-    "gmc-published": 8, "gram-published": 4,
+    "gmc-published": 8, "gram-published": 4, "symile": 9, "triangle": 10, "mopoe": 11, "mvtcae": 12,
     "gmc-supervised": 0, "gram-supervised": 1, "baseline": 3, "transformer": 3, "dropout": 6, "transformer-dropout": 6,
 }  # fmt: skip
-"""Place of a method in the scheme; methods that no figure shows together may share one."""
+"""Place of a method in the scheme; methods that no figure shows together may share one. From its end on, colours come
+again with a pattern."""
 _PLAIN: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
@@ -67,7 +68,7 @@ class Look:
     Attributes:
         colour: As ``#rrggbb``.
         marker: Of its points.
-        hatch: Pattern of its bars; none for the methods of this package.
+        hatch: Pattern of its bars; methods of one colour differ in it.
     """
 
     colour: str
@@ -79,9 +80,10 @@ def look_of(method: str) -> Look:
     """The look of a method, whatever other methods there are; names that are not known get one by their checksum."""
     if method in _METHODS:
         place = _METHODS[method]
-        return Look(_COLOURS[place], _MARKERS[place])
+        turn, colour = divmod(place, len(_COLOURS))
+        return Look(_COLOURS[colour], _MARKERS[place], _HATCHES[turn - 1] if turn else "")
     turn, place = divmod(zlib.crc32(method.encode()), len(_COLOURS))
-    return Look(_COLOURS[place], _MARKERS[turn % len(_MARKERS)], _HATCHES[turn % len(_HATCHES)])
+    return Look(_COLOURS[place], _MARKERS[turn % len(_COLOURS)], _HATCHES[turn % len(_HATCHES)])
 
 
 def modality_colours(names: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Settings of methods, networks, training and collection that go together on one kind of data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from anysense.common.errors import unknown_name
@@ -24,7 +24,8 @@ Table = Mapping[str, Mapping[str, Any]]
 class Presets:
     """Presets of one kind of data: a world, a data set, or any data.
 
-    A method that has no table, such as one of another package, has its own defaults.
+    A method that has no table, such as one of another package, has its own defaults; what it is ``like``, and presets
+    of its own, come before them (`anysense.representations.settings.MethodSettings`).
     """
 
     name: str
@@ -42,13 +43,20 @@ class Presets:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Names of the methods that have a table here, and of those that do not come with anysense."""
-        return (*self.settings, *(name for name in METHODS.names() if name not in BUILT_IN))
+        """Names of the methods that have a table here, of those like them, and of those of other packages."""
+        like = (name for name in BUILT_IN if name not in self.settings and settings_of(name).like in self.settings)
+        return (*self.settings, *like, *self._others())
+
+    @property
+    def usual_methods(self) -> tuple[str, ...]:
+        """Names of the methods that are compared if none is named: those with a table, and those of other packages."""
+        return (*self.settings, *self._others())
 
     def method_settings(self, method: str, preset: str = "default", **overrides: Any) -> MethodSettings:
         """Settings of a method, some of them replaced; see `anysense.representations.registry.make_settings`."""
-        values = _values(self.settings.get(method, {}), preset) | overrides
-        return settings_from(settings_of(method), values, method)
+        kind = settings_of(method)
+        values = self._of_like(kind, preset) | _values(kind.presets, preset)
+        return settings_from(kind, values | _values(self.settings.get(method, {}), preset) | overrides, method)
 
     def networks(self, method: str, preset: str = "default", **overrides: Any) -> Networks | None:
         """The family of networks of a method; see `anysense.representations.registry.make_networks`."""
@@ -64,6 +72,19 @@ class Presets:
             return None
         kind, owner = settings_of_networks(self.family), f"the networks {self.family!r}"
         return settings_from(kind, self._family_values(method, preset), owner)
+
+    def _others(self) -> tuple[str, ...]:
+        return tuple(name for name in METHODS.names() if name not in BUILT_IN)
+
+    def _of_like(self, kind: type[MethodSettings], preset: str) -> dict[str, Any]:
+        """Presets of the method that another one is like, in the settings that both have from a common class."""
+        if not kind.like:
+            return {}
+        other = settings_of(kind.like)
+        common = (base for base in kind.__mro__ if is_dataclass(base) and issubclass(other, base))
+        shared = {field.name for base in common for field in fields(base)}
+        values = _values(self.settings.get(kind.like, {}), preset)
+        return {name: value for name, value in values.items() if name in shared}
 
     def _family_values(self, method: str, preset: str) -> dict[str, Any]:
         tables = (self.family_settings, self.method_family_settings.get(method, {}))

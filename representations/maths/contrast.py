@@ -1,6 +1,6 @@
 """Contrasts: losses that bring the latents of one sample together and keep those of different samples apart.
 
-A contrast is a class with its settings and one line in `CONTRASTS`; `GMCCore` uses whichever its settings belong to.
+A contrast is a class with its settings; a method names it as its `contrast_class`.
 
 Letters: B rows of a batch, D latent dimensions, k vectors that span a volume.
 """
@@ -21,12 +21,24 @@ from anysense.representations.maths.contrast_settings import (
     LEARNED_TEMPERATURES,
     ContrastSettings,
     CosineSettings,
+    MixedSettings,
     Variant,
     VolumeSettings,
 )
 from anysense.representations.maths.volume import cross_volumes, signed_sines
 
-__all__ = ["CONTRASTS", "Contrast", "ContrastSettings", "CosineSettings", "VolumeContrast", "VolumeSettings"]
+__all__ = [
+    "Contrast",
+    "ContrastSettings",
+    "CosineContrast",
+    "CosineSettings",
+    "MixedContrast",
+    "MixedSettings",
+    "TemperedContrast",
+    "VolumeContrast",
+    "VolumeSettings",
+    "two_way_entropy",
+]
 
 
 class Contrast(nn.Module, ABC):
@@ -61,7 +73,60 @@ class CosineContrast(Contrast):
         return {name: loss(joint, latents, self.settings.temperature) for name, latents in single.items()}
 
 
-class VolumeContrast(Contrast):
+class TemperedContrast(Contrast):
+    """A contrast with a temperature, which is learned if the settings say so."""
+
+    def __init__(self, settings: Any, modalities: Sequence[str]) -> None:
+        super().__init__(settings, modalities)
+        if settings.learn_temperature:
+            self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)))
+
+    def temperature(self) -> float | Tensor:
+        """The temperature; a learned one is first brought back into its range."""
+        if not self.settings.learn_temperature:
+            return float(self.settings.temperature)
+        least, most = LEARNED_TEMPERATURES
+        with torch.no_grad():  # A clamp inside the graph would have no gradient that leads back.
+            self.log_temperature.clamp_(math.log(least), math.log(most))
+        return self.log_temperature.exp()
+
+
+class MixedContrast(TemperedContrast):
+    """A contrast of whole tuples of latents, with a part of cosines.
+
+    A tuple may fit well though its latents do not lie near each other, so that none can stand in for another; the
+    cosines with the joint latent see to that. A single modality makes no tuple: then the cosines are all there is.
+
+    Raises:
+        ValueError: A single modality, and no part of cosines.
+    """
+
+    settings: MixedSettings
+
+    def __init__(self, settings: MixedSettings, modalities: Sequence[str]) -> None:
+        super().__init__(settings, modalities)
+        cosine = CosineSettings(temperature=settings.cosine_temperature)
+        self.cosine = CosineContrast(cosine, modalities) if settings.cosine_weight > 0.0 else None
+        self.single = len(modalities) == 1
+        if self.single and self.cosine is None:
+            raise ValueError(
+                f"`cosine_weight` must be positive with the one modality {modalities[0]!r}: there is nothing else to "
+                "contrast."
+            )
+
+    @abstractmethod
+    def tuple_terms(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Terms of the contrast of tuples, of at least two modalities; otherwise as `terms`."""
+
+    def terms(self, joint: Tensor, single: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weighted terms of both parts: those of the cosines by modality, and those of the tuples."""
+        terms = {} if self.single else self.tuple_terms(joint, single)
+        if self.cosine is None:
+            return terms
+        return mixed(self.cosine.terms(joint, single), terms, self.settings.cosine_weight)
+
+
+class VolumeContrast(TemperedContrast):
     """Contrast of Gramian volumes: vectors of one sample should span less than mixtures of two samples.
 
     Source: Cicchetti et al., Gramian Multimodal Representation Learning and Alignment (GRAM), ICLR 2025, arXiv
@@ -99,8 +164,6 @@ class VolumeContrast(Contrast):
             raise ValueError(unknown_name("anchor", settings.anchor, modalities))
         self.spans = _spans(settings.variant, settings.anchor, modalities)
         self.least_dim = max(len(vectors) for several in self.spans.values() for vectors in several)
-        if settings.learn_temperature:
-            self.log_temperature = nn.Parameter(torch.tensor(math.log(settings.temperature)))
         cosine = CosineSettings(temperature=settings.cosine_temperature, loss=settings.loss)
         self.cosine = CosineContrast(cosine, modalities) if settings.variant == "hybrid" else None
 
@@ -114,18 +177,7 @@ class VolumeContrast(Contrast):
             terms[name] = torch.stack([two_way_entropy(each, temperature, smoothing) for each in distances]).mean()
         if self.cosine is None:
             return terms
-        weight = self.settings.hybrid_weight
-        cosine = {name: weight * term for name, term in self.cosine.terms(joint, single).items()}
-        return cosine | {name: (1.0 - weight) * term for name, term in terms.items()}
-
-    def temperature(self) -> float | Tensor:
-        """Temperature of the contrast of volumes; a learned one is first brought back into its range."""
-        if not self.settings.learn_temperature:
-            return self.settings.temperature
-        least, most = LEARNED_TEMPERATURES
-        with torch.no_grad():  # A clamp inside the graph would have no gradient that leads back.
-            self.log_temperature.clamp_(math.log(least), math.log(most))
-        return self.log_temperature.exp()
+        return mixed(self.cosine.terms(joint, single), terms, self.settings.hybrid_weight)
 
     def _distances(self, anchors: Tensor, *others: Tensor) -> Tensor:
         """Distances (B, B) of anchors (B, D) and tuples of the others, (B, D) each."""
@@ -150,6 +202,12 @@ def two_way_entropy(distances: Tensor, temperature: float | Tensor, label_smooth
     return 0.5 * (tuples + anchors)
 
 
+def mixed(cosine: Mapping[str, Tensor], others: Mapping[str, Tensor], weight: float) -> dict[str, Tensor]:
+    """Terms of a part of cosines with its weight, and others with the rest of 1."""
+    terms = {name: weight * term for name, term in cosine.items()}
+    return terms | {name: (1.0 - weight) * term for name, term in others.items()}
+
+
 _JOINT = ""
 """Stands for the joint latent among the names of modalities."""
 
@@ -168,7 +226,3 @@ def _spans(variant: Variant, anchor: str | None, modalities: Sequence[str]) -> d
             return {"modality-anchor": [(one, *(name for name in modalities if name != one)) for one in anchors]}
         case _:
             return {"joint-anchor": [(_JOINT, *modalities)]}
-
-
-CONTRASTS: dict[str, type[Contrast]] = {"cosine": CosineContrast, "volume": VolumeContrast}
-"""Contrasts by the name that their settings give; another package adds its own before it builds with it."""

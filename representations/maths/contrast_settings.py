@@ -6,7 +6,16 @@ from typing import ClassVar, Literal
 
 from anysense.representations.settings import MethodSettings
 
-__all__ = ["LEARNED_TEMPERATURES", "ContrastSettings", "CosineLoss", "CosineSettings", "Variant", "VolumeSettings"]
+__all__ = [
+    "LEARNED_TEMPERATURES",
+    "ContrastSettings",
+    "CosineLoss",
+    "CosineSettings",
+    "MixedSettings",
+    "Variant",
+    "VolumeSettings",
+    "check_learned_temperature",
+]
 
 CosineLoss = Literal["infonce", "infonce_with_joints_as_negatives"]
 Variant = Literal["joint_anchor", "pairwise", "modality_anchor", "pairwise_signed", "all_pairs", "hybrid"]
@@ -15,16 +24,12 @@ LEARNED_TEMPERATURES = (0.01, 1.0)
 
 @dataclass(frozen=True)
 class ContrastSettings(MethodSettings):
-    """Base of the settings of a contrast; ``contrast`` is its name in `CONTRASTS`."""
-
-    contrast: ClassVar[str]
+    """Base of the settings of a contrast."""
 
 
 @dataclass(frozen=True)
 class CosineSettings(ContrastSettings):
     """Settings of `CosineContrast`."""
-
-    contrast: ClassVar[str] = "cosine"
 
     temperature: float = 0.3
     """Temperature of the contrastive loss."""
@@ -38,10 +43,34 @@ class CosineSettings(ContrastSettings):
 
 
 @dataclass(frozen=True)
+class MixedSettings(ContrastSettings):
+    """Settings of a `MixedContrast`: one of whole tuples of latents, and a part of cosines."""
+
+    temperature: float = 0.1
+    """Temperature of the contrast of tuples."""
+    learn_temperature: bool = False
+    """Train the temperature too, between 0.01 and 1."""
+    cosine_weight: float = 0.5
+    """Weight of a part of GMC's cosines with the joint latent, from 0 to below 1; the contrast of tuples gets the
+    rest."""
+    cosine_temperature: float = 0.3
+    """Temperature of the part of cosines."""
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges."""
+        super().__post_init__()
+        self.require_positive("temperature", "cosine_temperature")
+        if not 0.0 <= self.cosine_weight < 1.0:
+            raise ValueError(f"`cosine_weight` must lie in [0, 1); got {self.cosine_weight}.")
+        if self.cosine_weight == 0.0:
+            self.require_default("cosine_temperature", reason="with `cosine_weight` 0")
+        check_learned_temperature(self.temperature, self.learn_temperature)
+
+
+@dataclass(frozen=True)
 class VolumeSettings(ContrastSettings):
     """Settings of `VolumeContrast`. A setting that the variant does not use must keep its default."""
 
-    contrast: ClassVar[str] = "volume"
     used_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "power": ("joint_anchor", "pairwise", "modality_anchor", "all_pairs", "hybrid"),
         "anchor": ("modality_anchor", "hybrid"),
@@ -81,9 +110,7 @@ class VolumeSettings(ContrastSettings):
             raise ValueError(f"`label_smoothing` must lie in [0, 1); got {self.label_smoothing}.")
         if not 0.0 <= self.hybrid_weight <= 1.0:
             raise ValueError(f"`hybrid_weight` must lie in [0, 1]; got {self.hybrid_weight}.")
-        least, most = LEARNED_TEMPERATURES
-        if self.learn_temperature and not least <= self.temperature <= most:
-            raise ValueError(f"`temperature` must lie in [{least}, {most}] to be learned; got {self.temperature}.")
+        check_learned_temperature(self.temperature, self.learn_temperature)
         for field in fields(self):
             value, variants = getattr(self, field.name), self.used_by.get(field.name, (self.variant,))
             if self.variant not in variants and value != field.default:
@@ -91,3 +118,10 @@ class VolumeSettings(ContrastSettings):
                     f"`{field.name}` has no effect with the variant {self.variant!r}, only with "
                     f"{', '.join(map(repr, variants))}; got {value!r}. Leave it at {field.default!r}."
                 )
+
+
+def check_learned_temperature(temperature: float, learned: bool) -> None:
+    """ValueError if a temperature shall be learned that is not in the range where learned ones stay."""
+    least, most = LEARNED_TEMPERATURES
+    if learned and not least <= temperature <= most:
+        raise ValueError(f"`temperature` must lie in [{least}, {most}] to be learned; got {temperature}.")

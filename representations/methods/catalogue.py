@@ -25,37 +25,25 @@ def _check_method(found: Any) -> None:
 
 
 BUILT_IN = {
-    "gmc": "gmc:GMC",
-    "gram": "gram:GRAM",
-    "mfm": "mfm:MFM",
-    "mvae": "mvae:MVAE",
-    "mmvae": "mmvae:MMVAE",
-    "muse": "muse:MUSE",
-    "nexus": "nexus:Nexus",
-    "transformer": "transformer:TransformerBaseline",
-    "transformer-dropout": "transformer:TransformerDropout",
-    "gmc-supervised": "supervised_gmc:SupervisedGMC",
-    "gram-supervised": "supervised_gmc:SupervisedGRAM",
+    "gmc": ("gmc:GMC", "gmc:GMCSettings"),
+    "gram": ("gram:GRAM", "gmc:GRAMSettings"),
+    "mfm": ("mfm:MFM", "generative:MFMSettings"),
+    "mvae": ("mvae:MVAE", "generative:MVAESettings"),
+    "mmvae": ("mmvae:MMVAE", "generative:MMVAESettings"),
+    "muse": ("muse:MUSE", "two_level:MUSESettings"),
+    "nexus": ("nexus:Nexus", "two_level:NexusSettings"),
+    "symile": ("symile:Symile", "symile:SymileSettings"),
+    "transformer": ("transformer:TransformerBaseline", "supervised:TransformerSettings"),
+    "transformer-dropout": ("transformer:TransformerDropout", "supervised:TransformerDropoutSettings"),
+    "gmc-supervised": ("supervised_gmc:SupervisedGMC", "supervised:SupervisedGMCSettings"),
+    "gram-supervised": ("supervised_gmc:SupervisedGRAM", "supervised:SupervisedGRAMSettings"),
 }
-SETTINGS = {
-    "gmc": "gmc:GMCSettings",
-    "gram": "gmc:GRAMSettings",
-    "mfm": "generative:MFMSettings",
-    "mvae": "generative:MVAESettings",
-    "mmvae": "generative:MMVAESettings",
-    "muse": "two_level:MUSESettings",
-    "nexus": "two_level:NexusSettings",
-    "transformer": "supervised:TransformerSettings",
-    "transformer-dropout": "supervised:TransformerDropoutSettings",
-    "gmc-supervised": "supervised:SupervisedGMCSettings",
-    "gram-supervised": "supervised:SupervisedGRAMSettings",
-}
-"""Where the settings of built-in methods are, so that help need not import the methods."""
+"""Where each method is, and where its settings are, so that help need not import the method."""
 WITHOUT_NETWORKS = ("transformer", "transformer-dropout")
 METHODS: "Registry[type[Representation]]" = Registry(
     "method",
     "anysense.methods",
-    {name: f"anysense.representations.methods.{place}" for name, place in BUILT_IN.items()},
+    {name: f"anysense.representations.methods.{place}" for name, (place, _) in BUILT_IN.items()},
     _check_method,
 )
 """Methods by name; files store the name, so a method must be known under it when they are loaded."""
@@ -63,9 +51,9 @@ METHODS: "Registry[type[Representation]]" = Registry(
 
 def settings_of(method: str) -> type[MethodSettings]:
     """Class of the settings of a method, without importing a built-in method; ValueError for an unknown one."""
-    if method not in SETTINGS:
+    if method not in BUILT_IN:
         return METHODS.get(method).settings_class
-    module, name = SETTINGS[method].split(":")
+    module, name = BUILT_IN[method][1].split(":")
     found: type[MethodSettings] = getattr(importlib.import_module(f"{__package__}.settings.{module}"), name)
     return found
 

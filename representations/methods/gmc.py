@@ -15,7 +15,7 @@ from torch.nn import functional
 from anysense.representations.batch import Batch
 from anysense.representations.contract import Representation
 from anysense.representations.maths import losses
-from anysense.representations.maths.contrast import CONTRASTS
+from anysense.representations.maths.contrast import Contrast, CosineContrast
 from anysense.representations.maths.gathering import rows_of_all
 from anysense.representations.methods.settings.gmc import GMCCoreSettings, GMCSettings, UnsupervisedSettings
 from anysense.representations.modality import Modality
@@ -34,6 +34,7 @@ class GMCCore(Representation):
     The latents of complete rows are contrasted; which contrast, say the settings.
 
     Attributes:
+        contrast_class: Class of ``contrast``; a method of one's own names it beside its settings.
         joint_of_all_rows: Whether `encode` gives the joint encoder incomplete rows too and drops what it makes of them,
             which is faster than picking rows if it is small.
         contrast: Loss on joint and single latents.
@@ -45,6 +46,7 @@ class GMCCore(Representation):
         ValueError: The contrast needs larger latents, or other modalities.
     """
 
+    contrast_class: ClassVar[type[Contrast]] = CosineContrast
     unit_latents: ClassVar[bool] = True
     joint_of_all_rows: ClassVar[bool] = True
 
@@ -56,7 +58,7 @@ class GMCCore(Representation):
     def __init__(self, modalities: Mapping[str, Modality], settings: MethodSettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
         self.latent_dim = self.settings.latent_dim
-        self.contrast = CONTRASTS[self.settings.contrast](self.settings, tuple(modalities))
+        self.contrast = self.contrast_class(self.settings, tuple(modalities))
         least = self.contrast.least_dim
         if self.latent_dim < least:
             raise ValueError(

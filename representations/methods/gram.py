@@ -6,6 +6,7 @@ here the loss alone, in the place of GMC's.
 
 from typing import ClassVar
 
+from anysense.representations.maths.contrast import Contrast, VolumeContrast
 from anysense.representations.methods.gmc import GMC
 from anysense.representations.methods.settings.gmc import GRAMSettings
 from anysense.representations.settings import MethodSettings
@@ -22,3 +23,4 @@ class GRAM(GMC):
 
     method: ClassVar[str] = "gram"
     settings_class: ClassVar[type[MethodSettings]] = GRAMSettings
+    contrast_class: ClassVar[type[Contrast]] = VolumeContrast

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from anysense.representations.batch import Batch
 from anysense.representations.contract import SupervisedRepresentation
+from anysense.representations.maths.contrast import Contrast, VolumeContrast
 from anysense.representations.methods.gmc import Encoder, GMCCore, taken
 from anysense.representations.methods.settings.supervised import (
     SupervisedCoreSettings,
@@ -112,3 +113,4 @@ class SupervisedGRAM(SupervisedGMC):
 
     method: ClassVar[str] = "gram-supervised"
     settings_class: ClassVar[type[MethodSettings]] = SupervisedGRAMSettings
+    contrast_class: ClassVar[type[Contrast]] = VolumeContrast

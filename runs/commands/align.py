@@ -18,7 +18,7 @@ from anysense.common.progress import Progress, counter, say, stage
 from anysense.common.validation import check_seed
 from anysense.representations.benchmarks import DataRequest, benchmark
 from anysense.representations.evaluation.records import COMPLETE, Record, subset_name
-from anysense.runs.commands.classify import ClassifyCommand
+from anysense.runs.commands.classify import ClassifyCommand, methods_of
 from anysense.runs.comparisons.align_report import POINTS_FILE, against, align_report
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.grid import Cell, JobSettings, missing_cells, run_cells
@@ -151,7 +151,7 @@ def _trained(compared: RunFolder) -> list[tuple[str, int]]:
     found = [(method, int(seed)) for method, _, seed in names if method and seed.isdigit()]
     if not found:
         raise FileNotFoundError(f"`{compared.path}` holds no trained representation in `jobs`.")
-    order = list(compared.record["settings"]["methods"] or benchmark(compared.record["settings"]["data"]).methods)
+    order = list(compared.record["settings"]["methods"] or methods_of(benchmark(compared.record["settings"]["data"])))
     return sorted(found, key=lambda one: (one[1], order.index(one[0]) if one[0] in order else len(order)))
 
 

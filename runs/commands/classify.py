@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from anysense.common.progress import counter, say, stage
 from anysense.representations.benchmarks import Benchmark, DataRequest, benchmark, benchmark_names
 from anysense.representations.evaluation.tasks import TaskSettings
-from anysense.representations.methods.catalogue import BUILT_IN
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.done import Done
@@ -89,14 +88,19 @@ class ClassifyCommand(GridSettings):
 
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
-        known = methods_of(self.benchmark())
-        return chosen_methods(self.methods, list(known), [name for name, method in known.items() if ":" not in method])
+        found = self.benchmark()
+        known, usual = methods_of(found), {*found.methods, *found.presets.usual_methods}
+        named = [name for name, method in known.items() if ":" not in method and name in usual]
+        return chosen_methods(self.methods, list(known), named)
 
 
 def methods_of(found: Benchmark) -> Mapping[str, str]:
-    """Methods of a benchmark, and those of other packages: name, and ``method`` or ``method:preset``."""
-    others = {name: name for name in found.presets.methods if name not in BUILT_IN and name not in found.methods}
-    return {**found.methods, **others}
+    """All methods that can be compared: those a benchmark names, and others that it has presets for.
+
+    By name on the command line; ``method`` or ``method:preset``.
+    """
+    named = {*found.methods, *(method.partition(":")[0] for method in found.methods.values())}
+    return {**found.methods, **{name: name for name in found.presets.methods if name not in named}}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -56,7 +56,8 @@ class CompareCommand(GridSettings, StageSettings):
 
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
-        return chosen_methods(self.methods, self._methods())
+        known = presets(named_world(self.env).benchmark)
+        return chosen_methods(self.methods, known.methods, known.usual_methods)
 
     def usual(self) -> "CompareCommand":
         """The values of the preset."""

@@ -74,7 +74,8 @@ class GridSettings(JobSettings):
     """Options of commands that compare methods over seeds."""
 
     methods: tuple[str, ...] = ()
-    """Methods to compare, for example --methods gmc mvae; all if not given."""
+    """Methods to compare, for example --methods gmc mvae; those that are usual for the data or the world if not
+    given."""
     seeds: int = 3
     """How many seeds; the first one is --seed."""
 

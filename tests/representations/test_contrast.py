@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from torch.nn.functional import cross_entropy, normalize
 
 from anysense.representations import Modality
 from anysense.representations.maths.contrast import (
-    CONTRASTS,
     Contrast,
     ContrastSettings,
     CosineContrast,
@@ -309,8 +308,6 @@ def test_wrong_settings_and_calls(call: Callable[[], object], message: str) -> N
 
 @dataclass(frozen=True)
 class DistanceSettings(ContrastSettings):
-    contrast: ClassVar[str] = "distance"
-
     margin: float = 1.0
 
 
@@ -338,15 +335,16 @@ class OwnSupervisedSettings(SupervisedCoreSettings, DistanceSettings):
 class Own(GMC):
     method = "own"
     settings_class = OwnSettings
+    contrast_class = DistanceContrast
 
 
 class OwnSupervised(SupervisedGMC):
     method = "own-supervised"
     settings_class = OwnSupervisedSettings
+    contrast_class = DistanceContrast
 
 
-def test_a_contrast_of_ones_own_is_a_class_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CONTRASTS, "distance", DistanceContrast)
+def test_a_contrast_of_ones_own_is_a_class_that_a_method_names() -> None:
     modalities = {name: Modality(name, (5, size), "float32") for name, size in (("text", 4), ("audio", 3))}
     batch = {name: torch.randn(6, 5, of.shape[1]) for name, of in modalities.items()}
     for method, settings in ((Own, OwnSettings()), (OwnSupervised, OwnSupervisedSettings(layers=1))):

@@ -43,6 +43,11 @@ class UnsupervisedSettings(GMCCoreSettings):
         self.require_positive("common_dim", "head_widths")
         self.require_non_negative("alignment_weight")
 
+    def require_trained_joint(self, reason: str) -> None:
+        """Raises ValueError unless the alignment trains the joint encoder, which nothing else does for a reason."""
+        if self.alignment_weight == 0.0:
+            raise ValueError(f"`alignment_weight` must be positive {reason}: nothing else trains the joint encoder.")
+
 
 @dataclass(frozen=True)
 class GMCSettings(UnsupervisedSettings, CosineSettings):
@@ -56,8 +61,5 @@ class GRAMSettings(UnsupervisedSettings, VolumeSettings):
     def __post_init__(self) -> None:
         """Checks types and ranges, and that something trains the joint encoder."""
         super().__post_init__()
-        if self.variant == "modality_anchor" and self.alignment_weight == 0.0:
-            raise ValueError(
-                "`alignment_weight` must be positive for the variant 'modality_anchor': nothing else trains the joint "
-                "encoder."
-            )
+        if self.variant == "modality_anchor":
+            self.require_trained_joint("for the variant 'modality_anchor'")
