@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anysense.envs.world import world
-from anysense.runs.worlds import named_world, parsed
+from anysense.runs.worlds import check_fits, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
@@ -25,15 +25,19 @@ def load_agent(path: Path, env: str | None, env_option: Sequence[str], device: s
         device: Where it runs.
 
     Raises:
-        ValueError: The agent is damaged, or a world or an option unknown.
+        ValueError: The agent is damaged, a world or an option unknown, or its modalities look different there.
     """
     from anysense.agents.exported import Agent
 
     named = None if env is None else named_world(env)  # Naming its module confirms it.
     agent = Agent.load(path, device)
+    trained = agent.world
     changes = parsed(env_option)
     if named is not None and named.id != agent.world.id:
         agent.world = named_world(named.id, changes)
     elif changes:
         agent.world = world(agent.world.id, {**agent.world.options, **changes})
+    if agent.world != trained:
+        shapes = {name: modality.shape for name, modality in agent.modalities.items()}
+        check_fits(agent.world, trained, shapes, "agent")
     return agent

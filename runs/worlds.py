@@ -17,6 +17,7 @@ __all__ = [
     "NoOptions",
     "VectorSettings",
     "before_writing",
+    "check_fits",
     "chosen_world",
     "environments",
     "named_world",
@@ -51,6 +52,53 @@ def before_writing() -> Iterator[None]:
         yield
     except EnvironmentFaultError as error:
         raise ValueError(str(error)) from error
+
+
+def check_fits(now: World, trained: World, shapes: Mapping[str, tuple[int, ...]], who: str) -> None:
+    """Raise ValueError, which names the options at fault, where a world gives modalities of other shapes.
+
+    Args:
+        now: The world that was asked for.
+        trained: The one that what is used in it was trained in.
+        shapes: Shape of each modality there.
+        who: What was trained, for the message: ``agent`` or ``representation``.
+    """
+    wrong = _other_shapes(now, shapes)
+    if not wrong:
+        return
+    if now.id != trained.id:
+        raise ValueError(
+            f"`env`: the {who} was trained in {trained.id}; in {now.id} {wrong}. Leave --env out, or train in {now.id}."
+        )
+    before, given = trained.options, now.options
+    changed = [name for name in {**before, **given} if before.get(name) != given.get(name)]
+    alone = {name: {**before, name: given[name]} for name in changed if name in given}
+    guilty = [name for name, options in alone.items() if _other_shapes(world(now.id, options), shapes)] or changed
+    then = ", ".join(_pair(name, before) for name in guilty)
+    got = ", ".join(_pair(name, given) for name in guilty)
+    raise ValueError(
+        f"`env-option`: the {who} was trained with {then}; got {got}, so that {wrong}. Leave the option out, or train "
+        f"with it."
+    )
+
+
+def _other_shapes(known: World, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Modalities of the world that have other shapes, in words; empty if none has."""
+    spaces = known.observation_space.spaces
+    found = {name: spaces[name].shape for name in shapes if name in spaces}
+    return ", ".join(
+        f"`{name}` has shape {shape} instead of {shapes[name]}"
+        for name, shape in found.items()
+        if shape != shapes[name]
+    )
+
+
+def _pair(name: str, options: Mapping[str, Any]) -> str:
+    """An option as it is typed."""
+    if name not in options:
+        return f"no `{name}`"
+    value = options[name]
+    return f"`{name}={value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def named_world(env: str, options: Mapping[str, Any] | None = None) -> World:

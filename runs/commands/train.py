@@ -22,7 +22,7 @@ from anysense.runs.locate import find_representation, world_of
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, values_of
-from anysense.runs.worlds import VectorSettings, before_writing, environments, named_world, parsed
+from anysense.runs.worlds import VectorSettings, before_writing, check_fits, environments, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.callbacks import CurvePoint
@@ -154,10 +154,13 @@ def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
     from anysense.agents.environments import TrainingEnvironment
 
     representation = find_representation(settings.representation, settings.out)
-    resolved = settings.resolved(representation, settings.in_world(world_of(representation)))
+    trained = world_of(representation)
+    resolved = settings.resolved(representation, settings.in_world(trained))
     encoder = resolved.encoder()
     modalities = encoder.modalities or tuple(encoder.representation.modalities)
+    shapes = {name: encoder.representation.modalities[name].shape for name in modalities}
     with before_writing():
+        check_fits(resolved.world, trained, shapes, "representation")
         venv = TrainingEnvironment.make(resolved.world, 1, modalities, encoder=encoder, missing=resolved.missing).venv
         venv.reset()
         venv.step(np.array([resolved.world.action_space.sample()]))

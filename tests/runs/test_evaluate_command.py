@@ -116,7 +116,18 @@ def test_what_a_sentence_says(evaluated):
         (["--episodes", "0"], "`episodes` must be at least 1; got 0."),
         (["--reference-option", "max_torq=1"], "max_torq"),
         (["--env", "CartPole-v1"], "CartPole-v1"),
-        (["--env-option", "frame_stack=3"], "shape"),
+        (
+            ["--env-option", "physics=gymnasium", "sound=mel"],
+            "`env-option`: the agent was trained with `sound=tones`; got `sound=mel`, so that `sound` has shape",
+        ),
+        (
+            ["--env-option", "frame_stack=3"],
+            "the agent was trained with `frame_stack=2`; got `frame_stack=3`, so that `image` has shape (3, 60, 60)",
+        ),
+        (
+            ["--env", "anysense/Hyperhot-v0"],
+            "`env`: the agent was trained in anysense/MultimodalPendulum-v0; in anysense/Hyperhot-v0 `image` has shape",
+        ),
         (["nowhere"], "`nowhere` holds no agent: expected a folder with agent.json"),
     ],
 )

@@ -108,7 +108,10 @@ def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch
         (["--gamma", "1.5"], "gamma"),
         (["--algorithm", "td3", "--published"], "`published` is the published form of ddpg"),
         (["--env-option", "physics=newton"], "newton"),
-        (["--env-option", "frame_stack=3"], "shape"),
+        (
+            ["--env-option", "frame_stack=3"],
+            "`env-option`: the representation was trained with `frame_stack=2`; got `frame_stack=3`, so that `image`",
+        ),
     ],
 )
 def test_wrong_input_leaves_nothing(options, message, pretrained, refused):
