@@ -1,8 +1,9 @@
 """What became of the claims of the papers: one page, derived from the result files of comparisons."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from anysense.representations.benchmarks import benchmark, benchmark_names
 from anysense.runs.comparisons.cells import seeds_in_words
 from anysense.runs.comparisons.claims import CLAIMS, Claim, Comparison
 from anysense.runs.comparisons.done import Done, records_of, seeds_of
-from anysense.runs.comparisons.growth import MAX_BYTES, read_jobs
+from anysense.runs.comparisons.growth import MAX_BYTES, NOT_COMPARED, in_order, read_jobs
 from anysense.runs.tables import Table, markdown_table
 
 __all__ = ["Evidence", "evidence_of", "reproduction_page", "result_files", "verdict"]
 
+SMOKE = "smoke"
 HOLDS, IN_PART, HOLDS_NOT = "holds", "holds in part", "does not hold here"
 NOT_MEASURED, NOT_TESTABLE = "not measured yet", "not testable here"
 INTRODUCTION = f"""# Claims and evidence
@@ -40,18 +42,71 @@ class Evidence:
     data: str
     """Name of the data set, or id of the environment."""
     done: Sequence[Done]
+    copies: Sequence[Path] = ()
+    """Other files that hold some of these jobs; those that only they hold are among ``done``."""
+
+    @property
+    def smoke(self) -> bool:
+        """Whether it only tries things, so that no figure of it counts."""
+        return any(run["settings"].get("preset") == SMOKE for job in self.done for run in job.runs)
 
 
 def result_files(folder: Path) -> list[Evidence]:
     """The reports of comparisons in a folder; other JSON files are passed over.
 
+    Files that hold the same jobs, because one is a copy of the other or extends it, are one.
+
     Raises:
         NotADirectoryError: There is no such folder.
-        ValueError: A report is damaged.
+        FileNotFoundError: It holds no report.
+        ValueError: A report is damaged, or all are of preset smoke.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"`reproduction` {folder} is not a folder; expected that of the reports' JSON files.")
-    return [found for path in sorted(folder.glob("*.json")) for found in _evidence(path)]
+    files = [found for path in sorted(folder.glob("*.json")) for found in _evidence(path)]
+    if not files:
+        raise FileNotFoundError(
+            f"`reproduction`: no result files in `{folder}`; expected JSON files of reports, as --docs of `anysense "
+            "classify`, `retrieve`, `align` and `compare` writes them."
+        )
+    if all(file.smoke for file in files):
+        names = ", ".join(file.path.name for file in files)
+        raise ValueError(
+            f"`reproduction`: all result files in `{folder}` are of preset smoke, which counts not: {names}."
+        )
+    return _each_once(files)
+
+
+def _each_once(files: Sequence[Evidence]) -> list[Evidence]:
+    """The files, those that share jobs as one, in the place of the largest of them."""
+    kept: list[Evidence] = []
+    for file in sorted(files, key=lambda one: -len(one.done)):
+        place = next((number for number, one in enumerate(kept) if _share_jobs(one, file)), None)
+        if place is None:
+            kept.append(file)
+            continue
+        first = kept[place]
+        names = seeds_of(first.done)
+        more = [job for job in file.done if (job.method, job.seed) not in names]
+        kept[place] = replace(first, done=in_order([*first.done, *more]), copies=(*first.copies, file.path))
+    return sorted(kept, key=lambda one: one.path)
+
+
+def _share_jobs(first: Evidence, second: Evidence) -> bool:
+    """Whether one has jobs of the other, and all that they both have are the same."""
+    if (first.command, first.data) != (second.command, second.data):
+        return False
+    known = {(job.method, job.seed): _content(job) for job in first.done}
+    both = [job for job in second.done if (job.method, job.seed) in known]
+    return bool(both) and all(known[job.method, job.seed] == _content(job) for job in both)
+
+
+def _content(job: Done) -> tuple[Any, ...]:
+    """What makes a job the same as another: its settings and its values, not how long it took or where it ran."""
+    places = {*NOT_COMPARED, "methods", "seeds", "seed", "run"}
+    settings = [{name: value for name, value in run["settings"].items() if name not in places} for run in job.runs]
+    records = {json.dumps(record.to_json(), sort_keys=True) for record in job.records if record.method == job.method}
+    return json.dumps(settings, sort_keys=True), records
 
 
 def _evidence(path: Path) -> Iterator[Evidence]:
@@ -71,7 +126,8 @@ def _evidence(path: Path) -> Iterator[Evidence]:
 
 def evidence_of(claim: Claim, files: Sequence[Evidence]) -> list[tuple[Evidence, list[Comparison]]]:
     """The files that say something about a claim, in the order of its data sets, with the comparisons they allow."""
-    ordered = [file for data in claim.data for file in files if (file.command, file.data) == (claim.command, data)]
+    counted = [file for file in files if not file.smoke]
+    ordered = [file for data in claim.data for file in counted if (file.command, file.data) == (claim.command, data)]
     found = [(file, claim.compare(records_of(file.done))) for file in ordered]
     return [(file, comparisons) for file, comparisons in found if comparisons]
 
@@ -104,6 +160,9 @@ def reproduction_page(files: Sequence[Evidence], page: Path, results: Path, comm
         rows.append((claim.paper.partition(" ")[0], claim.title, verdict(claim, evidence), count, data))
     summary = Table(("paper", "claim", "verdict", "won", "measured on"), rows)
     parts = [INTRODUCTION.format(results=f"{_link(results, page)}/", command=command), markdown_table(summary)]
+    smoke = [f"[{_link(file.path, page)}]({_link(file.path, page)})" for file in files if file.smoke]
+    if smoke:
+        parts.append(f"Left out, because the preset smoke only tries things: {', '.join(smoke)}.")
     for claim, evidence in found:
         parts += _section(claim, evidence, page)
     return "\n\n".join(parts) + "\n"
@@ -135,7 +194,12 @@ def _section(claim: Claim, found: Sequence[tuple[Evidence, Sequence[Comparison]]
         yield f"On {_title(file.data)}. {seeds_in_words(seeds_of(file.done))}"
         yield markdown_table(Table(("input", "published", "ours", "against", "won"), rows))
         commands = dict.fromkeys(run["command_line"] for one in file.done for run in one.runs)
-        yield "```sh\n" + "\n".join(commands) + f"\n```\n\nReport: [{target}]({target})."
+        yield "```sh\n" + "\n".join(commands) + f"\n```\n\nReport: [{target}]({target}).{_also(file, page)}"
+
+
+def _also(file: Evidence, page: Path) -> str:
+    links = [f"[{_link(path, page)}]({_link(path, page)})" for path in file.copies]
+    return f" Counted once with {', '.join(links)}, which holds the same jobs." if links else ""
 
 
 def _title(data: str) -> str:

@@ -58,7 +58,8 @@ def page(tmp_path, read_table, capsys):
     return make
 
 
-def test_without_result_files_nothing_is_measured(page):
+def test_what_no_file_speaks_of_is_not_measured(page, tmp_path):
+    write(tmp_path / "results", "any", "classify", {"data": "other"}, alone("accuracy", [("gmc", "image", 0.9)]))
     text, table = page()
     assert [table[claim.title][2] for claim in CLAIMS] == [NOT_MEASURED] * 7 + [NOT_TESTABLE]
     assert "To measure it: `anysense classify --data digits --docs NAME`." in text
@@ -102,6 +103,43 @@ def test_all_files_count_and_real_data_come_first(page, tmp_path):
     text, table = page()
     assert table[UNSUPERVISED][2:] == [IN_PART, "1 of 2", "digits, mhd-offline"]
     assert text.index("results/b.md") < text.index("results/a.md")
+
+
+def test_copies_and_extended_files_count_once(page, tmp_path):
+    values = [("gmc", "image", 0.9), ("mvae", "image", 0.8), ("gmc", "sound", 0.5), ("mvae", "sound", 0.6)]
+    results, settings = tmp_path / "results", {"data": "digits", "methods": ["gmc", "mvae"]}
+    write(results, "b", "classify", settings, alone("accuracy", values))
+    write(results, "copy", "classify", {**settings, "out": "elsewhere"}, alone("accuracy", values))
+    more = [("mfm", "image", 0.95), ("mfm", "sound", 0.1)]
+    write(results, "extended", "classify", settings, alone("accuracy", [*values, *more]))
+    write(results, "side", "classify", settings, alone("accuracy", [*values[::2], ("nexus", "sound", 0.2)]))
+    text, table = page()
+    assert table[UNSUPERVISED][2:] == [HOLDS_NOT, "0 of 2", "digits"]  # against mfm and mvae
+    assert text.count("[results/copy.json](results/copy.json)") == 1
+    assert text.count("Mean over the seeds") == 1
+    changed = [("gmc", "image", 0.99), *values[1:]]
+    write(results, "copy", "classify", settings, alone("accuracy", changed))  # measured anew: other values
+    assert page()[1][UNSUPERVISED][2:] == [IN_PART, "1 of 4", "digits"]
+    write(results, "copy", "classify", {**settings, "epochs": 3}, alone("accuracy", values))  # with other settings
+    assert page()[1][UNSUPERVISED][2:] == [IN_PART, "1 of 4", "digits"]
+
+
+def test_smoke_is_left_out_with_a_line(page, tmp_path, refused):
+    values = alone("accuracy", [("gmc", "image", 0.9), ("mvae", "image", 0.8)])
+    write(tmp_path / "results", "tried", "classify", {"data": "digits", "preset": "smoke"}, values)
+    error = refused("report", "--reproduction", tmp_path / "results", "--out", tmp_path)
+    assert "are of preset smoke, which counts not: tried.json" in error
+    write(tmp_path / "results", "real", "classify", {"data": "digits", "preset": "default"}, values)
+    text, table = page()
+    assert table[UNSUPERVISED][2:4] == [HOLDS, "1 of 1"]
+    assert "the preset smoke only tries things: [results/tried.json](results/tried.json)." in text
+
+
+def test_a_folder_without_result_files(tmp_path, refused):
+    (tmp_path / "other.json").write_text('{"parts": []}')
+    error = refused("report", "--reproduction", tmp_path, "--out", tmp_path / "docs")
+    assert f"`reproduction`: no result files in `{tmp_path}`; expected JSON files of reports" in error
+    assert not (tmp_path / "docs").exists()
 
 
 def test_other_claims(page, tmp_path):
