@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import explained, write_json
+from anysense.common.files import check_folder, explained, write_json
 from anysense.common.json_files import read_description
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
 from anysense.common.progress import say
@@ -203,6 +203,7 @@ def check_place(parent: Path, name: str | None, resumable: bool = False) -> None
     if not os.access(nearest, os.W_OK | os.X_OK):
         made = "" if parent == nearest else f"`{parent}` cannot be made: "
         raise PermissionError(f"{made}`{nearest}` cannot be written; choose another folder.")
+    check_folder(parent)
 
 
 def _claim(parent: Path, name: str | None, resumable: bool) -> Path:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from anysense.common.cache import cache_folder
+from anysense.common.files import check_folder
 from anysense.common.machine import usual_torch
 from anysense.common.progress import Progress
 from anysense.common.validation import check_integer
@@ -52,12 +53,15 @@ def load_mhd_offline(
     Raises:
         ValueError: A size is no whole number of at least 10, one sample per class, or the seed none of at least 0.
         RuntimeError: eSpeak NG does not work on this machine.
+        OSError: The samples must be made, and ``folder`` cannot be written.
     """
     train, test = check_integer("train", train, _CLASSES), check_integer("test", test, _CLASSES)
     seed = check_integer("seed", seed, 0)
     path = (cache_folder() if folder is None else Path(folder)) / store.file_name(train, test, seed)
     kept = store.read(path)
     if kept is None:
+        if folder is not None:
+            check_folder(folder)
         kept = _make(train, test, seed, progress or (lambda done, total: None))
         store.write(path, kept)
     return _samples(kept, "train"), _samples(kept, "test")

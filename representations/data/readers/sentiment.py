@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from anysense.common.errors import reading, unknown_name
-from anysense.common.files import replace_file, sha256_of
+from anysense.common.files import check_folder, replace_file, sha256_of
 from anysense.common.json_files import check_entries
 from anysense.common.progress import Progress
 from anysense.common.tensors import Form, read_tensors, write_tensors
@@ -89,6 +89,7 @@ def load_sentiment(name: str, folder: str | Path, say: Say | None = None) -> Spl
     path = Path(folder) / neutral_name(name)
     if not path.is_file():
         files = find_source(name, Path(folder))
+        check_folder(folder)
         tell(f"Converting {', '.join(f'`{file.name}`' for file in files)} to `{path}`: this is done once.")
         replace_file(path, _conversion(name, files, {file.name: sha256_of(file) for file in files}, tell))
     splits = _read_splits(path, name, modalities)

@@ -1,3 +1,4 @@
+import errno
 import json
 import struct
 import sys
@@ -158,11 +159,21 @@ def test_default_folder_is_the_cache(monkeypatch, tmp_path):
     assert [path.name for path in cache_folder().iterdir()] == [store.file_name(10, 10, 0)]
 
 
-def test_cache_that_cannot_be_written_gives_a_warning(tmp_path):
-    (tmp_path / "file").write_text("")
+def test_a_disk_that_is_full_at_the_end_gives_a_warning(tmp_path, monkeypatch):
+    def full(path, write):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "replace_file", full)
     with pytest.warns(RuntimeWarning, match=r"could not be kept in .*ANYSENSE_CACHE"):
-        train, _ = load_mhd_offline(10, 10, folder=tmp_path / "file" / "folder")
+        train, _ = load_mhd_offline(10, 10, folder=tmp_path)
     assert len(train) == 10
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_samples_are_made(tmp_path, monkeypatch, made):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(build, "_make", None)
+    with pytest.raises(NotADirectoryError, match=r"Cannot write `.*file/folder` \(Not a directory\)"):
+        load_mhd_offline(10, 10, folder=tmp_path / "file" / "folder")
 
 
 @pytest.mark.parametrize(
