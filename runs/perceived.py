@@ -74,8 +74,11 @@ class Perceived:
     def add(self, value: Any, anew: bool) -> None:
         """The value of a step, None where it was not perceived; ``anew`` for the first one of an episode."""
         self._columns = [] if anew else self._columns[-SHOWN + 1 :]
-        known = value is None or self._is_picture
-        self._columns.append(value if known else self._column(np.asarray(value)))
+        self._columns.append(self._kept(value))
+
+    def correct(self, value: Any) -> None:
+        """Take another value, or None, in the place of the last one."""
+        self._columns[-1:] = [self._kept(value)]
 
     def draw(self, height: int, width: int) -> Picture:
         """The box, uint8 (height, width, 3); the newest is on the right. Plain where nothing is perceived now."""
@@ -87,6 +90,9 @@ class Perceived:
             self._draw_frames(drawn)
             return drawn
         return self._draw_rows(drawn)
+
+    def _kept(self, value: Any) -> Any:
+        return value if value is None or self._is_picture else self._column(np.asarray(value))
 
     def _column(self, value: npt.NDArray[Any]) -> Floats:
         """Levels (R, bands, K) of spectrograms or of audio, else values (R, N) in 0 to 1; of a stack the newest."""
@@ -166,12 +172,13 @@ class Perceived:
         draw = ImageDraw.Draw(image)
         for run in _runs(self._columns):
             values = np.array([self._columns[step][row] for step in run])
-            for number in range(min(values.shape[1], MOST_TRACES)):
+            count = min(values.shape[1], MOST_TRACES)
+            for number in range(count):
                 rows = 2 + (1 - values[:, number]) * (len(lane) - 5)
                 points = np.stack([edges[run], rows], axis=1).ravel().tolist()
                 colours = len(self._labels.values) or len(TRACES)
                 colour = TRACES[number % colours % len(TRACES)]
-                draw.line([*points, edges[run[-1] + 1], points[-1]], colour, 2)
+                draw.line([*points, edges[run[-1] + 1], points[-1]], colour, 2 if count <= len(TRACES) else 1)
         return np.array(image)
 
 

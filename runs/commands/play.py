@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from anysense.agents.pretrained import pretrained_names
 from anysense.common.validation import check_names, check_seed
 from anysense.envs.world import DEFAULT_WORLD, World
 from anysense.runs.settings import TracebackSettings, check_positive, parse
@@ -33,6 +34,8 @@ class PlaySettings(TracebackSettings):
 
     run: tyro.conf.Positional[Path | None] = None
     """Folder of a training run or of an exported agent."""
+    agent: str | None = None
+    """Instead of a folder: an agent that comes with the package."""
     env: str | None = None
     """Gymnasium id of the environment; that of the agent if not given, or the pendulum."""
     env_option: tuple[str, ...] = ()
@@ -78,7 +81,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> PlaySettings:
     """Settings from the command line."""
-    return parse(PlaySettings(), arguments, "play", {"run": "AGENT", "env": environments()})
+    names = {"run": "AGENT", "agent": pretrained_names(), "env": environments()}
+    return parse(PlaySettings(), arguments, "play", names)
 
 
 def _players(settings: PlaySettings) -> tuple["Agent | None", World]:
@@ -86,7 +90,7 @@ def _players(settings: PlaySettings) -> tuple["Agent | None", World]:
     from anysense.runs.agents import load_agent
     from anysense.runs.playing.finding import check_agent, find_player
 
-    path = find_player(settings.run, settings.out, settings.env)
+    path = find_player(settings.run, settings.agent, settings.out, settings.env)
     if path is None:
         return None, named_world(settings.env or DEFAULT_WORLD, parsed(settings.env_option))
     agent = load_agent(path, settings.env, settings.env_option, "cpu")
@@ -123,8 +127,9 @@ def _play(settings: PlaySettings, agent: "Agent | None", known: World, env: "gym
     )
     fps = settings.fps or (env.metadata or {}).get("render_fps") or 30
     film = _film(settings.record, session, fps)
+    window = Window(session, view, bound, fps, film)
     try:
-        Window(session, view, bound, fps, film).run()
+        window.run()
     finally:
         print(session.totals.summary())
         for path in () if film is None else film.finish():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anysense.agents.pretrained import pretrained_names
 from anysense.common.json_files import read_json
 from anysense.common.progress import say
 from anysense.runs.locate import find_agent
@@ -17,25 +18,28 @@ if TYPE_CHECKING:
 __all__ = ["check_agent", "find_player"]
 
 
-def find_player(named: Path | None, out: Path, env: str | None) -> Path | None:
-    """Folder of the agent that acts: the named one, else that of the newest finished training under ``out``.
+def find_player(path: Path | None, named: str | None, out: Path, env: str | None) -> Path | None:
+    """Folder of the agent that acts: ``path``, or ``named`` of the package, else the newest finished training's.
 
-    None, with a line that says so, where nothing was named and there is none, or where it was trained in another
-    environment than ``env``: then a person acts.
+    None, with a line that says so, where neither was given and there is no training under ``out``, or where it was in
+    another environment than ``env``: then a person acts.
 
     Raises:
-        FileNotFoundError: What was named holds no agent.
+        FileNotFoundError: What was given holds no agent.
+        ValueError: Both were given, or the package has none of that name.
     """
-    if named is None and newest_run(out, ("train", "demo")) is None:
-        say(f"There is no finished training in `{out}`: you act by hand.")
+    chosen = path is not None or named is not None
+    if not chosen and newest_run(out, ("train", "demo")) is None:
+        others = " | ".join(pretrained_names())
+        say(f"There is no finished training in `{out}`: you act by hand. Agents that come along: --agent {others}")
         return None
-    path = find_agent(named, out)
-    if named is None and env is not None:
-        trained_in = read_json(path / "agent.json").get("world", {}).get("id")
+    found = find_agent(path, out, named)
+    if not chosen and env is not None:
+        trained_in = read_json(found / "agent.json", "the agent", {"world": {"id": str}})["world"]["id"]
         if trained_in != env:
             say(f"It was trained in {trained_in}: in {env} you act by hand.")
             return None
-    return path
+    return found
 
 
 def check_agent(agent: Agent, known: World) -> None:
@@ -44,15 +48,19 @@ def check_agent(agent: Agent, known: World) -> None:
     Raises:
         ValueError: Its observations or actions are others.
     """
+    try:
+        _check_spaces(agent, known)
+    except ValueError as error:
+        raise ValueError(f"the agent cannot act in {known.id}: {error} Or name another agent or `--env`.") from error
+
+
+def _check_spaces(agent: Agent, known: World) -> None:
     agent.encoder.check_space(known.observation_space)
     missing = [name for name in agent.modalities if name not in known.observation_space.spaces]
     if missing:
-        raise ValueError(
-            f"the agent perceives {', '.join(agent.modalities)}; {known.id} lacks {', '.join(missing)}. Name another "
-            "environment with `--env`, or another agent."
-        )
+        raise ValueError(f"it perceives {', '.join(agent.modalities)}, and {', '.join(missing)} is not there.")
     spec, space = agent.actor.spec, known.action_space
     discrete = getattr(space, "n", 0)
     if int(discrete) != spec.choices or (not discrete and space.shape != spec.action_shape):
         ours = f"one of {spec.choices} actions" if spec.choices else f"actions of shape {spec.action_shape}"
-        raise ValueError(f"the agent gives {ours}; {known.id} takes {space}. Name another agent, or environment.")
+        raise ValueError(f"it gives {ours}, and {space} is taken.")

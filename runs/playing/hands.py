@@ -134,7 +134,7 @@ class ChoosingHand(Hand):
             parts.insert(0, f"none: {self._names[self._idle]}")
         without = len(self._names) - len(self._keys)
         parts += [f"{without} more actions have no key"] if without else []
-        return ["   ".join(parts[start : start + 5]) for start in range(0, len(parts), 5)]
+        return ["     ".join(parts[start : start + 7]) for start in range(0, len(parts), 7)]
 
     def named(self, action: Any) -> str:
         """The number, with the name if it has one."""

@@ -1,13 +1,12 @@
 """Which key does what in the window, and how that is told to people."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from anysense.runs.playing.hands import DRIVING, Hand
+from anysense.runs.playing.hands import Hand
 from anysense.runs.playing.session import AGENT, HAND, Session
 
-__all__ = ["QUIT", "STEP", "TOGGLE_HELP", "Binding", "bindings", "driving_keys", "find_binding"]
+__all__ = ["QUIT", "STEP", "TOGGLE_HELP", "Binding", "bindings", "find_binding"]
 
 QUIT, TOGGLE_HELP, STEP = "quit", "help", "step"
 """What the window itself has to do."""
@@ -63,8 +62,3 @@ def find_binding(bound: Sequence[Binding], key: str, typed: str) -> Binding | No
         if found is not None:
             return found
     return None
-
-
-def driving_keys(pressed: Any, codes: Mapping[str, int]) -> frozenset[str]:
-    """Which of the driving keys are held: ``pressed`` by code, as pygame gives it."""
-    return frozenset(name for name in DRIVING if pressed[codes[name]])

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.envs.guide import Labels
-from anysense.runs.perceived import BACK, BOX, FAINT, TEXT, Perceived, text_font
+from anysense.runs.perceived import BACK, FAINT, TEXT, Perceived, text_font
 from anysense.runs.playing.keys import Binding
 from anysense.runs.playing.session import AGENT, Session, facts
 
@@ -26,8 +26,8 @@ SMALLEST = (960, 600)
 MARGIN, LINE = 14, 22
 PANEL = 460
 """Width of the right side."""
-LATENT = 64
-"""Height of the box of the latent."""
+LATENT, KEYS = 64, 100
+"""Height of the box of the latent; width of the names of keys."""
 _TITLE, _BODY, _NOTE = 20, 16, 14
 _ACCENT, _WARM, _LANE = (102, 204, 238), (255, 214, 102), (12, 13, 16)
 
@@ -56,6 +56,7 @@ class View:
     ) -> None:
         self._session, self._bound, self._names = session, bound, names
         self._boxes = {name: Perceived(modality, labels.get(name)) for name, modality in modalities.items()}
+        self._present: tuple[str, ...] = ()
         self._largest = 1e-6
         self.help = False
         """Whether the keys are explained over the picture."""
@@ -63,14 +64,23 @@ class View:
     def perceive(self) -> None:
         """Take note of the present step; to be called after each."""
         session = self._session
-        present = session.present
+        self._present = session.present
         for name, box in self._boxes.items():
-            box.add(session.observation[name] if name in present else None, anew=session.step == 0)
+            box.add(session.observation[name] if name in self._present else None, anew=session.step == 0)
+
+    def _correct(self) -> None:
+        """Take note of what was switched since the last step."""
+        session = self._session
+        changed = {*self._present} ^ {*session.present}
+        self._present = session.present
+        for name in changed:
+            self._boxes[name].correct(session.observation[name] if name in self._present else None)
 
     def draw(self, width: int, height: int) -> Picture:
         """The picture, uint8 (height, width, 3)."""
         from PIL import Image, ImageDraw
 
+        self._correct()
         image = Image.new("RGB", (width, height), BACK)
         draw = ImageDraw.Draw(image)
         foot = height - MARGIN - LINE * (len(self._footer()) - 1) - _NOTE
@@ -121,7 +131,7 @@ class View:
             draw.text((x, y), name, FAINT, text_font(_BODY))
             draw.text((x + (128 if number >= rows else 76), y), value, TEXT, text_font(_BODY))
         top += rows * LINE + MARGIN // 2
-        end = bottom - LATENT - LINE - MARGIN
+        end = bottom - (0 if session.latent is None else LATENT + LINE + MARGIN)
         each = (end - top) // len(self._boxes)
         for number, name in enumerate(self._boxes):
             place = (left, top + number * each, right, top + (number + 1) * each)
@@ -141,13 +151,12 @@ class View:
         image.paste(Image.fromarray(box.draw(height, width)), (left, top + LINE))
 
     def _draw_latent(self, image: Any, draw: Any, place: tuple[int, int, int, int]) -> None:
-        """A bar for each number, up to the largest one that was seen."""
+        """A bar for each number, as high as the largest one that was seen; nothing without an agent."""
         (left, top, right, bottom), latent = place, self._session.latent
-        words = "latent: there is none without an agent" if latent is None else f"latent: {len(latent)} numbers"
-        draw.text((left, top), words, FAINT if latent is None else TEXT, text_font(_BODY))
-        draw.rectangle((left, top + LINE, right - 1, bottom), BOX if latent is None else _LANE)
         if latent is None:
             return
+        draw.text((left, top), f"latent: {len(latent)} numbers", TEXT, text_font(_BODY))
+        draw.rectangle((left, top + LINE, right - 1, bottom), _LANE)
         most = self._largest = max(float(np.abs(latent).max()), self._largest)
         draw.text((right, top + 3), f"-{most:.2g} to {most:.2g}", FAINT, text_font(_NOTE), anchor="ra")
         middle, half = (top + LINE + bottom) / 2, (bottom - top - LINE) / 2 - 3
@@ -162,15 +171,15 @@ class View:
 
         image.paste(Image.blend(image, Image.new("RGB", image.size, _LANE), 0.8))
         draw = ImageDraw.Draw(image)
-        lines = [("", line) for line in self._session.hand.explained()]
+        lines = [(self._names[0], ""), *(("", line) for line in self._session.hand.explained()), ("", "")]
         lines += [(binding.label, binding.meaning) for binding in self._bound]
-        top = max((height - LINE * 1.3 * (len(lines) + 2)) / 2, MARGIN)
-        left = width // 2 - 170
-        draw.text((left, top), "Keys", TEXT, text_font(24))
+        font, step = text_font(_BODY), min(LINE * 1.3, (height - 2 * MARGIN) / len(lines))
+        widest = max(draw.textlength(meaning, font) for _, meaning in lines)
+        left, top = (width - KEYS - widest) / 2, (height - step * len(lines)) / 2
         for number, (label, meaning) in enumerate(lines):
-            y = top + (number + 2) * LINE * 1.3
-            draw.text((left, y), label, _WARM, text_font(_BODY))
-            draw.text((left + (110 if label else 0), y), meaning, TEXT, text_font(_BODY))
+            y = top + number * step
+            draw.text((left, y), label, _WARM, font)
+            draw.text((left + KEYS, y), meaning, TEXT, font)
 
 
 def _sign(draw: Any, place: tuple[float, float], text: str, colour: Colour) -> None:

@@ -8,8 +8,9 @@ from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 from anysense.common.extras import import_extra
-from anysense.runs.playing.keys import QUIT, STEP, TOGGLE_HELP, Binding, driving_keys, find_binding
-from anysense.runs.playing.session import Session
+from anysense.runs.playing.hands import DRIVING
+from anysense.runs.playing.keys import QUIT, STEP, TOGGLE_HELP, Binding, find_binding
+from anysense.runs.playing.session import AGENT, Session
 from anysense.runs.playing.sound import Audio, Listening, heard, sample_rate
 from anysense.runs.playing.view import SMALLEST, Picture, View
 
@@ -20,8 +21,8 @@ ROOM = 60
 """Rows of the screen that frame and bars of the desktop take."""
 IDLE_FPS = 30
 """Ticks per second while paused."""
-DRAWING_MS, MESSAGE_MS = 25, 3000
-"""Least time between two pictures, and how long a message is shown."""
+DRAWING_MS, LATE_MS, MESSAGE_MS = 15, 120, 3000
+"""Least time between two pictures, the same where steps come too late, and how long a message is shown."""
 
 
 class Recorder(Protocol):
@@ -45,7 +46,11 @@ class Window:
         view: Draws it.
         bound: The keys.
         fps: Steps per second at speed 1.
-        recorder: Keeps every step that is shown; None for nobody.
+        recorder: Keeps every step; None for nobody.
+
+    Raises:
+        ModuleNotFoundError: pygame is not installed; the message says how to install it.
+        OSError: There is no screen; the message says what to do.
     """
 
     def __init__(
@@ -55,62 +60,74 @@ class Window:
         self._recorder = recorder
         self._pygame = import_pygame()
         self._open = True
-        self._message, self._said, self._drawn = "", 0, -DRAWING_MS
+        self._down: set[str] = set()
+        self._tapped: set[str] = set()
+        check_screen(self._pygame)
+        self._message, self._said, self._drawn, self._due = "", 0, -LATE_MS, 0.0
 
     def run(self) -> None:
-        """Show and play; returns when it is over.
-
-        Raises:
-            OSError: There is no screen; the message says what to do.
-        """
+        """Show and play; returns when it is over."""
         session = self._session
         audio = heard(session.env, session.observation, session.info)
         listening = Listening(sample_rate(session.env, audio, self._fps))
         with self._screen() as screen, closing(listening):
-            clock, codes = self._pygame.time.Clock(), self._codes()
             self._take_in(screen, listening)
+            self._due = self._pygame.time.get_ticks()
             while self._open and not session.finished:
-                held = driving_keys(self._pygame.key.get_pressed(), codes)
-                moved = self._handle_events(held)
-                moved = self._tick(held) or moved
-                if moved:
+                if self._handle_events() or (self._open and self._tick()):
                     self._take_in(screen, listening)
                 self._show(screen)
-                clock.tick(IDLE_FPS if session.paused else self._fps * session.speed)
+                self._wait()
 
-    def _tick(self, held: frozenset[str]) -> bool:
-        step, episode = self._session.step, self._session.totals.episodes
-        moved = self._session.tick(held)
-        return moved or (step, episode) != (self._session.step, self._session.totals.episodes)
+    @property
+    def _held(self) -> set[str]:
+        """Keys that are held, or were since the last step."""
+        return self._down | self._tapped
 
-    def _handle_events(self, held: frozenset[str]) -> bool:
-        """Do what was typed; whether the world has moved."""
-        moved = False
-        for event in self._pygame.event.get():
-            if event.type == self._pygame.QUIT:
+    def _tick(self) -> bool:
+        """Let time pass; whether there is something new to perceive."""
+        before = self._session.observation
+        if self._session.tick(self._held):
+            self._tapped.clear()
+        return self._session.observation is not before
+
+    def _handle_events(self) -> bool:
+        """Do what was typed; whether there is something new to perceive."""
+        pygame, before = self._pygame, self._session.observation
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT:
                 self._open = False
-            elif event.type == self._pygame.KEYDOWN:
-                name = self._pygame.key.name(event.key)
-                binding = find_binding(self._bound, name, getattr(event, "unicode", ""))
-                moved = self._do(binding, held) or moved
-        return moved
+            elif event.type == pygame.WINDOWFOCUSLOST:
+                self._down.clear()
+            elif event.type == pygame.KEYUP:
+                self._down.discard(pygame.key.name(event.key))
+            elif event.type == pygame.KEYDOWN:
+                self._press(pygame.key.name(event.key), getattr(event, "unicode", ""))
+        return self._session.observation is not before
 
-    def _do(self, binding: Binding | None, held: frozenset[str]) -> bool:
-        if binding is None:
-            return False
-        session, before = self._session, self._session.observation
-        if binding.does == QUIT:
-            if self._view.help:
-                self._view.help = False
-            else:
-                self._open = False
+    def _press(self, key: str, typed: str) -> None:
+        binding = find_binding(self._bound, key, typed)
+        if binding is not None:
+            self._do(binding)
+        elif key in DRIVING:
+            self._down.add(key)
+            self._tapped.add(key)
+            if self._session.acting == AGENT:
+                self._session.message = "The agent acts. H: you act."
+
+    def _do(self, binding: Binding) -> None:
+        session = self._session
+        if binding.does == QUIT and self._view.help:
+            self._view.help = False
+        elif binding.does == QUIT:
+            self._open = False
         elif binding.does == TOGGLE_HELP:
             self._view.help = not self._view.help
         elif binding.does == STEP:
-            session.single_step(held)
+            session.single_step(self._held)
+            self._tapped.clear()
         elif not isinstance(binding.does, str):
             binding.does(session)
-        return session.observation is not before
 
     def _take_in(self, screen: Any, listening: Listening) -> None:
         """A step: its sound is played, and it is recorded."""
@@ -123,33 +140,28 @@ class Window:
             self._recorder.add(self._view.draw(*screen.get_size()), audio)
 
     def _show(self, screen: Any) -> None:
-        """Draw, unless that was done a moment ago: then time for the next step is worth more."""
+        """Draw, unless that was done a moment ago: then the pace of the steps is worth more."""
         now = self._pygame.time.get_ticks()
         if self._session.message != self._message:
             self._message, self._said = self._session.message, now
         elif self._message and now - self._said > MESSAGE_MS:
             self._session.message = ""
-        if now - self._drawn < DRAWING_MS:
+        if now - self._drawn < (LATE_MS if now > self._due else DRAWING_MS):
             return
         self._drawn = now
         picture = self._view.draw(*screen.get_size())
         self._pygame.surfarray.blit_array(screen, picture.swapaxes(0, 1))
         self._pygame.display.flip()
 
-    def _codes(self) -> dict[str, int]:
-        pygame = self._pygame
-        return {
-            "left": pygame.K_LEFT,
-            "right": pygame.K_RIGHT,
-            "up": pygame.K_UP,
-            "down": pygame.K_DOWN,
-            "space": pygame.K_SPACE,
-        }
+    def _wait(self) -> None:
+        """Wait for the next tick; what was lost on a slow machine is made up for, if it is not much."""
+        session, now = self._session, self._pygame.time.get_ticks()
+        self._due = max(self._due + 1000 / (IDLE_FPS if session.paused else self._fps * session.speed), now - LATE_MS)
+        self._pygame.time.wait(max(round(self._due - now), 1))
 
     @contextmanager
     def _screen(self) -> Iterator[Any]:
         pygame = self._pygame
-        check_screen(pygame)
         try:
             ((wide, high), *_) = pygame.display.get_desktop_sizes() or [SIZE]
             size = (max(min(SIZE[0], wide), SMALLEST[0]), max(min(SIZE[1], high - ROOM), SMALLEST[1]))

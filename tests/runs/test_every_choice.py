@@ -54,6 +54,13 @@ def fresh(folder):
     process.stdout.close()
 
 
+@pytest.fixture
+def no_devices(monkeypatch):
+    """Windows and sound go nowhere."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+
+
 def choices(text, option):
     """The names that help lists for an option."""
     found = re.search(rf"{option} .*?\{{([^}}]*)\}}", text)
@@ -101,6 +108,17 @@ def test_evaluate_with_every_corruption(fresh):
     assert all(corruption in printed for corruption in corruptions)
     for name in choices(fresh("evaluate", "--help"), "--agent"):
         assert "sound" in fresh("evaluate", "--preset", "smoke", "--episodes", "2", "--steps", "5", "--agent", name)
+
+
+def test_play_by_hand_and_with_every_agent(no_devices, fresh):
+    pytest.importorskip("pygame")
+    options = ("--steps", "2", "--fps", "1000", "--out", "nothing")
+    worlds = choices(fresh("play", "--help"), "--env")
+    for env in worlds[:-1]:  # The last one stands for any other.
+        assert "2 steps (2 by hand" in fresh("play", *options, "--env", env)
+    for name in choices(fresh("play", "--help"), "--agent"):
+        assert "(0 by hand, 2 by the agent)" in fresh("play", *options, "--agent", name, "--no-sound")
+        assert "(2 by hand" in fresh("play", *options, "--agent", name, "--hand", "--modalities", "sound")
 
 
 def test_report(fresh):

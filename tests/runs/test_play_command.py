@@ -1,0 +1,181 @@
+"""`anysense play` from the command line: what acts where, limits, clips, and what is refused before a window opens."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from anysense.runs.cli import main
+
+pytest.importorskip("pygame")
+PLAY = [sys.executable, "-m", "anysense", "play"]
+HYPERHOT = "anysense/Hyperhot-v0"
+
+
+class Blind(gym.Env):
+    """Renders nothing."""
+
+    observation_space = gym.spaces.Dict({"place": gym.spaces.Box(-1, 1, (2,), np.float32)})
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return {"place": np.zeros(2, np.float32)}, {}
+
+
+class Grey(Blind):
+    """Renders a picture in grey."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (as the base class)
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+    def render(self):
+        return np.zeros((4, 4), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _no_devices(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+
+
+@pytest.fixture
+def worlds():
+    for name, kind in (("Blind-v0", Blind), ("Grey-v0", Grey)):
+        gym.register(name, kind)
+    yield
+    for name in ("Blind-v0", "Grey-v0"):
+        gym.registry.pop(name)
+
+
+def test_by_hand_where_there_is_no_training(tmp_path, capsys):
+    assert main(["play", "--out", str(tmp_path), "--steps", "3", "--seed", "1", "--fps", "1000"]) == 0
+    printed = capsys.readouterr()
+    assert "you act by hand. Agents that come along: --agent pendulum" in printed.err
+    assert printed.out.startswith("0 episodes ended, 3 steps (3 by hand, 0 by the agent), average reward -")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_newest_training_acts_and_only_where_it_fits(trained, capsys):
+    options = ["--out", str(trained), "--steps", "3", "--fps", "1000"]
+    assert main(["play", *options, "--modalities", "sound"]) == 0
+    printed = capsys.readouterr()
+    assert "Taking the newest agent" in printed.err
+    assert "3 steps (0 by hand, 3 by the agent)" in printed.out
+    assert main(["play", str(trained / "train" / "a"), *options, "--hand"]) == 0
+    assert "(3 by hand, 0 by the agent)" in capsys.readouterr().out
+    assert main(["play", "--env", HYPERHOT, *options]) == 0
+    printed = capsys.readouterr()
+    assert f"in {HYPERHOT} you act by hand" in printed.err
+    assert "(3 by hand, 0 by the agent)" in printed.out
+
+
+def test_what_is_refused_before_a_window_opens(refused, trained, worlds, tmp_path):
+    agent, nothing = str(trained / "train" / "a"), ["--out", str(tmp_path)]
+    assert f"the agent cannot act in {HYPERHOT}: `observation_space['image']`" in refused(
+        "play", agent, "--env", HYPERHOT
+    )
+    assert "`modalities` must be one of 'image', 'sound'; got 'smell'" in refused(
+        "play", agent, "--modalities", "smell"
+    )
+    assert "holds no agent" in refused("play", tmp_path)
+    assert "Give one of the two" in refused("play", agent, "--agent", "pendulum")
+    assert "renders no frames that a window could show" in refused("play", *nothing, "--env", "Blind-v0")
+    assert "uint8 (4, 4) instead of uint8 (H, W, 3)" in refused("play", *nothing, "--env", "Grey-v0")
+    assert "must end in .mp4 or .gif or .wav" in refused("play", *nothing, "--record", "a.mov")
+    assert "make it first" in refused("play", *nothing, "--record", tmp_path / "nowhere" / "a.mp4")
+    assert "`fps` must be from 1 to 1000" in refused("play", "--fps", "0")
+    assert "`steps` must be at least 1" in refused("play", "--steps", "0")
+
+
+def test_episodes_end_the_game_and_a_clip_shows_it(tmp_path, capsys):
+    av = pytest.importorskip("av")
+    path = tmp_path / "game.mp4"
+    options = ["--out", str(tmp_path / "out"), "--env", HYPERHOT, "--fps", "1000", "--seed", "2"]
+    assert main(["play", *options, "--steps", "5", "--record", str(path)]) == 0
+    assert f"Clip: {path}" in capsys.readouterr().out
+    with av.open(str(path)) as file:
+        frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    assert len(frames) == 6
+    assert frames[0].shape == (800, 1280, 3)
+    assert main(["play", *options, "--record", str(path)]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    assert main(["play", "--out", str(tmp_path), "--steps", "1"]) == 1
+    printed = capsys.readouterr()
+    assert "needs pygame, which is not installed: pip install 'anysense[window]'" in printed.err
+    assert "steps" not in printed.out
+
+
+def test_without_a_screen_or_a_sound_device(tmp_path):
+    environment = {name: it for name, it in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    del environment["SDL_VIDEODRIVER"]
+    done = subprocess.run(
+        [*PLAY, "--steps", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Error: No window can be opened: " in done.stderr
+    assert "xvfb-run anysense play" in done.stderr
+    assert done.stdout == ""
+    environment.update(SDL_VIDEODRIVER="dummy", SDL_AUDIODRIVER="no such driver")
+    done = subprocess.run(
+        [*PLAY, "--steps", "3"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.count("No sound: there is no audio device") == 1
+    assert "3 steps" in done.stdout
+
+
+def test_ctrl_c_ends_it(tmp_path):
+    process = subprocess.Popen(
+        [*PLAY, "--record", "a.wav"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert "you act by hand" in process.stderr.readline()
+    time.sleep(3)  # Whether it has begun by then or not, it ends in the same way.
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+
+
+def test_on_a_real_display_keys_switch_drive_and_quit(tmp_path):
+    for program in ("Xvfb", "xdotool"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: apt-get install xvfb xdotool")
+    reading, writing = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24"],
+        pass_fds=[writing],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        environment = {**os.environ, "DISPLAY": f":{file.readline().strip()}"}
+    del environment["SDL_VIDEODRIVER"]
+
+    def key(*arguments):
+        subprocess.run(["xdotool", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    try:
+        process = subprocess.Popen(
+            [*PLAY, "--agent", "pendulum"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        key("search", "--sync", "--name", "anysense play")
+        key("key", "h", "1", "Left", "period", "q")
+        out, _ = process.communicate(timeout=60)
+    finally:
+        server.terminate()
+        server.wait(30)
+    assert process.returncode == 0
+    assert "0 episodes ended" in out
+    assert "(0 by hand" not in out
