@@ -9,7 +9,7 @@ ROOMS := agents common envs representations runs
 # Tests whose results come from torch's kernels.
 NUMERIC := $(wildcard tests/representations/test_*.py)
 
-.PHONY: help demo test test-portable check format types bench reliability picture clean
+.PHONY: help demo test test-portable check format types bench reliability docs picture clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -52,6 +52,10 @@ bench: $(STAMP) ## measure speed: help, environment, encoding, pretraining, trai
 
 reliability: $(STAMP) ## kills, full disks, hostile files, wrong calls, long use: writes docs/reliability.md (an hour)
 	$(BIN)/python -m bench.reliability $(ARGS)
+
+docs: $(STAMP) types ## build the site of the docs into out/site; a broken link is an error
+	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 picture: $(STAMP) ## draw the pictures of the README and the guides
 	$(BIN)/python -m bench.acting docs/img/in-the-dark.gif

@@ -1,5 +1,6 @@
 """Every block of README and guides runs as a reader would run it: in an empty folder, in order, in fresh processes."""
 
+import importlib
 import os
 import re
 import shlex
@@ -130,3 +131,28 @@ def test_every_command_is_in_the_table():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("room", ["agents", "envs", "representations"])
+def test_the_reference_has_every_public_name(room):
+    module = importlib.import_module(f"anysense.{room}")
+    listed = re.findall(rf"^::: anysense\.{room}\.(\w+)$", (ROOT / f"docs/api/{room}.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(module.__all__)
+    for name in listed:
+        assert getattr(module, name).__doc__
+
+
+def test_every_page_is_on_the_site():
+    settings = (ROOT / "mkdocs.yml").read_text()
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert f" {page.relative_to(ROOT / 'docs')}\n" in settings, page
+
+
+def test_the_tutorial(after_demo):
+    page = ROOT / "docs/tutorial.md"
+    for line in "".join(blocks(page, "sh")).splitlines():
+        if line.startswith("anysense") and "play" not in line:
+            anysense(f"{line} --preset smoke", after_demo)
+    (code,) = blocks(page, "python")
+    printed = execute([sys.executable, "-c", code], after_demo)
+    assert float(printed.split()[-1]) > -3  # from wherever it starts, far above what it gets without torque

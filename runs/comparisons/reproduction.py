@@ -159,7 +159,9 @@ def reproduction_page(files: Sequence[Evidence], page: Path, results: Path, comm
         count = f"{sum(won)} of {len(won)}" if won else "-"
         rows.append((claim.paper.partition(" ")[0], claim.title, verdict(claim, evidence), count, data))
     summary = Table(("paper", "claim", "verdict", "won", "measured on"), rows)
-    parts = [INTRODUCTION.format(results=f"{_link(results, page)}/", command=command), markdown_table(summary)]
+    index = results / "README.md"
+    linked = _link(index, page) if index.is_file() else f"{_link(results, page)}/"
+    parts = [INTRODUCTION.format(results=linked, command=command), markdown_table(summary)]
     smoke = [f"[{_link(file.path, page)}]({_link(file.path, page)})" for file in files if file.smoke]
     if smoke:
         parts.append(f"Left out, because the preset smoke only tries things: {', '.join(smoke)}.")
