@@ -99,6 +99,7 @@ MFEAT = Benchmark(
             "mmvae": {"*": _LATENT},
             "muse": {"*": {**_LATENT, "top_widths": (256, 256)}, "smoke": {"top_widths": (32,)}},
             "nexus": {"*": {**_LATENT, "message_dim": 256}, "smoke": {"message_dim": 16, "top_widths": (32,)}},
+            "triangle": {"paper": {"variant": "modality_anchor", "anchor": _PIXELS}},
         },
         training_settings={
             "smoke": {"epochs": 1, "batch_size": 64, "warmup_steps": 0},

@@ -101,6 +101,7 @@ PRESETS = Presets(
         "mmvae": {"*": _VAE | _IWAE},
         "muse": {"*": _LATENTS | _MUSE, "smoke": {"top_widths": (32,)}},
         "nexus": {"*": _LATENTS | _NEXUS, "smoke": {"message_dim": 16, "top_widths": (32,)}},
+        "triangle": {"paper": {"variant": "modality_anchor", "anchor": ANCHOR}},
     },
     method_family_settings={"mmvae": {"*": {"label_encoder": "relu-64", "decoder_batch_norm": False}}},
     training_settings={

@@ -49,8 +49,11 @@ class Presets:
 
     @property
     def usual_methods(self) -> tuple[str, ...]:
-        """Names of the methods that are compared if none is named: those with a table, and those of other packages."""
-        return (*self.settings, *self._others())
+        """Names of the methods that are compared if none is named.
+
+        Those that have a table and are ``like`` no other, and those of other packages.
+        """
+        return (*(name for name in self.settings if not settings_of(name).like), *self._others())
 
     def method_settings(self, method: str, preset: str = "default", **overrides: Any) -> MethodSettings:
         """Settings of a method, some of them replaced; see `anysense.representations.registry.make_settings`."""

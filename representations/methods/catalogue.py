@@ -33,6 +33,7 @@ BUILT_IN = {
     "muse": ("muse:MUSE", "two_level:MUSESettings"),
     "nexus": ("nexus:Nexus", "two_level:NexusSettings"),
     "symile": ("symile:Symile", "symile:SymileSettings"),
+    "triangle": ("triangle:TRIANGLE", "triangle:TriangleSettings"),
     "transformer": ("transformer:TransformerBaseline", "supervised:TransformerSettings"),
     "transformer-dropout": ("transformer:TransformerDropout", "supervised:TransformerDropoutSettings"),
     "gmc-supervised": ("supervised_gmc:SupervisedGMC", "supervised:SupervisedGMCSettings"),

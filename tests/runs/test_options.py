@@ -34,7 +34,7 @@ def leaves(settings):
     [
         (("pretrain", "--beta", "2"), "`--beta` is an option of --method mvae, mmvae"),
         (("pretrain", "--no-antialias", "--env", "anysense/Hyperhot-v0"), "of --env anysense/MultimodalPendulum-v0"),
-        (("pretrain", "--method", "mmvae", "--head-widths", "8"), "of --method gmc, gram, mfm, symile"),
+        (("pretrain", "--method", "mmvae", "--head-widths", "8"), "of --method gmc, gram, mfm, symile, triangle"),
         (("train", "--n-steps=3"), "`--n-steps` is an option of --algorithm ppo, a2c"),
         (("classify", "--data", "mosei", "--neighbours", "3"), "`--neighbours` is an option of --data "),
         (("classify", "--methods", "gmc", "--methods", "mfm"), "`--methods` was given 2 times"),
