@@ -122,7 +122,7 @@ class _Unpacking:
             case list():
                 made = [self.value(entry) for entry in packed]
             case {"keys": list(keys), "values": list(values)}:
-                check_entries(keys, [(str, _KEYS)])
+                check_entries(keys, [(str, _KEYS)], "keys")
                 made = {key: self.value(entry) for key, entry in zip(keys, values, strict=True)}
             case {"tuple": list(entries)}:
                 made = tuple(self.value(entry) for entry in entries)
@@ -137,7 +137,7 @@ class _Unpacking:
         return made
 
     def numbers(self, described: dict[str, Any]) -> Tensor:
-        check_entries(described, _NUMBERS)
+        check_entries(described, _NUMBERS, "array")
         dtype, shape = _DTYPES[described["dtype"]], described["shape"]
         size = math.prod(shape[:MAX_AXES]) * dtype.itemsize
         if len(shape) > MAX_AXES or size > self.end - self.file.tell():

@@ -79,7 +79,7 @@ def parse_json(content: bytes, max_bytes: int = MAX_JSON_BYTES, max_depth: int =
         raise ValueError(f"not valid JSON ({error}).") from error
 
 
-def check_entries(value: Any, schema: Any, where: str = "it") -> None:
+def check_entries(value: Any, schema: Any, where: str = "") -> None:
     """Raise ValueError, which names the entry, unless plain values are as the schema says.
 
     Args:
@@ -88,19 +88,19 @@ def check_entries(value: Any, schema: Any, where: str = "it") -> None:
             a tuple of alternatives, the likeliest last; a list with the schema of all entries of a list; or a
             dictionary of schemas by name. A name that ends in ``?`` may be absent; the schema under the key `str` is
             that of all names that are not listed, which are refused without it.
-        where: What the value is called.
+        where: What the value is called; empty for all that a file holds, whose entries have their own names.
     """
     if isinstance(schema, dict):
         _check_names(value, schema, where)
     elif isinstance(schema, list):
         check_entries(value, list, where)
         for number, entry in enumerate(value):
-            check_entries(entry, schema[0], f"{where}[{number}]")
+            check_entries(entry, schema[0], f"{where or 'content'}[{number}]")
     elif isinstance(schema, tuple):
         if not any(_fits(value, form, where) for form in schema[:-1]):
             check_entries(value, schema[-1], where)
     elif not (fits := _simple(value, schema))[0]:
-        raise ValueError(f"`{where}` must be {fits[1]}; got {_short(value)}.")
+        raise ValueError(f"{_called(where)} must be {fits[1]}; got {_short(value)}.")
 
 
 def _fits(value: Any, schema: Any, where: str) -> bool:
@@ -118,7 +118,7 @@ def _simple(value: Any, schema: Any) -> tuple[bool, str]:
     if schema is float:
         return type(value) in (int, float) and math.isfinite(value), "a finite number"
     if isinstance(schema, type):
-        return schema is object or type(value) is schema, f"a {schema.__name__}"
+        return schema is object or type(value) is schema, f"{'an' if schema is int else 'a'} {schema.__name__}"
     return type(value) is type(schema) and value == schema, repr(schema)
 
 
@@ -127,13 +127,17 @@ def _check_names(value: Any, schema: dict[Any, Any], where: str) -> None:
     names = {name.removesuffix("?"): name for name in schema if name is not str}
     absent = [name for name, key in names.items() if name == key and name not in value]
     if absent:
-        raise ValueError(f"`{where}` lacks {absent}.")
+        raise ValueError(f"{_called(where)} lacks {absent}.")
     unknown = [] if str in schema else [name for name in value if name not in names]
     if unknown:
-        raise ValueError(f"`{where}` must hold nothing but {list(names)}; got {_short(unknown)}.")
-    inside = "" if where == "it" else f"{where}."
+        raise ValueError(f"{_called(where)} must hold nothing but {list(names)}; got {_short(unknown)}.")
+    inside = f"{where}." if where else ""
     for name, entry in value.items():
         check_entries(entry, schema[names.get(name, str)], f"{inside}{name:.60}")
+
+
+def _called(where: str) -> str:
+    return f"`{where}`" if where else "the content"
 
 
 def _short(value: Any) -> str:

@@ -15,7 +15,7 @@ import tyro
 from anysense.common.extras import import_extra
 from anysense.common.files import write_bytes
 from anysense.common.progress import Progress, counter, say, stage
-from anysense.common.validation import check_seed
+from anysense.common.validation import check_choice, check_seed
 from anysense.representations.benchmarks import DataRequest, benchmark
 from anysense.representations.evaluation.records import COMPLETE, Record, subset_name
 from anysense.runs.commands.classify import ClassifyCommand, methods_of
@@ -133,7 +133,9 @@ def _earlier(settings: AlignCommand, compared: RunFolder) -> list[Done]:
     found, trained = earlier_jobs(settings, "align"), compared.record["settings"]
     if found:
         usual = ClassifyCommand.of(trained["preset"], trained["data"])
+        known = methods_of(benchmark(trained["data"]))
         for job in found:
+            check_choice("extend", job.method, known)
             check_same(settings.extend, job.runs[0]["settings"], trained, usual, usual.may_differ())
     return found
 

@@ -77,6 +77,10 @@ class ClassifyCommand(GridSettings):
         """Jobs are independent; where the data lie does not matter."""
         return ("methods", "seeds", "seed", "request.folder")
 
+    def known_methods(self) -> Sequence[str]:
+        """Methods of the data set."""
+        return list(methods_of(self.benchmark()))
+
     def of_job(self, method: str) -> Mapping[str, Any]:
         """Settings of the method and of its networks."""
         found = self.benchmark()

@@ -67,6 +67,10 @@ class CompareCommand(GridSettings, StageSettings):
         """Jobs are independent, but the episodes of all come from --seed."""
         return ("methods", "seeds", "vector")
 
+    def known_methods(self) -> Sequence[str]:
+        """Methods for the environment."""
+        return self._methods()
+
     def of_job(self, method: str) -> Mapping[str, Any]:
         """Settings of the method, of its networks and data, and of the agent."""
         if method not in self._methods():

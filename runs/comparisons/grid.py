@@ -9,7 +9,7 @@ from anysense.common.errors import unknown_name
 from anysense.common.machine import peak_memory, processors
 from anysense.common.progress import say
 from anysense.runs.comparisons.done import Done
-from anysense.runs.comparisons.growth import earlier_jobs, in_order
+from anysense.runs.comparisons.growth import earlier_jobs, in_order, methods_of_files
 from anysense.runs.comparisons.jobs import Job, run_jobs
 from anysense.runs.comparisons.report import record_of
 from anysense.runs.comparisons.validation_curves import CURVE, read_validation
@@ -63,6 +63,10 @@ class JobSettings(ResumableSettings):
         check_positive(self, "jobs")
         if self.readme is not None and self.docs is None:
             raise ValueError("`readme` needs --docs: its file name is the name of the block, and the link below it.")
+
+    def known_methods(self) -> Sequence[str]:
+        """Methods that jobs of a report to extend can have; none where any can."""
+        return ()
 
     def of_job(self, method: str) -> Mapping[str, Any]:
         """Settings that the jobs of one method have besides; none for an unknown method."""
@@ -143,7 +147,7 @@ def run_cells(
         All jobs, of these reports and of this run, by seed.
     """
     settings = cells[0].settings
-    earlier = earlier_jobs(settings, run.record["command"])
+    earlier = earlier_jobs(settings, run.record["command"], announced=True)
     missing = missing_cells(cells, earlier)
     if settings.extend:
         say(f"{counted(len(earlier), 'job')} taken over from {', '.join(map(str, settings.extend))}")
@@ -158,7 +162,7 @@ def run_cells(
         Done(cell.method, cell.seed, _with_curve(result, job.folder / table), runs, job.folder)
         for cell, job, result in finished
     ]
-    return in_order([*earlier, *new])
+    return in_order([*earlier, *new], methods_of_files(settings))
 
 
 def _with_curve(result: Mapping[str, Any], table: Path) -> Mapping[str, Any]:

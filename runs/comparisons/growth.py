@@ -8,10 +8,11 @@ from anysense.common.errors import unknown_name
 from anysense.common.json_files import read_json
 from anysense.common.progress import say
 from anysense.runs.comparisons.done import Done
+from anysense.runs.comparisons.limits import COSTS, check_values
 from anysense.runs.resume import changes
 from anysense.runs.run_folder import plain
 
-__all__ = ["Extending", "check_same", "earlier_jobs", "in_order", "read_jobs"]
+__all__ = ["Extending", "check_same", "earlier_jobs", "in_order", "methods_of_files", "read_jobs"]
 
 MAX_BYTES = 64 * 2**20
 """Largest report that is read."""
@@ -30,7 +31,6 @@ RECORD = {
 }
 MACHINE = {"cpu": str, "cores": int, "os": str, "gpu?": str, str: object}
 RUN = {"command": str, "command_line": str, "settings": dict, "machine": MACHINE, str: object}
-COSTS = ("latent_dim", "parameters", "samples_per_second", "training_minutes", "evaluation_seconds", "peak_memory")
 JOB: dict[Any, Any] = {
     "method": str,
     "seed": SEED,
@@ -38,7 +38,7 @@ JOB: dict[Any, Any] = {
     "runs?": [range(10_000)],
     "settings?": dict,
     "validation?": [float],
-    **{f"{name}?": float for name in (*COSTS, "pretraining_minutes")},
+    **{f"{name}?": float for name in COSTS},
     str: object,
 }
 REPORT = {"runs": [RUN], "records": [RECORD], "details": {"jobs?": [JOB], str: object}, str: object}
@@ -62,12 +62,17 @@ class Extending(Protocol):
     def may_differ(self) -> Sequence[str]:
         """Settings besides the usual ones that may differ between jobs of one report."""
 
+    def known_methods(self) -> Sequence[str]:
+        """Methods that jobs can have; none where any can."""
+
     def of_job(self, method: str) -> Mapping[str, Any]:
         """Settings that the jobs of one method have; none for an unknown method."""
 
 
-def earlier_jobs(settings: Extending, command: str) -> list[Done]:
+def earlier_jobs(settings: Extending, command: str, announced: bool = False) -> list[Done]:
     """The jobs that the files of ``settings.extend`` hold, each once; those of the methods in ``again`` left out.
+
+    ``announced`` says on stderr which jobs are in several files.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -76,6 +81,7 @@ def earlier_jobs(settings: Extending, command: str) -> list[Done]:
     if settings.again and not settings.extend:
         raise ValueError("`again` needs --extend: it names methods that are left out of these files.")
     found: dict[tuple[str, int], Done] = {}
+    repeated: dict[tuple[str, int], None] = {}
     files = {path: list(read_jobs(path)) for path in settings.extend}
     known = list(dict.fromkeys(job.method for jobs in files.values() for job in jobs))
     for name in settings.again:
@@ -86,8 +92,16 @@ def earlier_jobs(settings: Extending, command: str) -> list[Done]:
         _check(settings, command, path, jobs)
         for job in jobs:
             if found.setdefault((job.method, job.seed), job) is not job:
-                say(f"{job.method}, seed {job.seed}: in several files, taken from the first")
+                repeated[job.method, job.seed] = None
+    if repeated and announced:
+        listed = "; ".join(f"{method}, seed {seed}" for method, seed in repeated)
+        say(f"In several files, taken from the first: {listed}")
     return list(found.values())
+
+
+def methods_of_files(settings: Extending) -> list[str]:
+    """Methods in the files of ``settings.extend``, in their order, also those that are run again."""
+    return list(dict.fromkeys(job.method for path in settings.extend for job in read_jobs(path)))
 
 
 def check_same(
@@ -110,10 +124,10 @@ def check_same(
         )
 
 
-def in_order(done: Iterable[Done]) -> list[Done]:
-    """By seed, and then by method as they first come."""
+def in_order(done: Iterable[Done], first: Sequence[str] = ()) -> list[Done]:
+    """By seed, and then by method: those that are named ``first``, and the others as they first come."""
     jobs = list(done)
-    methods = list(dict.fromkeys(job.method for job in jobs))
+    methods = list(dict.fromkeys([*first, *(job.method for job in jobs)]))
     return sorted(jobs, key=lambda job: (job.seed, methods.index(job.method)))
 
 
@@ -127,17 +141,18 @@ def read_jobs(path: Path) -> Iterator[Done]:
         )
     content = read_json(path, "the report", REPORT, max_bytes=MAX_BYTES)
     runs, records = content["runs"], content["records"]
+    check_values(path, records, content["details"].get("jobs", ()))
     jobs = content["details"].get("jobs") or _named(records)
     methods = {job["method"] for job in jobs}
     for job in jobs:
         places = job.get("runs", range(len(runs)))
         if not places or max(places) >= len(runs):
-            raise ValueError(f"`extend` {path} is damaged: a job names a run that the file does not hold.")
+            raise ValueError(f"`{path}` is damaged: a job names a run that the file does not hold.")
         key, others = (job["method"], job["seed"]), [one for one in records if one["method"] not in methods]
         own = [one for one in records if (one["method"], one["seed"]) == key]
         if len(own) != job.get("records", len(own) or None):
             raise ValueError(
-                f"`extend` {path} is damaged: it holds {len(own)} values of {job['method']}, seed {job['seed']}; "
+                f"`{path}` is damaged: it holds {len(own)} values of {job['method']}, seed {job['seed']}; "
                 f"expected {job.get('records', 'some')}."
             )
         rest = {name: value for name, value in job.items() if name not in ("method", "seed", "runs", "records")}
@@ -156,6 +171,11 @@ def _check(settings: Extending, command: str, path: Path, jobs: Iterable[Done]) 
         if run["command"] != command:
             raise ValueError(
                 f"`extend` {path} is a report of `anysense {run['command']}`, expected one of `anysense {command}`."
+            )
+        known = settings.known_methods()
+        if known and job.method not in known:
+            raise ValueError(
+                f"`extend` {path} holds jobs of another method: {unknown_name('method', job.method, known)}"
             )
         check_same([path], run["settings"], plain(settings), settings.usual(), settings.may_differ())
         own, before = settings.of_job(job.method), job.result.get("settings")

@@ -118,7 +118,7 @@ class TestResumeErrors:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda state: state.pop("model"), r"is not a checkpoint of a training: `it` lacks \['model'\]"),
+            (lambda state: state.pop("model"), r"is not a checkpoint of a training: the content lacks \['model'\]"),
             (lambda state: state["training"].update(curve=[]), "its learning curve is empty"),
             (lambda state: state["training"]["curve"][0].pop("steps"), "does not fit the training: .*'steps'"),
             (lambda state: state["model"]["attributes"].update(num_timesteps=-(10**9)), "`model.attributes.num_times"),

@@ -377,7 +377,7 @@ class TestErrors:
         content = json.loads(path.read_text())
         del content["modalities"]
         path.write_text(json.dumps(content))
-        with pytest.raises(ValueError, match=r"is damaged: `it` lacks \[.modalities.\]"):
+        with pytest.raises(ValueError, match=r"is damaged: the content lacks \[.modalities.\]"):
             Agent.load(tmp_path / "agent")
 
     def test_damaged_description(self, agent, tmp_path):

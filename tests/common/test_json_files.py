@@ -2,6 +2,7 @@
 
 import pytest
 
+from anysense.common.errors import FileFormatError
 from anysense.common.files import write_json
 from anysense.common.json_files import MAX_JSON_BYTES, check_entries, parse_json, read_description, read_json
 
@@ -60,7 +61,7 @@ def test_what_the_schema_allows():
         ({"kind": "c"}, r"`kind` must be 'b'; got 'c'"),
         ({"inner": 5}, r"`inner` must be a dict; got 5"),
         ({"inner": {}}, r"`inner` lacks \['list'\]"),
-        ({"inner": {"list": [1, 2.0]}}, r"`inner\.list\[1\]` must be a int; got 2\.0"),
+        ({"inner": {"list": [1, 2.0]}}, r"`inner\.list\[1\]` must be an int; got 2\.0"),
         ({"more": 1}, r"must hold nothing but \['name', 'count', 'rate', 'kind', 'inner'\]; got \['more'\]"),
     ],
 )
@@ -69,8 +70,21 @@ def test_what_it_refuses(changes, message):
         check_entries({**GOOD, **changes}, SCHEMA)
 
 
+def test_the_whole_content_has_no_name_of_its_own(tmp_path):
+    for content, message in (
+        ("[1]", r"`.*run\.json` is damaged: the content must be a dict; got \[1\]"),
+        ("{}", r"`.*run\.json` is damaged: the content lacks \['seed'\]"),
+        ('{"seed": "a"}', r"`.*run\.json` is damaged: `seed` must be an int; got 'a'"),
+    ):
+        (tmp_path / "run.json").write_text(content)
+        with pytest.raises(FileFormatError, match=message):
+            read_json(tmp_path / "run.json", "a run", {"seed": int})
+    with pytest.raises(ValueError, match=r"`content\[1\]` must be an int; got 'b'"):
+        check_entries([1, "b"], [int])
+
+
 def test_an_entry_that_is_absent():
-    with pytest.raises(ValueError, match=r"`it` lacks \['name', 'kind'\]"):
+    with pytest.raises(ValueError, match=r"the content lacks \['name', 'kind'\]"):
         check_entries({"count": 1, "inner": None}, SCHEMA)
 
 
@@ -91,6 +105,6 @@ def test_descriptions_of_another_format_or_version_are_refused(tmp_path):
     write_json(path, {"format": "agent", "format_version": True})
     refused("has format version True")
     write_json(path, {"format": "agent", "format_version": 2})
-    refused(r"`.*agent\.json` is damaged: `it` lacks \['name'\]\. Restore it or make an agent again")
+    refused(r"`.*agent\.json` is damaged: the content lacks \['name'\]\. Restore it or make an agent again")
     write_json(path, {"format": "agent", "format_version": 2, "name": "x"})
     assert read_description(path, "agent", 2, "an agent", {"name": str})["name"] == "x"

@@ -183,7 +183,7 @@ def test_damaged_description(saved: Path) -> None:
         ({"format_version": 2}, r"has format version 2; this release of anysense reads version 3.*written by anysense"),
         ({"method": "muse9"}, r"`method` must be one of 'gmc'.*; got 'muse9'.*another release"),
         ({"method": ["gmc"]}, r"is damaged: `method` must be a str; got \['gmc'\]"),
-        ({"latent_dim": ...}, r"is damaged: `it` lacks \['latent_dim'\]"),
+        ({"latent_dim": ...}, r"is damaged: the content lacks \['latent_dim'\]"),
         ({"latent_dim": 9}, r"is damaged: `latent_dim` is 9, but the settings give 8"),
         ({"settings": {"latent_dim": "8"}}, r"is damaged: `latent_dim` must be int; got '8'"),
         ({"settings": {"latentdim": 8}}, r"is damaged: .*got 'latentdim'\. Did you mean 'latent_dim'"),

@@ -120,6 +120,25 @@ def test_reports_of_several_machines_become_one(made, first, tmp_path):
     assert "; Another Processor, " in report.with_suffix(".md").read_text()
 
 
+def test_jobs_in_several_files_are_said_once(made, first, tmp_path, capsys):
+    assert classify(tmp_path, "--seeds", "2", "--extend", first, made / "whole.json", "--name", "c") == 0
+    assert capsys.readouterr().err.count("In several files, taken from the first: gmc, seed 0\n") == 1
+
+
+def test_a_method_that_is_run_again_keeps_its_column(made, tmp_path, monkeypatch):
+    results = {(job["method"], job["seed"]): job for job in read(made / "whole.json")["details"]["jobs"]}
+    own = [one for one in read(made / "whole.json")["records"] if one["method"] == "gmc"]
+
+    def again(cell, folder):
+        return {"records": [one for one in own if one["seed"] == cell.seed]}
+
+    monkeypatch.setattr("anysense.runs.commands.classify.classify_one", again)
+    wanted = ["--methods", "mvae", "gmc", "--seeds", "2", "--extend", made / "whole.json", "--again", "gmc"]
+    assert classify(tmp_path, *wanted, "--name", "c") == 0
+    report = read(tmp_path / "classify" / "c" / "results" / "report.json")
+    assert [(job["method"], job["seed"]) for job in report["details"]["jobs"]] == list(results)
+
+
 def test_a_killed_run_that_extends_goes_on(first, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("anysense.runs.comparisons.grid.peak_memory", lambda: 1 / 0)
@@ -150,8 +169,24 @@ def test_other_settings_are_refused(options, message, first, tmp_path, refused):
     assert not out.exists()
 
 
+def rename(content):
+    for one in (*content["records"], *content["details"]["jobs"]):
+        one["method"] = "gmx"
+
+
+ABSURD = {
+    "an absurd value": lambda content: content["records"][0].update(value=1e9),
+    "an absurd interval": lambda content: content["records"][0].update(low=-3.0, high=0.5),
+    "NaN": lambda content: content["records"][0].update(value=float("nan")),
+    "a negative count": lambda content: content["details"]["jobs"][0].update(parameters=-1),
+    "an unknown method": rename,
+}
+
+
 def altered(content, change):
-    if change == "another method":
+    if change in ABSURD:
+        ABSURD[change](content)
+    elif change == "another method":
         content["details"]["jobs"][0]["settings"]["method"]["latent_dim"] = 5
     elif change == "another command":
         content["runs"][0]["command"] = "retrieve"
@@ -173,13 +208,21 @@ def altered(content, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            "an absurd value",
+            "`records[0].value` (accuracy of gmc, seed 0, complete) must be from 0 to 1; got 1000000000",
+        ),
+        ("an absurd interval", "`records[0].low` (accuracy of gmc, seed 0, complete) must be from 0 to 1; got -3.0"),
+        ("a negative count", "`jobs[0].parameters` (gmc, seed 0) must be at least 0; got -1"),
+        ("an unknown method", "holds jobs of another method: `method` must be one of 'gmc', 'mvae'"),
+        ("NaN", "NaN is no number of JSON"),
         ("another method", "(method.latent_dim: 5 -> 4). `--again gmc` leaves them out"),
         ("another command", "is a report of `anysense retrieve`, expected one of `anysense classify`"),
         ("a run that is not there", "a job names a run that the file does not hold"),
         ("a job without values", "is damaged: it holds 0 values of gmc, seed 0; expected"),
         ("fewer values", "is damaged: it holds"),
         ("costs in words", "`details.jobs[0].training_minutes` must be a finite number; got 'long'"),
-        ("no records", "`it` lacks ['records']"),
+        ("no records", "the content lacks ['records']"),
         ("no numbers", "`records[0].value` must be a finite number; got 'high'"),
     ],
 )
@@ -187,7 +230,9 @@ def test_other_files_are_refused(change, message, first, tmp_path, refused):
     first.write_text(altered(read(first), change))
     out = tmp_path / "new"
     command = ["classify", "--preset", "smoke", "--data", "tiny", "--out", out, "--extend"]
-    assert message in refused(*command, first)
+    error = refused(*command, first)
+    assert message in error
+    assert str(first) in error
     assert "expected the JSON file of a report, as --docs writes it" in refused(*command, tmp_path / "nothing.json")
     assert not out.exists()
 

@@ -181,7 +181,7 @@ def test_the_page_of_the_documentation_is_what_the_result_files_give(monkeypatch
     [
         (["--reproduction", "nowhere"], "`reproduction` nowhere is not a folder"),
         (["out/evaluate/001", "--reproduction", "results"], "leave out run folders and --readme"),
-        (["--reproduction", "results"], "`results/bad.json` is damaged: `it` lacks ['records']"),
+        (["--reproduction", "results"], "`results/bad.json` is damaged: the content lacks ['records']"),
     ],
 )
 def test_wrong_input_writes_nothing(options, message, tmp_path, monkeypatch, refused):

@@ -156,7 +156,7 @@ def test_incomplete_record_is_refused(tmp_path):
     run = create(tmp_path, "a")
     del run.record["seed"]
     (run.path / "run.json").write_text(json.dumps(run.record))
-    with pytest.raises(ValueError, match=r"run.json` is damaged: `it` lacks \[.seed.\]"):
+    with pytest.raises(ValueError, match=r"run.json` is damaged: the content lacks \[.seed.\]"):
         RunFolder.open(run.path)
 
 

@@ -473,7 +473,7 @@ def test_damaged_checkpoint(data, tmp_path):
         pretrain(new_representation(), *data, QUICK, tmp_path, resume=True)
     last.write_bytes(content)
     for change, message in (
-        (lambda state: state.pop("loops"), r"is not a checkpoint of pretraining: `it` lacks \['loops'\]"),
+        (lambda state: state.pop("loops"), r"is not a checkpoint of pretraining: the content lacks \['loops'\]"),
         (lambda state: state["callbacks"].pop("measure"), r"`callbacks` lacks \['measure'\]"),
         (lambda state: state["state_dict"].popitem(), r"does not fit the run: missing \["),
         (lambda state: state.update(epoch=10**9), "does not fit the run: `epoch` must be an integer from 1 to"),
