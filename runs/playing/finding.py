@@ -34,12 +34,18 @@ def find_player(path: Path | None, named: str | None, out: Path, env: str | None
         say(f"There is no finished training in `{out}`: you act by hand. Agents that come along: --agent {others}")
         return None
     found = find_agent(path, out, named)
-    if not chosen and env is not None:
-        trained_in = read_json(found / "agent.json", "the agent", {"world": {"id": str}})["world"]["id"]
-        if trained_in != env:
-            say(f"It was trained in {trained_in}: in {env} you act by hand.")
-            return None
+    trained_in = None if chosen or env is None else _world_id(found)
+    if trained_in not in (None, env):
+        say(f"It was trained in {trained_in}: in {env} you act by hand.")
+        return None
     return found
+
+
+def _world_id(agent: Path) -> str | None:
+    """Id of the world that a folder says its agent was trained in; None if it does not, which loading it will tell."""
+    content = read_json(agent / "agent.json", "the agent")
+    stored = content.get("world") if isinstance(content, dict) else None
+    return str(stored["id"]) if isinstance(stored, dict) and "id" in stored else None
 
 
 def check_agent(agent: Agent, known: World) -> None:
