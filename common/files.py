@@ -31,6 +31,7 @@ __all__ = [
     "cannot_write",
     "check_folder",
     "check_sha256",
+    "csv_text",
     "current_folder",
     "explained",
     "replace_file",
@@ -97,13 +98,18 @@ def write_json(path: str | Path, content: Any) -> Path:
     return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Put `rows` as CSV with a header of `columns` in the place of `path`; another column is a ValueError."""
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """`rows` as CSV with a header of `columns`; another column is a ValueError."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return write_text(path, text.getvalue())
+    return text.getvalue()
+
+
+def write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Put `rows` as CSV in the place of `path`; see `csv_text`."""
+    return write_text(path, csv_text(columns, rows))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ COMMANDS = {
     "classify": ("classify", "compare representations on a data set with modalities missing"),
     "retrieve": ("retrieve", "find a sample's other modalities, by volume and by cosine"),
     "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
-    "report": ("report", "gather evaluations of several seeds into tables and learning curves"),
+    "report": ("report", "finished runs as one page; several seeds as one table with curves"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +31,7 @@ __all__ = [
     "new_figure",
     "save_figure",
     "style",
+    "svg_of",
     "write_figure",
 ]
 
@@ -137,6 +138,20 @@ def save_figure(figure: Figure, path: str | Path, dpi: int = 130, formats: Seque
             figure.savefig(content, format=kind, dpi=dpi, metadata=_PLAIN[kind])
             write_bytes(path.with_suffix(f".{kind}"), content.getvalue())
     return path
+
+
+def svg_of(figure: Figure) -> bytes:
+    """The figure as SVG for a page: text stays text, and the ground is left out so that the page's own is seen."""
+    import matplotlib
+
+    with style(), matplotlib.rc_context({"svg.fonttype": "none"}), ExitStack() as after:
+        _grow(figure)
+        for patch in (figure.patch, *(ax.patch for ax in figure.axes)):
+            after.callback(patch.set_visible, patch.get_visible())
+            patch.set_visible(False)
+        content = BytesIO()
+        figure.savefig(content, format="svg", dpi=130, metadata=_PLAIN["svg"])
+    return content.getvalue()
 
 
 def write_figure(draw: Draw, path: str | Path) -> Path | None:

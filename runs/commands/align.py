@@ -22,8 +22,8 @@ from anysense.runs.commands.classify import ClassifyCommand, methods_of
 from anysense.runs.comparisons.align_report import POINTS_FILE, against, align_report
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.grid import Cell, JobSettings, missing_cells, run_cells
-from anysense.runs.comparisons.growth import check_same, earlier_jobs
-from anysense.runs.comparisons.report import print_report, record_of, write_run_report
+from anysense.runs.comparisons.growth import check_same, earlier_jobs, jobs_in
+from anysense.runs.comparisons.report import Report, print_report, record_of, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, newest_run
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from anysense.representations.data.samples import Samples
     from anysense.representations.evaluation.dca import DCAResult
 
-__all__ = ["AlignCommand", "main"]
+__all__ = ["AlignCommand", "main", "report_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,12 @@ class AlignCommand(JobSettings):
 def main(arguments: Sequence[str]) -> None:
     """Analyse every representation in a new run folder, or go on with one; then write the report."""
     execute("align", arguments, read, _work, _found)
+
+
+def report_of(run: RunFolder) -> Report:
+    """The report of a finished run; FileNotFoundError or ValueError where results are missing or damaged."""
+    done = jobs_in(run)
+    return align_report(benchmark(str(done[0].runs[0]["settings"].get("data"))), done, run)
 
 
 def read(arguments: Sequence[str]) -> AlignCommand:

@@ -15,7 +15,7 @@ from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
-from anysense.runs.comparisons.growth import earlier_jobs
+from anysense.runs.comparisons.growth import earlier_jobs, jobs_in
 from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.run_folder import RunFolder, plain
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anysense.representations.contract import Representation
     from anysense.representations.data.samples import Samples
 
-__all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of", "work"]
+__all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of", "report_of", "reread", "work"]
 
 DATA = "digits"
 MakeReport = Callable[[Benchmark, Mapping[str, str], Sequence[Done], RunFolder], Report]
@@ -110,6 +110,17 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
     execute("classify", arguments, read, partial(work, classify_report), partial(checked, "classify"))
+
+
+def report_of(run: RunFolder) -> Report:
+    """The report of a finished run; FileNotFoundError or ValueError where results are missing or damaged."""
+    return reread(classify_report, read, run)
+
+
+def reread(make_report: MakeReport, read: Callable[[Sequence[str]], ClassifyCommand], run: RunFolder) -> Report:
+    """The report of a finished run, made again from its settings and its results."""
+    found = read(run.record["arguments"]).benchmark()
+    return make_report(found, methods_of(found), jobs_in(run), run)
 
 
 def read(arguments: Sequence[str]) -> ClassifyCommand:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anysense.agents.summary import columns_of
-from anysense.envs.world import World
+from anysense.envs.world import World, stored_world
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.commands.stages import Stages, StageSettings, check_stages, run_stages
@@ -15,7 +15,7 @@ from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
 from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of, seeds_of
 from anysense.runs.comparisons.figures import draw_inputs
 from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
-from anysense.runs.comparisons.growth import earlier_jobs
+from anysense.runs.comparisons.growth import earlier_jobs, jobs_in
 from anysense.runs.comparisons.protocol import Protocol, filled
 from anysense.runs.comparisons.report import Report, Section, print_report, write_run_report
 from anysense.runs.comparisons.validation_curves import validation_part
@@ -26,7 +26,7 @@ from anysense.runs.settings import Preset, check_positive, parse, preset_in
 from anysense.runs.tables import Table, counted
 from anysense.runs.worlds import chosen_world, environments, named_world
 
-__all__ = ["CompareCommand", "compare_one", "main"]
+__all__ = ["CompareCommand", "compare_one", "main", "report_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,13 @@ class CompareCommand(GridSettings, StageSettings):
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
     execute("compare", arguments, read, _work, _checked)
+
+
+def report_of(run: RunFolder) -> Report:
+    """The report of a finished run; FileNotFoundError or ValueError where results are missing or damaged."""
+    stored_world({"id": run.record["settings"].get("env"), "options": {}})  # No file decides which code runs.
+    settings, done = read(run.record["arguments"]), jobs_in(run)
+    return _report(done, settings, settings.stages(done[0].method, settings.seed, "cpu", None), run)
 
 
 def read(arguments: Sequence[str]) -> CompareCommand:

@@ -20,11 +20,12 @@ from anysense.representations.evaluation.subsets import every_subset
 from anysense.runs.agents import load_agent
 from anysense.runs.clips import write_clips
 from anysense.runs.comparisons.evaluate_report import evaluate_report
-from anysense.runs.comparisons.report import print_report, write_run_report
+from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.curves import LearningCurve, read_curve, write_curve
 from anysense.runs.evaluation_report import input_label
 from anysense.runs.execute import execute
 from anysense.runs.locate import find_agent, lineage_of, training_steps
+from anysense.runs.page.write import write_run_page
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
 from anysense.runs.worlds import VectorSettings, before_writing, environments, parsed
@@ -160,18 +161,26 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     assert path is not None
     curve, lineage = read_curve(path.parent / "metrics.csv"), lineage_of(path)
     saved = evaluate_agent(agent, settings.evaluation, settings.seed, run.path, curve, lineage)
-    report_evaluation(str(path) if settings.agent is None else settings.agent, saved, curve, run)
+    what = str(path) if settings.agent is None else settings.agent
+    report = report_evaluation(what, saved, curve, run)
     episodes = settings.evaluation.of_world(agent.world, settings.seed)
     clips = write_clips(agent, episodes, run.path / "clips", settings.video_formats) if settings.video else []
     shown = [f"Clips: {run.path / 'clips'}"] if clips else []
-    return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}", *shown]
+    if settings.video:
+        write_run_page(report, run)
+    page = run.results("report.html")
+    return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}", *shown, f"Page: {page}"]
 
 
-def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | None, run: RunFolder) -> None:
-    """Write the report of one agent, called ``what``, with its figures into the run folder, and print its table."""
-    report = evaluate_report(what, saved, curve, run.record)
+def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | None, run: RunFolder) -> Report:
+    """Write the report of one agent, called ``what``, with its figures into the run folder, and print its table.
+
+    Gives the report, for `write_run_page` once there are clips.
+    """
+    report = evaluate_report(what, saved, curve, run.record).drawn_once()
     write_run_report(report, run)
     print_report(report)
+    return report
 
 
 def conditions_of(agent: "Agent", settings: EvaluationSettings) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
-"""`anysense report`: the evaluations of several seeds as one table, with learning curves and how to redo it."""
+"""`anysense report`: finished runs as one page; evaluations of several seeds as one table with learning curves."""
 
 import dataclasses
+import importlib
+import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -12,15 +14,15 @@ import tyro
 from anysense.agents.results import load_results
 from anysense.agents.summary import columns_of
 from anysense.common.files import write_text
-from anysense.common.machine import machine_line
 from anysense.envs.world import stored_world
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.blocks import check_block, write_block
 from anysense.runs.comparisons.cells import FEWEST_SEEDS, estimate
 from anysense.runs.comparisons.evaluate_report import evaluation_protocol, figures_and_sections
-from anysense.runs.comparisons.report import Report, Section, print_report, record_of, write_report
+from anysense.runs.comparisons.report import Report, Section, machines_of, print_report, record_of, write_report
 from anysense.runs.curves import LearningCurve, read_curve
 from anysense.runs.evaluation_report import evaluation_table, input_label, inputs_of, training_in_words
+from anysense.runs.page.write import Part, clips_of_run, write_page, write_pages
 from anysense.runs.run_folder import RunFolder, check_name
 from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, markdown_table, with_interval
@@ -28,18 +30,26 @@ from anysense.runs.worlds import named_world
 
 __all__ = ["ReportCommand", "Seed", "main"]
 
+EVALUATIONS = ("demo", "evaluate")
+"""Commands whose runs hold the evaluation of one agent."""
+COMPARISONS = ("compare", "classify", "retrieve", "align")
+"""Commands whose runs hold a comparison; the module of each offers `report_of`."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportCommand(TracebackSettings):
-    """Gather evaluations of agents that differ in their seed into tables, learning curves and one file to redo them.
+    """Show finished runs in one page: tables with intervals, charts, clips with sound, settings, commands.
 
-    Takes the run folders of `anysense evaluate` or `anysense demo`, one per seed, of the same episodes.
+    Takes the run folders of `anysense demo`, `evaluate`, `compare`, `classify`, `retrieve` and `align`. NAME.html holds
+    all it shows, without network: it can be sent to others. Evaluations of agents that differ in their seed, of the
+    same episodes, are gathered into one table with intervals over seeds. Runs of different kinds come on one page with
+    a table of contents.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders of evaluations."""
+    """Run folders."""
     out: Path = Path("out/report")
-    """Folder for NAME.md, NAME.csv, NAME.json, NAME.tex and the figures."""
+    """Folder for NAME.html; for runs of one kind also for NAME.md, NAME.csv, NAME.json, NAME.tex and the figures."""
     name: str = "agents"
     """Name of these files."""
     readme: Path | None = None
@@ -60,6 +70,7 @@ class Seed:
     details: dict[str, Any]
     runs: list[dict[str, Any]]
     curve: LearningCurve | None
+    run: RunFolder
 
     @classmethod
     def read(cls, path: Path) -> "Seed":
@@ -67,14 +78,15 @@ class Seed:
         run = RunFolder.open(path)
         saved = load_results(run.path / "results")
         seed = int(saved.details["facts"]["seed"])
-        lineage = [*saved.details["lineage"], *([] if run.record["command"] == "demo" else [run.record])]
+        before = [one for one in saved.details["lineage"] if one.get("started") != run.record["started"]]
         episodes = {"episodes": len(saved.results[0].returns), "steps": saved.results[0].steps}
         return cls(
             seed=seed,
             records=[dataclasses.replace(record, seed=seed if record.subset else 0) for record in saved.records],
             details=saved.details | episodes,
-            runs=list(map(record_of, lineage)),
+            runs=list(map(record_of, [*before, run.record])),
             curve=read_curve(run.results("learning_curve.csv")),
+            run=run,
         )
 
 
@@ -87,20 +99,66 @@ def main(arguments: Sequence[str]) -> None:
     check_name(settings.name)
     if settings.env is not None:
         named_world(settings.env)
-    seeds = sorted((Seed.read(path) for path in settings.runs), key=lambda seed: seed.seed)
-    _check(seeds)
-    report, stem = _report(settings.name, seeds), settings.out / settings.name
+    parts, stem = _parts(settings.name, settings.runs), settings.out / settings.name
     if settings.readme is not None:
+        if len(parts) > 1:
+            raise ValueError(f"`readme` takes the runs of one report, got those of {len(parts)}; leave out --readme.")
         check_block(settings.readme, settings.name)
+    page = stem.with_name(f"{stem.name}.html")
+    if len(parts) > 1:
+        write_pages(f"Results: {settings.name}", parts, page)
+    else:
+        _write_one(parts[0], stem, settings.readme)
+    for part in parts:
+        print_report(part.report)
+    if len(parts) == 1:
+        print(f"Report: {stem.with_name(f'{stem.name}.md')}")
+    print(f"Page: {page}")
+
+
+def _write_one(part: Part, stem: Path, readme: Path | None) -> None:
+    """All files of one report."""
+    report = part.report
     write_report(report, stem)
-    if settings.readme is not None:
-        target = os.path.relpath(stem.with_name(f"{stem.name}.md"), settings.readme.parent)
-        machine = machine_line(seeds[0].runs[-1]["machine"])
-        link = f"Machine: {machine}. Each seed, learning curves, settings: [{target}]({target})."
-        parts = (markdown_table(report.main), report.protocol.markdown(), link)
-        write_block(settings.readme, settings.name, "\n\n".join(parts))
-    print_report(report)
-    print(f"Report: {stem.with_name(f'{stem.name}.md')}")
+    write_page(report, stem.with_name(f"{stem.name}.html"), part.clips)
+    if readme is not None:
+        target = os.path.relpath(stem.with_name(f"{stem.name}.md"), readme.parent)
+        link = f"{machines_of(report.runs)} Each seed, learning curves, settings: [{target}]({target})."
+        write_block(readme, stem.name, "\n\n".join((markdown_table(report.main), report.protocol.markdown(), link)))
+
+
+def _parts(name: str, paths: Sequence[Path]) -> list[Part]:
+    """One report of all evaluations in the same world, and one of every other run, in the order of the runs."""
+    found: dict[str, list[Seed | Part]] = {}
+    for path in paths:
+        run = RunFolder.open(path)
+        command = run.record["command"]
+        if command in EVALUATIONS:
+            seed = Seed.read(path)
+            found.setdefault(json.dumps(seed.details["world"], sort_keys=True), []).append(seed)
+        elif command in COMPARISONS:
+            module = importlib.import_module(f"anysense.runs.commands.{command}")
+            if found.setdefault(str(path.resolve()), []):
+                raise ValueError(f"`runs` names {path} twice.")
+            found[str(path.resolve())].append(Part(module.report_of(run).drawn_once()))
+        else:
+            raise ValueError(
+                f"`{path}` is a run of `anysense {command}`, which has no report; expected runs of "
+                f"{', '.join((*EVALUATIONS, *COMPARISONS))}."
+            )
+    return [_gathered(name if len(found) == 1 else "", group) for group in found.values()]
+
+
+def _gathered(name: str, group: Sequence[Seed | Part]) -> Part:
+    seeds = sorted((one for one in group if isinstance(one, Seed)), key=lambda seed: seed.seed)
+    if not seeds:
+        (part,) = (one for one in group if isinstance(one, Part))
+        return part
+    _check(seeds)
+    report = _report(name or seeds[0].details["world"]["id"], seeds).drawn_once()
+    before = [f"seed {seed.seed}: " if len(seeds) > 1 else "" for seed in seeds]
+    clips = [clip for seed, text in zip(seeds, before, strict=True) for clip in clips_of_run(seed.run, report, text)]
+    return Part(report, clips)
 
 
 def _write_reproduction(settings: ReportCommand, folder: Path, command: str) -> None:
@@ -116,7 +174,7 @@ def _write_reproduction(settings: ReportCommand, folder: Path, command: str) -> 
 def parse_report(arguments: Sequence[str]) -> ReportCommand:
     """Settings from the command line."""
     if not arguments:
-        raise ValueError("`RUN` is missing; give the run folders of evaluations, for example out/evaluate/001.")
+        raise ValueError("`RUN` is missing; give run folders, for example out/evaluate/001.")
     return parse(ReportCommand(runs=()), arguments, "report", {"runs": "RUN"})
 
 
@@ -148,7 +206,7 @@ def _report(name: str, seeds: Sequence[Seed]) -> Report:
     sections[1:1] = [
         Section(f"{column.heading} of each seed", table=_by_seed(column, seeds, records))
         for column in columns
-        if column.key in (columns[0].key, "gap")
+        if len(seeds) > 1 and column.key in (columns[0].key, "gap")
     ]
     first = seeds[0].details
     protocol = evaluation_protocol(

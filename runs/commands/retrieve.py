@@ -6,12 +6,14 @@ from functools import partial
 
 from anysense.representations.benchmarks import Benchmark, benchmark, benchmark_names
 from anysense.representations.evaluation.tasks import Classification, Retrieval
-from anysense.runs.commands.classify import ClassifyCommand, checked, methods_of, work
+from anysense.runs.commands.classify import ClassifyCommand, checked, methods_of, reread, work
+from anysense.runs.comparisons.report import Report
 from anysense.runs.comparisons.retrieve_report import retrieve_report
 from anysense.runs.execute import execute
+from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, peek, preset_in
 
-__all__ = ["RetrieveCommand", "main"]
+__all__ = ["RetrieveCommand", "main", "report_of"]
 
 DATA = "mfeat"
 
@@ -47,6 +49,11 @@ class RetrieveCommand(ClassifyCommand):
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
     execute("retrieve", arguments, _read, partial(work, retrieve_report), partial(checked, "retrieve"))
+
+
+def report_of(run: RunFolder) -> Report:
+    """The report of a finished run; FileNotFoundError or ValueError where results are missing or damaged."""
+    return reread(retrieve_report, _read, run)
 
 
 def _read(arguments: Sequence[str]) -> RetrieveCommand:

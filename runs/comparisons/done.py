@@ -19,7 +19,7 @@ class Done:
     result: Mapping[str, Any]
     """``records`` and anything else, as plain values."""
     runs: Sequence[Mapping[str, Any]]
-    """Records of the runs that did it, first to last; see `anysense.runs.comparisons.report.record_of`."""
+    """Records of the runs that did it, first to last; see `anysense.runs.comparisons.contents.record_of`."""
     folder: Path | None = None
     """Its folder, where it was done in this run."""
 

@@ -1,5 +1,7 @@
 """Comparisons that grow: the finished jobs that reports hold already, read from their JSON files and checked."""
 
+import dataclasses
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -7,12 +9,13 @@ from typing import Any, Protocol
 from anysense.common.errors import unknown_name
 from anysense.common.json_files import read_json
 from anysense.common.progress import say
+from anysense.runs.comparisons.contents import record_of
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.limits import COSTS, check_values
 from anysense.runs.resume import changes
-from anysense.runs.run_folder import plain
+from anysense.runs.run_folder import RunFolder, plain
 
-__all__ = ["Extending", "check_same", "earlier_jobs", "in_order", "methods_of_files", "read_jobs"]
+__all__ = ["Extending", "check_same", "earlier_jobs", "in_order", "jobs_in", "methods_of_files", "read_jobs"]
 
 MAX_BYTES = 64 * 2**20
 """Largest report that is read."""
@@ -129,6 +132,28 @@ def in_order(done: Iterable[Done], first: Sequence[str] = ()) -> list[Done]:
     jobs = list(done)
     methods = list(dict.fromkeys([*first, *(job.method for job in jobs)]))
     return sorted(jobs, key=lambda job: (job.seed, methods.index(job.method)))
+
+
+def jobs_in(run: RunFolder) -> list[Done]:
+    """The jobs of a finished run, with their folders and with what is known of the run since it ended.
+
+    Raises:
+        FileNotFoundError: The run has no results.
+        ValueError: They are damaged.
+    """
+    path = run.results("report.json")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`{run.path}` has no results: its status is `{run.status}`, and `{path}` does not exist. Go on with it: "
+            f"anysense {run.record['command']} --resume --name {shlex.quote(run.path.name)}"
+        )
+    own = record_of(run.record)
+    found = []
+    for job in read_jobs(path):
+        runs = [own if one.get("started") == own["started"] else one for one in job.runs]
+        folder = run.path / "jobs" / f"{job.method}-{job.seed}"
+        found.append(dataclasses.replace(job, runs=runs, folder=folder if folder.is_dir() else None))
+    return found
 
 
 def read_jobs(path: Path) -> Iterator[Done]:

@@ -1,56 +1,21 @@
-"""The one writer of reports: Markdown, CSV, JSON, LaTeX and figures from records."""
+"""The one writer of reports: Markdown, CSV, JSON, LaTeX, figures and a page from records."""
 
-import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anysense.common.files import write_csv, write_text
+from anysense.common.files import write_text
 from anysense.common.machine import machine_line
-from anysense.representations.evaluation.records import Record
 from anysense.runs.comparisons.blocks import write_block
-from anysense.runs.comparisons.protocol import Protocol
-from anysense.runs.figures import Draw, write_figure
+from anysense.runs.comparisons.contents import Report, Section, record_of
+from anysense.runs.figures import write_figure
+from anysense.runs.page.write import write_run_page
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.tables import Table, latex_table, markdown_table, print_table
+from anysense.runs.tables import latex_table, markdown_table, print_table
 
-__all__ = ["Report", "Section", "print_report", "record_of", "write_report", "write_run_report"]
-
-RUN_KEYS = ("command", "command_line", "settings", "seed", "started", "seconds", "versions", "machine", "peak_memory")
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """A part of a report: text, then a table, then one of its figures by name; without heading it continues a part."""
-
-    heading: str | None = None
-    text: str = ""
-    table: Table | None = None
-    figure: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What a comparison found."""
-
-    title: str
-    protocol: Protocol
-    """How the numbers were measured: what was missing when, how it was filled, data, seeds."""
-    main: Table
-    """The table that is printed, and stands first."""
-    sections: Sequence[Section]
-    figures: Mapping[str, Draw]
-    """What draws each figure, by name."""
-    records: Sequence[Record]
-    """All values."""
-    runs: Sequence[Mapping[str, Any]]
-    """Records of the runs that made them, first to last; see `record_of`."""
-    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """More plain values for the JSON file, such as costs."""
-    about: str = ""
-    """What the main table is about, printed with it: what was trained how."""
+__all__ = ["Report", "Section", "machines_of", "print_report", "record_of", "write_report", "write_run_report"]
 
 
 def print_report(report: Report) -> None:
@@ -62,16 +27,18 @@ def print_report(report: Report) -> None:
 def write_run_report(report: Report, run: RunFolder, docs: Path | None = None, readme: Path | None = None) -> None:
     """Write `results/report.*` and `figures/` of a run.
 
-    If asked for, also a copy to the file name `docs`, and the main table with its protocol into the block of the
-    document `readme` that is called as `docs`.
+    If asked for, also a copy without the page to the file name `docs`, and the main table with its protocol into the
+    block of the document `readme` that is called as `docs`.
     """
+    report = report.drawn_once()
     write_report(report, run.results("report"), run.figure)
+    write_run_page(report, run)
     if docs is None:
         return
     write_report(report, docs)
     if readme is not None:
         target = os.path.relpath(docs.with_name(f"{docs.name}.md"), readme.parent)
-        notes = f"{_machines(report.runs)} All subsets, figures, settings: [{target}]({target})."
+        notes = f"{machines_of(report.runs)} All subsets, figures, settings: [{target}]({target})."
         parts = (markdown_table(report.main), report.protocol.markdown(), notes)
         write_block(readme, docs.name, "\n\n".join(parts))
 
@@ -89,14 +56,9 @@ def write_report(report: Report, stem: Path, figure: Callable[[str], Path] | Non
     rows = [record.to_json() for record in report.records]
     head = {"title": report.title, "about": report.about, "runs": list(report.runs), "details": dict(report.details)}
     write_text(stem.with_name(f"{stem.name}.md"), _document(report, stem.name, paths))
-    write_csv(stem.with_name(f"{stem.name}.csv"), list(rows[0]), rows)
+    write_text(stem.with_name(f"{stem.name}.csv"), report.csv())
     write_text(stem.with_name(f"{stem.name}.json"), _as_json(head, rows))
     write_text(stem.with_name(f"{stem.name}.tex"), _latex(report))
-
-
-def record_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report keeps of the record of a run."""
-    return {key: record[key] for key in RUN_KEYS if key in record}
 
 
 def _as_json(head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -130,10 +92,11 @@ def _commands(runs: Sequence[Mapping[str, Any]]) -> str:
         facts += [f"peak memory {run['peak_memory'] / 1e6:.0f} MB"] if "peak_memory" in run else []
         lines.append(f"{run['command_line']}{'  # ' + ', '.join(facts) if facts else ''}")
     block = "```sh\n" + "\n".join(lines) + "\n```"
-    return f"{block}\n\n{_machines(runs)}"
+    return f"{block}\n\n{machines_of(runs)}"
 
 
-def _machines(runs: Sequence[Mapping[str, Any]]) -> str:
+def machines_of(runs: Sequence[Mapping[str, Any]]) -> str:
+    """What runs were done on, as a sentence."""
     machines = dict.fromkeys(machine_line(run["machine"]) for run in runs)
     return f"Machine{'s' if len(machines) > 1 else ''}: {'; '.join(machines)}."
 

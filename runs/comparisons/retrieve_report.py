@@ -30,7 +30,8 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     """What the jobs found."""
     assert isinstance(found.task, Retrieval)
     anchor = found.task.anchor
-    records = [one for one in records_of(done) if _reported(one, anchor)]
+    done = [_kept(one, anchor) for one in done]
+    records = records_of(done)
     measured = {record.metric for record in records}
     columns = {column.key: column for column in found.task.columns if column.key in measured}
     sizes = [f"{FROM}{count}" for count in range(len(found.modalities) - 1, 0, -1)]
@@ -62,6 +63,12 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
         runs=runs_of(done),
         details={"jobs": jobs_of(done)},
     )
+
+
+def _kept(job: Done, anchor: str | None) -> Done:
+    """A job with what is reported of it."""
+    kept = [one.to_json() for one in job.records if _reported(one, anchor)]
+    return dataclasses.replace(job, result={**job.result, "records": kept})
 
 
 def _reported(record: Record, anchor: str | None) -> bool:
