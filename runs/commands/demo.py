@@ -11,6 +11,7 @@ from anysense.runs.commands.stages import StageSettings, check_stages, run_stage
 from anysense.runs.curves import read_curve
 from anysense.runs.evaluation_report import sentence
 from anysense.runs.execute import execute
+from anysense.runs.page.write import write_run_page
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, preset_in
 from anysense.runs.worlds import chosen_world, environments
@@ -62,10 +63,13 @@ def _checked(settings: DemoCommand) -> tuple[DemoCommand, Sequence[str]]:
 def _work(settings: DemoCommand, run: RunFolder, device: str) -> list[str]:
     stages = settings.stages(METHOD, settings.seed, device, settings.threads)
     _, agent, saved = run_stages(stages, run.path, [run.record])
-    report_evaluation("The agent", saved, read_curve(run.results("learning_curve.csv")), run)
+    report = report_evaluation("The agent", saved, read_curve(run.results("learning_curve.csv")), run)
     episodes = stages.evaluation.of_world(agent.world, settings.seed)
     clips = write_clips(agent, episodes, run.path / "clips", ("mp4",)) if settings.video else []
+    if settings.video:
+        write_run_page(report, run)
     return [
+        f"Page: {run.results('report.html')}",
         f"Charts: {run.path / 'figures'}",
         *(f"Clip: {clip}" for clip in clips),
         f"Representation: {run.path / 'pretrain' / 'representation'}",
