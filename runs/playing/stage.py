@@ -23,10 +23,7 @@ def shown_world(known: World) -> gym.Env[Any, Any]:
     assert known.observation_space is not None  # What else is wrong with it is said before.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Gymnasium warns of what is refused below.
-        try:
-            env = CheckedEnv(known.make(render_mode="rgb_array"), known.id)
-        except (ValueError, TypeError) as error:
-            raise ValueError(_unseen(known, " ".join(str(error).split()))) from error
+        env = CheckedEnv(_rendering(known), known.id)
         try:
             env.reset(seed=0)
             check_picture(known, env.render())
@@ -34,6 +31,18 @@ def shown_world(known: World) -> gym.Env[Any, Any]:
             env.close()
             raise
     return env
+
+
+def _rendering(known: World) -> gym.Env[Any, Any]:
+    """One environment, told to render frames; or as it is, where it always does and does not let itself be told."""
+    try:
+        return known.make(render_mode="rgb_array")
+    except (ValueError, TypeError) as error:
+        env = known.make()
+        if env.render_mode == "rgb_array":
+            return env
+        env.close()
+        raise ValueError(_unseen(known, " ".join(str(error).split()))) from error
 
 
 def check_picture(known: World, picture: Any) -> None:

@@ -40,6 +40,19 @@ class Grey(Blind):
         return np.zeros((4, 4), np.uint8)
 
 
+class Always(Grey):
+    """Renders in colour, whatever it is told, and cannot be told."""
+
+    def __init__(self):
+        self.render_mode = "rgb_array"
+
+    def step(self, action):
+        return {"place": np.zeros(2, np.float32)}, 1.0, True, False, {}
+
+    def render(self):
+        return np.zeros((4, 4, 3), np.uint8)
+
+
 @pytest.fixture(autouse=True)
 def _no_devices(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
@@ -48,10 +61,10 @@ def _no_devices(monkeypatch):
 
 @pytest.fixture
 def worlds():
-    for name, kind in (("Blind-v0", Blind), ("Grey-v0", Grey)):
+    for name, kind in (("Blind-v0", Blind), ("Grey-v0", Grey), ("Always-v0", Always)):
         gym.register(name, kind)
     yield
-    for name in ("Blind-v0", "Grey-v0"):
+    for name in ("Blind-v0", "Grey-v0", "Always-v0"):
         gym.registry.pop(name)
 
 
@@ -93,7 +106,15 @@ def test_what_is_refused_before_a_window_opens(refused, trained, worlds, tmp_pat
     assert "`steps` must be at least 1" in refused("play", "--steps", "0")
 
 
-def test_episodes_end_the_game_and_a_clip_shows_it(tmp_path, capsys):
+def test_an_environment_that_always_renders_is_shown_until_its_episodes_are_over(worlds, tmp_path, capsys):
+    options = ["--env", "Always-v0", "--out", str(tmp_path), "--fps", "1000", "--episodes", "2"]
+    assert main(["play", *options]) == 0
+    printed = capsys.readouterr()
+    assert "No sound: the environment makes none." in printed.err
+    assert printed.out == "2 episodes ended, 2 steps (2 by hand, 0 by the agent), average reward 1.000 per step\n"
+
+
+def test_a_clip_shows_the_game(tmp_path, capsys):
     av = pytest.importorskip("av")
     path = tmp_path / "game.mp4"
     options = ["--out", str(tmp_path / "out"), "--env", HYPERHOT, "--fps", "1000", "--seed", "2"]
