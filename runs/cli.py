@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from anysense.common.cache import steady_caches
 from anysense.common.errors import unknown_name
 from anysense.runs.errors import report_error, terminable
+from anysense.runs.overview import listed, wrapped
 from anysense.runs.streams import steady_streams
 
 __all__ = ["COMMANDS", "guarded", "main"]
@@ -77,15 +78,17 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _help() -> str:
-    commands = "\n".join(f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items())
+    commands = listed({name: text for name, (_, text) in COMMANDS.items()}, 10)
+    closing = (
+        "anysense COMMAND --help lists the options of a command;",
+        "--preset smoke|default|paper chooses their values.",
+        "anysense --completion bash|zsh|fish prints a script that completes them.",
+        "All that a run makes is in one folder below out/ (--out: another place).",
+    )
     return (
         "usage: anysense COMMAND [OPTIONS]\n\n"
-        "Agents that keep acting when a modality goes missing.\n\n"
-        f"commands:\n{commands}\n\n"
-        "anysense COMMAND --help lists the options of a command;\n"
-        "--preset smoke|default|paper chooses their values.\n"
-        "anysense --completion bash|zsh|fish prints a script that completes them.\n"
-        "All that a run makes is in one folder below out/ (--out: another place)."
+        f"{wrapped('Agents that keep acting when a modality goes missing.')}\n\n"
+        f"commands:\n{commands}\n\n" + "\n".join(map(wrapped, closing))
     )
 
 

@@ -88,14 +88,20 @@ def training_in_words(details: Mapping[str, Any], seeds: Sequence[int] = ()) -> 
     length = "" if steps is None else f" for {steps} steps"
     method = details.get("representation")
     notes = [f"seed {facts['seed']}"] if "seed" in facts else []
-    notes += [f"kept after {facts['steps']}"] if "steps" in facts else []
+    kept = facts.get("steps")
+    notes += [] if kept is None else [f"kept after {kept}{_beyond(kept, steps)}"]
     if len(seeds) > 1:
         notes = [f"seeds {', '.join(map(str, seeds))}"]
     noted = f" ({', '.join(notes)})" if notes else ""
     return (
         f"trained with {' and '.join(details['trained_with'])} by {details['algorithm']}{length}"
         f"{noted} on a frozen {f'{method} ' if method else ''}representation"
+        f"{' with standardised latents' if details.get('standardised') else ''}"
     )
+
+
+def _beyond(kept: int, asked: int | None) -> str:
+    return f": several environments step at a time, so that it ended beyond {asked}" if asked and kept > asked else ""
 
 
 def sentence(records: Sequence[Record], world: World, trained_with: Sequence[str], modalities: Sequence[str]) -> str:

@@ -1,11 +1,14 @@
 """`anysense data PART`: fetch, make, check and look at data sets."""
 
 import importlib
+import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from anysense.common.errors import unknown_name
+from anysense.runs.overview import listed
 
-__all__ = ["PARTS", "Part", "main"]
+__all__ = ["PARTS", "Part", "main", "use_of"]
 
 Part = Callable[[Sequence[str]], None]
 """Parses the arguments after the name of the part and does the work; errors are raised."""
@@ -25,10 +28,19 @@ PARTS: Mapping[str, tuple[str, str]] = {
 }
 
 
+def use_of(name: str, folder: Path | None = None) -> str:
+    """A line that says how a data set is used; options with their usual values are left out."""
+    from anysense.runs.commands.classify import DATA
+
+    usual = folder is None or folder == Path("data") / name
+    options = [*([] if name == DATA else ["--data", name]), *([] if usual else ["--folder", str(folder)])]
+    return f"Use it: {shlex.join(['anysense', 'classify', *options])}"
+
+
 def main(arguments: Sequence[str]) -> None:
     """Do one part."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        parts = "\n".join(f"  {name:<15}{text}" for name, (_, text) in PARTS.items())
+        parts = listed({name: text for name, (_, text) in PARTS.items()}, 15)
         print("usage: anysense data PART [OPTIONS]\n\nFetch, make, check and look at data sets.\n")
         print(f"parts:\n{parts}\n\nanysense data PART --help lists the options.")
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anysense.common.progress import counter, stage
-from anysense.runs.commands.data import Part
+from anysense.runs.commands.data import Part, use_of
 from anysense.runs.settings import TracebackSettings, parse
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _say(name: str, folder: Path, splits: "Splits") -> None:
         f"{len(getattr(splits, part)):,} to {verb}" for part, verb in (("train", "train on"), ("test", "test on"))
     )
     print(f"{name} in {folder}: by default {sizes}.")
-    print(f"Use it: anysense classify --data {name} --folder {folder}")
+    print(use_of(name, folder))
 
 
 PARTS: Mapping[str, Part] = {"digits": _digits, "mfeat": _mfeat}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from anysense.common.files import sha256_of
 from anysense.common.progress import counter, say, stage
 from anysense.common.validation import check_seed
-from anysense.runs.commands.data import Part
+from anysense.runs.commands.data import Part, use_of
 from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, print_table
 
@@ -94,6 +94,7 @@ def _download_digits(arguments: Sequence[str]) -> None:
     with stage("Downloading what is missing and checking MHD"), counter("downloading") as progress:
         counts = download_mhd(settings.folder, progress)
     print(f"MHD in {settings.folder}: {counts['train']:,} samples to train on, {counts['test']:,} to test on.")
+    print(use_of("mhd", settings.folder))
 
 
 def _make_digits(arguments: Sequence[str]) -> None:
@@ -124,7 +125,7 @@ def _check_sentiment(name: str, arguments: Sequence[str]) -> None:
         print(f"Made from {file}, SHA-256 {checksum}")
         if (folder / file).is_file() and sha256_of(folder / file) != checksum:
             print(f"`{folder / file}` is another file now: remove `{folder / f'{name}.safetensors'}` to convert it.")
-    print(f"Use it: anysense classify --data {name} --folder {folder}")
+    print(use_of(name, folder))
 
 
 def _make_sentiment(arguments: Sequence[str]) -> None:
@@ -135,7 +136,7 @@ def _make_sentiment(arguments: Sequence[str]) -> None:
     with stage(f"Making {sum(sizes)} samples"), counter("making") as progress:
         splits = load_mosei_offline(*sizes, seed=settings.seed, progress=progress)
     _show("mosei-offline (synthetic stand-in for CMU-MOSEI)", splits)
-    print("Use it: anysense classify --data mosei-offline")
+    print(use_of("mosei-offline"))
 
 
 def _show(title: str, splits: "Splits") -> None:

@@ -237,6 +237,7 @@ def evaluate_agent(
         "trained_with": list(agent.trained_with),
         "training_steps": training_steps(lineage),
         "representation": agent.encoder.representation.method,
+        "standardised": agent.encoder.standardise,
         "modalities": list(modalities),
         "facts": agent.facts,
         "world": known.to_json(),

@@ -193,8 +193,15 @@ def train_run(settings: "TrainSettings", folder: Path, resume: bool) -> "TrainRe
         if not sys.stderr.isatty():
             say(f"  {point.steps} steps: {label} {point.score:.3f}")
 
-    with stage(f"Training {settings.algorithm} for {settings.agent_settings().total_steps} steps"):
+    asked = settings.agent_settings()
+    with stage(f"Training {settings.algorithm} for {asked.total_steps} steps"):
         result = train(settings, folder, resume, on_evaluation=say_point)
+    done = result.curve[-1].steps
+    if done > asked.total_steps:
+        say(
+            f"{asked.total_steps} steps were asked for, {done} done: {asked.n_envs} environments step at a time, in "
+            "whole rounds."
+        )
     curve = ([float(point.steps) for point in result.curve], [point.score for point in result.curve])
     method = read_representation_description(settings.representation)["method"]
     draw = partial(draw_learning_curves, {settings.algorithm: curve}, label, look_of(method))

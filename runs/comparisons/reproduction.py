@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +179,9 @@ def _section(claim: Claim, found: Sequence[tuple[Evidence, Sequence[Comparison]]
         if claim.published:
             yield markdown_table(Table(("input", "published"), list(claim.published.items())))
         if claim.command:
-            option = "" if claim.command == "compare" else f" --data {claim.data[0]}"
-            yield f"To measure it: `anysense {claim.command}{'' if claim.command == 'align' else option} --docs NAME`."
+            usual = getattr(import_module(f"anysense.runs.commands.{claim.command}"), "DATA", None)
+            option = "" if usual in (None, claim.data[0]) else f" --data {claim.data[0]}"
+            yield f"To measure it: `anysense {claim.command}{option} --docs NAME`."
         return
     for file, comparisons in found:
         rows = [

@@ -24,6 +24,15 @@ def test_help_lists_every_command(capsys):
     assert max(map(len, (text + capsys.readouterr().out).splitlines())) <= 80
 
 
+@pytest.mark.parametrize("width", [50, 60, 80, 200])
+def test_overviews_fit_the_terminal(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["--help"]) == main(["data"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= width
+    assert " ".join(text.split()).count("gather evaluations of several seeds into tables and learning curves") == 1
+
+
 def test_unknown_command(capsys):
     assert main(["pretran"]) == 2
     names = ", ".join(f"'{name}'" for name in COMMANDS)

@@ -62,7 +62,7 @@ def test_what_no_file_speaks_of_is_not_measured(page, tmp_path):
     write(tmp_path / "results", "any", "classify", {"data": "other"}, alone("accuracy", [("gmc", "image", 0.9)]))
     text, table = page()
     assert [table[claim.title][2] for claim in CLAIMS] == [NOT_MEASURED] * 7 + [NOT_TESTABLE]
-    assert "To measure it: `anysense classify --data digits --docs NAME`." in text
+    assert "To measure it: `anysense classify --docs NAME`." in text
     assert "| image | gmc 99.75 ± 0.03; nexus 95.89 ± 0.34 |" in text
     assert "not obtained" in text.replace("could not be obtained", "not obtained")
 

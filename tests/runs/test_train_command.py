@@ -63,9 +63,10 @@ def test_the_world_of_pretraining_is_kept_and_can_be_changed(trained):
     assert agent.world.to_json() == pretrained["world"]
 
 
-def test_training_with_one_modality(pretrained):
-    options = ["--modalities", "sound", "--algorithm", "td3", "--total-steps", "400", "--name", "s"]
+def test_training_with_one_modality(pretrained, capsys):
+    options = ["--modalities", "sound", "--algorithm", "td3", "--total-steps", "401", "--name", "s"]
     assert train(pretrained, *options) == 0
+    assert "401 steps were asked for, 408 done: 8 environments step at a time" in capsys.readouterr().err
     agent = Agent.load(pretrained / "train" / "s" / "agent")
     assert (agent.trained_with, agent.algorithm) == (("sound",), "td3")
 
