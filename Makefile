@@ -9,7 +9,7 @@ ROOMS := agents common envs representations runs
 # Tests whose results come from torch's kernels.
 NUMERIC := $(wildcard tests/representations/test_*.py)
 
-.PHONY: help demo test test-portable check format types bench reliability docs picture clean
+.PHONY: help demo test test-cluster test-portable check format types bench reliability docs picture clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -26,7 +26,11 @@ demo: $(STAMP) ## collect, pretrain, train and evaluate: an agent that acts on s
 	$(BIN)/anysense demo $(ARGS)
 
 test: $(STAMP) ## run every test, in two processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/cluster $(ARGS)
+
+test-cluster: $(STAMP) ## jobs on a Ray cluster of two nodes on this machine; installs Ray (240 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]"
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 test-portable: $(STAMP) ## the numeric tests once more, with the code that torch has for older processors
 	for level in default avx2; do ATEN_CPU_CAPABILITY=$$level $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \

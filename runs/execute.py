@@ -6,9 +6,12 @@ from typing import Any, TypeVar
 
 from anysense.common.files import explained
 from anysense.runs.comparisons.blocks import check_block
+from anysense.runs.comparisons.grid import Cell, JobSettings, planned
+from anysense.runs.launching.settings import launcher_of
 from anysense.runs.resume import advising, resumed
 from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import CommonSettings, ResumableSettings, use_machine
+from anysense.runs.tables import print_table
 
 __all__ = ["execute"]
 
@@ -24,7 +27,12 @@ def _as_given(settings: SettingsT) -> tuple[SettingsT, Sequence[str]]:
 
 
 def execute(
-    command: str, arguments: Sequence[str], read: Read[Any], work: Work[Any], resolve: Resolve[Any] = _as_given
+    command: str,
+    arguments: Sequence[str],
+    read: Read[Any],
+    work: Work[Any],
+    resolve: Resolve[Any] = _as_given,
+    cells: Callable[[Any], Sequence[Cell]] | None = None,
 ) -> None:
     """Run one command.
 
@@ -35,6 +43,7 @@ def execute(
         work: Does the work in the run folder, on the named device; gives the lines to print at the end.
         resolve: Finds inputs that were not typed, such as the newest representation, and checks all input before
             anything is written. Gives the settings with what it found, and the arguments that stand for it.
+        cells: The jobs, of a command that has many.
     """
     settings = read(arguments)
     run = None
@@ -49,6 +58,11 @@ def execute(
         check_place(settings.docs.parent, None)
     if getattr(settings, "readme", None) is not None:
         check_block(settings.readme, settings.docs.name)
+    if isinstance(settings, JobSettings) and cells is not None:
+        if settings.dry_run:
+            print_table(f"anysense {command} --dry-run", planned(settings, command, cells(settings), run))
+            return
+        launcher_of(settings)
     settings, chosen = resolve(settings)
     if getattr(settings, "docs", None) is not None:
         with explained(settings.docs.parent):

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from anysense.common.files import explained, write_json
 from anysense.common.json_files import read_json
+from anysense.common.progress import say
 
 __all__ = ["LOCK", "OWNER", "locked"]
 
@@ -19,8 +20,12 @@ LOCK, OWNER = ".lock", ".owner.json"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run; the system releases it when the process ends in whatever way.
+def locked(folder: Path, patient: bool = False) -> Iterator[None]:
+    """Hold the lock of a run, or of a job; the system releases it when the process ends in whatever way.
+
+    Args:
+        folder: Where the lock is.
+        patient: Wait for another process that holds it.
 
     Raises:
         FileExistsError: Another process holds it; the message says which.
@@ -31,9 +36,11 @@ def locked(folder: Path) -> Iterator[None]:
         with explained(folder / LOCK):
             lock.acquire(timeout=0)
     except Timeout:
-        raise FileExistsError(
-            f"`{folder}` is being worked on by {_owner(folder)}; wait until it ends, or start another run."
-        ) from None
+        if patient:
+            say(f"`{folder}` is being worked on by {_owner(folder)}: waiting until it ends")
+            lock.acquire()
+        else:
+            raise _in_use(folder) from None
     try:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(folder / OWNER, {"pid": os.getpid(), "host": platform.node(), "since": now})
@@ -42,6 +49,12 @@ def locked(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             (folder / OWNER).unlink()
         lock.release()
+
+
+def _in_use(folder: Path) -> FileExistsError:
+    return FileExistsError(
+        f"`{folder}` is being worked on by {_owner(folder)}; wait until it ends, or start another run."
+    )
 
 
 def _owner(folder: Path) -> str:

@@ -9,17 +9,22 @@ from typing import Any, TypeVar
 
 from anysense.runs.errors import refuses_input
 from anysense.runs.inputs import digest_of, found_again, replaced
+from anysense.runs.launching.settings import LAUNCHING
 from anysense.runs.run_folder import RunFolder, newest_run, plain
-from anysense.runs.settings import CommonSettings, ResumableSettings, parse, value_of
+from anysense.runs.settings import CommonSettings, ResumableSettings, parse, value_of, values_of
 
 __all__ = ["advising", "changes", "resumed"]
 
 ResumableT = TypeVar("ResumableT", bound=ResumableSettings)
 
-_FREE = ("out", "name", "resume", "device", "threads", "traceback", "jobs", "docs", "readme", "extend")
+_FREE = ("out", "name", "resume", "device", "threads", "traceback", *LAUNCHING, "docs", "readme", "extend")
 """What may differ between a run and its continuation: none of it changes the result that the settings ask for."""
 _PLACES = ("--out", "--name", "--docs", "--readme")
 """Options that decide where files go; never taken from a record."""
+_WORK = ("--launcher", "--ray-option", "--slurm-option")
+"""Options that decide where work is done; never taken from a record either."""
+_LISTS = ("--ray-option", "--slurm-option", "--methods")
+"""Options among those that are left out of records that take any number of values."""
 _CONFIRMED = ("--folder", "--env")
 """Options that are taken from a record only if they are given again, because of what they decide."""
 
@@ -39,13 +44,16 @@ def _advice(run: RunFolder, arguments: Sequence[str]) -> str:
     """The command that goes on with a run, or makes it anew where its command cannot; ``arguments`` were typed now."""
     name, recorded = run.record["command"], run.record["arguments"]
     if "resume" not in run.record["settings"]:
-        again = shlex.join(["anysense", *name.split("/"), *_without(recorded, ("--name",))])
+        again = shlex.join(["anysense", *name.split("/"), *without(recorded, ("--name",))])
         return f"`{run.path}` keeps what was written, but cannot go on; to do it again, type: {again}"
     places = {option: value_of(arguments, option) for option in _PLACES if option != "--name"}
     confirmed = {option: value_of(recorded, option) for option in _CONFIRMED if _needs_confirming(run, option)}
     given = {option: value_of(arguments, option) or value for option, value in confirmed.items()}
     chosen = {"--name": run.path.name, **places, **given}
     typed = [part for option, value in chosen.items() if value is not None for part in (option, value)]
+    for option in _WORK:
+        values = values_of(arguments, option)
+        typed += [option, *values] if values else []
     return (
         f"`{run.path}` keeps what was written; to go on with it, type: "
         f"{shlex.join(['anysense', *name.split('/'), '--resume', *typed])}"
@@ -63,7 +71,7 @@ def resumed(
     """
     run = _run_to_resume(settings, command)
     _check_record(run, arguments)
-    before = _without(run.record["arguments"], _PLACES)
+    before = without(run.record["arguments"], (*_PLACES, *_WORK))
     typed = {}
     for name, recorded in run.record["inputs"].items():
         option = f"--{name.rpartition('.')[2].replace('_', '-')}"
@@ -83,12 +91,16 @@ def resumed(
         before = replaced(before, recorded["typed"], path)
     stored = read(before)
     given = parse(stored, arguments, command)
-    different = "; ".join(changes(plain(stored), plain(given), (*_FREE, *typed)))
+    grown = stored.grown(given)
+    different = "; ".join(changes(plain(stored), plain(given), (*_FREE, *typed, *grown)))
     if different:
         raise ValueError(
             f"`--resume` continues `{run.path}` with the settings it was started with, but other ones were given "
             f"({different}). Leave these options out or start a new run."
         )
+    if grown:
+        kept = without(run.record["arguments"], [words[0] for words in grown.values()])
+        run.grow(given, [*kept, *(word for words in grown.values() for word in words)])
     return given, run
 
 
@@ -127,16 +139,18 @@ def _needs_confirming(run: RunFolder, option: str) -> bool:
     return bool(recorded) if option == "--folder" else ":" in recorded
 
 
-def _without(arguments: Sequence[str], options: Collection[str]) -> list[str]:
-    """The arguments without some options, and their values."""
-    kept, skipping = [], False
+def without(arguments: Sequence[str], options: Collection[str]) -> list[str]:
+    """The arguments without these options and their values: one, or all up to the next option."""
+    kept, left = [], 0
     for argument in arguments:
-        if skipping:
-            skipping = False
-        elif argument in options:
-            skipping = True
-        elif not argument.startswith(tuple(f"{option}=" for option in options)):
+        option = argument.partition("=")[0]
+        if option in options:
+            left = 0 if "=" in argument else len(arguments) if option in _LISTS else 1
+        elif argument.startswith("--") or not left:
             kept.append(argument)
+            left = 0
+        else:
+            left -= 1
     return kept
 
 

@@ -50,6 +50,7 @@ class RunFolder:
     def __init__(self, path: Path, record: dict[str, Any]):
         self.path = path
         self.record = record
+        self._grown = False
 
     @classmethod
     def create(cls, settings: Any, command: str, arguments: Sequence[str], chosen: Sequence[str] = ()) -> "RunFolder":
@@ -124,6 +125,12 @@ class RunFolder:
         self.record |= {"status": status, "ended": _now(), **facts}
         self._write()
 
+    def grow(self, settings: Any, arguments: Sequence[str]) -> None:
+        """Ask for more of the same; written when the work begins, and not while another process works on it."""
+        line = shlex.join(["anysense", *self.record["command"].split("/"), *arguments])
+        self.record |= {"settings": plain(settings), "arguments": list(arguments), "command_line": line}
+        self._grown = True
+
     @contextmanager
     def working(self) -> Iterator[None]:
         """Mark the run as running, and as finished at the end, or by what ended it when an error passes through.
@@ -133,7 +140,7 @@ class RunFolder:
         """
         start = time.perf_counter()
         with locked(self.path):
-            if self.status != "running":  # it goes on
+            if self.status != "running" or self._grown:  # it goes on
                 before = {name: entry for name, entry in self.record.items() if name not in ("error", "ended")}
                 self.record = {**before, "status": "running"}
                 self._write()

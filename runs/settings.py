@@ -70,6 +70,11 @@ class CommonSettings(TracebackSettings):
         check_seed("seed", self.seed)
         check_positive(self, "threads")
 
+    @property
+    def here(self) -> bool:
+        """Whether networks run on this machine, so that `device` can be checked here."""
+        return True
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ResumableSettings(CommonSettings):
@@ -77,6 +82,10 @@ class ResumableSettings(CommonSettings):
 
     resume: bool = False
     """Continue the run --name, or else the newest unfinished one, with the settings that it was started with."""
+
+    def grown(self, given: Any) -> Mapping[str, list[str]]:
+        """What the same run is asked for besides, when it goes on with ``given``: words to type, by setting."""
+        return {}
 
 
 def check_positive(settings: Any, *names: str) -> None:
@@ -217,12 +226,15 @@ def _check_names(settings: Any, command: str, owners: dict[str, str]) -> None:
 
 
 def use_machine(settings: CommonSettings) -> str:
-    """Apply `threads` and resolve `device` to the name of a device; ValueError if it is not on this machine."""
+    """Apply `threads` and resolve `device` to the name of a device; ValueError if it is not on this machine.
+
+    What runs elsewhere has the device that was typed.
+    """
     import torch
 
     from anysense.common.machine import resolve_device
 
-    device = resolve_device(settings.device)
+    device = resolve_device(settings.device) if settings.here else settings.device
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     return str(device)

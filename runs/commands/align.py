@@ -25,6 +25,7 @@ from anysense.runs.comparisons.grid import Cell, JobSettings, missing_cells, run
 from anysense.runs.comparisons.growth import check_same, earlier_jobs, jobs_in
 from anysense.runs.comparisons.report import Report, print_report, record_of, write_run_report
 from anysense.runs.execute import execute
+from anysense.runs.launching.settings import LAUNCHERS
 from anysense.runs.run_folder import RunFolder, newest_run
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
 
@@ -82,7 +83,7 @@ class AlignCommand(JobSettings):
 
 def main(arguments: Sequence[str]) -> None:
     """Analyse every representation in a new run folder, or go on with one; then write the report."""
-    execute("align", arguments, read, _work, _found)
+    execute("align", arguments, read, _work, _found, _planned)
 
 
 def report_of(run: RunFolder) -> Report:
@@ -94,23 +95,35 @@ def report_of(run: RunFolder) -> Report:
 def read(arguments: Sequence[str]) -> AlignCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
-    return parse(AlignCommand.of(preset), arguments, "align", {"run": "RUN"})
+    return parse(AlignCommand.of(preset), arguments, "align", {"run": "RUN", "launcher": LAUNCHERS.names()})
 
 
 def _found(settings: AlignCommand) -> tuple[AlignCommand, Sequence[str]]:
     """Find the run of `anysense classify` to look at, and check everything before anything is written."""
     if settings.run is not None:
-        run = RunFolder.open(settings.run, "classify")
-        if run.status != "finished":
-            raise ValueError(f"`{settings.run}` is {run.status}; finish it with `anysense classify --resume` first.")
-        _check(settings, run)
+        _check(settings, _compared(settings))
         return settings, ()
-    newest = newest_run(settings.out, ("classify",))
-    if newest is None:
-        raise FileNotFoundError(f"`{settings.out}` holds no finished run of `anysense classify`; run it first.")
+    newest = _compared(settings)
     say(f"Taking the newest comparison: {newest.path}")
     _check(settings, newest)
     return dataclasses.replace(settings, run=newest.path), (str(newest.path),)
+
+
+def _planned(settings: AlignCommand) -> list[Cell]:
+    return _cells(settings, _compared(settings))
+
+
+def _compared(settings: AlignCommand) -> RunFolder:
+    """The run that was named, or the newest one."""
+    if settings.run is not None:
+        run = RunFolder.open(settings.run, "classify")
+        if run.status != "finished":
+            raise ValueError(f"`{settings.run}` is {run.status}; finish it with `anysense classify --resume` first.")
+        return run
+    newest = newest_run(settings.out, ("classify",))
+    if newest is None:
+        raise FileNotFoundError(f"`{settings.out}` holds no finished run of `anysense classify`; run it first.")
+    return newest
 
 
 def _check(settings: AlignCommand, compared: RunFolder) -> None:
@@ -119,7 +132,7 @@ def _check(settings: AlignCommand, compared: RunFolder) -> None:
     import_extra("numba", "dca", "`anysense align`")
     if settings.umap and importlib.util.find_spec("umap") is None:  # Its import takes seconds.
         import_extra("umap", "umap", "a picture of latents (--no-umap does without)")
-    missing = missing_cells(_cells(settings, compared, "cpu"), _earlier(settings, compared))
+    missing = missing_cells(_cells(settings, compared), _earlier(settings, compared))
     if not missing:
         return
     for cell in missing:
@@ -130,8 +143,8 @@ def _check(settings: AlignCommand, compared: RunFolder) -> None:
         raise ValueError(f"`points` must be at most {len(test)}, the number of test samples; got {settings.points}.")
 
 
-def _cells(settings: AlignCommand, compared: RunFolder, device: str) -> list[Cell]:
-    return [Cell(settings, method, seed, device) for method, seed in _trained(compared)]
+def _cells(settings: AlignCommand, compared: RunFolder) -> list[Cell]:
+    return [Cell(settings, method, seed) for method, seed in _trained(compared)]
 
 
 def _earlier(settings: AlignCommand, compared: RunFolder) -> list[Done]:
@@ -166,7 +179,7 @@ def _trained(compared: RunFolder) -> list[tuple[str, int]]:
 def _work(settings: AlignCommand, run: RunFolder, device: str) -> list[str]:
     assert settings.run is not None
     compared = RunFolder.open(settings.run, "classify")
-    done = run_cells(_cells(settings, compared, device), run, align_one, before=[record_of(compared.record)])
+    done = run_cells(_cells(settings, compared), run, align_one, before=[record_of(compared.record)])
     report = align_report(benchmark(compared.record["settings"]["data"]), done, run)
     write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)

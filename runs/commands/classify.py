@@ -14,10 +14,11 @@ from anysense.representations.evaluation.tasks import TaskSettings
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.done import Done
-from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
+from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, every_cell, missing_cells, run_cells
 from anysense.runs.comparisons.growth import earlier_jobs, jobs_in
 from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
+from anysense.runs.launching.settings import LAUNCHERS
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
 from anysense.runs.training_options import Training
@@ -109,7 +110,7 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("classify", arguments, read, partial(work, classify_report), partial(checked, "classify"))
+    execute("classify", arguments, read, partial(work, classify_report), partial(checked, "classify"), every_cell)
 
 
 def report_of(run: RunFolder) -> Report:
@@ -127,7 +128,7 @@ def read(arguments: Sequence[str]) -> ClassifyCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
     data = peek(arguments, "--data", DATA, benchmark_names())
-    names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
+    names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data))), "launcher": LAUNCHERS.names()}
 
     def others() -> dict[str, Any]:
         return {f"--data {name}": benchmark(name).task.settings(preset) for name in benchmark_names()}
@@ -137,7 +138,7 @@ def read(arguments: Sequence[str]) -> ClassifyCommand:
 
 def checked(command: str, settings: ClassifyCommand) -> tuple[ClassifyCommand, Sequence[str]]:
     """Read the data before anything is written, and before the jobs: data that are made are made with progress."""
-    found, cells = settings.benchmark(), settings.cells(settings.chosen(), "cpu")
+    found, cells = settings.benchmark(), every_cell(settings)
     missing = missing_cells(cells, earlier_jobs(settings, command))
     if not missing:
         return settings, ()
@@ -153,7 +154,7 @@ def checked(command: str, settings: ClassifyCommand) -> tuple[ClassifyCommand, S
 def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     """Do the jobs of all methods and seeds, and write the report of what they found."""
     found = settings.benchmark()
-    cells = settings.cells(settings.chosen(), device)
+    cells = every_cell(settings)
     done = run_cells(cells, run, classify_one, spare=("checkpoints",))
     report = make_report(found, methods_of(found), done, run)
     write_run_report(report, run, settings.docs, settings.readme)

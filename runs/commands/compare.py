@@ -14,13 +14,14 @@ from anysense.runs.commands.stages import Stages, StageSettings, check_stages, r
 from anysense.runs.comparisons.cells import estimate, seeds_in_words, text
 from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of, seeds_of
 from anysense.runs.comparisons.figures import draw_inputs
-from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, missing_cells, run_cells
+from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, every_cell, missing_cells, run_cells
 from anysense.runs.comparisons.growth import earlier_jobs, jobs_in
 from anysense.runs.comparisons.protocol import Protocol, filled
 from anysense.runs.comparisons.report import Report, Section, print_report, write_run_report
 from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
 from anysense.runs.execute import execute
+from anysense.runs.launching.settings import LAUNCHERS
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
 from anysense.runs.tables import Table, counted
@@ -91,7 +92,7 @@ class CompareCommand(GridSettings, StageSettings):
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("compare", arguments, read, _work, _checked)
+    execute("compare", arguments, read, _work, _checked, every_cell)
 
 
 def report_of(run: RunFolder) -> Report:
@@ -105,18 +106,19 @@ def read(arguments: Sequence[str]) -> CompareCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
     names = {"env": environments(), "methods": presets(chosen_world(arguments).benchmark).methods}
+    names["launcher"] = LAUNCHERS.names()
     return parse(CompareCommand.of(preset), arguments, "compare", names)
 
 
 def _checked(settings: CompareCommand) -> tuple[CompareCommand, Sequence[str]]:
-    cells = settings.cells(settings.chosen(), "cpu")
+    cells = every_cell(settings)
     missing = missing_cells(cells, earlier_jobs(settings, "compare"))
     check_stages(settings, dict.fromkeys(cell.method for cell in missing))
     return settings, ()
 
 
 def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
-    cells, table = settings.cells(settings.chosen(), device), "pretrain/metrics.csv"
+    cells, table = every_cell(settings), "pretrain/metrics.csv"
     done = run_cells(cells, run, compare_one, spare=("pretrain/checkpoints",), table=table)
     report = _report(done, settings, settings.stages(done[0].method, settings.seed, device, None), run)
     write_run_report(report, run, settings.docs, settings.readme)

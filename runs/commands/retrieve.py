@@ -7,9 +7,11 @@ from functools import partial
 from anysense.representations.benchmarks import Benchmark, benchmark, benchmark_names
 from anysense.representations.evaluation.tasks import Classification, Retrieval
 from anysense.runs.commands.classify import ClassifyCommand, checked, methods_of, reread, work
+from anysense.runs.comparisons.grid import every_cell
 from anysense.runs.comparisons.report import Report
 from anysense.runs.comparisons.retrieve_report import retrieve_report
 from anysense.runs.execute import execute
+from anysense.runs.launching.settings import LAUNCHERS
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, peek, preset_in
 
@@ -48,7 +50,7 @@ class RetrieveCommand(ClassifyCommand):
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("retrieve", arguments, _read, partial(work, retrieve_report), partial(checked, "retrieve"))
+    execute("retrieve", arguments, _read, partial(work, retrieve_report), partial(checked, "retrieve"), every_cell)
 
 
 def report_of(run: RunFolder) -> Report:
@@ -58,5 +60,5 @@ def report_of(run: RunFolder) -> Report:
 
 def _read(arguments: Sequence[str]) -> RetrieveCommand:
     data = peek(arguments, "--data", DATA, benchmark_names())
-    names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data)))}
+    names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data))), "launcher": LAUNCHERS.names()}
     return parse(RetrieveCommand.of(preset_in(arguments), data), arguments, "retrieve", names)

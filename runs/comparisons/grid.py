@@ -6,30 +6,31 @@ from pathlib import Path
 from typing import Any
 
 from anysense.common.errors import unknown_name
-from anysense.common.machine import peak_memory, processors
+from anysense.common.machine import peak_memory, resolve_device
 from anysense.common.progress import say
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.growth import earlier_jobs, in_order, methods_of_files
-from anysense.runs.comparisons.jobs import Job, run_jobs
 from anysense.runs.comparisons.report import record_of
 from anysense.runs.comparisons.validation_curves import CURVE, read_validation
+from anysense.runs.launching.job import Job
+from anysense.runs.launching.launcher import run_jobs
+from anysense.runs.launching.settings import LaunchSettings, launcher_of
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import ResumableSettings, check_positive
-from anysense.runs.tables import counted
+from anysense.runs.settings import check_positive
+from anysense.runs.tables import Table, counted
 
 __all__ = [
-    "MOST_JOBS",
     "Cell",
     "GridSettings",
     "JobSettings",
     "chosen_methods",
+    "every_cell",
     "missing_cells",
+    "planned",
     "run_cells",
 ]
 
 TABLE = "metrics.csv"
-MOST_JOBS = 8
-"""Jobs side by side if nobody says, whatever the number of processors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +40,14 @@ class Cell:
     settings: Any
     method: str
     seed: int
-    device: str
+    device: str = "cpu"
+    """Where its networks run; the launcher says so."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class JobSettings(ResumableSettings):
+class JobSettings(LaunchSettings):
     """Options of commands that run many jobs and report on them."""
 
-    jobs: int | None = None
-    """Jobs side by side, each with one thread; one per processor if not given."""
     docs: Path | None = None
     """Write the report to this file name (without ending) as well."""
     readme: Path | None = None
@@ -60,7 +60,6 @@ class JobSettings(ResumableSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(self, "jobs")
         if self.readme is not None and self.docs is None:
             raise ValueError("`readme` needs --docs: its file name is the name of the block, and the link below it.")
 
@@ -79,9 +78,9 @@ class GridSettings(JobSettings):
 
     methods: tuple[str, ...] = ()
     """Methods to compare, for example --methods gmc mvae; those that are usual for the data or the world if not
-    given."""
+    given. With --resume more may be named."""
     seeds: int = 3
-    """How many seeds; the first one is --seed."""
+    """How many seeds; the first one is --seed. With --resume it may be more."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,10 +88,18 @@ class GridSettings(JobSettings):
         if self.seed + self.seeds > 2**32:
             raise ValueError(f"`seed` + `seeds` expected at most {2**32}, got {self.seed} + {self.seeds}.")
 
-    def cells(self, methods: Iterable[str], device: str) -> list[Cell]:
-        """Every method with every seed."""
-        seeds, names = range(self.seed, self.seed + self.seeds), list(methods)
-        return [Cell(self, method, seed, device) for seed in seeds for method in names]
+    def chosen(self) -> list[str]:
+        """Names of the methods; commands add those that they mean if none is given."""
+        return list(self.methods)
+
+    def grown(self, given: "GridSettings") -> Mapping[str, list[str]]:
+        """More seeds and more methods may be asked for: jobs are independent, and those that are done stay."""
+        found, methods = {}, given.chosen()
+        if given.seeds > self.seeds:
+            found["seeds"] = ["--seeds", str(given.seeds)]
+        if set(self.chosen()) < set(methods):
+            found["methods"] = ["--methods", *methods]
+        return found
 
 
 Work = Callable[[Cell, Path], dict[str, Any]]
@@ -114,9 +121,10 @@ def chosen_methods(given: Sequence[str], known: Sequence[str], usual: Sequence[s
     return names
 
 
-def side_by_side(jobs: int | None, count: int) -> int:
-    """How many of ``count`` jobs run at a time; one per processor if nobody says, at most `MOST_JOBS`."""
-    return max(1, min(jobs or min(processors(), MOST_JOBS), count))
+def every_cell(settings: GridSettings) -> list[Cell]:
+    """Every method with every seed."""
+    seeds, methods = range(settings.seed, settings.seed + settings.seeds), settings.chosen()
+    return [Cell(settings, method, seed) for seed in seeds for method in methods]
 
 
 def missing_cells(cells: Sequence[Cell], earlier: Iterable[Done]) -> list[Cell]:
@@ -151,12 +159,8 @@ def run_cells(
     missing = missing_cells(cells, earlier)
     if settings.extend:
         say(f"{counted(len(earlier), 'job')} taken over from {', '.join(map(str, settings.extend))}")
-    names = [(f"{cell.method}, seed {cell.seed}", f"{cell.method}-{cell.seed}") for cell in missing]
-    places = [(name, run.path / "jobs" / folder) for name, folder in names]
-    jobs = [Job(*place, _do, (work, cell), spare) for place, cell in zip(places, missing, strict=True)]
-    at_a_time = side_by_side(settings.jobs, len(jobs))
-    say(f"{counted(len(jobs), 'job')}{f', {at_a_time} at a time' if len(jobs) > 1 else ''}")
-    results = run_jobs(jobs, at_a_time, run.record["command"])
+    jobs = [Job(name_of(cell), folder_of(cell, run.path), _do, (work, cell), spare) for cell in missing]
+    results = run_jobs(jobs, launcher_of(settings), run.record["command"])
     runs, finished = [*before, record_of(run.record)], zip(missing, jobs, results, strict=True)
     new = [
         Done(cell.method, cell.seed, _with_curve(result, job.folder / table), runs, job.folder)
@@ -165,14 +169,37 @@ def run_cells(
     return in_order([*earlier, *new], methods_of_files(settings))
 
 
+def planned(settings: Any, command: str, cells: Sequence[Cell], run: RunFolder | None) -> Table:
+    """Which jobs there are, which of them are done, and which would be; nothing is written."""
+    missing = missing_cells(cells, earlier_jobs(settings, command))
+    rows = [(name_of(cell), "done, in a file of --extend") for cell in cells if cell not in missing]
+    for cell in missing:
+        folder = None if run is None else folder_of(cell, run.path)
+        begun = folder is not None and folder.is_dir()
+        done = folder is not None and Job("", folder, _do, None).done
+        rows.append((name_of(cell), "done" if done else "would go on" if begun else "would run"))
+    return Table(("job", "state"), rows)
+
+
+def name_of(cell: Cell) -> str:
+    """The job of a cell, in words."""
+    return f"{cell.method}, seed {cell.seed}"
+
+
+def folder_of(cell: Cell, run: Path) -> Path:
+    """The folder of the job of a cell."""
+    return run / "jobs" / f"{cell.method}-{cell.seed}"
+
+
 def _with_curve(result: Mapping[str, Any], table: Path) -> Mapping[str, Any]:
     losses = read_validation(table)
     return result if losses is None else {**result, CURVE: losses}
 
 
-def _do(argument: tuple[Work, Cell], folder: Path) -> dict[str, Any]:
+def _do(argument: tuple[Work, Cell], folder: Path, device: str) -> dict[str, Any]:
     import torch
 
     work, cell = argument
+    cell = dataclasses.replace(cell, device=str(resolve_device(device)))
     torch.set_num_threads(cell.settings.threads or 1)
     return {**work(cell, folder), "settings": cell.settings.of_job(cell.method), "peak_memory": peak_memory()}

@@ -12,6 +12,7 @@ from anysense.common.progress import say
 from anysense.runs.comparisons.contents import record_of
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.limits import COSTS, check_values
+from anysense.runs.launching.settings import LAUNCHING
 from anysense.runs.resume import changes
 from anysense.runs.run_folder import RunFolder, plain
 
@@ -19,7 +20,19 @@ __all__ = ["Extending", "check_same", "earlier_jobs", "in_order", "jobs_in", "me
 
 MAX_BYTES = 64 * 2**20
 """Largest report that is read."""
-NOT_COMPARED = ("out", "name", "device", "threads", "traceback", "resume", "jobs", "docs", "readme", "extend", "again")
+NOT_COMPARED = (
+    "out",
+    "name",
+    "device",
+    "threads",
+    "traceback",
+    "resume",
+    *LAUNCHING,
+    "docs",
+    "readme",
+    "extend",
+    "again",
+)
 """Options that decide nothing about a result."""
 SEED = range(2**32)
 RECORD = {

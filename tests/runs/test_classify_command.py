@@ -138,7 +138,7 @@ def test_a_run_killed_in_the_evaluation_does_not_train_again(tiny, tmp_path, mon
         assert classify(tmp_path, "--data", "tiny", "--methods", "gmc", "--name", "x") == 1
     assert json.loads((tmp_path / "classify" / "x" / "run.json").read_text())["status"] == "failed"
     message = refused("classify", "--resume", "--out", tmp_path, "--epochs", "9", "--seeds", "3")
-    assert "(seeds: 1 -> 3; training.epochs: 2 -> 9). Leave these options out or start a new run." in message
+    assert "(training.epochs: 2 -> 9). Leave these options out or start a new run." in message
     docs = tmp_path / "elsewhere" / "tiny"
     with monkeypatch.context() as patch:
         patch.setattr(PretrainingModule, "training_step", full)

@@ -9,9 +9,10 @@ import time
 import pytest
 
 from anysense.common.files import write_text
-from anysense.runs.comparisons import grid, jobs
-from anysense.runs.comparisons.grid import side_by_side
-from anysense.runs.comparisons.jobs import Job, run_jobs
+from anysense.runs.launching import launcher, local
+from anysense.runs.launching.job import Job
+from anysense.runs.launching.launcher import run_jobs
+from anysense.runs.launching.local import Local, side_by_side
 
 WORK = """
 import os, signal, sys, time
@@ -20,23 +21,23 @@ class Stubborn(Exception):
     def __init__(self, first, second):
         super().__init__(f"{first} and {second}")
 
-def double(number, folder):
+def double(number, folder, device):
     print("half way", file=sys.stderr)
     return {"value": 2 * number, "process": os.getpid()}
 
-def wrong(number, folder):
+def wrong(number, folder, device):
     raise ValueError(f"`number` {number} is wrong")
 
-def stubborn(number, folder):
+def stubborn(number, folder, device):
     raise Stubborn("an error", "its two arguments")
 
-def killed(number, folder):
+def killed(number, folder, device):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def gone(number, folder):
+def gone(number, folder, device):
     os._exit(7)
 
-def slow(number, folder):
+def slow(number, folder, device):
     (folder / "process").write_text(str(os.getpid()))
     try:
         time.sleep(60)
@@ -50,10 +51,12 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background without it
 sys.path.insert(0, {folder!r})
 import work_of_jobs
-from anysense.runs.comparisons.jobs import Job, run_jobs
+from anysense.runs.launching.job import Job
+from anysense.runs.launching.launcher import run_jobs
+from anysense.runs.launching.local import Local
 if __name__ == "__main__":
     try:
-        run_jobs([Job(name, Path({folder!r}) / name, work_of_jobs.slow, 0) for name in "abc"], 2, "slow")
+        run_jobs([Job(name, Path({folder!r}) / name, work_of_jobs.slow, 0) for name in "abc"], Local(2), "slow")
     except KeyboardInterrupt:
         sys.exit(130)
 """
@@ -78,7 +81,7 @@ def done():
 def job(tmp_path, done):
     """A function that makes the job with a number."""
 
-    def square(number, folder):
+    def square(number, folder, device):
         done.append(number)
         if number < 0:
             raise ArithmeticError("no root")
@@ -106,8 +109,8 @@ def wait_for(condition, seconds=30.0):
 
 def test_results_come_in_the_order_of_the_jobs_and_each_end_is_told(job, done, capsys, monkeypatch):
     """With an estimate from the first one on: each takes an hour and a half of this clock."""
-    monkeypatch.setattr(jobs.time, "perf_counter", lambda: 5400.0 * len(done))
-    assert [result["value"] for result in run_jobs([job(3), job(1), job(2)], 1, "squares")] == [9, 1, 4]
+    monkeypatch.setattr(launcher.time, "perf_counter", lambda: 5400.0 * len(done))
+    assert [result["value"] for result in run_jobs([job(3), job(1), job(2)], Local(1), "squares")] == [9, 1, 4]
     assert done == [3, 1, 2]
     told = [line for line in capsys.readouterr().err.splitlines() if "done" in line]
     assert told == [
@@ -118,28 +121,28 @@ def test_results_come_in_the_order_of_the_jobs_and_each_end_is_told(job, done, c
 
 
 def test_no_jobs_have_no_results():
-    assert run_jobs([], 1, "none") == []
+    assert run_jobs([], Local(1), "none") == []
 
 
 def test_what_is_done_is_not_done_again(job, done, capsys):
-    run_jobs([job(3), job(1)], 1, "squares")
-    assert [result["value"] for result in run_jobs([job(5), job(1), job(3)], 1, "squares")] == [25, 1, 9]
+    run_jobs([job(3), job(1)], Local(1), "squares")
+    assert [result["value"] for result in run_jobs([job(5), job(1), job(3)], Local(1), "squares")] == [25, 1, 9]
     assert done == [3, 1, 5]
     assert "2 of 3 jobs were done before" in capsys.readouterr().err
 
 
 def test_an_error_passes_through_and_the_finished_stay(job, done, tmp_path):
     with pytest.raises(ArithmeticError, match="no root"):
-        run_jobs([job(2), job(-1), job(4)], 1, "squares")
+        run_jobs([job(2), job(-1), job(4)], Local(1), "squares")
     assert done == [2, -1]
     assert json.loads((tmp_path / "job2" / "result.json").read_text()) == {"value": 4}
     assert [job(number).done for number in (2, -1, 4)] == [True, False, False]
 
 
 def test_a_result_that_json_cannot_hold_leaves_no_file(tmp_path):
-    bad = Job("nan", tmp_path / "nan", lambda argument, folder: {"value": float("nan")}, None)
+    bad = Job("nan", tmp_path / "nan", lambda argument, folder, device: {"value": float("nan")}, None)
     with pytest.raises(ValueError, match="JSON compliant"):
-        run_jobs([bad], 1, "nan")
+        run_jobs([bad], Local(1), "nan")
     assert not bad.done
 
 
@@ -147,7 +150,7 @@ def test_spare_folders_go_when_the_job_is_done(job, tmp_path):
     for number in (2, -1):
         (tmp_path / f"job{number}" / "checkpoints").mkdir(parents=True)
     with pytest.raises(ArithmeticError):
-        run_jobs([job(2, spare=("checkpoints", "never_made")), job(-1, spare=("checkpoints",))], 1, "squares")
+        run_jobs([job(2, spare=("checkpoints", "never_made")), job(-1, spare=("checkpoints",))], Local(1), "squares")
     assert not (tmp_path / "job2" / "checkpoints").exists()
     assert (tmp_path / "job-1" / "checkpoints").is_dir()
 
@@ -155,13 +158,13 @@ def test_spare_folders_go_when_the_job_is_done(job, tmp_path):
 @pytest.mark.parametrize("count", [0, -2])
 def test_at_least_one_at_a_time(count, job, done):
     with pytest.raises(ValueError, match=f"`jobs` must be at least 1; got {count}"):
-        run_jobs([job(1)], count, "squares")
+        run_jobs([job(1)], Local(count), "squares")
     assert done == []
 
 
 def test_usual_number_of_jobs(monkeypatch):
     for processors, expected in ((1, 1), (4, 4), (64, 8)):
-        monkeypatch.setattr(grid, "processors", lambda count=processors: count)
+        monkeypatch.setattr(local, "processors", lambda count=processors: count)
         assert side_by_side(None, 100) == expected
     assert side_by_side(None, 3) == side_by_side(5, 3) == 3
     assert side_by_side(20, 100) == 20
@@ -169,7 +172,7 @@ def test_usual_number_of_jobs(monkeypatch):
 
 def test_other_processes(work, tmp_path, capsys):
     some = [Job(f"double {number}", tmp_path / str(number), work.double, number) for number in (4, 5, 6)]
-    results = run_jobs(some, 2, "doubles")
+    results = run_jobs(some, Local(2), "doubles")
     assert [result["value"] for result in results] == [8, 10, 12]
     processes = {result["process"] for result in results}
     assert len(processes) == 3
@@ -198,7 +201,7 @@ def test_a_job_that_fails_in_another_process_stops_the_others(name, kind, messag
     slow = Job("slow", tmp_path / "slow", work.slow, 0)
     start = time.monotonic()
     with pytest.raises(kind, match=message):
-        run_jobs([slow, bad], 2, "jobs")
+        run_jobs([slow, bad], Local(2), "jobs")
     assert time.monotonic() - start < 20
     assert not bad.done
     assert not slow.done
@@ -226,9 +229,11 @@ import sys
 sys.path.insert(0, {str(tmp_path)!r})
 import work_of_jobs
 from pathlib import Path
-from anysense.runs.comparisons.jobs import Job, run_jobs
+from anysense.runs.launching.job import Job
+from anysense.runs.launching.launcher import run_jobs
+from anysense.runs.launching.local import Local
 jobs = [Job(str(number), Path({str(tmp_path)!r}) / str(number), work_of_jobs.double, number) for number in (1, 2)]
-print([result["value"] for result in run_jobs(jobs, 2, "doubles")])
+print([result["value"] for result in run_jobs(jobs, Local(2), "doubles")])
 """
     done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "[2, 4]\n"), done.stderr

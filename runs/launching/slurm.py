@@ -1,0 +1,174 @@
+"""Jobs as one job array of a SLURM cluster, by submitit; a job that is preempted is queued again and goes on."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from anysense.common.extras import import_extra
+from anysense.common.files import write_json
+from anysense.common.json_files import read_json
+from anysense.common.progress import say
+from anysense.common.validation import check_choice
+from anysense.runs.launching.job import Job
+from anysense.runs.launching.launcher import Launcher
+from anysense.runs.launching.processes import sendable
+from anysense.runs.launching.sharing import token_in
+from anysense.runs.launching.worker import Parcel, parcel_of, unpack
+from anysense.runs.worlds import parsed
+
+__all__ = ["Slurm", "SlurmOptions"]
+
+FOLDER, TASKS = "slurm", "tasks.json"
+"""Beside the folders of the jobs: what submitit writes, and which job of SLURM does which of ours."""
+SECONDS_BETWEEN_LOOKS = 1.0
+MINUTES = 24 * 60
+"""Time limit of a job; it goes on afterwards, so that a short one is no loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SlurmOptions:
+    """What SLURM is asked for."""
+
+    cluster: str = "slurm"
+    """``slurm``, or ``local`` to try the same with processes of this machine."""
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: Sequence[str], device: str, threads: int | None) -> "SlurmOptions":
+        """From key=value pairs; ValueError where one is not of that form."""
+        values = {"time": MINUTES, "cpus_per_task": threads or 1, **parsed(given, "slurm-option")}
+        cluster = check_choice("slurm-option cluster", values.pop("cluster", "slurm"), ("slurm", "local"))
+        if device == "cuda" and not any(name.startswith(("gpu", "gres")) for name in values):
+            values["gpus_per_node"] = 1
+        return cls(cluster, values)
+
+    def parameters(self, jobs: int | None) -> dict[str, Any]:
+        """The same as submitit names them; what it does not know is passed on to `sbatch`."""
+        import submitit
+
+        known = submitit.SlurmExecutor._valid_parameters()
+        common = submitit.AutoExecutor._valid_parameters()
+        own = {
+            name if name in common else f"slurm_{name}": self.values[name]
+            for name in self.values
+            if name in known | common
+        }
+        rest = {name.replace("_", "-"): value for name, value in self.values.items() if name not in known | common}
+        own["slurm_additional_parameters"] = {"requeue": True, **rest}
+        return own | ({} if jobs is None else {"slurm_array_parallelism": jobs})
+
+
+class Task:
+    """A job as submitit calls it; a new one is queued when SLURM takes the place away."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self.parcel = parcel
+
+    def __call__(self) -> Any:
+        """Do the job; gives its files, or its error."""
+        try:
+            return self.parcel.deliver(Job.run_apart)
+        except Exception as error:
+            return sendable(error)
+
+    def checkpoint(self) -> Any:
+        """Go on in another place: what was done lies in the folder of the job."""
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(Task(self.parcel))
+
+
+class Slurm(Launcher):
+    """One job array; ends are seen by the files that they leave.
+
+    A driver that was killed leaves the array running. The run that goes on finds it again, and waits for it.
+
+    Args:
+        options: What SLURM is asked for.
+        jobs: Most jobs at a time.
+        device: ``auto``, ``cpu`` or ``cuda``, on the machine of each job.
+    """
+
+    def __init__(self, options: SlurmOptions, jobs: int | None = None, device: str = "auto") -> None:
+        self._options, self._jobs = options, jobs
+        self._device = check_choice("device", device, ("auto", "cpu", "cuda"))
+        self._submitit = import_extra("submitit", "slurm", "`--launcher slurm`")
+        if options.cluster == "slurm" and shutil.which("sbatch") is None:
+            raise FileNotFoundError(
+                "`launcher` slurm needs a machine that hands work to SLURM; there is no `sbatch` here. "
+                "`--slurm-option cluster=local` tries the same with processes of this machine."
+            )
+
+    def launch(self, jobs: Sequence[Job]) -> Generator[Job | None]:
+        """Do the jobs; what is left of the array is cancelled when one fails."""
+        folder = jobs[0].folder.parent
+        self.at_a_time = min(self._jobs or len(jobs), len(jobs))
+        with token_in(folder) as token:
+            executor = self._executor(folder / FOLDER)
+            waiting = [(job, Task(parcel_of(job, folder, token, self._device))) for job in jobs]
+            running = self._found_again(folder / FOLDER, jobs)
+            waiting = [one for one in waiting if one[0] not in running.values()]
+            yield None
+            try:
+                while waiting or running:
+                    self._submit(executor, folder / FOLDER, waiting, running)
+                    ended = [task for task in running if task.done()]
+                    for task in ended:
+                        job = running.pop(task)
+                        _collect(job, task)
+                        yield job
+                    if not ended:
+                        time.sleep(SECONDS_BETWEEN_LOOKS)
+                        yield None
+            finally:
+                for task in running:
+                    task.cancel()
+
+    def _executor(self, folder: Path) -> Any:
+        executor = self._submitit.AutoExecutor(folder.absolute(), cluster=self._options.cluster)
+        try:
+            executor.update_parameters(name="anysense", **self._options.parameters(self._jobs))
+        except (AssertionError, NameError, TypeError, ValueError) as error:
+            raise ValueError(f"`slurm-option` is not possible: {' '.join(str(error).split())}") from error
+        return executor
+
+    def _submit(self, executor: Any, folder: Path, waiting: list[tuple[Job, Task]], running: dict[Any, Job]) -> None:
+        """Hand all to SLURM at once, or to processes of this machine as many as there may be at a time."""
+        free = len(waiting) if self._options.cluster == "slurm" else self.at_a_time - len(running)
+        now = [waiting.pop(0) for _ in range(min(free, len(waiting)))]
+        if not now:
+            return
+        with executor.batch():
+            tasks = [executor.submit(task) for _, task in now]
+        running.update(zip(tasks, (job for job, _ in now), strict=True))
+        write_json(folder / TASKS, {job.folder.name: task.job_id for task, job in running.items()})
+
+    def _found_again(self, folder: Path, jobs: Sequence[Job]) -> dict[Any, Job]:
+        """Jobs that a driver before this one has handed to SLURM, and that are not at their end."""
+        if self._options.cluster != "slurm" or not (folder / TASKS).is_file():
+            return {}
+        before = read_json(folder / TASKS, "the job array", {str: str})
+        found = {}
+        for job in jobs:
+            if job.folder.name in before:
+                task = self._submitit.SlurmJob(folder.absolute(), before[job.folder.name])
+                if not task.done(force_check=True):
+                    say(f"  {job.name}: is in the queue of SLURM since before, as {task.job_id}")
+                    found[task] = job
+        return found
+
+
+def _collect(job: Job, task: Any) -> None:
+    try:
+        found = task.result()
+    except Exception as error:  # Whatever submitit says of a job that left no result.
+        raise RuntimeError(
+            f"Job `{job.name}` (SLURM {task.job_id}, {task.state}) ended before it was done; see {task.paths.stderr}, "
+            "which is on the folder that all machines must share."
+        ) from error
+    if isinstance(found, Exception):
+        raise found
+    unpack(found, job.folder)
