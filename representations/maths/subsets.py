@@ -8,13 +8,38 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["all_and_single", "random_subsets"]
+__all__ = ["all_and_single", "check_every_subset", "every_subset_of_rows", "random_subsets"]
+
+MOST_MODALITIES = 10
+"""Every subset takes memory for one posterior of each row."""
 
 
 def all_and_single(present: Tensor) -> Tensor:
     """All that a row has, then each modality by itself: boolean (M, B) to (1 + M, M, B); empty where it is absent."""
     each = torch.eye(len(present), dtype=torch.bool, device=present.device)
     return torch.cat([present[None], each[:, :, None] & present[None]])
+
+
+def every_subset_of_rows(present: Tensor) -> Tensor:
+    """Every subset of the modalities of each row that is not empty: boolean (M, B) to (2 ** M - 1, M, B).
+
+    A subset of which a row lacks a modality is empty in that row. See `check_every_subset`.
+    """
+    count = len(present)
+    check_every_subset(count)
+    numbers = torch.arange(1, 2**count, device=present.device)
+    table = (numbers[:, None] >> torch.arange(count, device=present.device)) & 1 == 1
+    inside = table[:, :, None]
+    return inside & (present | ~inside).all(dim=1, keepdim=True)
+
+
+def check_every_subset(count: int) -> None:
+    """ValueError if so many modalities have too many subsets."""
+    if count > MOST_MODALITIES:
+        raise ValueError(
+            f"`modalities` must be at most {MOST_MODALITIES} to take every subset of them; got {count}, which have "
+            f"2 ** {count}. Use another method, or fewer."
+        )
 
 
 def random_subsets(present: Tensor, count: int) -> Tensor:

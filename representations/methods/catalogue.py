@@ -34,6 +34,8 @@ BUILT_IN = {
     "nexus": ("nexus:Nexus", "two_level:NexusSettings"),
     "symile": ("symile:Symile", "symile:SymileSettings"),
     "triangle": ("triangle:TRIANGLE", "triangle:TriangleSettings"),
+    "mopoe": ("mopoe:MoPoE", "mopoe:MoPoESettings"),
+    "mvtcae": ("mvtcae:MVTCAE", "mvtcae:MVTCAESettings"),
     "transformer": ("transformer:TransformerBaseline", "supervised:TransformerSettings"),
     "transformer-dropout": ("transformer:TransformerDropout", "supervised:TransformerDropoutSettings"),
     "gmc-supervised": ("supervised_gmc:SupervisedGMC", "supervised:SupervisedGMCSettings"),

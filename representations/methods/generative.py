@@ -21,6 +21,7 @@ from anysense.representations.observations import Observation, Present
 
 __all__ = [
     "ByModality",
+    "ExpertVAE",
     "GaussianEncoder",
     "GenerativeRepresentation",
     "GenerativeSettings",
@@ -176,3 +177,30 @@ class GenerativeRepresentation(Representation):
     ) -> dict[str, Tensor]:
         """Raw observations of all (or the named) modalities, made from those that are present; see `encode`."""
         return self.decode(self.encode(observation, present, lengths=lengths), modalities)
+
+
+class ExpertVAE(GenerativeRepresentation):
+    """What the methods whose posteriors are products of Gaussian experts share: an encoder and a decoder per modality.
+
+    Attributes:
+        encoders: Encoder of each modality to its expert.
+    """
+
+    encoders: nn.ModuleDict
+
+    def __init__(
+        self,
+        modalities: Mapping[str, Modality],
+        settings: GenerativeSettings,
+        networks: Networks,
+        repeats_mean: Iterable[str] = (),
+    ) -> None:
+        super().__init__(modalities, settings, networks)
+        sizes = dict.fromkeys(modalities, settings.latent_dim)
+        self.encoders = self.new_encoders(sizes, repeats_mean)
+        self.decoders = self.new_decoders(sizes)
+
+    def experts(self, batch: Batch) -> Gaussian:
+        """Experts (M, B, D), each modality encoded once; N(0, I) where it is absent."""
+        found = [cast(GaussianEncoder, self.encoders[name]).expert(batch, name) for name in self.modalities]
+        return Gaussian(*(torch.stack(parts) for parts in zip(*found, strict=True)))

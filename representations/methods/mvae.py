@@ -4,16 +4,15 @@ Letters: M modalities, B rows, D latent dimensions, S subsets of modalities.
 """
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from torch import Tensor
 
 from anysense.representations.batch import Batch
-from anysense.representations.maths.gaussian import Gaussian, draw, kl_to_standard, product_of_experts
+from anysense.representations.maths.gaussian import draw, kl_to_standard, product_of_experts
 from anysense.representations.maths.reconstruction import reconstruction_errors
 from anysense.representations.maths.subsets import all_and_single, random_subsets
-from anysense.representations.methods.generative import GaussianEncoder, GenerativeRepresentation
+from anysense.representations.methods.generative import ExpertVAE
 from anysense.representations.methods.settings.generative import MVAESettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
@@ -21,7 +20,7 @@ from anysense.representations.networks.catalogue import Networks
 __all__ = ["MVAE", "MVAESettings"]
 
 
-class MVAE(GenerativeRepresentation):
+class MVAE(ExpertVAE):
     """One encoder and one decoder per modality; the posterior of any subset is the product of its experts and N(0, I).
 
     The latent of a row is the mean of the posterior given all that the row has.
@@ -33,15 +32,12 @@ class MVAE(GenerativeRepresentation):
     settings: MVAESettings
 
     def __init__(self, modalities: Mapping[str, Modality], settings: MVAESettings, networks: Networks) -> None:
-        super().__init__(modalities, settings, networks)
-        sizes = dict.fromkeys(modalities, settings.latent_dim)
-        self.encoders = self.new_encoders(sizes, settings.mean_as_log_variance)
-        self.decoders = self.new_decoders(sizes)
+        super().__init__(modalities, settings, networks, settings.mean_as_log_variance)
 
     def encode_batch(self, batch: Batch) -> Tensor:
         """Mean (B, D) of the posterior given what is present."""
         with torch.autocast(self.device.type, enabled=False):
-            return product_of_experts(self._experts(batch), batch.present).mean
+            return product_of_experts(self.experts(batch), batch.present).mean
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Negative evidence bounds, added over subsets: all that a row has, each modality alone, random subsets.
@@ -66,7 +62,7 @@ class MVAE(GenerativeRepresentation):
 
     def _bounds(self, batch: Batch, table: Tensor) -> dict[str, Tensor]:
         """Divergence and errors of the subsets (S, M, B), added over subsets; every network runs once."""
-        experts = self._experts(batch)
+        experts = self.experts(batch)
         with torch.autocast(self.device.type, enabled=False):
             posteriors = product_of_experts(experts, table)
             latents = draw(posteriors)
@@ -85,8 +81,3 @@ class MVAE(GenerativeRepresentation):
         if self.settings.random_subsets == 0:
             return table
         return torch.cat([table, random_subsets(present, self.settings.random_subsets)])
-
-    def _experts(self, batch: Batch) -> Gaussian:
-        """Experts (M, B, D), each modality encoded once."""
-        found = [cast(GaussianEncoder, self.encoders[name]).expert(batch, name) for name in self.modalities]
-        return Gaussian(*(torch.stack(parts) for parts in zip(*found, strict=True)))

@@ -32,7 +32,7 @@ def leaves(settings):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("pretrain", "--beta", "2"), "`--beta` is an option of --method mvae, mmvae"),
+        (("pretrain", "--beta", "2"), "`--beta` is an option of --method mvae, mmvae, mopoe, mvtcae"),
         (("pretrain", "--no-antialias", "--env", "anysense/Hyperhot-v0"), "of --env anysense/MultimodalPendulum-v0"),
         (("pretrain", "--method", "mmvae", "--head-widths", "8"), "of --method gmc, gram, mfm, symile, triangle"),
         (("train", "--n-steps=3"), "`--n-steps` is an option of --algorithm ppo, a2c"),

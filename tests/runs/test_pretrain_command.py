@@ -55,7 +55,7 @@ def test_a_setting_with_the_name_of_another_option_is_named(monkeypatch, refused
 def test_help_names_what_can_be_chosen(capsys):
     assert main(["pretrain", "--help"]) == 0
     text = capsys.readouterr().out
-    assert "--method {gmc,gram,mfm,mvae,mmvae,muse,nexus,symile,triangle}" in text
+    assert "--method {gmc,gram,mfm,mvae,mmvae,muse,nexus,symile,triangle,mopoe,mvtcae}" in text
     assert "--networks {pendulum,mhd,generic,sentiment,hyperhot}" in text
 
 
@@ -94,7 +94,8 @@ def test_data_can_be_given(trained, tmp_path):
         (["--method", "gmcc"], "got 'gmcc'. Did you mean 'gmc'?"),
         (
             ["--method", "transformer"],
-            "`method` must be one of 'gmc', 'gram', 'mfm', 'mvae', 'mmvae', 'muse', 'nexus', 'symile', 'triangle'",
+            "`method` must be one of 'gmc', 'gram', 'mfm', 'mvae', 'mmvae', 'muse', 'nexus', 'symile', "
+            "'triangle', 'mopoe', 'mvtcae'",
         ),
         (["--networks", "genric"], "Did you mean 'generic'?"),
         (["--networks", "mhd"], "has no encoder in the networks 'mhd'"),

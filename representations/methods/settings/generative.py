@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from anysense.representations.settings import MethodSettings, Names
 
-__all__ = ["ByModality", "GenerativeSettings", "MFMSettings", "MMVAESettings", "MVAESettings"]
+__all__ = ["ByModality", "ExpertSettings", "GenerativeSettings", "MFMSettings", "MMVAESettings", "MVAESettings"]
 
 ByModality = tuple[tuple[str, float], ...]
 """Numbers by modality name, for example (("image", 1.0), ("sound", 100.0))."""
@@ -27,13 +27,21 @@ class GenerativeSettings(MethodSettings):
 
 
 @dataclass(frozen=True)
-class MVAESettings(GenerativeSettings):
-    """Architecture and loss of MVAE."""
+class ExpertSettings(GenerativeSettings):
+    """Settings of the methods whose posteriors are products of experts."""
 
     beta: float = 1.0
-    """Weight of the divergence from the prior."""
+    """Weight of the divergences."""
     warmup_epochs: int = 0
     """Epochs over which ``beta`` rises linearly; 0 means that it holds from the start."""
+
+    non_negative: ClassVar[Names] = ("beta", "warmup_epochs")
+
+
+@dataclass(frozen=True)
+class MVAESettings(ExpertSettings):
+    """Architecture and loss of MVAE."""
+
     random_subsets: int = 0
     """Random subsets, of at least two but not all modalities of a row, that are trained besides all and each single
     one."""
@@ -45,7 +53,7 @@ class MVAESettings(GenerativeSettings):
     """Modalities whose expert uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding error in
     the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
 
-    non_negative: ClassVar[Names] = ("beta", "warmup_epochs", "random_subsets")
+    non_negative: ClassVar[Names] = ("random_subsets",)
 
 
 @dataclass(frozen=True)
