@@ -45,9 +45,15 @@ GOOD = {"name": "x", "count": 8, "kind": "b", "inner": {"list": [1, 2]}, "rate":
 
 
 def test_what_the_schema_allows():
-    check_entries(GOOD, SCHEMA)
-    check_entries({**GOOD, "inner": None, "kind": "a"}, SCHEMA)
-    check_entries({"name": "x", "other": [{}]}, {"name": str, str: object})
+    other = {"name": str, str: object}
+    for value, schema in (
+        (GOOD, SCHEMA),
+        ({**GOOD, "inner": None, "kind": "a"}, SCHEMA),
+        ({"name": "x", "other": [{}]}, other),
+    ):
+        check_entries(value, schema)
+        with pytest.raises(ValueError, match=r"`name` must be a str; got None"):
+            check_entries({**value, "name": None}, schema)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_equal_latents_of_all_samples_cost_log_b() -> None:
 
 def test_gradient() -> None:
     rows = directions(3, 4, 5).requires_grad_()
-    torch.autograd.gradcheck(lambda it: loss(dict(zip(NAMES, it, strict=False)), temperature=0.5), (rows,))
+    assert torch.autograd.gradcheck(lambda it: loss(dict(zip(NAMES, it, strict=False)), temperature=0.5), (rows,))
 
 
 def test_order_of_samples_and_modalities_does_not_matter_on_average() -> None:

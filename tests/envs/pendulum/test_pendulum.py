@@ -52,7 +52,10 @@ class TestCheckers:
 
     @pytest.mark.parametrize("modalities", MODALITY_SUBSETS)
     def test_stable_baselines3(self, modalities):
-        sb3_check_env(normalised(MultimodalPendulumEnv(modalities=modalities)))
+        env = normalised(MultimodalPendulumEnv(modalities=modalities))
+        sb3_check_env(env)  # advice would be a warning, and that an error
+        observation, _ = env.reset(seed=0)
+        assert env.observation_space.contains(observation)
 
     @pytest.mark.parametrize("modalities", MODALITY_SUBSETS)
     def test_stable_baselines3_only_advises_on_units_and_shape(self, modalities):
