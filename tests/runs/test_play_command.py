@@ -183,16 +183,17 @@ def test_on_a_real_display_keys_switch_drive_and_quit(tmp_path):
     del environment["SDL_VIDEODRIVER"]
 
     def key(*arguments):
-        subprocess.run(["xdotool", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["xdotool", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL, timeout=120)
 
+    process = subprocess.Popen(
+        [*PLAY, "--agent", "pendulum"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+    )
     try:
-        process = subprocess.Popen(
-            [*PLAY, "--agent", "pendulum"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
-        )
         key("search", "--sync", "--name", "anysense play")
         key("key", "h", "1", "Left", "period", "q")
         out, _ = process.communicate(timeout=60)
     finally:
+        process.kill()  # It has ended by now, unless something went wrong.
         server.terminate()
         server.wait(30)
     assert process.returncode == 0
