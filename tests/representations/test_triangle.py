@@ -124,7 +124,7 @@ def test_aligned_latents_cost_what_their_distances_say_and_equal_ones_log_b() ->
 
 def test_gradient_is_right_and_finite_where_corners_coincide() -> None:
     rows = directions(3, 3, 4).requires_grad_()
-    torch.autograd.gradcheck(lambda it: triangle_areas(*it, floor=1e-3), (rows,))
+    assert torch.autograd.gradcheck(lambda it: triangle_areas(*it, floor=1e-3), (rows,))
     for corners in (directions(1, 3, 4).expand(3, 3, 4), directions(3, 1, 4).expand(3, 3, 4)):
         leaf = corners.clone().requires_grad_()
         loss(leaf[0], {"a": leaf[1], "b": leaf[2]}).backward()
