@@ -9,7 +9,7 @@ ROOMS := agents common envs representations runs
 # Tests whose results come from torch's kernels.
 NUMERIC := $(wildcard tests/representations/test_*.py)
 
-.PHONY: help demo test test-cluster test-portable check format types bench reliability docs picture clean
+.PHONY: help demo test test-cluster test-portable check format types bench reliability docs axe picture clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -60,6 +60,11 @@ reliability: $(STAMP) ## kills, full disks, hostile files, wrong calls, long use
 docs: $(STAMP) types ## build the site of the docs into out/site; a broken link is an error
 	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+axe: ## fetch axe-core, with which the tests look at the page of a report as a browser shows it (needs npm)
+	rm -rf .axe && mkdir .axe
+	npm pack --silent --pack-destination .axe axe-core@4.14.1 >/dev/null
+	tar -xzf .axe/axe-core-*.tgz -C .axe package/axe.min.js package/LICENSE
 
 picture: $(STAMP) ## draw the pictures of the README and the guides
 	$(BIN)/python -m bench.acting docs/img/in-the-dark.gif

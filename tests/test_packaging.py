@@ -44,6 +44,14 @@ def test_types_are_shipped(room):
     assert PROJECT["tool"]["setuptools"]["package-data"]["*"] == ["py.typed"]
 
 
+def test_templates_are_shipped():
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["anysense.runs.page"]
+    folder = ROOT / "runs" / "page"
+    listed = {path for pattern in patterns for path in folder.glob(pattern)}
+    assert {path.name for path in listed} == {"page.css", "page.html", "page.js"}
+    assert listed == {path for path in folder.rglob("*.*") if path.suffix not in (".py", ".pyc")}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_exported_name_exists(name):
     module = importlib.import_module(name)

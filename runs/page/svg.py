@@ -117,7 +117,7 @@ def _panel(ax: Axes) -> str:
     ticks = [label.get_text() for label in ax.get_xticklabels()]
     named = [text for text in ticks if re.search("[A-Za-z]", text)]
     parts = [
-        ("", ax.get_title()),
+        ("panel ", ax.get_title()),
         ("vertical axis: ", ax.get_ylabel()),
         ("horizontal axis: ", ax.get_xlabel() or _listed(named)),
     ]

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.stats import t
 from anysense.agents.results import load_results, save_results
 from anysense.runs.cli import main
 from anysense.runs.comparisons.blocks import markers
+from tests.page_examples import films
 
 
 @pytest.fixture
@@ -120,3 +122,86 @@ def test_a_name_in_another_folder_is_refused(three_seeds, tmp_path, capsys):
     assert main(["report", str(three_seeds[0]), "--out", str(tmp_path / "docs"), "--name", "../elsewhere"]) == 2
     assert "`name` expected one name without separators" in capsys.readouterr().err
     assert not (tmp_path / "docs").exists()
+
+
+@pytest.fixture
+def classification(tiny, tmp_path):
+    """The run folder of a comparison of two methods on tiny data."""
+    options = ["--preset", "smoke", "--data", "tiny", "--jobs", "1", "--seeds", "1", "--missing-rates", "0.5"]
+    assert main(["classify", *options, "--out", str(tmp_path / "out"), "--name", "c"]) == 0
+    return tmp_path / "out" / "classify" / "c"
+
+
+def headings(path, level):
+    return re.findall(rf"<h{level}[^>]*>(.*?)</h{level}>", path.read_text())
+
+
+def test_the_report_of_a_comparison_is_made_again_from_its_folder(classification, tmp_path):
+    assert main(["report", str(classification), "--out", str(tmp_path / "docs"), "--name", "again"]) == 0
+    before, after = classification / "results", tmp_path / "docs"
+    assert (after / "again.csv").read_bytes() == (before / "report.csv").read_bytes()
+    assert (after / "again.tex").read_bytes() == (before / "report.tex").read_bytes()
+    tables = [[line for line in path.read_text().splitlines() if line[:1] == "|"] for path in after.glob("*.md")]
+    assert tables == [[line for line in (before / "report.md").read_text().splitlines() if line[:1] == "|"]]
+    assert headings(after / "again.html", 2) == headings(before / "report.html", 2)
+    assert headings(after / "again.html", 2)[0] == "Results"
+    assert "again-subsets.png" in {path.name for path in after.iterdir()}
+
+
+def test_runs_of_different_commands_come_on_one_page(three_seeds, classification, tmp_path):
+    films(make(three_seeds[1] / "clips"))
+    runs = [three_seeds[0], classification, three_seeds[1]]
+    assert main(["report", *map(str, runs), "--out", str(tmp_path / "docs"), "--name", "all"]) == 0
+    assert [path.name for path in (tmp_path / "docs").iterdir()] == ["all.html"]
+    page = tmp_path / "docs" / "all.html"
+    assert headings(page, 1) == ["Results: all"]
+    assert headings(page, 2) == ["Results: anysense/MultimodalPendulum-v0", "tiny (example)"]
+    assert headings(page, 3).count("Results") == headings(page, 3).count("All values") == 2
+    labels = re.findall('<p class="label">(.*?)</p>', page.read_text())
+    assert labels == ["seed 1: complete", "seed 1: image", "seed 1: sound"]
+    assert "no interval of two seeds" in page.read_text()
+
+
+def test_the_page_of_an_evaluation_names_clips_that_are_gone(three_seeds, tmp_path):
+    record = json.loads((three_seeds[0] / "run.json").read_text())
+    record["settings"]["video"] = True
+    (three_seeds[0] / "run.json").write_text(json.dumps(record))
+    films(make(three_seeds[0] / "clips"))
+    (three_seeds[0] / "clips" / "image.mp4").unlink()
+    assert main(["report", str(three_seeds[0]), "--out", str(tmp_path / "docs")]) == 0
+    labels = re.findall('<p class="label">(.*?)</p>', (tmp_path / "docs" / "agents.html").read_text())
+    assert labels == ["complete", "image: the file is missing", "sound"]
+
+
+def test_runs_that_cannot_be_shown(three_seeds, classification, evaluated, tmp_path, refused):
+    docs, readme = ["--out", tmp_path / "docs"], tmp_path / "README.md"
+    readme.write_text("<!-- agents:begin -->\n<!-- agents:end -->\n")
+    pretrained = evaluated / "pretrain" / "a"
+    assert "is a run of `anysense pretrain`, which has no report" in refused("report", pretrained, *docs)
+    assert "twice" in refused("report", classification, classification, *docs)
+    both = [three_seeds[0], classification]
+    assert "`readme` takes the runs of one report, got those of 2" in refused(
+        "report", *both, "--readme", readme, *docs
+    )
+    results = classification / "results" / "report.json"
+    whole = results.read_text()
+    results.write_text(whole[:-200])
+    assert f"`{results}` is damaged" in refused("report", *both, *docs)
+    results.unlink()
+    assert "has no results: its status is `finished`" in refused("report", *both, *docs)
+    results.write_text(whole)
+    record = json.loads((classification / "run.json").read_text())
+    record["settings"]["data"] = "elsewhere"
+    record["arguments"] = ["--data", "elsewhere"]
+    (classification / "run.json").write_text(json.dumps(record))
+    assert "`data` must be one of" in refused("report", *both, *docs)
+    record |= {"command": "compare", "arguments": ["--env", "of_somebody:Room-v0"]}
+    record["settings"]["env"] = "of_somebody:Room-v0"
+    (classification / "run.json").write_text(json.dumps(record))
+    assert "confirm with `--env of_somebody:Room-v0`" in refused("report", *both, *docs)
+    assert not (tmp_path / "docs").exists()
+
+
+def make(folder):
+    folder.mkdir()
+    return folder
