@@ -65,6 +65,8 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # A GPU may be left idle on purpose (`device="cpu"`).
             warnings.filterwarnings("ignore", message="GPU available but not used")
+            # On a machine of a SLURM cluster; a training is one process, which `srun` would not change.
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
             # Lightning 2.6 with torch 2.13; nothing that its caller could do differently.
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             yield

@@ -270,3 +270,37 @@ def test_what_cannot_be_reported_is_refused_before_the_work(options, message, tm
     command = ["classify", "--preset", "smoke", "--data", "tiny", "--out", tmp_path / "new"]
     assert message in refused(*command, *options)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_finished_run_gets_more_seeds_and_methods(made, tmp_path, capsys):
+    run = Path(shutil.copytree(made / "classify" / "one", tmp_path / "classify" / "one"))
+    first, record = run / "jobs" / "gmc-0" / "result.json", (run / "run.json").read_bytes()
+    before = first.read_bytes(), first.stat().st_mtime_ns
+    more = ["classify", "--resume", "--name", "one", "--out", str(tmp_path), "--jobs", "1", "--seeds", "2"]
+    more += ["--methods", "gmc", "mvae"]
+    assert main([*more, "--dry-run"]) == 0
+    listed = [line.split("│")[1:3] for line in capsys.readouterr().out.splitlines() if "seed" in line]
+    assert [[cell.strip() for cell in line] for line in listed] == [
+        ["gmc, seed 0", "done"],
+        ["mvae, seed 0", "would run"],
+        ["gmc, seed 1", "would run"],
+        ["mvae, seed 1", "would run"],
+    ]
+    assert (run / "run.json").read_bytes() == record
+    assert main(more) == 0
+    assert (first.read_bytes(), first.stat().st_mtime_ns) == before
+    assert values(run / "results" / "report.json") == values(made / "whole.json")
+    grown = read(run / "run.json")
+    assert (grown["settings"]["seeds"], grown["settings"]["methods"]) == (2, ["gmc", "mvae"])
+    assert grown["command_line"].endswith("--seeds 2 --methods gmc mvae")
+    assert main(["classify", "--resume", "--name", "one", "--out", str(tmp_path), "--seeds", "1"]) == 2
+    assert "(seeds: 2 -> 1)" in capsys.readouterr().err
+
+
+def test_a_dry_run_of_a_new_comparison_writes_nothing(tmp_path, first, capsys):
+    out = tmp_path / "out"
+    assert classify(out, "--methods", "gmc", "mvae", "--seeds", "1", "--extend", first, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "done, in a file of --extend" in said
+    assert said.count("would run") == 1
+    assert not out.exists()
