@@ -121,8 +121,9 @@ def test_play_by_hand_and_with_every_agent(no_devices, fresh):
         assert "(2 by hand" in fresh("play", *options, "--agent", name, "--hand", "--modalities", "sound")
 
 
-def test_report(fresh):
+def test_report(fresh, folder):
     assert "image:delay:2" in fresh("report", "out/evaluate/a")
+    assert "image:delay:2" in (folder / "out/report/agents.html").read_text()
 
 
 @pytest.mark.parametrize("data", ["mhd-offline", "mosei-offline"])
