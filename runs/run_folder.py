@@ -40,6 +40,8 @@ ENTRIES = {
     str: object,
 }
 """Schema of a record."""
+ENDING = ("error", "ended", "seconds", "peak_memory")
+"""What a record says of the end of a run; it is gone when the run goes on."""
 RECORD = "run.json"
 _NUMBER = re.compile("[0-9]{1,9}")
 
@@ -141,7 +143,7 @@ class RunFolder:
         start = time.perf_counter()
         with locked(self.path):
             if self.status != "running" or self._grown:  # it goes on
-                before = {name: entry for name, entry in self.record.items() if name not in ("error", "ended")}
+                before = {name: entry for name, entry in self.record.items() if name not in ENDING}
                 self.record = {**before, "status": "running"}
                 self._write()
             try:

@@ -90,7 +90,10 @@ def test_a_run_that_goes_on_is_running_and_forgets_its_end(tmp_path):
     with again.working():
         now = RunFolder.open(run.path)
         assert (now.status, now.record.keys() & {"error", "ended"}) == ("running", set())
-    assert RunFolder.open(run.path).status == "finished"
+    finished = RunFolder.open(run.path)
+    assert finished.status == "finished"
+    with finished.working():  # continued although it was done: what it writes says no time of before
+        assert not finished.record.keys() & {"ended", "seconds", "peak_memory"}
 
 
 @pytest.mark.parametrize(
