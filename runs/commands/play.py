@@ -28,8 +28,9 @@ __all__ = ["PlaySettings", "main", "read"]
 class PlaySettings(TracebackSettings):
     """Drive a world by hand in a window, or watch an agent act; switch its modalities on and off, see and hear it.
 
-    Without a path the agent of the newest finished training acts, if there is one; otherwise you do. The window tells
-    its keys: arrows drive, 1, 2, ... switch modalities, H and A change who acts, F1 lists all.
+    Without a path the agent of the newest finished training acts, or else one that comes with the package; in another
+    environment than theirs you do. The window tells its keys: arrows drive, 1, 2, ... switch modalities, H and A change
+    who acts, F1 lists all.
     """
 
     run: tyro.conf.Positional[Path | None] = None
@@ -90,7 +91,8 @@ def _players(settings: PlaySettings) -> tuple["Agent | None", World]:
     from anysense.runs.agents import load_agent
     from anysense.runs.playing.finding import check_agent, find_player
 
-    path = find_player(settings.run, settings.agent, settings.out, settings.env)
+    env = DEFAULT_WORLD if settings.env is None and settings.env_option else settings.env
+    path = find_player(settings.run, settings.agent, settings.out, env)
     if path is None:
         return None, named_world(settings.env or DEFAULT_WORLD, parsed(settings.env_option))
     agent = load_agent(path, settings.env, settings.env_option, "cpu")

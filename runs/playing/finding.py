@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anysense.agents.pretrained import pretrained_names
+from anysense.agents.pretrained import pretrained_agent, pretrained_names
 from anysense.common.json_files import read_json
 from anysense.common.progress import say
 from anysense.runs.locate import find_agent
@@ -21,8 +21,8 @@ __all__ = ["check_agent", "find_player"]
 def find_player(path: Path | None, named: str | None, out: Path, env: str | None) -> Path | None:
     """Folder of the agent that acts: ``path``, or ``named`` of the package, else the newest finished training's.
 
-    None, with a line that says so, where neither was given and there is no training under ``out``, or where it was in
-    another environment than ``env``: then a person acts.
+    Where neither was given and there is no training under ``out``, the first agent of the package; where an environment
+    was given as well, or the training was in another one, None: then a person acts. A line says what was chosen.
 
     Raises:
         FileNotFoundError: What was given holds no agent.
@@ -30,9 +30,10 @@ def find_player(path: Path | None, named: str | None, out: Path, env: str | None
     """
     chosen = path is not None or named is not None
     if not chosen and newest_run(out, ("train", "demo")) is None:
-        others = " | ".join(pretrained_names())
-        say(f"There is no finished training in `{out}`: you act by hand. Agents that come along: --agent {others}")
-        return None
+        usual = pretrained_names()[0]
+        who = f"the agent {usual} that comes along acts" if env is None else f"in {env} you act by hand"
+        say(f"There is no finished training in `{out}`: {who}.")
+        return pretrained_agent(usual) if env is None else None
     found = find_agent(path, out, named)
     trained_in = None if chosen or env is None else _world_id(found)
     if trained_in not in (None, env):

@@ -68,10 +68,15 @@ def worlds():
         gym.registry.pop(name)
 
 
-def test_by_hand_where_there_is_no_training(tmp_path, capsys):
-    assert main(["play", "--out", str(tmp_path), "--steps", "3", "--seed", "1", "--fps", "1000"]) == 0
+def test_where_there_is_no_training(tmp_path, capsys):
+    options = ["--out", str(tmp_path), "--steps", "3", "--seed", "1", "--fps", "1000"]
+    assert main(["play", *options]) == 0
     printed = capsys.readouterr()
-    assert "you act by hand. Agents that come along: --agent pendulum" in printed.err
+    assert "the agent pendulum that comes along acts." in printed.err
+    assert printed.out.startswith("0 episodes ended, 3 steps (0 by hand, 3 by the agent), average reward -")
+    assert main(["play", *options, "--env-option", "sound=mel"]) == 0  # which that agent does not know
+    printed = capsys.readouterr()
+    assert "you act by hand." in printed.err
     assert printed.out.startswith("0 episodes ended, 3 steps (3 by hand, 0 by the agent), average reward -")
     assert list(tmp_path.iterdir()) == []
 
@@ -158,7 +163,7 @@ def test_ctrl_c_ends_it(tmp_path):
     process = subprocess.Popen(
         [*PLAY, "--record", "a.wav"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert "you act by hand" in process.stderr.readline()
+    assert "the agent pendulum that comes along acts" in process.stderr.readline()
     time.sleep(3)  # Whether it has begun by then or not, it ends in the same way.
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -190,7 +195,8 @@ def test_on_a_real_display_keys_switch_drive_and_quit(tmp_path):
     )
     try:
         key("search", "--sync", "--name", "anysense play")
-        key("key", "h", "1", "Left", "period", "q")
+        time.sleep(1)  # Nothing tells from outside when the window begins to listen.
+        key("search", "--name", "anysense play", "windowfocus", "key", "h", "1", "Left", "period", "q")
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()  # It has ended by now, unless something went wrong.

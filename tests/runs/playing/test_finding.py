@@ -37,9 +37,11 @@ def test_the_newest_training_is_taken_where_it_was_in_the_world_that_is_asked_fo
     assert find_player(None, NAME, tmp_path, "anysense/Hyperhot-v0") == pretrained_agent(NAME)  # loading it will tell
 
 
-def test_nobody_acts_where_nothing_was_named_and_trained(tmp_path, capsys):
-    assert find_player(None, None, tmp_path, None) is None
-    assert f"you act by hand. Agents that come along: --agent {NAME}" in capsys.readouterr().err
+def test_an_agent_of_the_package_acts_where_nothing_was_named_and_trained(tmp_path, capsys):
+    assert find_player(None, None, tmp_path, None) == pretrained_agent(NAME)
+    assert f"the agent {NAME} that comes along acts." in capsys.readouterr().err
+    assert find_player(None, None, tmp_path, DEFAULT_WORLD) is None
+    assert f"in {DEFAULT_WORLD} you act by hand." in capsys.readouterr().err
     assert find_player(None, NAME, tmp_path, None) == pretrained_agent(NAME)
 
 
