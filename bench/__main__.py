@@ -19,7 +19,7 @@ from bench.measure import Bench, Figure
 
 __all__ = ["PARTS", "main"]
 
-PARTS = ("help", "env", "encode", "pretrain", "train", "mhd", "mosei", "dca", "retrieval", "kernels")
+PARTS = ("help", "env", "encode", "pretrain", "train", "mhd", "mosei", "dca", "retrieval", "kernels", "launch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

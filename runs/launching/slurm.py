@@ -1,6 +1,7 @@
 """Jobs as one job array of a SLURM cluster, by submitit; a job that is preempted is queued again and goes on."""
 
 import dataclasses
+import logging
 import shutil
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -96,6 +97,7 @@ class Slurm(Launcher):
         self._options, self._jobs = options, jobs
         self._device = check_choice("device", device, ("auto", "cpu", "cuda"))
         self._submitit = import_extra("submitit", "slurm", "`--launcher slurm`")
+        logging.getLogger("submitit").setLevel(logging.ERROR)
         if options.cluster == "slurm" and shutil.which("sbatch") is None:
             raise FileNotFoundError(
                 "`launcher` slurm needs a machine that hands work to SLURM; there is no `sbatch` here. "

@@ -22,6 +22,8 @@ def digits(count: int) -> Samples:
 def test_each_part_writes_figures(part, tmp_path, capsys, monkeypatch):
     if part == "env":
         pytest.importorskip("pygame")
+    if part == "launch":
+        pytest.importorskip("ray")
     monkeypatch.setattr(mhd, "load_mhd_offline", lambda *sizes: (digits(sizes[0]), digits(sizes[1])))
     assert main([part, "--preset", "smoke", "--out", str(tmp_path)]) == 0
     assert "figure" in capsys.readouterr().out

@@ -63,11 +63,11 @@ def readings(install):
 
 @pytest.fixture
 def classify(readings, tmp_path, monkeypatch):
-    """Runs a comparison of one method and two seeds in a run folder of this name."""
+    """Runs a comparison of one method in a run folder of this name."""
     monkeypatch.setattr("anysense.runs.comparisons.report.write_figure", lambda draw, path: None)
 
     def run(name, *options):
-        common = ["--data", "readings", "--preset", "smoke", "--seeds", "2", "--out", str(tmp_path), "--name", name]
+        common = ["--data", "readings", "--preset", "smoke", "--out", str(tmp_path), "--name", name]
         assert main(["classify", *common, *options]) == 0
         return tmp_path / "classify" / name
 
