@@ -26,7 +26,7 @@ class DemoCommand(StageSettings):
     """Collect, pretrain, train with all modalities, evaluate with all of them and with every subset.
 
     The presets are those of the other commands with fewer samples and steps: minutes on two processor cores. At the end
-    stand a table, charts, and clips of the agent with every subset of its modalities.
+    stand a table, charts, clips of the agent with every subset of its modalities, and one page with all of it.
     """
 
     video: bool = True
