@@ -16,8 +16,8 @@ from anysense.runs.comparisons.cells import estimate, methods_in
 
 __all__ = ["CLAIMS", "Claim", "Comparison", "Figure"]
 
-OURS = ("gmc", "gram")
-"""Beginnings of the names of methods that are no baselines of GMC."""
+BASELINES = ("baseline", "dropout", "mfm", "mmvae", "muse", "mvae", "nexus")
+"""Methods that the claims of GMC were made against; names of their variants begin with these."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _alone(
     def compare(records: Sequence[Record]) -> list[Comparison]:
         subsets = dict.fromkeys(one.subset for one in records if one.metric == metric and one.condition == condition)
         methods = methods_in(records)
-        groups = baselines or [[method for method in methods if not method.startswith(OURS)]]
+        groups = baselines or [[method for method in methods if method.partition("-")[0] in BASELINES]]
         found = []
         for name in (name for name in subsets if name not in ("", COMPLETE, "label") and "+" not in name):
             figures = _known(_figure(records, method, name, metric, condition, percent) for method in methods)
