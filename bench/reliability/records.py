@@ -66,21 +66,31 @@ class Book:
     """The file of one campaign: a line that says what was run, then a line per try."""
 
     def __init__(self, path: Path, about: dict[str, Any]):
-        """Open the file, or begin it anew where it is of something else than `about` says."""
+        """Open the file, or begin it anew where it is of something else than `about` says; that is kept beside it."""
         self.path = path
         lines = read_lines(path)
         self.tries = lines[1:] if lines[:1] == [about] else []
         if not self.tries:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if len(lines) > 1:
+                path.replace(path.with_suffix(f".{time.strftime('%Y%m%dT%H%M%S')}"))
             path.write_text(json.dumps(about) + "\n")
 
     def run(self, cases: Iterable[Case], only: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Run what was not tried before; gives the tries that did not hold. Those named in `only` are tried anew."""
+        """Run what was not tried before; gives the tries that did not hold. Those named in `only` are tried anew.
+
+        Raises:
+            ValueError: `only` names what is no try, when all others were made.
+        """
         known = set() if only else {line["try"] for line in self.tries}
+        missing = set(only)
         for case in cases:
+            missing.discard(case.name)
             if case.name in known or (only and case.name not in only):
                 continue
             self._add(_tried(case))
+        if missing:
+            raise ValueError(f"`only` names no tries of this campaign: {', '.join(sorted(missing))}.")
         return [line for line in self.tries if not line["held"]]
 
     def _add(self, line: dict[str, Any]) -> None:

@@ -88,6 +88,11 @@ def test_a_book_goes_on_and_keeps_what_did_not_hold(tmp_path):
     assert (found["tries"], found["held"], found["failed"]) == (5, 4, [{"try": "g/1", "note": "too bad"}])
     assert "| [c](#c) | 5 | 4 | 0 | `x` | x | 0 | x, Python x |" in table._row("c", found)
     assert "- `g/1`: too bad\n" in table._details("c", found)
+    with pytest.raises(ValueError, match=r"`only` names no tries of this campaign: g/9\."):
+        Book(path, about).run(cases, ["g/9"])
+    before = path.read_bytes()
+    assert Book(path, {**about, "seed": 9}).tries == []  # another campaign begins anew, and the other one is kept
+    assert [old.read_bytes() for old in path.parent.glob(f"{path.stem}.*") if old != path] == [before]
 
 
 def test_hostile_files_are_the_same_for_a_seed_and_differ(tmp_path):
