@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ EXCLUDED_FILES = ("tensorboard", ".lock", "log.txt")
 """Files and folders that hold times in a form of their own, or nothing that is computed."""
 COST = "Cost"
 """Heading of the table of times at the end of reports, which is excluded too."""
+COST_SECTION = re.compile(r'<section>\s*<h2 id="[^"]*cost">.*?</section>', re.DOTALL)
+"""The same on a page."""
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -52,6 +55,8 @@ def _lasting(path: Path) -> bytes:
                 return json.dumps([_pruned(row) for row in csv.DictReader(file)]).encode()
         case ".md" | ".tex":
             return path.read_bytes().partition(COST.encode())[0]
+        case ".html":
+            return COST_SECTION.sub("", path.read_text(encoding="utf-8")).encode()
         case ".ckpt" | ".pt":
             return repr(_pruned(read_checkpoint(path))).encode()
     return path.read_bytes()

@@ -57,12 +57,17 @@ def test_times_are_no_difference_and_weights_are(tmp_path):
         write_json(folder / "run.json", {"seconds": seconds, "inner": [{"train_seconds": seconds, "value": 1}]})
         write_text(folder / "metrics.csv", f"step,wall_seconds\n1,{seconds}\n")
         write_text(folder / "report.md", f"# Title\n## Cost\n{seconds}\n")
+        page = "<section><h2>A</h2></section>\n<section>\n<h2 id='c'>Cost</h2>\n{}</section>\n<section>{}</section>\n"
+        write_text(folder / "report.html", page.replace("'c'", '"report-cost"').format(seconds, weight))
         write_checkpoint(folder / "last.ckpt", {"minutes": seconds, "weight": torch.tensor(weight)})
         return content(folder)
 
     first = made("a", 1.0, 0.5)
     assert differences(first, made("b", 2.0, 0.5)) == []
-    assert differences(first, made("c", 1.0, 0.25)) == ["last.ckpt: other content"]
+    assert differences(first, made("c", 1.0, 0.25)) == [
+        "last.ckpt: other content",
+        "report.html: other content",
+    ]
     write_text(tmp_path / "b" / ".x.part", "")
     assert differences(first, content(tmp_path / "b")) == [".x.part: left over"]
 
