@@ -16,9 +16,10 @@ from bench.record.digests import array_digest
 
 __all__ = ["EXCLUDED", "EXCLUDED_FILES", "content", "differences"]
 
-EXCLUDED = ("started", "ended", "seconds", "minutes", "samples_per_second", "peak_memory")
+EXCLUDED = ("started", "ended", "seconds", "minutes", "samples_per_second", "peak_memory", "path", "relative")
 """Entries of JSON files and checkpoints, and columns of CSV files, that tell when, how fast or in how much memory a run
-was made: those whose name is one of these or ends with one after an underscore."""
+was made, or where its inputs lay, which are known by their SHA-256: those whose name is one of these or ends with one
+after an underscore."""
 EXCLUDED_FILES = ("tensorboard", ".lock", "log.txt")
 """Files and folders that hold times in a form of their own, or nothing that is computed."""
 COST = "Cost"
