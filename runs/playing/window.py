@@ -33,8 +33,12 @@ class Recorder(Protocol):
 
 
 def import_pygame() -> Any:
-    """Pygame without its greeting; ModuleNotFoundError that says how to install it."""
+    """Pygame without its greeting; ModuleNotFoundError that says how to install it.
+
+    To desktops the program is ``anysense``, however it was started.
+    """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    os.environ.setdefault("SDL_VIDEO_X11_WMCLASS", "anysense")
     return import_extra("pygame", "window", "The window of `anysense play`")
 
 

@@ -1,21 +1,36 @@
 """`anysense play` from the command line: what acts where, limits, clips, and what is refused before a window opens."""
 
+import dataclasses
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from anysense.agents.pretrained import pretrained_agent
 from anysense.runs.cli import main
+from anysense.runs.playing import window
+from anysense.runs.playing.view import SMALLEST
+from anysense.runs.run_folder import RunFolder
 
 pytest.importorskip("pygame")
 PLAY = [sys.executable, "-m", "anysense", "play"]
 HYPERHOT = "anysense/Hyperhot-v0"
+
+
+@dataclasses.dataclass
+class Settings:
+    """Of a training."""
+
+    out: Path
+    name: str = "a"
+    seed: int = 0
 
 
 class Blind(gym.Env):
@@ -57,6 +72,17 @@ class Always(Grey):
 def _no_devices(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
+    monkeypatch.setattr(window, "SIZE", SMALLEST)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """An `out` folder with a finished training, named `a`, whose agent is the pendulum's."""
+    out = tmp_path_factory.mktemp("out")
+    run = RunFolder.create(Settings(out), "train", [])
+    with run.working():
+        shutil.copytree(pretrained_agent("pendulum"), run.path / "agent")
+    return out
 
 
 @pytest.fixture
@@ -128,7 +154,7 @@ def test_a_clip_shows_the_game(tmp_path, capsys):
     with av.open(str(path)) as file:
         frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     assert len(frames) == 6
-    assert frames[0].shape == (800, 1280, 3)
+    assert frames[0].shape == (*SMALLEST[::-1], 3)
     assert main(["play", *options, "--record", str(path)]) == 2
     assert "is there already" in capsys.readouterr().err
 
@@ -141,22 +167,23 @@ def test_a_missing_extra_is_named(tmp_path, capsys, monkeypatch):
     assert "steps" not in printed.out
 
 
-def test_without_a_screen_or_a_sound_device(tmp_path):
-    environment = {name: it for name, it in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    del environment["SDL_VIDEODRIVER"]
-    done = subprocess.run(
-        [*PLAY, "--steps", "1"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "Error: No window can be opened: " in done.stderr
-    assert "xvfb-run anysense play" in done.stderr
-    assert done.stdout == ""
-    environment.update(SDL_VIDEODRIVER="dummy", SDL_AUDIODRIVER="no such driver")
-    done = subprocess.run(
-        [*PLAY, "--steps", "3"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stderr.count("No sound: there is no audio device") == 1
-    assert "3 steps" in done.stdout
+def test_without_a_screen(tmp_path, capsys, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["play", "--out", str(tmp_path), "--steps", "1"]) == 1
+    printed = capsys.readouterr()
+    message = " ".join(printed.err.split())
+    assert "Error: No window can be opened: " in message
+    assert "xvfb-run anysense play" in message
+    assert printed.out == ""
+
+
+def test_without_a_sound_device(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SDL_AUDIODRIVER", "no such driver")
+    assert main(["play", "--out", str(tmp_path), "--steps", "3", "--fps", "1000"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("No sound: there is no audio device") == 1
+    assert "3 steps" in printed.out
 
 
 def test_ctrl_c_ends_it(tmp_path):
@@ -164,7 +191,7 @@ def test_ctrl_c_ends_it(tmp_path):
         [*PLAY, "--record", "a.wav"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert "the agent pendulum that comes along acts" in process.stderr.readline()
-    time.sleep(3)  # Whether it has begun by then or not, it ends in the same way.
+    time.sleep(1)  # Whether it has begun by then or not, it ends in the same way.
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -172,36 +199,43 @@ def test_ctrl_c_ends_it(tmp_path):
     assert "Traceback" not in err
 
 
-def test_on_a_real_display_keys_switch_drive_and_quit(tmp_path):
+@pytest.fixture
+def display(monkeypatch):
+    """A virtual display, named in the environment."""
     for program in ("Xvfb", "xdotool"):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}: apt-get install xvfb xdotool")
     reading, writing = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24"],
-        pass_fds=[writing],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    with os.fdopen(reading) as file:
-        environment = {**os.environ, "DISPLAY": f":{file.readline().strip()}"}
-    del environment["SDL_VIDEODRIVER"]
-
-    def key(*arguments):
-        subprocess.run(["xdotool", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL, timeout=120)
-
-    process = subprocess.Popen(
-        [*PLAY, "--agent", "pendulum"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
-    )
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1024x768x24"]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
     try:
-        key("search", "--sync", "--name", "anysense play")
-        time.sleep(1)  # Nothing tells from outside when the window begins to listen.
-        key("search", "--name", "anysense play", "windowfocus", "key", "h", "1", "Left", "period", "q")
-        out, _ = process.communicate(timeout=60)
+        os.close(writing)
+        with os.fdopen(reading) as file:
+            monkeypatch.setenv("DISPLAY", f":{file.readline().strip()}")
+        monkeypatch.delenv("SDL_VIDEODRIVER")
+        yield
     finally:
-        process.kill()  # It has ended by now, unless something went wrong.
-        server.terminate()
+        server.kill()
         server.wait(30)
+
+
+def xdotool(*arguments):
+    """Its exit status."""
+    return subprocess.run(["xdotool", *arguments], stdout=subprocess.DEVNULL, timeout=30, check=False).returncode
+
+
+def test_on_a_real_display_keys_switch_drive_and_quit(tmp_path, display):
+    # By class: xdotool cannot read the title that SDL gives the window in the locale C.UTF-8.
+    search = ("search", "--onlyvisible", "--class", "^anysense$")
+    with subprocess.Popen([*PLAY, "--agent", "pendulum"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            end = time.monotonic() + 60
+            while xdotool(*search) != 0 and process.poll() is None and time.monotonic() < end:
+                time.sleep(0.2)
+            assert xdotool(*search, "windowfocus", "key", "h", "1", "Left", "period", "q") == 0
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()  # It has ended by now, unless something went wrong.
     assert process.returncode == 0
     assert "0 episodes ended" in out
     assert "(0 by hand" not in out
