@@ -19,6 +19,7 @@ from anysense.runs.comparisons.growth import earlier_jobs, jobs_in
 from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
+from anysense.runs.page.write import page_line
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
 from anysense.runs.training_options import Training
@@ -159,7 +160,7 @@ def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, dev
     report = make_report(found, methods_of(found), done, run)
     write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
-    return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}"]
+    return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}", *page_line(run)]
 
 
 def _built(cell: Cell, found: Benchmark, train: "Samples") -> "Representation":

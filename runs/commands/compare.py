@@ -22,6 +22,7 @@ from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
+from anysense.runs.page.write import page_line
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
 from anysense.runs.tables import Table, counted
@@ -123,7 +124,7 @@ def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
     report = _report(done, settings, settings.stages(done[0].method, settings.seed, device, None), run)
     write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
-    return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}"]
+    return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}", *page_line(run)]
 
 
 def compare_one(cell: Cell, folder: Path) -> dict[str, Any]:

@@ -2,16 +2,13 @@
 
 import dataclasses
 import importlib
-import json
 import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import tyro
 
-from anysense.agents.results import load_results
 from anysense.agents.summary import columns_of
 from anysense.common.files import write_text
 from anysense.envs.world import stored_world
@@ -19,16 +16,16 @@ from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.comparisons.blocks import check_block, write_block
 from anysense.runs.comparisons.cells import FEWEST_SEEDS, estimate
 from anysense.runs.comparisons.evaluate_report import evaluation_protocol, figures_and_sections
-from anysense.runs.comparisons.report import Report, Section, machines_of, print_report, record_of, write_report
-from anysense.runs.curves import LearningCurve, read_curve
+from anysense.runs.comparisons.report import Report, Section, machines_of, print_report, write_report
 from anysense.runs.evaluation_report import evaluation_table, input_label, inputs_of, training_in_words
+from anysense.runs.gathering import Seed, gathered, why_apart
 from anysense.runs.page.write import Part, clips_of_run, write_page, write_pages
 from anysense.runs.run_folder import RunFolder, check_name
 from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.tables import Table, markdown_table, with_interval
 from anysense.runs.worlds import named_world
 
-__all__ = ["ReportCommand", "Seed", "main"]
+__all__ = ["ReportCommand", "main"]
 
 EVALUATIONS = ("demo", "evaluate")
 """Commands whose runs hold the evaluation of one agent."""
@@ -41,9 +38,9 @@ class ReportCommand(TracebackSettings):
     """Show finished runs in one page: tables with intervals, charts, clips with sound, settings, commands.
 
     Takes the run folders of `anysense demo`, `evaluate`, `compare`, `classify`, `retrieve` and `align`. NAME.html holds
-    all it shows, without network: it can be sent to others. Evaluations of agents that differ in their seed, of the
-    same episodes, are gathered into one table with intervals over seeds. Runs of different kinds come on one page with
-    a table of contents.
+    all it shows, without network: it can be sent to others. Evaluations of agents that differ only in the seed of
+    their training, of the same episodes, are gathered into one table with intervals over seeds. All others come as
+    parts of their own on one page with a table of contents.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -59,35 +56,6 @@ class ReportCommand(TracebackSettings):
     reproduction: Path | None = None
     """Instead of run folders: a folder with the JSON files of reports of comparisons. Writes `reproduction.md` into
     --out: what became of the claims of the papers."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Seed:
-    """The evaluation of one agent."""
-
-    seed: int
-    records: list[Record]
-    details: dict[str, Any]
-    runs: list[dict[str, Any]]
-    curve: LearningCurve | None
-    run: RunFolder
-
-    @classmethod
-    def read(cls, path: Path) -> "Seed":
-        """Read the run folder of an evaluation; what is missing or damaged raises FileNotFoundError or ValueError."""
-        run = RunFolder.open(path)
-        saved = load_results(run.path / "results")
-        seed = int(saved.details["facts"]["seed"])
-        before = [one for one in saved.details["lineage"] if one.get("started") != run.record["started"]]
-        episodes = {"episodes": len(saved.results[0].returns), "steps": saved.results[0].steps}
-        return cls(
-            seed=seed,
-            records=[dataclasses.replace(record, seed=seed if record.subset else 0) for record in saved.records],
-            details=saved.details | episodes,
-            runs=list(map(record_of, [*before, run.record])),
-            curve=read_curve(run.results("learning_curve.csv")),
-            run=run,
-        )
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -111,6 +79,8 @@ def main(arguments: Sequence[str]) -> None:
         _write_one(parts[0], stem, settings.readme)
     for part in parts:
         print_report(part.report)
+        if part.note:
+            print(part.note)
     if len(parts) == 1:
         print(f"Report: {stem.with_name(f'{stem.name}.md')}")
     print(f"Page: {page}")
@@ -128,37 +98,54 @@ def _write_one(part: Part, stem: Path, readme: Path | None) -> None:
 
 
 def _parts(name: str, paths: Sequence[Path]) -> list[Part]:
-    """One report of all evaluations in the same world, and one of every other run, in the order of the runs."""
-    found: dict[str, list[Seed | Part]] = {}
+    """The parts of a page, in the order of the runs; evaluations of one training with several seeds are one part."""
+    places = [path.resolve() for path in paths]
     for path in paths:
-        run = RunFolder.open(path)
-        command = run.record["command"]
-        if command in EVALUATIONS:
-            seed = Seed.read(path)
-            found.setdefault(json.dumps(seed.details["world"], sort_keys=True), []).append(seed)
-        elif command in COMPARISONS:
-            module = importlib.import_module(f"anysense.runs.commands.{command}")
-            if found.setdefault(str(path.resolve()), []):
-                raise ValueError(f"`runs` names {path} twice.")
-            found[str(path.resolve())].append(Part(module.report_of(run).drawn_once()))
-        else:
-            raise ValueError(
-                f"`{path}` is a run of `anysense {command}`, which has no report; expected runs of "
-                f"{', '.join((*EVALUATIONS, *COMPARISONS))}."
-            )
-    return [_gathered(name if len(found) == 1 else "", group) for group in found.values()]
+        if places.count(path.resolve()) > 1:
+            raise ValueError(f"`runs` names {path} twice.")
+    found = [_read(path) for path in paths]
+    groups = gathered([one for one in found if isinstance(one, Seed)])
+    single = len(groups) + sum(isinstance(one, Part) for one in found) == 1
+    parts, shown = list[Part](), list[list[Seed]]()
+    for one in found:
+        if isinstance(one, Part):
+            parts.append(one)
+            continue
+        group = next(group for group in groups if one in group)
+        if group not in shown:
+            parts.append(_part(name if single else _title(group, groups), group, shown))
+            shown.append(group)
+    return parts
 
 
-def _gathered(name: str, group: Sequence[Seed | Part]) -> Part:
-    seeds = sorted((one for one in group if isinstance(one, Seed)), key=lambda seed: seed.seed)
-    if not seeds:
-        (part,) = (one for one in group if isinstance(one, Part))
-        return part
-    _check(seeds)
-    report = _report(name or seeds[0].details["world"]["id"], seeds).drawn_once()
-    before = [f"seed {seed.seed}: " if len(seeds) > 1 else "" for seed in seeds]
-    clips = [clip for seed, text in zip(seeds, before, strict=True) for clip in clips_of_run(seed.run, report, text)]
-    return Part(report, clips)
+def _read(path: Path) -> Seed | Part:
+    """The evaluation that a run holds, or the report of its comparison."""
+    run = RunFolder.open(path)
+    command = run.record["command"]
+    if command in EVALUATIONS:
+        return Seed.read(path)
+    if command in COMPARISONS:
+        module = importlib.import_module(f"anysense.runs.commands.{command}")
+        return Part(module.report_of(run).drawn_once())
+    raise ValueError(
+        f"`{path}` is a run of `anysense {command}`, which has no report; expected runs of "
+        f"{', '.join((*EVALUATIONS, *COMPARISONS))}."
+    )
+
+
+def _title(group: Sequence[Seed], groups: Sequence[Sequence[Seed]]) -> str:
+    """The environment, with the runs behind it where several groups are of the same one."""
+    env = str(group[0].details["world"]["id"])
+    same = sum(other[0].details["world"]["id"] == env for other in groups)
+    return f"{env}, {', '.join(one.label for one in group)}" if same > 1 else env
+
+
+def _part(name: str, seeds: Sequence[Seed], before: Sequence[Sequence[Seed]]) -> Part:
+    """The report of evaluations that differ in their seed; ``before`` are those that stand above it on the page."""
+    report = _report(name, seeds).drawn_once()
+    begin = [f"seed {seed.seed}: " if len(seeds) > 1 else "" for seed in seeds]
+    clips = [clip for seed, text in zip(seeds, begin, strict=True) for clip in clips_of_run(seed.run, report, text)]
+    return Part(report, clips, why_apart(seeds, before))
 
 
 def _write_reproduction(settings: ReportCommand, folder: Path, command: str) -> None:
@@ -176,24 +163,6 @@ def parse_report(arguments: Sequence[str]) -> ReportCommand:
     if not arguments:
         raise ValueError("`RUN` is missing; give run folders, for example out/evaluate/001.")
     return parse(ReportCommand(runs=()), arguments, "report", {"runs": "RUN"})
-
-
-def _check(seeds: Sequence[Seed]) -> None:
-    numbers = [seed.seed for seed in seeds]
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"`runs` expected one evaluation per seed, got the seeds {numbers}.")
-    first = seeds[0]
-    for seed in seeds:
-        same = inputs_of(seed.records) == inputs_of(first.records) and _references(seed) == _references(first)
-        if not same or seed.details["world"] != first.details["world"]:
-            raise ValueError(
-                f"`runs` expected the same environment, inputs and episodes for all seeds; seed {seed.seed} differs "
-                f"from seed {first.seed}. Evaluate all agents with the same options."
-            )
-
-
-def _references(seed: Seed) -> dict[tuple[str, str], float]:
-    return {(record.method, record.metric): record.value for record in seed.records if not record.subset}
 
 
 def _report(name: str, seeds: Sequence[Seed]) -> Report:

@@ -11,6 +11,8 @@ from scipy.stats import t
 from anysense.agents.results import load_results, save_results
 from anysense.runs.cli import main
 from anysense.runs.comparisons.blocks import markers
+from anysense.runs.page.write import page_line
+from anysense.runs.run_folder import RunFolder
 from tests.page_examples import films
 
 
@@ -94,20 +96,66 @@ def test_nothing_is_written_elsewhere_unless_asked_for(three_seeds, tmp_path, mo
 
 
 def test_bad_input(three_seeds, tmp_path, refused):
-    first, second = map(str, three_seeds[:2])
+    first = str(three_seeds[0])
     docs = ["--out", str(tmp_path / "docs")]
     for arguments, message in (
         ([], "`RUN` is missing"),
-        ([first, first, *docs], "`runs` expected one evaluation per seed, got the seeds [0, 0]"),
+        ([first, first, *docs], "`runs` names"),
         ([tmp_path / "nothing", *docs], "is not a folder; expected a run folder"),
         ([first, "--readme", tmp_path / "none.md", *docs], "none.md"),
     ):
         assert message in refused("report", *arguments)
-    saved = load_results(three_seeds[1] / "results")
-    save_results(three_seeds[1] / "results", saved.results, saved.records[4:], saved.details)
-    message = refused("report", first, second, *docs)
-    assert "seed 1 differs from seed 0. Evaluate all agents with the same options." in message
     assert not (tmp_path / "docs").exists()
+
+
+def changed(folder, change, first=0):
+    """Saves the results in a folder again, from a record on, with details that ``change`` has changed."""
+    saved = load_results(folder / "results")
+    change(saved.details)
+    save_results(folder / "results", saved.results, saved.records[first:], saved.details)
+
+
+def train_settings(details):
+    return details["lineage"][-1]["settings"]
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "reason"),
+    [
+        (lambda details: details["facts"].update(seed=0), 0, "both have the training seed 0"),
+        (lambda details: details.update(episodes_seed=7), 0, "the episodes differ (their seed"),
+        (lambda details: None, 4, "the inputs that were evaluated differ"),
+        (lambda details: train_settings(details)["agent"].update(gamma=0.5), 0, "otherwise (train agent gamma)"),
+        (lambda details: details["lineage"].pop(0), 0, "the agents were trained otherwise (the commands)"),
+    ],
+)
+def test_evaluations_that_are_not_of_the_same_training_come_as_parts(
+    change, first, reason, three_seeds, tmp_path, capsys
+):
+    changed(three_seeds[1], change, first)
+    assert main(["report", *map(str, three_seeds[:2]), "--out", str(tmp_path / "docs")]) == 0
+    assert [path.name for path in (tmp_path / "docs").iterdir()] == ["agents.html"]
+    page = tmp_path / "docs" / "agents.html"
+    world = "Results: anysense/MultimodalPendulum-v0"
+    assert headings(page, 2) == [f"{world}, evaluate/a", f"{world}, evaluate/b"]
+    (note,) = re.findall('<p class="note">(Not .*?)</p>', page.read_text())
+    assert note.startswith("Not gathered over seeds with evaluate/a: ")
+    assert reason in note
+    assert note.count(";") == 0
+    assert note in " ".join(capsys.readouterr().out.split())
+    assert "interval of two seeds" not in page.read_text()
+
+
+def test_only_what_is_of_the_same_training_is_gathered(three_seeds, tmp_path):
+    shutil.copytree(three_seeds[0], tmp_path / "again")
+    changed(three_seeds[2], lambda details: train_settings(details).update(missing=0.5))
+    changed(three_seeds[1], lambda details: train_settings(details).update(name="b", seed=1, representation="x"))
+    runs = [three_seeds[0], three_seeds[2], tmp_path / "again", three_seeds[1]]
+    assert main(["report", *map(str, runs), "--out", str(tmp_path / "docs")]) == 0
+    page = tmp_path / "docs" / "agents.html"
+    world = "Results: anysense/MultimodalPendulum-v0"
+    assert headings(page, 2) == [f"{world}, evaluate/{name}" for name in ("a, evaluate/b", "c", "again")]
+    assert page.read_text().count("no interval of two seeds") == 1
 
 
 def test_missing_markers(three_seeds, tmp_path, refused):
@@ -125,15 +173,24 @@ def test_a_name_in_another_folder_is_refused(three_seeds, tmp_path, capsys):
 
 
 @pytest.fixture
-def classification(tiny, tmp_path):
+def classification(tiny, tmp_path, capsys):
     """The run folder of a comparison of two methods on tiny data."""
     options = ["--preset", "smoke", "--data", "tiny", "--jobs", "1", "--seeds", "1", "--missing-rates", "0.5"]
     assert main(["classify", *options, "--out", str(tmp_path / "out"), "--name", "c"]) == 0
+    assert f"Page: {tmp_path / 'out' / 'classify' / 'c' / 'results' / 'report.html'}\n" in capsys.readouterr().out
     return tmp_path / "out" / "classify" / "c"
 
 
 def headings(path, level):
     return re.findall(rf"<h{level}[^>]*>(.*?)</h{level}>", path.read_text())
+
+
+def test_the_page_of_a_run_is_named_if_it_is_there(tmp_path):
+    run = RunFolder(tmp_path, {})
+    assert page_line(run) == []
+    make(tmp_path / "results")
+    (tmp_path / "results" / "report.html").write_text("x")
+    assert page_line(run) == [f"Page: {tmp_path / 'results' / 'report.html'}"]
 
 
 def test_the_report_of_a_comparison_is_made_again_from_its_folder(classification, tmp_path):
