@@ -16,6 +16,7 @@ from anysense.runs.comparisons.contents import Report
 from anysense.runs.page.clips import Clip, Shown, clips_in, shown_clips
 from anysense.runs.page.colours import DARK, on_dark
 from anysense.runs.page.parts import Block, Group, Names, blocks_of, records_download, runs_of_page, slug
+from anysense.runs.page.places import short_line, short_places, short_text
 from anysense.runs.page.svg import variable
 from anysense.runs.run_folder import RunFolder
 
@@ -25,6 +26,8 @@ LIMIT = 15_000_000
 """Bytes of a page; clips that would make it larger stay outside."""
 CLIPS = "clips"
 """Folder of a run that holds its clips."""
+OUT = "out"
+"""Folder that commands write to if nobody says."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +84,8 @@ def write_page(report: Report, path: Path, clips: Sequence[Clip] = ()) -> Path:
 
 def write_pages(title: str, parts: Sequence[Part], path: Path) -> Path:
     """Write several reports as one page with a table of contents; see `write_page`."""
-    names, single = Names(), len(parts) == 1
+    names, single, parts = Names(), len(parts) == 1, [_sendable(part) for part in parts]
+    title = short_places(title, OUT)
     models = [
         _part(part, path.stem if single else f"{path.stem}-{place + 1}", names) for place, part in enumerate(parts)
     ]
@@ -89,6 +93,27 @@ def write_pages(title: str, parts: Sequence[Part], path: Path) -> Path:
     without = _rendered(title, models, [Shown("", "video", 0, None, clip.path, "-" * 400) for clip in clips], path)
     shown = shown_clips(clips, LIMIT - len(without.encode()))
     return write_text(path, _rendered(title, models, shown, path))
+
+
+def _sendable(part: Part) -> Part:
+    """The same without absolute paths in its texts and commands."""
+    report = part.report
+    points = dataclasses.asdict(report.protocol)
+    short = dataclasses.replace(
+        report,
+        title=short_places(report.title, OUT),
+        about=short_text(report.about, OUT),
+        protocol=type(report.protocol)(**{name: short_text(text, OUT) for name, text in points.items()}),
+        runs=[_without_places(run) for run in report.runs],
+    )
+    return dataclasses.replace(part, report=short)
+
+
+def _without_places(run: Mapping[str, Any]) -> dict[str, Any]:
+    settings = run.get("settings", {})
+    out = str(settings.get("out") or OUT)
+    line = short_line(str(run["command_line"]), out)
+    return {**run, "command_line": line, "settings": short_places(settings, out)}
 
 
 def _part(part: Part, name: str, names: Names) -> dict[str, Any]:

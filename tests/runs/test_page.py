@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import gzip
 import re
+import shlex
 from urllib.parse import unquote
 
 import numpy as np
@@ -13,6 +14,7 @@ from anysense.runs.figures import new_figure
 from anysense.runs.page import parts, write
 from anysense.runs.page.clips import Clip, clips_in, fault_of, shown_clips
 from anysense.runs.page.colours import DARK, contrast, on_dark
+from anysense.runs.page.places import short_line, short_places
 from anysense.runs.page.svg import drawing
 from anysense.runs.page.write import Part, write_page, write_pages
 from tests.page_examples import EVIL, SUBSETS, comparison, evaluation, films
@@ -117,6 +119,52 @@ def test_labels_are_escaped_in_the_source(tmp_path):
     assert text.count("<script>") == 1
     assert text.count("&lt;script&gt;window.ran") > 10
     assert EVIL not in text
+
+
+AGENT = "/srv/x y/site-packages/anysense/agents/pretrained/pendulum/agent"
+PLACES = {
+    "/home/a b/out/train/001/agent": "out/train/001/agent",
+    "/home/out/b/out/train/001": "out/train/001",
+    "/data/mine.npz": "mine.npz",
+    AGENT: "pendulum",
+    "out/train/001": "out/train/001",
+    "anysense/MultimodalPendulum-v0": "anysense/MultimodalPendulum-v0",
+    "samples / second": "samples / second",
+    "</script>": "</script>",
+    "~/out/train": "~/out/train",
+}
+
+
+@pytest.mark.parametrize(("path", "short"), PLACES.items())
+def test_paths_of_the_machine_are_shortened(path, short):
+    assert short_places({"run": [path], "option": f"file={path}"}, "/elsewhere/out") == {
+        "run": [short],
+        "option": f"file={short}",
+    }
+    line = shlex.join(["anysense", "evaluate", path, "--name", "a b"])
+    assert short_line(line, "out") == shlex.join(["anysense", "evaluate", short, "--name", "a b"])
+
+
+def test_a_page_holds_no_absolute_path(tmp_path):
+    run, path = evaluation().runs[0], tmp_path / "out" / "train" / "001"
+    line = shlex.join(["anysense", "evaluate", str(path), "--out", str(tmp_path / "out")])
+    settings = {"run": str(path), "agent": {"data": [AGENT]}, "out": str(tmp_path / "out")}
+    report = dataclasses.replace(
+        small(),
+        title=str(path),
+        about=f"trained in {path}",
+        protocol=dataclasses.replace(small().protocol, splits=f"those of `{path}`."),
+        runs=[{**run, "command_line": line, "settings": settings}],
+    )
+    for page in (write_page(report, tmp_path / "one.html"), write_pages(str(path), [Part(report)] * 2, tmp_path / "x")):
+        text = page.read_text().replace("<wbr>", "")
+        assert str(tmp_path) not in text
+        assert "site-packages" not in text
+        assert "anysense evaluate out/train/001 --out out<" in text
+        assert "<dd>out/train/001</dd>" in text
+        assert '<dd>["pendulum"]</dd>' in text or "<dd>[&#34;pendulum&#34;]</dd>" in text
+        assert "those of <code>out/train/001</code>." in text
+        assert "<h1>out/train/001</h1>" in text
 
 
 def test_figures_have_ids_of_their_own_and_keep_their_ground():
