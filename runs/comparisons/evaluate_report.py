@@ -1,11 +1,12 @@
 """The reports of evaluations of agents: of one agent, and of several that differ in their seed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anysense.agents.results import SavedResults
 from anysense.agents.summary import columns_of
-from anysense.envs.world import stored_world
+from anysense.envs.world import World, stored_world
 from anysense.representations.evaluation.records import Record
 from anysense.runs.charts import draw_learning_curves
 from anysense.runs.comparisons.protocol import Protocol, filled, listed
@@ -14,9 +15,13 @@ from anysense.runs.curves import LearningCurve, curve_label
 from anysense.runs.evaluation_figures import evaluation_figures
 from anysense.runs.evaluation_report import evaluation_table, training_in_words
 from anysense.runs.figures import Draw, look_of
+from anysense.runs.run_folder import plain
 from anysense.runs.tables import counted
 
-__all__ = ["evaluate_report", "evaluation_protocol", "figures_and_sections"]
+__all__ = ["evaluate_report", "evaluation_protocol", "figures_and_sections", "options_in_words"]
+
+NO_VALUE = object()
+"""Differs from every value."""
 
 
 def evaluate_report(what: str, saved: SavedResults, curve: LearningCurve | None, record: Mapping[str, Any]) -> Report:
@@ -73,8 +78,7 @@ def evaluation_protocol(
     changed = dict.fromkeys(record.condition for record in records if record.condition)
     gaps = "; gaps are taken episode by episode" if any(record.metric == "gap" for record in records) else ""
     return Protocol(
-        measured=f"{column.heading}, {column.better} is better, in {world.id} (options: "
-        f"{world.to_json()['options'] or 'none'}){gaps}.",
+        measured=f"{column.heading}, {column.better} is better, in {world.id} ({options_in_words(world)}){gaps}.",
         training=f"{training_in_words(details)}; while it was trained, {missing} of {listed(details['trained_with'])}.",
         test="each row gives only the named modalities, in every step of every episode.",
         filled=filled({} if method is None else {method: method}),
@@ -85,6 +89,19 @@ def evaluation_protocol(
         splits=f"{count} of at most {episodes[1]} steps per row, from states drawn with the seed "
         f"{details['episodes_seed']}, the same for all rows and references; none of them was trained on.",
     )
+
+
+def options_in_words(world: World) -> str:
+    """The options of an environment that differ from the usual ones, as they are typed, for example ``sound=mel``."""
+    usual: dict[str, Any] = {} if world.options_class is None else plain(world.options_class())
+    shown = [f"{name}={_typed(value)}" for name, value in world.options.items() if value != usual.get(name, NO_VALUE)]
+    return f"with {' '.join(shown)}, else the usual options" if shown else "with the usual options"
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, (str, int, float)) for one in value):
+        return ",".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def figures_and_sections(

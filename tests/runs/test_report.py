@@ -9,10 +9,13 @@ import pytest
 from scipy.stats import t
 
 from anysense.agents.results import load_results, save_results
+from anysense.envs.pendulum.world import PendulumOptions
+from anysense.envs.world import world
 from anysense.runs.cli import main
 from anysense.runs.comparisons.blocks import markers
+from anysense.runs.comparisons.evaluate_report import options_in_words
 from anysense.runs.page.write import page_line
-from anysense.runs.run_folder import RunFolder
+from anysense.runs.run_folder import RunFolder, plain
 from tests.page_examples import films
 
 
@@ -69,6 +72,15 @@ def test_report_of_three_seeds(three_seeds, tmp_path, capsys, read_table):
     content = json.loads((tmp_path / "docs" / "pendulum.json").read_text())
     assert [run["command"] for run in content["runs"]] == ["pretrain", "train", "evaluate"] * 3
     assert content["details"]["curves"]["seed 2"]["steps"] == [600.0, 1200.0]
+
+
+def test_options_that_differ_from_the_usual_ones_are_named_as_they_are_typed():
+    usual = plain(PendulumOptions())
+    assert options_in_words(world(options=usual)) == "with the usual options"
+    told = options_in_words(world(options={**usual, "sound": "mel", "receivers": ["middle_top", "left_bottom"]}))
+    assert told == "with receivers=middle_top,left_bottom sound=mel, else the usual options"
+    cart = world("CartPole-v1", {"sutton_barto_reward": True})
+    assert options_in_words(cart) == "with sutton_barto_reward=true, else the usual options"
 
 
 def test_report_of_one_seed_keeps_the_intervals_over_episodes(three_seeds, tmp_path, read_table):
