@@ -47,6 +47,8 @@ class Totals:
 
     episodes: int = 0
     """Episodes that ended."""
+    restarted: int = 0
+    """Episodes that were left for a new one before they ended."""
     steps: int = 0
     reward: float = 0.0
     by_agent: int = 0
@@ -56,8 +58,9 @@ class Totals:
         """One line for people."""
         average = f", average reward {self.reward / self.steps:.3f} per step" if self.steps else ""
         by_hand = self.steps - self.by_agent
+        restarted = f" ({self.restarted} restarted)" if self.restarted else ""
         return (
-            f"{_count(self.episodes, 'episode')} ended, {_count(self.steps, 'step')} "
+            f"{_count(self.episodes, 'episode')} ended{restarted}, {_count(self.steps, 'step')} "
             f"({by_hand} by hand, {self.by_agent} by the agent){average}"
         )
 
@@ -167,6 +170,7 @@ class Session:
     def restart(self) -> None:
         """Start a new episode; the old one does not count as ended."""
         self.message = "A new episode."
+        self.totals.restarted += not self.ending
         self._begin(None)
 
     def single_step(self, held: Collection[str]) -> None:
@@ -242,7 +246,7 @@ def facts(session: Session) -> Mapping[str, str]:
     action = "-" if session.action is None else session.hand.named(session.action)
     limit = "" if session.limits.episode_steps is None else f" of {session.limits.episode_steps}"
     return {
-        "episode": f"{session.totals.episodes + (not session.ending)}",
+        "episode": f"{session.totals.episodes + session.totals.restarted + (not session.ending)}",
         "step": f"{session.step}{limit}",
         "action": action,
         "reward": f"{session.reward:.3f}",

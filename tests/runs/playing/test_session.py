@@ -130,6 +130,8 @@ def test_a_restart_is_a_new_episode_that_did_not_end():
     first = session.info["state"]
     session.restart()
     assert (session.step, session.episode_return, session.totals.episodes, session.totals.steps) == (0, 0, 0, 1)
+    assert facts(session)["episode"] == "2"
+    assert session.totals.summary().startswith("0 episodes ended (1 restarted), 1 step ")
     assert (session.info["state"] != first).any()
 
 
