@@ -92,7 +92,7 @@ def _players(settings: PlaySettings) -> tuple["Agent | None", World]:
     from anysense.runs.playing.finding import check_agent, find_player
 
     env = DEFAULT_WORLD if settings.env is None and settings.env_option else settings.env
-    path = find_player(settings.run, settings.agent, settings.out, env)
+    path = find_player(settings.run, settings.agent, settings.out, env, settings.hand)
     if path is None:
         return None, named_world(settings.env or DEFAULT_WORLD, parsed(settings.env_option))
     agent = load_agent(path, settings.env, settings.env_option, "cpu")

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["check_agent", "find_player"]
 
 
-def find_player(path: Path | None, named: str | None, out: Path, env: str | None) -> Path | None:
+def find_player(path: Path | None, named: str | None, out: Path, env: str | None, by_hand: bool = False) -> Path | None:
     """Folder of the agent that acts: ``path``, or ``named`` of the package, else the newest finished training's.
 
     Where neither was given and there is no training under ``out``, the first agent of the package; where an environment
-    was given as well, or the training was in another one, None: then a person acts. A line says what was chosen.
+    was given as well, or the training was in another one, None: then a person acts. A line says what was chosen,
+    unless a person acts who asked for it (``by_hand``).
 
     Raises:
         FileNotFoundError: What was given holds no agent.
@@ -32,12 +33,14 @@ def find_player(path: Path | None, named: str | None, out: Path, env: str | None
     if not chosen and newest_run(out, ("train", "demo")) is None:
         usual = pretrained_names()[0]
         who = f"the agent {usual} that comes along acts" if env is None else f"in {env} you act by hand"
-        say(f"There is no finished training in `{out}`: {who}.")
+        if not by_hand:
+            say(f"There is no finished training in `{out}`: {who}.")
         return pretrained_agent(usual) if env is None else None
     found = find_agent(path, out, named)
     trained_in = None if chosen or env is None else _world_id(found)
     if trained_in not in (None, env):
-        say(f"It was trained in {trained_in}: in {env} you act by hand.")
+        if not by_hand:
+            say(f"It was trained in {trained_in}: in {env} you act by hand.")
         return None
     return found
 

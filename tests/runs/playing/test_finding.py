@@ -45,6 +45,11 @@ def test_an_agent_of_the_package_acts_where_nothing_was_named_and_trained(tmp_pa
     assert find_player(None, NAME, tmp_path, None) == pretrained_agent(NAME)
 
 
+def test_nothing_is_said_of_trainings_to_someone_who_asked_to_drive(tmp_path, capsys):
+    assert find_player(None, None, tmp_path, DEFAULT_WORLD, by_hand=True) is None
+    assert capsys.readouterr().err == ""
+
+
 def test_an_agent_acts_only_where_its_actions_are_taken():
     agent = Agent.load(pretrained_agent(NAME))
     check_agent(agent, agent.world)
