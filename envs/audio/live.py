@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anysense.common.native_output import quiet_libraries
+
 __all__ = ["LiveSound"]
 
 
@@ -46,7 +48,8 @@ class LiveSound:
             from pygame import mixer
 
             if mixer.get_init() is None:
-                mixer.init(self._rate, -16, 2, buffer=512, allowedchanges=0)
+                with quiet_libraries():
+                    mixer.init(self._rate, -16, 2, buffer=512, allowedchanges=0)
                 self._mixer, self._channel = mixer, mixer.Channel(0)
                 self.silent_because = ""
             else:
