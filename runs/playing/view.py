@@ -60,6 +60,8 @@ class View:
         self._largest = 1e-6
         self.help = False
         """Whether the keys are explained over the picture."""
+        self.slow = ""
+        """How many steps a second there are, where they are fewer than they should be."""
 
     def perceive(self) -> None:
         """Take note of the present step; to be called after each."""
@@ -102,9 +104,11 @@ class View:
 
         session, (left, top, right, bottom) = self._session, place
         draw.text((left, MARGIN), self._names[0], TEXT, text_font(_TITLE))
-        pace = "paused" if session.paused else f"speed x {session.speed:g}"
+        pace = "paused" if session.paused else "   ".join(filter(None, (self.slow, f"speed x {session.speed:g}")))
         signs = f"{'sound off   ' if session.muted else ''}{pace}"
-        draw.text((right, MARGIN + 3), signs, _WARM if session.paused else FAINT, text_font(_BODY), anchor="ra")
+        draw.text(
+            (right, MARGIN + 3), signs, _WARM if session.paused or self.slow else FAINT, text_font(_BODY), anchor="ra"
+        )
         picture = Image.fromarray(np.asarray(session.env.render(), np.uint8))
         scale = min((right - left) / picture.width, (bottom - top) / picture.height)
         size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
@@ -171,11 +175,14 @@ class View:
 
         image.paste(Image.blend(image, Image.new("RGB", image.size, _LANE), 0.8))
         draw = ImageDraw.Draw(image)
-        lines = [(self._names[0], ""), *(("", line) for line in self._session.hand.explained()), ("", "")]
+        driving = (("keys" if number == 0 else "", line) for number, line in enumerate(self._session.hand.explained()))
+        lines = [(self._names[0], ""), *driving, ("", "")]
         lines += [(binding.label, binding.meaning) for binding in self._bound]
         font, step = text_font(_BODY), min(LINE * 1.3, (height - 2 * MARGIN) / len(lines))
         widest = max(draw.textlength(meaning, font) for _, meaning in lines)
         left, top = (width - KEYS - widest) / 2, (height - step * len(lines)) / 2
+        right, bottom = left + KEYS + widest, top + step * len(lines)
+        draw.rectangle((left - 2 * MARGIN, top - MARGIN, right + 2 * MARGIN, bottom + MARGIN), _LANE, FAINT)
         for number, (label, meaning) in enumerate(lines):
             y = top + number * step
             draw.text((left, y), label, _WARM, font)

@@ -8,8 +8,10 @@ from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 from anysense.common.extras import import_extra
+from anysense.common.native_output import quiet_libraries
 from anysense.runs.playing.hands import DRIVING
 from anysense.runs.playing.keys import QUIT, STEP, TOGGLE_HELP, Binding, find_binding
+from anysense.runs.playing.pace import Pace
 from anysense.runs.playing.session import AGENT, Session
 from anysense.runs.playing.sound import Audio, Listening, heard, sample_rate
 from anysense.runs.playing.view import SMALLEST, Picture, View
@@ -68,6 +70,7 @@ class Window:
         self._tapped: set[str] = set()
         check_screen(self._pygame)
         self._message, self._said, self._drawn, self._due = "", 0, -LATE_MS, 0.0
+        self._pace, self._wanted = Pace(), 0.0
 
     def run(self) -> None:
         """Show and play; returns when it is over."""
@@ -93,6 +96,7 @@ class Window:
         before = self._session.observation
         if self._session.tick(self._held):
             self._tapped.clear()
+            self._pace.step(self._pygame.time.get_ticks())
         return self._session.observation is not before
 
     def _handle_events(self) -> bool:
@@ -153,9 +157,18 @@ class Window:
         if now - self._drawn < (LATE_MS if now > self._due else DRAWING_MS):
             return
         self._drawn = now
+        self._view.slow = self._slow(now)
         picture = self._view.draw(*screen.get_size())
         self._pygame.surfarray.blit_array(screen, picture.swapaxes(0, 1))
         self._pygame.display.flip()
+
+    def _slow(self, now: int) -> str:
+        """What is said where the steps are fewer than wanted; counted anew after a pause and at another speed."""
+        session, before = self._session, self._wanted
+        self._wanted = self._fps * session.speed
+        if session.paused or session.ending or self._wanted != before:
+            self._pace.forget()
+        return self._pace.slow(now, self._wanted)
 
     def _wait(self) -> None:
         """Wait for the next tick; what was lost on a slow machine is made up for, if it is not much."""
@@ -185,7 +198,8 @@ def check_screen(pygame: Any) -> None:
         "SDL_VIDEODRIVER=dummy plays unseen, such as with --steps 100."
     )
     try:
-        pygame.display.init()
+        with quiet_libraries():
+            pygame.display.init()
     except pygame.error as error:
         raise OSError(f"No window can be opened: {str(error).rstrip('.')}. {advice}") from error
     if pygame.display.get_driver() in ("offscreen", "dummy") and not os.environ.get("SDL_VIDEODRIVER"):
