@@ -147,10 +147,13 @@ class Perceived:
         return np.array(image)
 
     def _write_legend(self, draw: Any, width: int) -> None:
-        right = width - 4
+        """Names of the traces by colour, and how many there are of each."""
+        right, numbers = width - 4, self._columns[-1].shape[-1]
+        each = min(numbers, MOST_TRACES) // max(len(self._labels.values), 1)
         for number, name in reversed(list(enumerate(self._labels.values))):
-            right -= round(draw.textlength(name, text_font(_SMALL))) + 8
-            _write(draw, (right, 1), name, TRACES[number % len(TRACES)])
+            text = f"{name} x {each}" if each > 1 else name
+            right -= round(draw.textlength(text, text_font(_SMALL))) + 8
+            _write(draw, (right, 1), text, TRACES[number % len(TRACES)])
 
     def _draw_lane(self, lane: Picture, row: int) -> Picture:
         """The steps of a row; time before the episode is as dark as what is behind, time without perception grey."""

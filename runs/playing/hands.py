@@ -128,10 +128,10 @@ class ChoosingHand(Hand):
 
     def explained(self) -> list[str]:
         """The keys of each action."""
-        parts = [f"{'+'.join(key for key in DRIVING if key in keys) or 'none'}: {self._names[number]}"
+        parts = [_told("+".join(key for key in DRIVING if key in keys), self._names[number])
                  for keys, number in self._keys.items()]  # fmt: skip
         if frozenset() not in self._keys:
-            parts.insert(0, f"none: {self._names[self._idle]}")
+            parts.insert(0, _told("", self._names[self._idle]))
         without = len(self._names) - len(self._keys)
         parts += [f"{without} more actions have no key"] if without else []
         return ["     ".join(parts[start : start + 7]) for start in range(0, len(parts), 7)]
@@ -158,6 +158,11 @@ def hand_of(space: gym.Space[Any], names: Sequence[str] = (), signs: Sequence[in
 
 def _keys(name: str) -> frozenset[str]:
     return frozenset(key for word, key in _WORDS.items() if word in name.lower())
+
+
+def _told(keys: str, action: str) -> str:
+    """Keys and what they do; once where both are called the same."""
+    return keys if keys == action else f"{keys or 'no key'}: {action}"
 
 
 def _combinations(count: int) -> Sequence[tuple[str, ...]]:

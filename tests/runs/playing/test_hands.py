@@ -72,6 +72,7 @@ def test_names_of_discrete_actions_tell_their_keys(held, action):
     assert chosen in known.action_space
     assert hand.named(chosen) == f"{chosen} ({action})"
     assert "left+space: shoot_left" in " ".join(hand.explained())
+    assert hand.explained()[0].split("     ")[:4] == ["no key: noop", "left", "right", "space: shoot"]
     assert hand.uses_space
 
 
