@@ -175,7 +175,9 @@ class View:
 
         image.paste(Image.blend(image, Image.new("RGB", image.size, _LANE), 0.8))
         draw = ImageDraw.Draw(image)
-        driving = (("keys" if number == 0 else "", line) for number, line in enumerate(self._session.hand.explained()))
+        driving = (
+            ("driving" if number == 0 else "", line) for number, line in enumerate(self._session.hand.explained())
+        )
         lines = [(self._names[0], ""), *driving, ("", "")]
         lines += [(binding.label, binding.meaning) for binding in self._bound]
         font, step = text_font(_BODY), min(LINE * 1.3, (height - 2 * MARGIN) / len(lines))

@@ -107,6 +107,15 @@ def test_closing_the_window():
     assert game(Closed(), steps=50)[0].totals.steps == 2
 
 
+def test_steps_that_come_too_late_are_told():
+    class Late(dict):
+        def get(self, step, default=()):
+            pygame.time.wait(100)
+            return default
+
+    assert game(Late(), steps=14)[3].slow.endswith(" of 1000 steps/s")
+
+
 def test_space_pauses_where_it_does_not_drive_and_shoots_where_it_does():
     assert game({1: ["space", ".", "space"]}, steps=4)[0].totals.steps == 4
     assert game({1: ["space"]}, 3, env_id="anysense/Hyperhot-v0")[2] == [0, 3, 0]
