@@ -18,9 +18,12 @@ __all__ = ["Drawing", "drawing", "variable"]
 SVG, XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 PIXELS = 96 / 72
 """Pixels of a page in a point of a figure."""
+READABLE = 10
+"""Pixels of the smallest text of a chart that is made narrower to fit into a page."""
 MOST_NAMES = 40
 """Names of ticks or lines that a description lists."""
 _COLOUR = re.compile(r"(?<=: )#[0-9a-fA-F]{6}\b")
+_SIZE = re.compile(r"font(?:-size)?:[^;\"]*?([\d.]+)px")
 _FAMILY = re.compile(r"font-family: [^;]*;?")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _INK = {"#000000": "currentColor", LINE: "currentColor", "#ffffff": "var(--ground)"}
@@ -33,12 +36,14 @@ class Drawing:
     Attributes:
         svg: The element, which names and describes itself.
         width: Pixels from left to right at its natural size.
+        least: Pixels from left to right at which its smallest text is still read: `READABLE` pixels high.
         colours: The colours (``#rrggbb``) whose variables it uses; see `variable`.
         paper: Whether it holds an image, whose colours cannot change: it is shown on white, also on a dark page.
     """
 
     svg: str
     width: int
+    least: int
     colours: frozenset[str]
     paper: bool
 
@@ -61,6 +66,7 @@ def drawing(figure: Figure, name: str, title: str) -> Drawing:
     for parent in list(root.iter()):
         for child in [one for one in parent if one.tag in (f"{SVG}metadata", f"{SVG}style")]:
             parent.remove(child)
+    smallest = min((float(size) for size in _SIZE.findall(ElementTree.tostring(root, encoding="unicode"))), default=10)
     _page_colours(root, colours)
     for element in root.iter():
         _own_ids(element, name)
@@ -73,7 +79,8 @@ def drawing(figure: Figure, name: str, title: str) -> Drawing:
     paper = any(element.tag == "image" for element in root.iter())
     root.attrib.clear()
     root.attrib |= box
-    return Drawing(ElementTree.tostring(root, encoding="unicode"), width, frozenset(colours), paper)
+    least = min(width, round(width * READABLE / (PIXELS * smallest)))
+    return Drawing(ElementTree.tostring(root, encoding="unicode"), width, least, frozenset(colours), paper)
 
 
 def _page_colours(element: Any, colours: set[str]) -> None:

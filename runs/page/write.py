@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +27,7 @@ LIMIT = 15_000_000
 """Bytes of a page; clips that would make it larger stay outside."""
 CLIPS = "clips"
 """Folder of a run that holds its clips."""
+_BREAK = re.compile(r"(?<=/)(?=\w)|(?<=[a-z])(?=[A-Z])")
 OUT = "out"
 """Folder that commands write to if nobody says."""
 
@@ -146,7 +148,7 @@ def _rendered(title: str, parts: Sequence[Mapping[str, Any]], shown: Sequence[Sh
         loader=PackageLoader("anysense.runs.page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    loaded.filters |= {"inline": _inline, "size": _size, "link": lambda target: _link(target, path)}
+    loaded.filters |= {"inline": _inline, "breaks": _breaks, "size": _size, "link": lambda target: _link(target, path)}
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     given = [{**part, "clips": [next(left) for _ in range(part["clips"])]} for part in parts]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -180,6 +182,13 @@ def _inline(text: str) -> Any:
     parts = text.split("`")
     marked = [Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)]
     return Markup("").join(marked) if len(parts) % 2 else text
+
+
+def _breaks(text: str) -> Any:
+    """A name that can be broken behind a slash, and before a capital or a number that follows a small letter."""
+    from markupsafe import Markup
+
+    return Markup("<wbr>").join(_BREAK.split(text))
 
 
 def _size(count: int) -> str:

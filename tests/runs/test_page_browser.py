@@ -4,6 +4,7 @@ Skipped where there is no Chromium (`CHROMIUM` names another one). axe-core lies
 """
 
 import csv
+import dataclasses
 import io
 import itertools
 import os
@@ -93,6 +94,32 @@ def test_nothing_is_wider_than_the_screen(viewport, visit):
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
     wide = page.locator(".scroll").evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length")
     assert wide >= (viewport is PHONE)
+
+
+LONG = "Results: anysense/MultimodalPendulum-v0, evaluate/001, evaluate/002, evaluate/003"
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK])
+def test_long_names_break_between_their_words(viewport, browser, tmp_path):
+    parts = [Part(dataclasses.replace(evaluation(LONG), figures={})) for _ in range(2)]
+    page = browser.new_page(viewport=viewport)
+    page.goto(write_pages(LONG, parts, tmp_path / "page.html").as_uri())
+    assert page.locator("nav").evaluate("one => one.scrollWidth <= one.clientWidth")
+    for heading in page.locator("h1, h2.part, nav .parts > li > a").all():
+        assert heading.inner_text() == LONG
+        lines = heading.evaluate(
+            """one => { const found = [], walk = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+            for (let node; (node = walk.nextNode());) for (let at = 0; at < node.length; at++) {
+              const range = document.createRange(); range.setStart(node, at); range.setEnd(node, at + 1);
+              const {top, width} = range.getBoundingClientRect();
+              if (width && (!found.length || Math.abs(found.at(-1).top - top) > 3)) found.push({top, text: ""});
+              found.at(-1).text += node.data[at]; }
+            return found.map(line => line.text); }"""
+        )
+        assert "".join(lines) == LONG
+        for line in lines[:-1]:
+            assert line.endswith((" ", "/", "Multimodal", "-"))
+    page.close()
 
 
 def test_outline_names_and_ids(visit):
