@@ -180,6 +180,7 @@ def test_figures_have_ids_of_their_own_and_keep_their_ground():
     assert drawn.svg.count("var(--c332288)") >= 2
     assert not re.search("#332288|#000000|#ffffff|font-family", drawn.svg)
     assert drawn.width == 3 * 96
+    assert drawn.least == 3 * 96 * 10 / (10 * 96 / 72)  # its smallest text has 10 points: then 10 pixels
 
 
 def test_contrast_as_the_guidelines_define_it():

@@ -156,6 +156,17 @@ def test_charts_are_named_described_and_selectable(visit):
     assert page.evaluate("getSelection().toString()").strip() == "-1.000"
 
 
+def test_charts_shrink_as_long_as_their_text_can_be_read(visit):
+    page = visit(PHONE)
+    sizes = page.locator("svg text").evaluate_all(
+        "all => all.map(one => parseFloat(getComputedStyle(one).fontSize) * one.ownerSVGElement.getScreenCTM().a)"
+    )
+    assert min(sizes) == pytest.approx(10, abs=0.1)
+    charts = page.locator("figure.chart")
+    wide = charts.evaluate_all("all => all.map(one => one.scrollWidth > one.clientWidth)")
+    assert sorted(wide) == [False, True, True, True]  # the smallest of them fits
+
+
 LUMINANCE = """
 const luminance = (colour) => {
   const [r, g, b] = colour.match(/[\\d.]+/g).map((part) => part / 255)
