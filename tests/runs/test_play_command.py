@@ -189,7 +189,11 @@ def test_without_a_sound_device(tmp_path, capsys, monkeypatch):
 
 def test_ctrl_c_ends_it(tmp_path):
     process = subprocess.Popen(
-        [*PLAY, "--record", "a.wav"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PLAY, "--fps", "5", "--record", "a.wav"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert "the agent pendulum that comes along acts" in process.stderr.readline()
     time.sleep(1)  # Whether it has begun by then or not, it ends in the same way.
@@ -228,7 +232,9 @@ def xdotool(*arguments):
 def test_on_a_real_display_keys_switch_drive_and_quit(tmp_path, display):
     # By class: xdotool cannot read the title that SDL gives the window in the locale C.UTF-8.
     search = ("search", "--onlyvisible", "--class", "^anysense$")
-    with subprocess.Popen([*PLAY, "--agent", "pendulum"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*PLAY, "--agent", "pendulum", "--fps", "5"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             end = time.monotonic() + 60
             while xdotool(*search) != 0 and process.poll() is None and time.monotonic() < end:
