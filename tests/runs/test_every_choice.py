@@ -38,7 +38,7 @@ def fresh(folder):
     """Runs one command line after the other in one fresh process; gives what each prints."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
-        cwd=folder, env={**os.environ, "COLUMNS": "200"}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=folder, env={**os.environ, "COLUMNS": "1000"}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
 
     def run(*arguments):
