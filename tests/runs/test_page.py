@@ -123,8 +123,8 @@ def test_labels_are_escaped_in_the_source(tmp_path):
 
 AGENT = "/srv/x y/site-packages/anysense/agents/pretrained/pendulum/agent"
 PLACES = {
-    "/home/a b/out/train/001/agent": "out/train/001/agent",
-    "/home/out/b/out/train/001": "out/train/001",
+    "/Volumes/a b/out/train/001/agent": "out/train/001/agent",
+    "/Volumes/out/b/out/train/001": "out/train/001",
     "/data/mine.npz": "mine.npz",
     AGENT: "pendulum",
     "out/train/001": "out/train/001",

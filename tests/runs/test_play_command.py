@@ -188,17 +188,22 @@ def test_without_a_sound_device(tmp_path, capsys, monkeypatch):
 
 
 def test_ctrl_c_ends_it(tmp_path):
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # which a parent may ignore
+    program = f"{listening}; import sys; from anysense.runs.cli import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
-        [*PLAY, "--fps", "5", "--record", "a.wav"],
+        [sys.executable, "-c", program, "play", "--fps", "5", "--record", "a.wav"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert "the agent pendulum that comes along acts" in process.stderr.readline()
-    time.sleep(1)  # Whether it has begun by then or not, it ends in the same way.
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        assert "the agent pendulum that comes along acts" in process.stderr.readline()
+        time.sleep(1)  # Whether it has begun by then or not, it ends in the same way.
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Interrupted" in err
     assert "Traceback" not in err
