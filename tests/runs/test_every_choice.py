@@ -148,12 +148,6 @@ def test_data(fresh, folder):
     assert (folder / "out/data/show/a/figures/samples.png").is_file()
 
 
-def test_demo(fresh):
-    assert "Trained with image and sound" in fresh(
-        "demo", *SMOKE, *TINY, "--steps", "100", "--episodes", "2", "--no-video"
-    )
-
-
 def test_compare(fresh, folder):
     fresh("compare", *SMOKE, *TINY, "--steps", "100", "--episodes", "2", "--methods", "gmc", "mvae", "--jobs", "1")
     assert (folder / "out/compare/a/figures/score.png").is_file()

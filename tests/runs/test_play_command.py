@@ -244,7 +244,9 @@ def test_on_a_real_display_keys_switch_drive_and_quit(tmp_path, display):
             end = time.monotonic() + 60
             while xdotool(*search) != 0 and process.poll() is None and time.monotonic() < end:
                 time.sleep(0.2)
-            assert xdotool(*search, "windowfocus", "key", "h", "1", "Left", "period", "q") == 0
+            xdotool(
+                *search, "windowfocus", "key", "h", "1", "Left", "period", "q"
+            )  # 1 if the window goes before q is up
             out, _ = process.communicate(timeout=60)
         finally:
             process.kill()  # It has ended by now, unless something went wrong.
