@@ -211,9 +211,11 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         if self._episode < 0:
             raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
         actions = check_actions("action", action, (1,))
-        self._earlier.appendleft(self._simulation.states()[0])
+        if self.render_mode is not None:  # Only pictures show what was before.
+            self._earlier.appendleft(self._simulation.states()[0])
+            self._torque = float(np.clip(actions, -MAX_TORQUE, MAX_TORQUE).item())
         rewards = self._simulation.step(actions)
-        self._step, self._torque = self._step + 1, float(np.clip(actions, -MAX_TORQUE, MAX_TORQUE).item())
+        self._step += 1
         if self.render_mode == "human":
             self._live.play(self.render_sound())
             self.render()

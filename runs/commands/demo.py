@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from anysense.envs.world import World
-from anysense.runs.clips import write_clips
-from anysense.runs.commands.evaluate import report_evaluation
+from anysense.runs.commands.evaluate import add_clips, report_evaluation
 from anysense.runs.commands.stages import StageSettings, check_stages, run_stages
 from anysense.runs.curves import read_curve
 from anysense.runs.evaluation_report import sentence
 from anysense.runs.execute import execute
-from anysense.runs.page.write import write_run_page
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, preset_in
 from anysense.runs.worlds import chosen_world, environments
@@ -65,9 +63,7 @@ def _work(settings: DemoCommand, run: RunFolder, device: str) -> list[str]:
     _, agent, saved = run_stages(stages, run.path, [run.record])
     report = report_evaluation("The agent", saved, read_curve(run.results("learning_curve.csv")), run)
     episodes = stages.evaluation.of_world(agent.world, settings.seed)
-    clips = write_clips(agent, episodes, run.path / "clips", ("mp4",)) if settings.video else []
-    if settings.video:
-        write_run_page(report, run)
+    clips = add_clips(agent, episodes, report, run, ("mp4",)) if settings.video else []
     return [
         f"Page: {run.results('report.html')}",
         f"Charts: {run.path / 'figures'}",

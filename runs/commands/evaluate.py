@@ -38,6 +38,7 @@ ClipFormat = Literal["mp4", "gif", "wav"]
 __all__ = [
     "EvaluateCommand",
     "EvaluationSettings",
+    "add_clips",
     "conditions_of",
     "evaluate_agent",
     "main",
@@ -164,10 +165,8 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     what = str(path) if settings.agent is None else settings.agent
     report = report_evaluation(what, saved, curve, run)
     episodes = settings.evaluation.of_world(agent.world, settings.seed)
-    clips = write_clips(agent, episodes, run.path / "clips", settings.video_formats) if settings.video else []
+    clips = add_clips(agent, episodes, report, run, settings.video_formats) if settings.video else []
     shown = [f"Clips: {run.path / 'clips'}"] if clips else []
-    if settings.video:
-        write_run_page(report, run)
     page = run.results("report.html")
     return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}", *shown, f"Page: {page}"]
 
@@ -181,6 +180,15 @@ def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | Non
     write_run_report(report, run)
     print_report(report)
     return report
+
+
+def add_clips(
+    agent: "Agent", episodes: EvaluationEpisodes, report: Report, run: RunFolder, formats: Sequence[ClipFormat]
+) -> list[Path]:
+    """Record clips into the run folder and write its page again, with them; gives their paths."""
+    clips = write_clips(agent, episodes, run.path / "clips", formats)
+    write_run_page(report, run)
+    return clips
 
 
 def conditions_of(agent: "Agent", settings: EvaluationSettings) -> list[dict[str, Any]]:
