@@ -111,7 +111,9 @@ class RayCluster(Launcher):
                 yield from ended
 
     def _all(self, parcels: Iterator[tuple[Job, bytes]], count: int) -> Generator[Job | None]:
-        work = self._ray.remote(_deliverer()).options(max_retries=STARTS, **self._options.remote())
+        work = self._ray.remote(_deliverer(_forgetter(os.getcwd()))).options(
+            max_retries=STARTS, **self._options.remote()
+        )
         running: dict[Any, Job] = {}
         try:
             while True:
@@ -157,7 +159,7 @@ class RayCluster(Launcher):
             there = "; ".join(", ".join(_readable(node["Resources"])) for node in nodes)
             raise RuntimeError(f"No node of the Ray cluster has what a job needs ({needed}); the nodes have: {there}.")
         affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-        probe = self._ray.remote(_prober(str(folder.absolute()), token, __version__))
+        probe = self._ray.remote(_prober(_forgetter(os.getcwd()), str(folder.absolute()), token, __version__))
         asked = {
             probe.options(num_cpus=0, scheduling_strategy=affinity(node["NodeID"], soft=False)).remote(
                 node["NodeID"]
@@ -253,11 +255,24 @@ def _greet(address: str) -> None:
 # What nodes do is sent as code, not by name, so that a node without anysense, or with another version, can say so.
 
 
-def _prober(folder: str, token: str, expected: str) -> Callable[[str], tuple[str | None, bool]]:
+def _forgetter(place: str) -> Callable[[], None]:
+    def forget() -> None:
+        """Look for modules as the node does: Ray puts the driver's folder first, with a copy of anysense perhaps."""
+        import sys
+
+        sys.path[:] = [path for path in sys.path if path != place]
+
+    return forget
+
+
+def _prober(
+    forget: Callable[[], None], folder: str, token: str, expected: str
+) -> Callable[[str], tuple[str | None, bool]]:
     def probe(name: str) -> tuple[str | None, bool]:
         from importlib.metadata import PackageNotFoundError, version
         from pathlib import Path
 
+        forget()
         try:
             found = version("anysense")
         except PackageNotFoundError:
@@ -271,10 +286,11 @@ def _prober(folder: str, token: str, expected: str) -> Callable[[str], tuple[str
     return probe
 
 
-def _deliverer() -> Callable[[bytes], Any]:
+def _deliverer(forget: Callable[[], None]) -> Callable[[bytes], Any]:
     def deliver(parcel: bytes) -> Any:
         import pickle
 
+        forget()
         from anysense.runs.launching.processes import run_in_process, sendable
 
         try:

@@ -65,6 +65,7 @@ def readings(install):
 def classify(readings, tmp_path, monkeypatch):
     """Runs a comparison of one method in a run folder of this name."""
     monkeypatch.setattr("anysense.runs.comparisons.report.write_figure", lambda draw, path: None)
+    monkeypatch.setattr("anysense.runs.comparisons.report.write_run_page", lambda report, run: None)
 
     def run(name, *options):
         common = ["--data", "readings", "--preset", "smoke", "--out", str(tmp_path), "--name", name]

@@ -1,7 +1,10 @@
 """Jobs on a real Ray cluster of two nodes on this machine."""
 
+import importlib
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +12,32 @@ ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'anys
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
+from anysense import __version__  # noqa: E402
 from anysense.runs.cli import main  # noqa: E402
-from anysense.runs.launching.ray_cluster import QUIET  # noqa: E402
+from anysense.runs.launching.job import Job  # noqa: E402
+from anysense.runs.launching.launcher import run_jobs  # noqa: E402
+from anysense.runs.launching.ray_cluster import QUIET, RayCluster, RayOptions  # noqa: E402
+from anysense.runs.lock import locked  # noqa: E402
 
 from .conftest import found  # noqa: E402
+
+BLIND = """
+import pathlib
+
+read_text = pathlib.Path.read_text
+def read(path, *rest, **named):
+    return read_text(path / "hidden" if path.name == ".token" else path, *rest, **named)
+pathlib.Path.read_text = read
+"""
+TABLES = """
+def write(number, folder, device):
+    (folder / "below").mkdir()
+    (folder / "below" / "table.csv").write_text(f"number\\n{number}\\n")
+    return {"number": number, "place": str(folder)}
+"""
+SECONDS_TO_START = 240.0
+"""How long jobs and nodes may take to begin, and to be missed; a busy machine needs far more than a quiet one."""
+HEAD = {"num_cpus": 1, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 
 @pytest.fixture(scope="module")
@@ -21,23 +46,70 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         for name, value in QUIET.items():
             patch.setenv(name, value)
-        one = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        one = Cluster(initialize_head=True, head_node_args=HEAD)
         patch.setenv("RAY_ADDRESS", one.address)
         yield one
         one.shutdown()
 
 
+@pytest.fixture
+def add_node(cluster):
+    """Adds a node with one processor, which the cluster knows then; it is gone, and known to be, after the test."""
+    added = []
+
+    def add(**settings):
+        added.append(cluster.add_node(num_cpus=1, **settings))
+        cluster.wait_for_nodes(timeout=SECONDS_TO_START)
+        return added[-1]
+
+    yield add
+    for node in added:
+        if node in cluster.worker_nodes:
+            cluster.remove_node(node)
+    cluster.wait_for_nodes(timeout=SECONDS_TO_START)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Wait for something; AssertionError if it does not come."""
+    end = time.monotonic() + SECONDS_TO_START
+    while not happened():
+        assert time.monotonic() < end, "this did not happen"
+        time.sleep(0.02)
+
+
+def described(folder, version):
+    """A folder that holds the description of an installed package of this version."""
+    about = folder / f"anysense-{version}.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: anysense\nVersion: {version}\n")
+    return folder
+
+
+def free(folder) -> bool:
+    """Whether no process works on a job: the system takes the lock from one that has ended."""
+    try:
+        with locked(folder):
+            return True
+    except FileExistsError:
+        return False
+
+
 def test_jobs_of_a_lost_node_start_again_and_find_what_the_local_launcher_finds(
-    cluster, classify, tmp_path, monkeypatch, capsys
+    cluster, add_node, classify, tmp_path, monkeypatch, capsys
 ):
-    """Both are in the middle when the node of one goes."""
-    node, jobs, hold = cluster.add_node(num_cpus=1), tmp_path / "classify" / "ray" / "jobs", tmp_path / "hold"
+    """Both are in the middle when the node of one goes, and the other goes on only once that one's process is gone."""
+    node, jobs, hold = add_node(), tmp_path / "classify" / "ray" / "jobs", tmp_path / "hold"
+
+    def begun():
+        return [log.read_text().count("reading") for log in sorted(jobs.glob("gmc-?/log.txt"))]
 
     def end():
-        while "".join(log.read_text() for log in jobs.glob("*/log.txt")).count("reading") < 2:
-            time.sleep(0.02)
-        cluster.remove_node(node, allow_graceful=False)
-        hold.unlink()
+        try:
+            wait_until(lambda: begun() == [1, 1])
+            cluster.remove_node(node, allow_graceful=False)
+            wait_until(lambda: any(free(log.parent) for log in jobs.glob("gmc-?/log.txt")))
+        finally:
+            hold.unlink()
 
     ending = threading.Thread(target=end)
     with monkeypatch.context() as patch:
@@ -47,8 +119,7 @@ def test_jobs_of_a_lost_node_start_again_and_find_what_the_local_launcher_finds(
         ending.start()
         run = classify("ray", "--launcher", "ray", "--seeds", "2")
     ending.join()
-    begun = [(jobs / name / "log.txt").read_text().count("reading") for name in ("gmc-0", "gmc-1")]
-    assert sorted(begun) == [1, 2]
+    assert sorted(begun()) == [1, 2]
     said = capsys.readouterr().err
     assert "2 jobs, 2 at a time" in said
     assert "seed 1: done (" in said
@@ -56,19 +127,33 @@ def test_jobs_of_a_lost_node_start_again_and_find_what_the_local_launcher_finds(
     assert not list(jobs.glob(".token*"))
 
 
-def test_a_node_of_another_version_is_refused_and_the_run_goes_on_elsewhere(cluster, classify, tmp_path, capsys):
-    """The node finds the description of an installed package of version 9.9 first."""
-    about = tmp_path / "other" / "anysense-9.9.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: anysense\nVersion: 9.9\n")
-    node = cluster.add_node(num_cpus=1, env_vars={"PYTHONPATH": str(about.parent)})
-    try:
-        with pytest.raises(AssertionError):
-            classify("other", "--launcher", "ray", "--seeds", "1")
-        assert "has anysense 9.9, and this machine 0.1.0; the same version must" in capsys.readouterr().err
-        run = tmp_path / "classify" / "other"
-        assert not list(run.glob("jobs/*/result.json"))
-    finally:
-        cluster.remove_node(node)
+def test_files_come_back_from_a_node_that_does_not_share_the_folder(add_node, readings, tmp_path, capsys):
+    """The node sees no token; a resource that only it has takes the jobs there."""
+    (tmp_path / "blind").mkdir()
+    (tmp_path / "blind" / "sitecustomize.py").write_text(BLIND)
+    add_node(resources={"apart": 1}, env_vars={"PYTHONPATH": str(tmp_path / "blind")})
+    (readings / "tables.py").write_text(TABLES)
+    work, folder = importlib.import_module("tables").write, tmp_path / "jobs"
+    jobs = [Job(f"job {number}", folder / str(number), work, number) for number in range(2)]
+    options = RayOptions.of(("apart=1",), "cpu", 1)
+    found = run_jobs(jobs, RayCluster(options, device="cpu"), "tables")
+    said = capsys.readouterr().err
+    assert f"does not share `{folder}`: its results come back when they are complete" in said
+    assert "2 jobs, 1 at a time" in said
+    assert [result["number"] for result in found] == [0, 1]
+    assert all(Path(result["place"]).parent != folder for result in found)
+    assert [(job.folder / "below" / "table.csv").read_text() for job in jobs] == ["number\n0\n", "number\n1\n"]
+
+
+def test_a_node_of_another_version_is_refused_and_the_run_goes_on_elsewhere(
+    add_node, classify, tmp_path, monkeypatch, capsys
+):
+    """The node finds version 9.9 first, although the driver's folder, which Ray puts before it, has this one."""
+    monkeypatch.chdir(described(tmp_path / "here", __version__))
+    add_node(env_vars={"PYTHONPATH": str(described(tmp_path / "other", "9.9"))})
+    with pytest.raises(AssertionError):
+        classify("other", "--launcher", "ray", "--seeds", "1")
+    assert f"has anysense 9.9, and this machine {__version__}; the same version must" in capsys.readouterr().err
+    assert not list((tmp_path / "classify" / "other").glob("jobs/*/result.json"))
     assert main(["classify", "--resume", "--out", str(tmp_path), "--jobs", "1"]) == 0
-    assert list(found(run)) == ["gmc-0"]
+    assert list(found(tmp_path / "classify" / "other")) == ["gmc-0"]
