@@ -49,7 +49,8 @@ class TrainingCallback(BaseCallback):
     At the start of a rollout nothing is half done: the last transitions are stored and the last gradient step is taken,
     so a checkpoint made there continues exactly.
 
-    ``evaluate`` returns the score of the agent as it is now, every ``eval_every`` steps. After it ``on_best`` is called
+    ``on_trained`` is called after each training. ``evaluate`` returns the score of the agent as it is now, every
+    ``eval_every`` steps. After it ``on_best`` is called
     if no score was better, the learning curve is written to ``curve_path``, ``save`` is called with the state of this
     callback, then ``on_evaluation``.
     """
@@ -60,6 +61,7 @@ class TrainingCallback(BaseCallback):
         evaluate: Callable[[], float],
         on_best: Callable[[CurvePoint], None],
         save: Callable[[Mapping[str, Any]], None],
+        on_trained: Callable[[], None],
         curve_path: Path,
         eval_every: int,
         display: TrainingDisplay,
@@ -70,6 +72,7 @@ class TrainingCallback(BaseCallback):
         self.evaluate = evaluate
         self.on_best = on_best
         self.save = save
+        self.on_trained = on_trained
         self.curve_path = curve_path
         self.eval_every = eval_every
         self.display = display
@@ -136,6 +139,7 @@ class TrainingCallback(BaseCallback):
 
     def _end_learning(self) -> None:
         if self._learning_since is not None:
+            self.on_trained()
             self.learn_seconds += perf_counter() - self._learning_since
             self._learning_since = None
 

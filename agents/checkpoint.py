@@ -27,6 +27,7 @@ REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "don
 ADVICE = "Remove it to start from the beginning, or restore it from a copy."
 SCHEMA = {
     "settings": dict,
+    "average?": {"updates": range(2**62), "means": {str: object}},
     "training": {"curve": [dict], "seconds": {str: float}},
     "model": {
         "parameters": dict,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from anysense.agents.actor import Actor
 from anysense.agents.algorithms.catalogue import build_model, check_actions, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
+from anysense.agents.averaging import AveragedWeights
 from anysense.agents.callbacks import CurvePoint, TrainingCallback
 from anysense.agents.checkpoint import ADVICE, CHECKPOINT, checkpoint_file, model_state, read_training, restore_model
 from anysense.agents.environments import TrainingEnvironment, environment_seed
@@ -177,6 +178,8 @@ class _Training:
         )
         venv, inside = self.environment.venv, self.encoder if in_policy else None
         self.model = build_model(settings.algorithm, self.agent_settings, venv, settings.seed, self.device, inside)
+        decay = self.agent_settings.weight_average
+        self.average = AveragedWeights(self.model.policy, decay) if decay else None
         venv.seed(environment_seed(settings.seed))
         self.episodes = EvaluationEpisodes.of(
             settings.world, settings.eval_episodes, settings.eval_steps, EVALUATION_SEED
@@ -192,8 +195,8 @@ class _Training:
         total = self.agent_settings.total_steps
         with training_display(total, progress) as display, ExitStack() as around:
             callback = TrainingCallback(
-                self.environment, self._evaluate, self._keep_best, self._save, self.folder / "metrics.csv",
-                self.settings.eval_every, display, on_evaluation,
+                self.environment, self._evaluate, self._keep_best, self._save, self._take_in,
+                self.folder / "metrics.csv", self.settings.eval_every, display, on_evaluation,
             )  # fmt: skip
             logger = Logger(None, [_Board(self.folder / "tensorboard")])
             around.callback(logger.close)
@@ -203,6 +206,8 @@ class _Training:
                 with reading(self.folder / CHECKPOINT, ADVICE, "does not fit the training"):
                     callback.load_state_dict(saved["training"])
                     restore_model(self.model, self.environment.adapter, saved["model"])
+                    if self.average is not None:
+                        self.average.load_state_dict(saved["average"])
             remaining = total - (self.model.num_timesteps if saved is not None else 0)
             if remaining > 0:
                 self.model.learn(remaining, callback, log_interval=None, reset_num_timesteps=saved is None)  # type: ignore[arg-type]
@@ -212,14 +217,20 @@ class _Training:
         return TrainResult(self.folder / "agent", self.folder / "last_agent", tuple(callback.curve), callback.best)
 
     def _agent(self, **facts: Any) -> Agent:
+        with nullcontext() if self.average is None else self.average.in_place():
+            actor = Actor.from_model(self.model)
         return Agent(
-            Actor.from_model(self.model),
+            actor,
             self.encoder,
             self.settings.algorithm,
             self.settings.world,
             self.modalities,
             {"seed": self.settings.seed, **facts},
         )
+
+    def _take_in(self) -> None:
+        if self.average is not None and self.model._n_updates > 0:
+            self.average.update()
 
     def _evaluate(self) -> float:
         results = evaluate(self._agent(), self.settings.world, self.modalities, self.episodes)
@@ -232,6 +243,8 @@ class _Training:
         if self.environment.resumable:
             model = model_state(self.model, self.environment.adapter)
             state = {"settings": _comparable(self.settings), "training": training, "model": model}
+            if self.average is not None:
+                state["average"] = self.average.state_dict()
             write_checkpoint(self.folder / CHECKPOINT, state)
 
 

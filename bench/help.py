@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from anysense.runs.cli import COMMANDS
 from anysense.runs.commands.data import PARTS as DATA_PARTS
-from bench.measure import Bench, Figure
+from bench.measure import SMOKE, Bench, Figure
 
 __all__ = ["Part"]
 
@@ -22,9 +23,15 @@ LIMIT = 0.5
 class Part(Bench):
     """Processor seconds of the help of every command, in a fresh process each, against importing torch."""
 
+    smoke: ClassVar = {**SMOKE, "commands": ("report",)}
+
+    commands: tuple[str, ...] = tuple(COMMANDS)
+    """The commands whose help is measured; of `data` that of its parts too."""
+
     def measure(self) -> list[Figure]:
         """Measure all commands once per round, so that a slow minute of the machine hits all of them."""
-        named = [*([name] for name in COMMANDS), *(["data", part] for part in DATA_PARTS)]
+        named = [[name] for name in self.commands]
+        named += [["data", part] for part in DATA_PARTS if "data" in self.commands]
         sides = {"import torch": ["-c", "import torch"], "python -c pass": ["-c", "pass"]}
         sides |= {" ".join(words): ["-m", "anysense", *words, "--help"] for words in named}
         sides |= {"--completion bash": ["-m", "anysense", "--completion", "bash"]}

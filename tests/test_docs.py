@@ -1,6 +1,6 @@
 """Every block of README and guides runs as a reader would run it: in an empty folder, in order, in fresh processes."""
 
-import importlib
+import importlib.util
 import os
 import re
 import shlex
@@ -26,6 +26,12 @@ NEEDS = r"^<!-- needs: (\w+) -->\n"
 def blocks(page: Path, language: str) -> list[str]:
     text = re.sub(rf"{NEEDS}```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def blocks_with_other_packages(page: Path) -> list[str]:
+    """Those whose package is installed."""
+    found = re.findall(rf"{NEEDS}```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [code for needed, code in found if importlib.util.find_spec(needed) is not None]
 
 
 def execute(arguments: list[str], folder: Path) -> str:
@@ -87,21 +93,11 @@ def test_make_targets_of_the_readme():
     ],
 )
 def test_guides_run_as_one_program(name, made, tmp_path):
-    code = "\n".join(blocks(ROOT / "docs" / name, "python"))
+    page = ROOT / "docs" / name
+    code = "\n".join([*blocks(page, "python"), *blocks_with_other_packages(page)])
     (tmp_path / "guide.py").write_text(code + "\nassert not globals().get('code')\n")
     execute([sys.executable, "guide.py"], tmp_path)
     assert (tmp_path / made).is_file()
-
-
-@pytest.mark.parametrize("needed", re.findall(NEEDS, (ROOT / "docs/environments.md").read_text(), re.MULTILINE))
-def test_blocks_that_need_another_package(needed, tmp_path):
-    pytest.importorskip(needed)
-    page = ROOT / "docs/environments.md"
-    (code,) = re.findall(
-        rf"^<!-- needs: {needed} -->\n```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL
-    )
-    (tmp_path / "guide.py").write_text("\n".join([*blocks(page, "python"), code]))
-    execute([sys.executable, "guide.py"], tmp_path)
 
 
 def test_the_package_of_the_guide_is_that_of_the_tests():

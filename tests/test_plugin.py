@@ -27,18 +27,28 @@ def installed(tmp_path_factory) -> Path:
     return folder
 
 
+PROGRAM = """
+import json, sys
+from anysense.runs.cli import main
+if __name__ == "__main__":
+    for words in json.loads(sys.argv[1]):
+        assert main(words) == 0
+"""
+
+
 @pytest.fixture(scope="module")
 def shell(installed, tmp_path_factory):
-    """Runs the command line in a fresh process, in an empty folder, with the package installed."""
+    """Runs command lines in a fresh process, in an empty folder, with the package installed."""
     empty = tmp_path_factory.mktemp("empty")
+    (empty / "program.py").write_text(PROGRAM)
 
-    def run(*arguments: str, expected: int = 0) -> str:
+    def run(*lines: tuple[str, ...]) -> str:
         environment = {**os.environ, "PYTHONPATH": str(installed), "COLUMNS": "200"}
         done = subprocess.run(
-            [sys.executable, "-m", "anysense.runs.cli", *arguments],
+            [sys.executable, "program.py", json.dumps(lines)],
             cwd=empty, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == expected, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     run.folder = empty
@@ -54,19 +64,19 @@ def test_pretrain_train_evaluate(shell):
     """With the method, the networks and the corruption of the package, in its world."""
     world = ("--env", "robots/Seeker-v0", "--preset", "smoke")
     options = ("--method", "vicreg", "--networks", "flat", "--width", "16", "--samples", "300", "--latent-dim", "6")
-    shell("pretrain", *world, *options, "--env-option", "post=0.5", "--name", "a")
+    output = shell(
+        ("pretrain", *world, *options, "--env-option", "post=0.5", "--name", "a"),
+        ("train", "--algorithm", "ppo", "--preset", "smoke", "--total-steps", "256", "--name", "a"),
+        ("evaluate", "--preset", "smoke", "--episodes", "3", "--corruption", "lidar:quantised:4", "--name", "a"),
+    )
     described = json.loads((shell.folder / "out/pretrain/a/representation/representation.json").read_text())
     assert (described["method"], described["networks"]["family"]) == ("vicreg", "flat")
     assert described["world"] == {"id": "robots/Seeker-v0", "options": {"post": 0.5}}
     assert {entry["name"] for entry in described["modalities"]} == {"camera", "lidar", "imu"}
     columns = (shell.folder / "out/pretrain/a/metrics.csv").read_text().splitlines()[0]
     assert "kernel_probe/lidar_to_post_x_r2" in columns
-    shell("train", "--algorithm", "ppo", "--preset", "smoke", "--total-steps", "256", "--name", "a")
     agent = json.loads((shell.folder / "out/train/a/agent/agent.json").read_text())
     assert agent["world"] == described["world"]
-    output = shell(
-        "evaluate", "--preset", "smoke", "--episodes", "3", "--corruption", "lidar:quantised:4", "--name", "a"
-    )
     results = json.loads((shell.folder / "out/evaluate/a/results/results.json").read_text())
     assert len({(record["subset"], record["condition"]) for record in results["records"]}) == 7 + 4 + 1
     for row in ("complete (camera and imu and lidar)", "lidar, lidar:quantised:4", "random"):
@@ -74,7 +84,7 @@ def test_pretrain_train_evaluate(shell):
 
 
 def test_classify_in_two_processes(shell):
-    output = shell("classify", "--data", "grips", "--preset", "smoke", "--jobs", "2", "--name", "a")
+    output = shell(("classify", "--data", "grips", "--preset", "smoke", "--jobs", "2", "--name", "a"))
     assert "Grips of a hand" in output
     result = json.loads((shell.folder / "out/classify/a/results/report.json").read_text())
     assert {record["method"] for record in result["records"]} == {"gmc", "vicreg"}

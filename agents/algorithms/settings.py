@@ -46,6 +46,9 @@ class AgentSettings(Settings):
     """Factor on the rewards that the agent learns from; evaluations are not scaled."""
     episode_steps: int | None = None
     """Steps of a training episode; the time limit of the world if not given. Shorter episodes start over more often."""
+    weight_average: float = 0.0
+    """Share of a running mean of the weights that is kept after each training; the agent that is evaluated and exported
+    has the mean. 0: it has the newest weights."""
     time_limit: Literal["truncated", "terminal"] = "truncated"
     """Whether the agent looks beyond the time limit; terminal: it takes the limit for a real end."""
 
@@ -55,6 +58,9 @@ class AgentSettings(Settings):
         self.require_positive("total_steps", "n_envs", "net_arch", "gamma", "reward_scale", "learning_rate")
         for name in ("gamma", "reward_scale", "learning_rate"):
             check_range(name, getattr(self, name), 0, 1)
+        self.require_non_negative("weight_average")
+        if self.weight_average >= 1:
+            raise ValueError(f"`weight_average` must be less than 1; got {self.weight_average!r}.")
         if self.final_learning_rate is not None:
             check_range("final_learning_rate", self.final_learning_rate, 0, 1)
         if self.episode_steps is not None:
