@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anysense.agents.actor import Actor, ActorSpec
+from anysense.agents.description import (
+    AGENT,
+    AGENT_FORMAT,
+    AGENT_FORMAT_VERSION,
+    DESCRIPTION_FILE,
+    POLICY_FILE,
+    REPRESENTATION_FOLDER,
+    WEIGHTS_FILE,
+    read_agent_description,
+)
 from anysense.agents.frozen import FrozenEncoder
 from anysense.common.errors import reading
-from anysense.common.files import check_sha256, current_folder, replace_folder, sha256_of, write_json
-from anysense.common.json_files import read_description
+from anysense.common.files import current_folder, replace_folder, sha256_of, write_json
+from anysense.common.hub.download import local_folder
 from anysense.common.machine import resolve_device, usual_torch
 from anysense.common.tensors import read_tensors
 from anysense.common.validation import check_choice, check_names
@@ -33,23 +43,6 @@ from anysense.representations.settings import settings_from
 
 __all__ = ["AGENT_FORMAT_VERSION", "Agent"]
 
-AGENT_FORMAT = "anysense-agent"
-AGENT_FORMAT_VERSION = 2
-DESCRIPTION_FILE = "agent.json"
-POLICY_FILE = "policy.safetensors"
-REPRESENTATION_FOLDER = "representation"
-WEIGHTS_FILE = "representation.safetensors"
-SCHEMA: dict[Any, Any] = {
-    "algorithm": str,
-    "modalities": [str],
-    "actor": dict,
-    "world": {"id": str, "options": dict},
-    "facts": dict,
-    "passthrough?": [{"name": str, "shape": [range(2**24)]}],
-    "standardise?": bool,
-    "policy_sha256": str,
-    "representation_sha256": str,
-}
 ADVICE = "Export the agent again."
 
 
@@ -183,22 +176,19 @@ class Agent:
     @classmethod
     @usual_torch()
     def load(cls, folder: str | Path, device: str | torch.device = "cpu") -> "Agent":
-        """Read an exported agent.
+        """Read an exported agent: from a folder, or from a hub, as ``"hub:OWNER/NAME@REVISION"``.
 
         The description is checked before anything is built, and what it says of sizes against the weights.
 
         Raises:
             TypeError: `folder` is no path.
+            ModuleNotFoundError, PermissionError, ConnectionError: As `anysense.common.hub.download.downloaded`.
             FileNotFoundError: The folder or one of its files is missing.
             ValueError: This machine has no such device, or something in it is damaged, altered, or of another version.
         """
         place = resolve_device(device)
-        folder = current_folder(folder)
-        path = folder / DESCRIPTION_FILE
-        description = read_description(path, AGENT_FORMAT, AGENT_FORMAT_VERSION, "an exported agent", SCHEMA)
-        check_sha256(folder / POLICY_FILE, description["policy_sha256"], DESCRIPTION_FILE)
-        weights = folder / REPRESENTATION_FOLDER / WEIGHTS_FILE
-        check_sha256(weights, description["representation_sha256"], DESCRIPTION_FILE)
+        folder = current_folder(local_folder(folder, AGENT))
+        path, description = folder / DESCRIPTION_FILE, read_agent_description(folder)
         passed = {entry["name"]: tuple(entry["shape"]) for entry in description.get("passthrough", ())}
         standardise = description.get("standardise", False)
         with reading(path, ADVICE):

@@ -33,8 +33,8 @@ class FrozenEncoder:
     train mode, Polyak updates, state dictionaries) does not find it.
 
     Args:
-        representation: Folder of a saved representation, or a representation in memory (copied, so that training it
-            further does not change the agent).
+        representation: Folder of a saved representation, ``hub:OWNER/NAME@REVISION`` for one on a hub, or a
+            representation in memory (copied, so that training it further does not change the agent).
         modalities: Modalities to encode; all that an observation holds when None.
         passthrough: Other entries of observations, such as ``("goal",)``, that are appended to the latent as they are.
         standardise: Give latents with mean 0 and deviation 1 in each dimension, by the statistics of the training data

@@ -10,6 +10,7 @@ from stable_baselines3.common.policies import BaseModel
 from stable_baselines3.common.save_util import load_from_zip_file
 
 from anysense.agents.frozen import FrozenExtractor
+from anysense.common.hub.reference import reference_in
 from anysense.envs.sensors.model import PRESENT, present_modalities
 
 __all__ = ["accept_present", "load_model"]
@@ -84,7 +85,9 @@ def _model_file(path: Path) -> Path:
 
 
 def _found(before: Path, file: Path) -> Path:
-    """The folder itself, or one whose path ends alike, sought in the folders above the model."""
+    """The folder itself, or one whose path ends alike, sought in the folders above the model; one on a hub as it is."""
+    if reference_in(before) is not None:
+        return before
     places = list(_places(before, file))
     folder = next((place for place in places if (place / "representation.json").is_file()), None)
     if folder is None:

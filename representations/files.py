@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from anysense.common.errors import reading
 from anysense.common.files import check_sha256, current_folder, sha256_of, write_bytes, write_json
+from anysense.common.hub.download import local_folder
 from anysense.common.machine import resolve_device, usual_torch
 from anysense.common.tensors import Form, check_forms, forms_in, forms_of, read_tensors
 from anysense.representations.contract import Representation
@@ -26,6 +27,8 @@ from anysense.representations.description import (
     DESCRIPTION_FILE,
     FORMAT,
     FORMAT_VERSION,
+    REPRESENTATION,
+    WEIGHTS_FILE,
     read_representation_description,
 )
 from anysense.representations.latents import LatentStatistics
@@ -40,7 +43,6 @@ __all__ = [
     "save_representation",
 ]
 
-WEIGHTS_FILE = "representation.safetensors"
 PENDING_FILE = "representation.safetensors.new"
 MAX_NUMBERS = 2**24
 """Most numbers in one sample of all modalities together; constants of this size are computed when it is built."""
@@ -87,8 +89,9 @@ def save_representation(representation: Representation, folder: str | Path, half
 def load_representation(folder: str | Path, device: str | torch.device = "cpu") -> Representation:
     """Restores a saved representation in eval mode and without gradients; no random generator is touched.
 
-    Nothing is built before the description is checked, and before names, shapes and dtypes of all weights are those of
-    the file: a description that claims more takes no memory.
+    ``folder`` is one on this machine, or ``hub:OWNER/NAME@REVISION`` for one on a hub (a string or a path). Nothing is
+    built before the description is checked, and before names, shapes and dtypes of all weights are those of the file: a
+    description that claims more takes no memory.
 
     Raises:
         TypeError: `folder` is no path.
@@ -96,9 +99,10 @@ def load_representation(folder: str | Path, device: str | torch.device = "cpu") 
         FileNotFoundError: The folder or one of its two files is missing.
         FileFormatError: Something in it is damaged, altered, incomplete, or of another version or method.
         ImportError: The package that offers its method or its networks cannot be imported.
+        PermissionError, ConnectionError: As `anysense.common.hub.download.downloaded`.
     """
     target = resolve_device(device)
-    folder = current_folder(folder)
+    folder = current_folder(local_folder(folder, REPRESENTATION))
     description = read_representation_description(folder)
     path = _weights_file(folder, description["weights_sha256"])
     forms = forms_in(path, ADVICE)

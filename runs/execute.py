@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from anysense.common.files import explained
 from anysense.runs.comparisons.blocks import check_block
 from anysense.runs.comparisons.grid import Cell, JobSettings, planned
+from anysense.runs.from_hub import pinned
 from anysense.runs.launching.settings import launcher_of
 from anysense.runs.resume import advising, resumed
 from anysense.runs.run_folder import RunFolder, check_place
@@ -45,6 +46,7 @@ def execute(
             anything is written. Gives the settings with what it found, and the arguments that stand for it.
         cells: The jobs, of a command that has many.
     """
+    arguments = pinned(arguments)
     settings = read(arguments)
     run = None
     if isinstance(settings, ResumableSettings) and settings.resume:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from anysense.common.files import sha256_of
+from anysense.common.hub.reference import reference_in
+from anysense.runs import from_hub
 
-__all__ = ["digest_of", "found_again", "recorded_inputs", "replaced"]
+__all__ = ["digest_of", "found_again", "holds", "recorded_inputs", "replaced"]
 
 _WRITTEN = ("out", "docs", "readme")
 """Paths of settings that name where things go."""
@@ -22,36 +24,44 @@ _DESCRIPTIONS = (
     "run.json",
 )
 """Files that stand for the content of a folder, because they hold the digests of what lies beside them."""
-ENTRIES = {str: {"typed": (None, str), "path": str, "relative": str, "sha256": str}}
+ENTRIES = {str: {"typed": (None, str), "path": str, "relative": str, "sha256": str, **from_hub.ENTRIES}}
 """Schema of what `recorded_inputs` gives."""
 
 
-def recorded_inputs(settings: Any, arguments: Sequence[str], run: Path) -> dict[str, dict[str, str | None]]:
-    """Path as typed, absolute and relative to the run, and digest of the content, by the name of the setting."""
-    found: dict[str, dict[str, str | None]] = {}
+def recorded_inputs(settings: Any, arguments: Sequence[str], run: Path) -> dict[str, dict[str, Any]]:
+    """Path as typed, absolute and relative to the run, and digest of the content, by the name of the setting.
+
+    What came from a hub has its reference and the SHA-256 of its files besides.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for name, path in _paths(settings):
         absolute = path.absolute()
         if absolute.exists():
+            content = from_hub.content_of(absolute)
             found[name] = {
-                "typed": _typed(arguments, absolute),
+                "typed": None if content else _typed(arguments, absolute),
                 "path": str(absolute),
                 "relative": os.path.relpath(absolute, run.absolute()),
                 "sha256": digest_of(absolute),
+                **content,
             }
     return found
 
 
 def found_again(run: Path, name: str, recorded: Mapping[str, Any]) -> Path:
-    """Where an input of a run is now: at its absolute path, or where it lay as seen from the run.
+    """Where an input of a run is now: at its absolute path, or where it lay as seen from the run, or in the cache.
 
     Raises:
         FileNotFoundError: It is at neither, or something else is.
+        ValueError: It came from a hub and is something else now; `downloaded_again` for other errors.
     """
+    option = name.rpartition(".")[2].replace("_", "-")
+    if "hub" in recorded:
+        return from_hub.downloaded_again(option, recorded)
     candidates = (Path(recorded["path"]), (run.absolute() / recorded["relative"]).resolve())
     for path in candidates:
         if path.exists() and digest_of(path) == recorded["sha256"]:
             return path
-    option = name.rpartition(".")[2].replace("_", "-")
     raise FileNotFoundError(
         f"`{option}`: what `{run}` was started with is no longer at {' or '.join(f'`{path}`' for path in candidates)}; "
         "name where it is now."
@@ -80,6 +90,13 @@ def replaced(arguments: Sequence[str], typed: str | None, path: Path) -> list[st
 def _swapped(argument: str, swapped: Mapping[str, str]) -> list[str]:
     option, sign, value = argument.partition("=")
     return [option, swapped.get(value, value)] if sign else [option]
+
+
+def holds(path: Path, recorded: Mapping[str, Any]) -> bool:
+    """Whether a path, or what it names on a hub, has the content of an input that was recorded."""
+    if reference_in(path) is not None:
+        return str(path) == recorded.get("hub")
+    return path.exists() and digest_of(path) == recorded["sha256"]
 
 
 def _paths(settings: Any, within: str = "") -> Iterator[tuple[str, Path]]:

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anysense.agents.description import AGENT
 from anysense.agents.pretrained import pretrained_agent, pretrained_names
 from anysense.common.files import current_folder
+from anysense.common.hub.download import Export, downloaded
+from anysense.common.hub.reference import PREFIX, reference_in
 from anysense.common.progress import say
 from anysense.envs.world import World, stored_world
-from anysense.representations.description import read_representation_description
+from anysense.representations.description import REPRESENTATION, read_representation_description
 from anysense.runs.run_folder import RunFolder, newest_run
 
 __all__ = ["find_agent", "find_representation", "lineage_of", "training_steps", "world_of"]
@@ -17,17 +20,26 @@ __all__ = ["find_agent", "find_representation", "lineage_of", "training_steps", 
 def find_representation(path: Path | None, out: Path, announced: bool = True) -> Path:
     """Folder of a saved representation: `path`, or what the run folder `path` made, or else the newest one under `out`.
 
-    The newest one is named on stderr if `announced`; FileNotFoundError if there is none.
+    `path` may name one on a hub, which is downloaded (see `downloaded` for its errors). The newest one is named on
+    stderr if `announced`; FileNotFoundError if there is none.
     """
-    return _find(path, out, "representation", "pretrain", announced)
+    return _find(path, out, REPRESENTATION, "pretrain", announced)
 
 
 def find_agent(path: Path | None, out: Path, named: str | None = None) -> Path:
-    """Folder of an exported agent: that of the package with the name ``named``, or else as `find_representation`."""
+    """Folder of an exported agent: the one ``named``, of the package or on a hub, or else as `find_representation`."""
     if named is None:
-        return _find(path, out, "agent", "train", True)
+        return _find(path, out, AGENT, "train", True)
     if path is not None:
-        raise ValueError(f"`agent` {named!r} comes with the package, and `{path}` is another one. Give one of the two.")
+        raise ValueError(f"`agent` {named!r} is one agent, and `{path}` is another one. Give one of the two.")
+    reference = reference_in(named)
+    if reference is not None:
+        return downloaded(reference, AGENT)
+    if "/" in named:
+        raise ValueError(
+            f"`agent` names an agent that comes along ({', '.join(pretrained_names())}), or one on a hub as "
+            f"{PREFIX}OWNER/NAME; got {named!r}. Folders are given without `--agent`."
+        )
     return pretrained_agent(named)
 
 
@@ -74,7 +86,10 @@ def _run_around(path: Path) -> RunFolder | None:
     return RunFolder.open(folders[0]) if folders else None
 
 
-def _find(path: Path | None, out: Path, kind: str, command: str, announced: bool) -> Path:
+def _find(path: Path | None, out: Path, export: Export, command: str, announced: bool) -> Path:
+    kind, reference = export.kind, reference_in(path)
+    if reference is not None:
+        return downloaded(reference, export)
     if path is not None:
         found = _inside(path, kind, command)
         if found is None:
@@ -85,7 +100,7 @@ def _find(path: Path | None, out: Path, kind: str, command: str, announced: bool
         return found
     run = newest_run(out, (command, "demo"))
     if run is None:
-        named = f", or an agent that comes along: --agent {' | '.join(pretrained_names())}" if kind == "agent" else ""
+        named = f", or an agent that comes along: --agent {' | '.join(pretrained_names())}" if export is AGENT else ""
         raise FileNotFoundError(
             f"`{kind}` was not given and `{out}` holds no finished run with one. Run `anysense {command}` first, or "
             f"give a path{named}."

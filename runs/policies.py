@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anysense.common.errors import unknown_name
+from anysense.common.hub.reference import reference_in
 from anysense.envs.sensors.model import PRESENT, present_modalities
 from anysense.envs.world import World
 from anysense.runs.locate import find_agent
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OTHER_POLICIES", "actor_of"]
 
-OTHER_POLICIES = ("MODULE:FUNCTION", "AGENT_FOLDER")
+OTHER_POLICIES = ("MODULE:FUNCTION", "AGENT_FOLDER", "hub:OWNER/NAME")
 """What the option takes besides the names of a world."""
 
 
@@ -28,7 +29,8 @@ def actor_of(policy: str | None, known: World) -> "Actor | None":
     """Who acts under a policy of collection; None for random actions in the episodes that the world plans for it.
 
     Args:
-        policy: A policy of the world, ``module:function``, or the folder of an exported agent or of its run.
+        policy: A policy of the world, ``module:function``, the folder of an exported agent or of its run, or an agent
+            on a hub.
         known: The world.
 
     Raises:
@@ -37,7 +39,7 @@ def actor_of(policy: str | None, known: World) -> "Actor | None":
     """
     if policy is None or policy in known.policies:
         return None
-    if expanded(policy).is_dir():
+    if expanded(policy).is_dir() or reference_in(policy) is not None:
         return _agent(expanded(policy), known)
     module, colon, function = policy.rpartition(":")
     if not colon:

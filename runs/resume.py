@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from anysense.runs.errors import refuses_input
-from anysense.runs.inputs import digest_of, found_again, replaced
+from anysense.runs.inputs import found_again, holds, replaced
 from anysense.runs.launching.settings import LAUNCHING
 from anysense.runs.run_folder import RunFolder, newest_run, plain
 from anysense.runs.settings import CommonSettings, ResumableSettings, parse, value_of, values_of
@@ -82,10 +82,11 @@ def resumed(
             path = found_again(run.path, name, recorded)
         else:
             path = Path(value).expanduser()
-            if not path.exists() or digest_of(path) != recorded["sha256"]:
+            if not holds(path, recorded):
                 raise ValueError(
                     f"`{option}` {value} holds something else than what `{run.path}` was started with "
-                    f"({recorded['path']}). Leave the option out, name where that is now, or start a new run."
+                    f"({recorded.get('hub', recorded['path'])}). Leave the option out, name where that is now, or "
+                    "start a new run."
                 )
             typed[name] = value
         before = replaced(before, recorded["typed"], path)

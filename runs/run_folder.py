@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anysense.common.files import check_folder, explained, write_json
+from anysense.common.hub.download import of_hub
 from anysense.common.json_files import read_description
 from anysense.common.machine import describe_machine, describe_versions, peak_memory
 from anysense.common.progress import say
@@ -176,13 +177,18 @@ def newest_run(out: str | Path, commands: Sequence[str], finished: bool = True) 
 
 
 def plain(value: Any) -> Any:
-    """Turn settings into what JSON holds: dataclasses to dictionaries, paths to text, tuples to lists."""
+    """Turn settings into what JSON holds: dataclasses to dictionaries, paths to text, tuples to lists.
+
+    A folder that came from a hub is called as there.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
+    if isinstance(value, Path):
+        return of_hub(value) or str(value)
     return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
 
 

@@ -11,6 +11,7 @@ from anysense.agents.evaluation import EvaluationEpisodes, MissingLevel, evaluat
 from anysense.agents.pretrained import pretrained_names
 from anysense.agents.results import SavedResults, save_results
 from anysense.agents.summary import summarise
+from anysense.common.hub.download import of_hub
 from anysense.common.progress import counter, say, stage
 from anysense.common.validation import check_names
 from anysense.envs.sensors.corruption import CORRUPTIONS, parse_corruption
@@ -100,7 +101,7 @@ class EvaluateCommand(VectorSettings, CommonSettings):
     run: tyro.conf.Positional[Path | None] = None
     """Folder of a training run or of an exported agent."""
     agent: str | None = None
-    """Instead of a folder: an agent that comes with the package."""
+    """Instead of a folder: an agent that comes with the package, or hub:OWNER/NAME for one on a hub."""
     env: str | None = None
     """Gymnasium id of the environment; that of the agent if not given."""
     env_option: tuple[str, ...] = ()
@@ -162,7 +163,7 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     assert path is not None
     curve, lineage = read_curve(path.parent / "metrics.csv"), lineage_of(path)
     saved = evaluate_agent(agent, settings.evaluation, settings.seed, run.path, curve, lineage)
-    what = str(path) if settings.agent is None else settings.agent
+    what = (of_hub(path) or str(path)) if settings.agent is None else settings.agent
     report = report_evaluation(what, saved, curve, run)
     episodes = settings.evaluation.of_world(agent.world, settings.seed)
     clips = add_clips(agent, episodes, report, run, settings.video_formats) if settings.video else []

@@ -11,6 +11,7 @@ import tyro
 from anysense.agents.pretrained import pretrained_names
 from anysense.common.validation import check_names, check_seed
 from anysense.envs.world import DEFAULT_WORLD, World
+from anysense.runs.from_hub import pinned
 from anysense.runs.settings import TracebackSettings, check_positive, parse
 from anysense.runs.worlds import before_writing, environments, named_world, parsed
 
@@ -36,7 +37,7 @@ class PlaySettings(TracebackSettings):
     run: tyro.conf.Positional[Path | None] = None
     """Folder of a training run or of an exported agent."""
     agent: str | None = None
-    """Instead of a folder: an agent that comes with the package."""
+    """Instead of a folder: an agent that comes with the package, or hub:OWNER/NAME for one on a hub."""
     env: str | None = None
     """Gymnasium id of the environment; that of the agent if not given, or the pendulum."""
     env_option: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ class PlaySettings(TracebackSettings):
 
 def main(arguments: Sequence[str]) -> None:
     """Play until the window is closed, and say how it went."""
-    settings = read(arguments)
+    settings = read(pinned(arguments))
     agent, known = _players(settings)
     with before_writing():
         from anysense.runs.playing.stage import shown_world

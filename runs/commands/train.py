@@ -45,7 +45,8 @@ class TrainCommand(VectorSettings, ResumableSettings):
     env_option: tuple[str, ...] = ()
     """Options of the environment as key=value that differ from those of the representation."""
     representation: Path | None = None
-    """Folder of a representation or of the run that made it; the newest one if not given."""
+    """Folder of a representation or of the run that made it, or hub:OWNER/NAME for one on a hub; the newest one if not
+    given."""
     algorithm: str = "sac"
     """Algorithm of Stable-Baselines3 or sb3-contrib."""
     modalities: tuple[str, ...] = ()

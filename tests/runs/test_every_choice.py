@@ -80,7 +80,7 @@ def test_help_with_every_choice(fresh):
         if command == "data":
             for part in re.findall(r"^  (\S+) ", text, re.MULTILINE):
                 assert fresh("data", part, "--help").startswith(f"usage: anysense data {part}")
-        assert ("--preset" in lists) == (command not in ("data", "play", "report"))
+        assert ("--preset" in lists) == (command not in ("data", "play", "push", "report"))
 
 
 def test_pretrain_with_every_method(fresh):
@@ -124,6 +124,12 @@ def test_play_by_hand_and_with_every_agent(no_devices, fresh):
 def test_report(fresh, folder):
     assert "image:delay:2" in fresh("report", "out/evaluate/a")
     assert "image:delay:2" in (folder / "out/report/agents.html").read_text()
+
+
+def test_push(fresh, folder):
+    for run in ("out/evaluate/a", "out/pretrain/001"):
+        assert "Nothing was sent" in fresh("push", run, "--repo", "me/mine", "--dry-run")
+    assert (folder / "out/push/me--mine/representation.safetensors").is_file()
 
 
 @pytest.mark.parametrize("data", ["mhd-offline", "mosei-offline"])
