@@ -9,7 +9,9 @@ ROOMS := agents common envs representations runs
 # Tests whose results come from torch's kernels.
 NUMERIC := $(wildcard tests/representations/test_*.py)
 
-.PHONY: help demo test test-cluster test-portable check format types bench reliability docs axe picture clean
+TOOLS := .tools
+
+.PHONY: help demo test test-all test-lowest test-cluster test-portable check format types bench reliability docs dist sbom newcomer axe picture clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -27,6 +29,12 @@ demo: $(STAMP) ## collect, pretrain, train and evaluate: an agent that acts on s
 
 test: $(STAMP) ## run every test, in two processes
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/cluster $(ARGS)
+
+test-all: $(STAMP) ## the tests with every Python from 3.11 to 3.14 that is there; says which are absent
+	$(BIN)/python -m bench.release interpreters $(ARGS)
+
+test-lowest: $(STAMP) ## some tests with the lowest versions that pyproject.toml allows (needs uv)
+	$(BIN)/python -m bench.release lowest $(ARGS)
 
 test-cluster: $(STAMP) ## jobs on a Ray cluster of two nodes and by SLURM, on this machine; installs Ray (240 MB)
 	@$(BIN)/python -c 'import ray' 2>/dev/null || \
@@ -63,6 +71,26 @@ docs: $(STAMP) types ## build the site of the docs into out/site; a broken link 
 	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
+# What builds and checks a release, apart from what the package needs.
+$(TOOLS)/.installed: bench/release/tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/release/tools.txt
+	@touch $@
+
+dist: $(STAMP) $(TOOLS)/.installed ## build sdist and wheel, check both, and use the wheel from an empty environment and folder
+	rm -rf dist build *.egg-info
+	$(TOOLS)/bin/python -m build --outdir dist . >/dev/null
+	$(TOOLS)/bin/twine check --strict dist/*
+	$(TOOLS)/bin/check-wheel-contents dist/*.whl
+	$(BIN)/python -m bench.release wheel dist $(ARGS)
+
+sbom: $(TOOLS)/.installed ## list what constraints.txt pins as a CycloneDX bill of materials, dist/sbom.json
+	@mkdir -p dist
+	$(TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type library --output-reproducible --output-format JSON --output-file dist/sbom.json constraints.txt
+
+newcomer: dist ## seconds from pip install to a video of an agent that acts on sound
+	$(BIN)/python -m bench.release newcomer dist $(ARGS)
+
 axe: ## fetch axe-core, with which the tests look at the page of a report as a browser shows it (needs npm)
 	rm -rf .axe && mkdir .axe
 	npm pack --silent --pack-destination .axe axe-core@4.14.1 >/dev/null
@@ -74,4 +102,4 @@ picture: $(STAMP) ## draw the pictures of the README and the guides
 	$(BIN)/python -m bench.volume_picture docs/img/gram-volume.png
 
 clean: ## remove the environment and all caches, but never out/
-	rm -rf $(VENV) .types .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(TOOLS) .types .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger
 
 from anysense.agents.actor import Actor
 from anysense.agents.algorithms.catalogue import build_model, check_actions, make_agent_settings
@@ -19,9 +19,10 @@ from anysense.agents.environments import TrainingEnvironment, environment_seed
 from anysense.agents.evaluation import EvaluationEpisodes, evaluate
 from anysense.agents.exported import Agent
 from anysense.agents.frozen import FrozenEncoder
-from anysense.common.board import BoardWriter
+from anysense.agents.logging import LogWriter
 from anysense.common.checkpoints import write_checkpoint
 from anysense.common.errors import reading
+from anysense.common.loggers.catalogue import DEFAULT_LOGGER, SteadyLogger, steady
 from anysense.common.machine import resolve_device, thread_limit, usual_torch
 from anysense.common.progress import training_display
 from anysense.common.randomness import forked_generators
@@ -125,23 +126,26 @@ def train(
     resume: bool = False,
     progress: bool | None = None,
     on_evaluation: Callable[[CurvePoint], None] | None = None,
+    logger: str = DEFAULT_LOGGER,
 ) -> TrainResult:
     """Train an agent.
 
     Writes into `folder`: ``agent/`` (best so far, exported), ``last_agent/``, ``checkpoints/`` (for resume),
-    ``metrics.csv`` (learning curve) and ``tensorboard/``. Global random generators and the number of torch threads are
-    left as they were. In a world whose environments cannot hand over their exact state (``state_dict``) there are no
-    checkpoints, and a resumed training starts from the beginning.
+    ``metrics.csv`` (learning curve) and what the logger keeps. Global random generators and the number of torch threads
+    are left as they were. In a world whose environments cannot hand over their exact state (``state_dict``) there are
+    no checkpoints, and a resumed training starts from the beginning.
 
     With ``resume`` it goes on from the checkpoint in `folder`, exactly as if it had not been interrupted (with a
     learning rate that falls, only for the same ``total_steps``), or starts if there is none. All settings must be the
     same, but for ``total_steps``, ``device`` and ``threads``.
 
     ``progress`` says whether to show progress, None: if standard error is a terminal. ``on_evaluation`` is called after
-    each evaluation with its row of the learning curve.
+    each evaluation with its row of the learning curve. ``logger`` is where numbers go besides: ``tensorboard``,
+    ``csv``, ``wandb``, ``mlflow``, or one that a package offers.
 
     Raises:
         FileNotFoundError: The representation is missing.
+        ModuleNotFoundError: The logger needs a package that is not installed.
         TypeError: The agent cannot be exported, because its actions are no ``Box``.
         ValueError: A setting or file is wrong, or `folder` holds a training and `resume` is False.
     """
@@ -152,7 +156,9 @@ def train(
     if saved is not None:
         _check_same(settings, saved["settings"])
     with forked_generators(), thread_limit(settings.threads):
-        return _Training(settings, Path(folder)).run(saved, progress, on_evaluation)
+        training = _Training(settings, Path(folder))
+        with steady(logger, training.folder) as log:
+            return training.run(saved, progress, on_evaluation, log)
 
 
 class _Training:
@@ -191,17 +197,16 @@ class _Training:
         saved: Mapping[str, Any] | None,
         progress: bool | None,
         on_evaluation: Callable[[CurvePoint], None] | None,
+        log: SteadyLogger,
     ) -> TrainResult:
         total = self.agent_settings.total_steps
-        with training_display(total, progress) as display, ExitStack() as around:
+        with training_display(total, progress) as display:
             callback = TrainingCallback(
                 self.environment, self._evaluate, self._keep_best, self._save, self._take_in,
                 self.folder / "metrics.csv", self.settings.eval_every, display, on_evaluation,
             )  # fmt: skip
-            logger = Logger(None, [_Board(self.folder / "tensorboard")])
-            around.callback(logger.close)
-            self.model.set_logger(logger)
-            self.model.logger.record("settings", _as_text(self.settings))
+            self.model.set_logger(Logger(None, [LogWriter(log)]))
+            log.settings(_comparable(self.settings) | {"total_steps": total})
             if saved is not None:
                 with reading(self.folder / CHECKPOINT, ADVICE, "does not fit the training"):
                     callback.load_state_dict(saved["training"])
@@ -248,13 +253,6 @@ class _Training:
             write_checkpoint(self.folder / CHECKPOINT, state)
 
 
-class _Board(TensorBoardOutputFormat):
-    """Stable-Baselines3's form, in files that never end the training."""
-
-    def __init__(self, folder: Path):
-        self.writer, self._is_closed = BoardWriter(folder), False
-
-
 def _comparable(settings: TrainSettings) -> dict[str, Any]:
     """What must be equal for an exact continuation, as plain values: resolved settings, and weights of the encoder."""
     values = asdict(settings) | {"agent": asdict(settings.agent_settings())}
@@ -265,12 +263,6 @@ def _comparable(settings: TrainSettings) -> dict[str, Any]:
     values["representation_sha256"] = read_representation_description(settings.representation)["weights_sha256"]
     plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return plain
-
-
-def _as_text(settings: TrainSettings) -> str:
-    """All settings for TensorBoard, which shows texts as Markdown."""
-    values = _comparable(settings) | {"total_steps": settings.agent_settings().total_steps}
-    return f"```json\n{json.dumps(values, indent=2)}\n```"
 
 
 def _check_same(settings: TrainSettings, before: Mapping[str, Any]) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from anysense.common.board import BoardWriter
 from anysense.common.errors import reading
 from anysense.common.files import explained
+from anysense.common.loggers.catalogue import DEFAULT_LOGGER, steady
 from anysense.common.machine import resolve_device, thread_limit, usual_torch
 from anysense.common.progress import Display
 from anysense.common.randomness import own_randomness
@@ -37,9 +36,10 @@ from anysense.representations.training.checkpoints import (
     read_pretraining,
 )
 from anysense.representations.training.loader import BatchLoader
+from anysense.representations.training.logging import LightningLogger
 from anysense.representations.training.module import PretrainingModule
 
-CHECKPOINTS, REPRESENTATION, TENSORBOARD = "checkpoints", "representation", "tensorboard"
+CHECKPOINTS, REPRESENTATION = "checkpoints", "representation"
 _MAY_DIFFER = ("device", "threads")
 MOST_ENCODED = 2_048
 """Samples that tell where the latents lie."""
@@ -78,10 +78,11 @@ def pretrain(
     folder: str | Path,
     resume: bool = False,
     callbacks: Sequence[pl.Callback] = (),
+    logger: str = DEFAULT_LOGGER,
 ) -> PretrainResult:
     """Train ``representation`` in place and save it into ``folder/representation``.
 
-    The folder also gets ``metrics.csv`` (one row per epoch), ``tensorboard/`` and ``checkpoints/`` (last and best).
+    The folder also gets ``metrics.csv`` (a row per epoch), ``checkpoints/`` (last and best) and what the logger keeps.
     Global random generators, thread counts and log levels are as before when it returns.
 
     Args:
@@ -93,6 +94,7 @@ def pretrain(
         resume: Continue a run that was cut off, with the same data and settings; the result equals that of an
             uninterrupted run.
         callbacks: More callbacks for Lightning.
+        logger: Where numbers go besides: ``tensorboard``, ``csv``, ``wandb``, ``mlflow``, or one that a package offers.
 
     Raises:
         FileExistsError: The folder already holds a pretraining, and ``resume`` is off.
@@ -100,6 +102,7 @@ def pretrain(
         ValueError: Data, settings or device do not fit the representation, the machine or the run to be resumed, or the
             checkpoint is damaged.
         FloatingPointError: The loss became infinite or no number.
+        ModuleNotFoundError: The logger needs a package that is not installed.
         OSError: Something cannot be written.
     """
     folder = Path(folder)
@@ -114,14 +117,11 @@ def pretrain(
     module = PretrainingModule(representation.train(), loader, settings, identity)
     table, best, stop = Measure(folder / TABLE, train, validation), KeepBest(folder / CHECKPOINTS), _stop(settings)
     if checkpoint is not None:
-        steps = settings.epochs * len(loader)
-        check_progress(folder / CHECKPOINTS / LAST, checkpoint, module, settings.epochs, steps)
-        for callback in (table, best, stop):
-            callback.load_state_dict(checkpoint["callbacks"].get(callback.state_key, callback.state_dict()))
+        _go_on(checkpoint, folder, module, (table, best, stop))
     if not stop.stopped_epoch and len(table.rows) < settings.epochs:
         resumed = None if checkpoint is None else folder / CHECKPOINTS / LAST
         given = [table, *callbacks, *([stop] if settings.patience else []), best]
-        _fit(module, given, folder, device, resumed)
+        _fit(module, given, folder, device, resumed, logger)
     epoch = best.best_epoch if settings.keep == "best" else len(table.rows) - 1
     kept = folder / CHECKPOINTS / (BEST if settings.keep == "best" else LAST)
     _restore(representation, kept, averaged=settings.ema_decay is not None)
@@ -130,6 +130,16 @@ def pretrain(
     representation.latents = _statistics(representation, train)
     save_representation(representation, folder / REPRESENTATION)
     return PretrainResult(representation, folder, table.rows, epoch, bool(stop.stopped_epoch))
+
+
+def _go_on(
+    checkpoint: dict[str, Any], folder: Path, module: PretrainingModule, callbacks: Sequence[pl.Callback]
+) -> None:
+    """Put callbacks into the state of a checkpoint that fits the module; FileFormatError if it does not."""
+    steps = module.settings.epochs * len(module.loader)
+    check_progress(folder / CHECKPOINTS / LAST, checkpoint, module, module.settings.epochs, steps)
+    for callback in callbacks:
+        callback.load_state_dict(checkpoint["callbacks"].get(callback.state_key, callback.state_dict()))
 
 
 def _statistics(representation: Representation, train: Recorded) -> LatentStatistics:
@@ -143,19 +153,13 @@ def _stop(settings: PretrainSettings) -> EarlyStopping:
     return EarlyStopping(MONITORED, patience=settings.patience or 0, check_on_train_epoch_end=True, check_finite=False)
 
 
-class _Board(TensorBoardLogger):
-    """Events, and no file of hyperparameters beside them: the events hold all settings."""
-
-    def __init__(self, folder: Path):
-        super().__init__(folder, name=TENSORBOARD, version="", default_hp_metric=False)
-        self._experiment = BoardWriter(self.log_dir)
-
-    def save(self) -> None:
-        """Every event was written when it came."""
-
-
 def _fit(
-    module: PretrainingModule, callbacks: list[pl.Callback], folder: Path, device: torch.device, resumed: Path | None
+    module: PretrainingModule,
+    callbacks: list[pl.Callback],
+    folder: Path,
+    device: torch.device,
+    resumed: Path | None,
+    logger: str,
 ) -> None:
     settings = module.settings
     precision = machine.resolve_precision(settings.precision, device)
@@ -165,9 +169,9 @@ def _fit(
         thread_limit(settings.threads),
         own_randomness(device),
         Display("pretrain", steps, unit="steps", keep=True) as display,
+        steady(logger, folder) as log,
     ):
-        board = _Board(folder)
-        board.experiment.add_text("settings", f"```json\n{json.dumps(module.identity, indent=2, default=str)}\n```")
+        log.settings(json.loads(json.dumps(module.identity, default=str)))
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=[device.index] if device.type == "cuda" else 1,
@@ -175,7 +179,7 @@ def _fit(
             max_epochs=settings.epochs,
             callbacks=[*callbacks, ShowProgress(display)],
             plugins=[CheckpointFiles(), machine.OneProcess()],
-            logger=board,
+            logger=LightningLogger(log),
             default_root_dir=folder,
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,

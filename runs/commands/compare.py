@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anysense.agents.summary import columns_of
+from anysense.common.loggers.catalogue import LOGGERS
 from anysense.envs.world import World, stored_world
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
@@ -107,7 +108,7 @@ def read(arguments: Sequence[str]) -> CompareCommand:
     """Settings from the command line."""
     preset = preset_in(arguments)
     names = {"env": environments(), "methods": presets(chosen_world(arguments).benchmark).methods}
-    names["launcher"] = LAUNCHERS.names()
+    names |= {"launcher": LAUNCHERS.names(), "logger": LOGGERS.names()}
     return parse(CompareCommand.of(preset), arguments, "compare", names)
 
 

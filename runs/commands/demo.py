@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from anysense.common.loggers.catalogue import LOGGERS
 from anysense.envs.world import World
 from anysense.runs.commands.evaluate import add_clips, report_evaluation
 from anysense.runs.commands.stages import StageSettings, check_stages, run_stages
@@ -48,9 +49,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def read(arguments: Sequence[str]) -> DemoCommand:
     """Settings from the command line."""
-    return parse(
-        DemoCommand.of(preset_in(arguments), chosen_world(arguments)), arguments, "demo", {"env": environments()}
-    )
+    names = {"env": environments(), "logger": LOGGERS.names()}
+    return parse(DemoCommand.of(preset_in(arguments), chosen_world(arguments)), arguments, "demo", names)
 
 
 def _checked(settings: DemoCommand) -> tuple[DemoCommand, Sequence[str]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from anysense.common.loggers.catalogue import LOGGERS
 from anysense.common.progress import say, stage
 from anysense.envs.world import DEFAULT_WORLD, WORLDS, World
 from anysense.representations.benchmarks import presets
@@ -14,10 +15,11 @@ from anysense.representations.pretrain_settings import CollectSettings
 from anysense.representations.settings import MethodSettings, NetworkSettings
 from anysense.runs.collecting import check_collecting, collected, of_something, read_data
 from anysense.runs.execute import execute
+from anysense.runs.logging_options import LoggingSettings, check_logger
 from anysense.runs.policies import OTHER_POLICIES
 from anysense.runs.reading import ReadingSettings
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, widened
+from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, value_of, widened
 from anysense.runs.training_options import Training
 from anysense.runs.worlds import VectorSettings, chosen_world, environments, named_world, options_of, world_from
 
@@ -35,7 +37,7 @@ class NoNetworks(NetworkSettings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainCommand(VectorSettings, ResumableSettings):
+class PretrainCommand(VectorSettings, LoggingSettings):
     """Collect observations of an environment and pretrain a representation of its modalities on them.
 
     The result is the folder `representation/` in the run folder, which `anysense train` takes. The options of method,
@@ -118,6 +120,7 @@ def read(arguments: Sequence[str]) -> PretrainCommand:
         "env": environments(),
         "method": methods,
         "networks": NETWORKS.names(),
+        "logger": LOGGERS.names(),
         "policy": (*world.policies, *OTHER_POLICIES),
     }
 
@@ -131,6 +134,7 @@ def read(arguments: Sequence[str]) -> PretrainCommand:
 
 def _checked(settings: PretrainCommand) -> tuple[PretrainCommand, Sequence[str]]:
     check_pretraining(settings)
+    check_logger(settings)
     return settings, ()
 
 
@@ -185,7 +189,7 @@ def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> "Pretr
     representation.world = world.to_json()
     training = dataclasses.replace(settings.training, device=device, threads=settings.threads, seed=settings.seed)
     with stage(f"Pretraining {settings.method} for {training.epochs} epochs on {device}"):
-        return pretrain(representation, train, validation, training, folder, settings.resume)
+        return pretrain(representation, train, validation, training, folder, settings.resume, logger=settings.logger)
 
 
 def _summary(result: "PretrainResult") -> str:

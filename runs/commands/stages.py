@@ -12,8 +12,9 @@ from anysense.runs.commands.evaluate import EvaluationSettings, evaluate_agent
 from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, pretrain_run
 from anysense.runs.commands.train import TrainCommand, train_run
 from anysense.runs.curves import read_curve
+from anysense.runs.logging_options import LoggingSettings, check_logger
 from anysense.runs.reading import ReadingSettings
-from anysense.runs.settings import Flat, ResumableSettings, check_positive
+from anysense.runs.settings import Flat, check_positive
 from anysense.runs.worlds import VectorSettings, named_world
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = ["StageSettings", "Stages", "check_stages", "run_stages"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StageSettings(VectorSettings, ResumableSettings):
+class StageSettings(VectorSettings, LoggingSettings):
     """Options of commands that pretrain, train and evaluate."""
 
     env: str = DEFAULT_WORLD
@@ -49,6 +50,7 @@ class StageSettings(VectorSettings, ResumableSettings):
     def stages(self, method: str, seed: int, device: str, threads: int | None, **pretraining: Any) -> "Stages":
         """Settings of all stages for one method and seed; ``pretraining``: more settings of the first one."""
         common: dict[str, Any] = {"seed": seed, "resume": True, "device": device, "threads": threads}
+        common["logger"] = self.logger
         first = PretrainCommand.of(self.preset, method, named_world(self.env))
         first = dataclasses.replace(
             first,
@@ -84,6 +86,7 @@ class Stages:
 
 def check_stages(settings: StageSettings, methods: Iterable[str]) -> None:
     """Make the environment, and the networks of all methods, before anything is written."""
+    check_logger(settings)
     for method in methods:
         stages = settings.stages(method, settings.seed, "cpu", None)
         check_pretraining(stages.pretraining)
@@ -105,7 +108,7 @@ def run_stages(
     (folder / "pretrain").mkdir(exist_ok=True)
     pretrained = pretrain_run(stages.pretraining, folder / "pretrain", stages.device)
     training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)
-    trained = train_run(training, folder / "train", resume=True)
+    trained = train_run(training, folder / "train", resume=True, logger=stages.training.logger)
     agent, curve = Agent.load(trained.agent, stages.device), read_curve(folder / "train" / "metrics.csv")
     agent.world = stages.world
     with stage(f"Evaluating {stages.evaluation.episodes} episodes per row"):

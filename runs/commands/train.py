@@ -11,6 +11,7 @@ import numpy as np
 
 from anysense.agents.algorithms.catalogue import ALGORITHMS, agent_presets, make_agent_settings
 from anysense.agents.algorithms.settings import AgentSettings
+from anysense.common.loggers.catalogue import DEFAULT_LOGGER, LOGGERS
 from anysense.common.progress import say, stage
 from anysense.envs.world import World, world
 from anysense.representations.description import read_representation_description
@@ -19,9 +20,10 @@ from anysense.runs.curves import curve_label
 from anysense.runs.execute import execute
 from anysense.runs.figures import look_of, write_figure
 from anysense.runs.locate import find_representation, world_of
+from anysense.runs.logging_options import LoggingSettings, check_logger
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import Flat, Preset, ResumableSettings, parse, peek, preset_in, value_of, values_of
+from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, value_of, values_of
 from anysense.runs.worlds import VectorSettings, before_writing, check_fits, environments, named_world, parsed
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ __all__ = ["TrainCommand", "main", "train_run"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainCommand(VectorSettings, ResumableSettings):
+class TrainCommand(VectorSettings, LoggingSettings):
     """Train an agent on a frozen representation, with any of its modalities.
 
     The result is the folder `agent/` in the run folder, which `anysense evaluate` takes. Observations are encoded once,
@@ -125,7 +127,7 @@ def read(arguments: Sequence[str]) -> TrainCommand:
     offered = [name for name in ALGORITHMS.names() if preset in agent_presets(name, known)]
     algorithm = peek(arguments, "--algorithm", known.usual_algorithm(preset), offered)
     able = [name for name in offered if isinstance(known.action_space, ALGORITHMS.get(name).actions)]
-    names = {"env": environments(), "algorithm": able, "modalities": modalities}
+    names = {"env": environments(), "algorithm": able, "modalities": modalities, "logger": LOGGERS.names()}
 
     def others() -> dict[str, Any]:
         return {f"--algorithm {name}": make_agent_settings(name, preset, known) for name in able}
@@ -154,6 +156,7 @@ def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
     """Find the representation, and check everything before anything is written."""
     from anysense.agents.environments import TrainingEnvironment
 
+    check_logger(settings)
     representation = find_representation(settings.representation, settings.out)
     trained = world_of(representation)
     resolved = settings.resolved(representation, settings.in_world(trained))
@@ -173,7 +176,7 @@ def _found(settings: TrainCommand) -> tuple[TrainCommand, Sequence[str]]:
 def _work(settings: TrainCommand, run: RunFolder, device: str) -> list[str]:
     assert settings.representation is not None
     known = settings.in_world(world_of(settings.representation))
-    result = train_run(settings.resolved(settings.representation, known), run.path, settings.resume)
+    result = train_run(settings.resolved(settings.representation, known), run.path, settings.resume, settings.logger)
     best = result.best
     return [
         f"Best evaluation: {known.score.replace('_', ' ')} {best.score:.3f} after {best.steps} steps.",
@@ -183,7 +186,7 @@ def _work(settings: TrainCommand, run: RunFolder, device: str) -> list[str]:
     ]
 
 
-def train_run(settings: "TrainSettings", folder: Path, resume: bool) -> "TrainResult":
+def train_run(settings: "TrainSettings", folder: Path, resume: bool, logger: str = DEFAULT_LOGGER) -> "TrainResult":
     """Train in `folder` and draw the learning curve; used by the demo and comparisons as well."""
     from anysense.agents.training import train
 
@@ -196,7 +199,7 @@ def train_run(settings: "TrainSettings", folder: Path, resume: bool) -> "TrainRe
 
     asked = settings.agent_settings()
     with stage(f"Training {settings.algorithm} for {asked.total_steps} steps"):
-        result = train(settings, folder, resume, on_evaluation=say_point)
+        result = train(settings, folder, resume, on_evaluation=say_point, logger=logger)
     done = result.curve[-1].steps
     if done > asked.total_steps:
         say(

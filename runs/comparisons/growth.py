@@ -27,6 +27,7 @@ NOT_COMPARED = (
     "threads",
     "traceback",
     "resume",
+    "logger",
     *LAUNCHING,
     "docs",
     "readme",

@@ -67,6 +67,22 @@ def test_tensorboard_has_settings_returns_of_episodes_and_losses(representation_
     assert (settings["algorithm"], settings["agent"]["batch_size"], settings["total_steps"]) == ("sac", 8, 64)
 
 
+def test_every_logger_takes_the_same_numbers_and_changes_nothing(representation_folder, tmp_path):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    settings = small(representation_folder, "sac", overrides={"episode_steps": 5})
+    results = [train(settings, tmp_path / name, logger=name) for name in ("tensorboard", "csv")]
+    weights = [(result.last_agent / "policy.safetensors").read_bytes() for result in results]
+    assert weights[0] == weights[1]
+    with (tmp_path / "csv" / "csv" / "numbers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    events = accumulators.EventAccumulator(str(tmp_path / "tensorboard" / "tensorboard")).Reload()
+    assert {row["name"] for row in rows} == set(events.Tags()["scalars"])
+    scores = [(int(row["step"]), float(row["value"])) for row in rows if row["name"] == "eval/score"]
+    assert scores == [(point.steps, point.score) for point in results[1].curve]
+    logged = json.loads((tmp_path / "csv" / "csv" / "settings.json").read_text())
+    assert (logged["algorithm"], logged["total_steps"]) == ("sac", 64)
+
+
 def test_learning_curve_file(representation_folder, tmp_path):
     result = train(small(representation_folder), tmp_path)
     with (tmp_path / "metrics.csv").open() as file:

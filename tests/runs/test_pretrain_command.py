@@ -1,4 +1,5 @@
 import json
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from anysense.representations.data import Transitions
 from anysense.representations.files import load_representation
 from anysense.representations.methods.catalogue import METHODS
 from anysense.representations.methods.gmc import GMC, GMCSettings
+from anysense.representations.training.callbacks import ShowProgress
 from anysense.representations.training.module import PretrainingModule
 from anysense.runs.cli import main
 from anysense.runs.commands.pretrain import PretrainCommand, read
@@ -73,6 +75,34 @@ def test_run_folder(trained):
     assert "validation/total" in events.Tags()["scalars"]
     assert b'"name": "gmc"' in events.Tensors("settings/text_summary")[0].tensor_proto.string_val[0]
     assert len(Transitions.load(folder / "transitions.npz")) == 300
+
+
+def test_a_logger_goes_on_where_a_run_was_cut(tmp_path, monkeypatch):
+    def numbers(name):
+        lines = (tmp_path / "pretrain" / name / "csv" / "numbers.csv").read_text().splitlines()
+        return [line for line in lines if "second" not in line]
+
+    whole = ["--preset", "smoke", "--samples", "200", "--out", str(tmp_path), "--logger", "csv"]
+    assert main(["pretrain", *whole, "--name", "whole"]) == 0
+    with monkeypatch.context() as patch:
+
+        def killed(self, trainer, module):
+            if trainer.current_epoch == 1:
+                raise KeyboardInterrupt
+
+        patch.setattr(ShowProgress, "on_train_epoch_end", killed)
+        assert main(["pretrain", *whole, "--name", "cut"]) == 130
+    assert main(["pretrain", "--out", str(tmp_path), "--resume"]) == 0
+    assert numbers("cut") == numbers("whole")
+    assert {line.split(",")[1] for line in numbers("cut")} >= {"train/total", "validation/total", "epoch"}
+
+
+def test_a_logger_without_its_package_is_named_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # as if it were not installed
+    assert pretrain(tmp_path, "--preset", "smoke", "--logger", "mlflow") == 1
+    message = "`--logger mlflow` needs mlflow, which is not installed: pip install 'anysense[mlflow]'"
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_existing_name_is_refused_and_kept(trained, refused):

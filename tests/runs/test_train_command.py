@@ -100,6 +100,7 @@ def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch
             "`algorithm` must be one of 'ppo', 'a2c', 'sac', 'td3', 'ddpg', 'tqc', 'dqn', 'qrdqn'; got 'sacc'",
         ),
         (["--modalities", "sond"], "Did you mean 'sound'?"),
+        (["--logger", "wand"], "`logger` must be one of 'tensorboard', 'csv', 'wandb', 'mlflow'; got 'wand'."),
         (["--modalities", "sound", "sound"], "sound"),
         (
             ["--representation", "nowhere"],

@@ -1,0 +1,1 @@
+"""Where the numbers of a training go while it runs: one file per logger."""
