@@ -1,9 +1,11 @@
 """What help offers works: help of every command with every choice that it lists, and a tiny run of each.
 
-Choices are read from the help itself, so that a new one is tried as well. Every command comes first in a fresh process,
-in an empty folder; more choices of the same command follow in the same process, because starting one takes seconds.
+Choices are read from the help itself, so that a new one is tried as well. All happens in an empty folder, in two fresh
+processes: one of the commands around agents and one of those around benchmarks, because starting one takes seconds. The
+tests of the docs start one for each command of the README.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -24,6 +26,9 @@ for line in sys.stdin:
         code = main(json.loads(line))
     print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
 """
+BENCHMARKS = ("align", "classify", "data", "retrieve")
+ENVIRONMENT = {"COLUMNS": "1000", "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+"""Help in long lines; windows and sound go nowhere."""
 SMOKE = ("--preset", "smoke", "--name", "a")
 TINY = ("--samples", "64", "--epochs", "1")
 
@@ -33,12 +38,24 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("empty")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fresh(folder):
-    """Runs one command line after the other in one fresh process; gives what each prints."""
+    """Runs command lines one after the other in the fresh process of their kind; gives what each prints."""
+    with contextlib.ExitStack() as around:
+        processes = [around.enter_context(started(folder)) for _ in range(2)]
+
+        def run(*arguments):
+            return processes[arguments[0] in BENCHMARKS](*arguments)
+
+        yield run
+
+
+@contextlib.contextmanager
+def started(folder):
+    """A fresh process, as a function that runs a command line in it."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
-        cwd=folder, env={**os.environ, "COLUMNS": "1000"}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=folder, env={**os.environ, **ENVIRONMENT}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
 
     def run(*arguments):
@@ -52,13 +69,6 @@ def fresh(folder):
     process.stdin.close()
     assert process.wait(30) == 0
     process.stdout.close()
-
-
-@pytest.fixture
-def no_devices(monkeypatch):
-    """Windows and sound go nowhere."""
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
 
 
 def choices(text, option):
@@ -110,7 +120,7 @@ def test_evaluate_with_every_corruption(fresh):
         assert "sound" in fresh("evaluate", "--preset", "smoke", "--episodes", "2", "--steps", "5", "--agent", name)
 
 
-def test_play_by_hand_and_with_every_agent(no_devices, fresh):
+def test_play_by_hand_and_with_every_agent(fresh):
     pytest.importorskip("pygame")
     options = ("--steps", "2", "--fps", "1000", "--out", "nothing")
     worlds = choices(fresh("play", "--help"), "--env")
