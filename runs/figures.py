@@ -49,7 +49,7 @@ _COLOURS = (
 _MARKERS, _HATCHES = "os^Dv<>PpXhd*H8", ("///", "...", "xxx", "\\\\\\")
 _METHODS = {
     "gmc": 0, "gram": 1, "mfm": 2, "mvae": 3, "mmvae": 5, "nexus": 6, "muse": 7,
-    "gmc-published": 8, "gram-published": 4, "symile": 9, "triangle": 10, "mopoe": 11, "mvtcae": 12,
+    "gmc-published": 8, "gram-published": 4, "symile": 9, "triangle": 10, "mopoe": 11, "mvtcae": 12, "workspace": 13,
     "gmc-supervised": 0, "gram-supervised": 1, "baseline": 3, "transformer": 3, "dropout": 6, "transformer-dropout": 6,
 }  # fmt: skip
 """Place of a method in the scheme; methods that no figure shows together may share one. From its end on, colours come

@@ -36,6 +36,7 @@ BUILT_IN = {
     "triangle": ("triangle:TRIANGLE", "triangle:TriangleSettings"),
     "mopoe": ("mopoe:MoPoE", "mopoe:MoPoESettings"),
     "mvtcae": ("mvtcae:MVTCAE", "mvtcae:MVTCAESettings"),
+    "workspace": ("workspace:GlobalWorkspace", "workspace:WorkspaceSettings"),
     "transformer": ("transformer:TransformerBaseline", "supervised:TransformerSettings"),
     "transformer-dropout": ("transformer:TransformerDropout", "supervised:TransformerDropoutSettings"),
     "gmc-supervised": ("supervised_gmc:SupervisedGMC", "supervised:SupervisedGMCSettings"),

@@ -1,4 +1,4 @@
-"""What Nexus and MUSE share: one VAE per modality, and a second level that models the samples of their latents.
+"""What methods of two levels share: one VAE per modality, and a second level that models the samples of their latents.
 
 The upper level sees and predicts detached samples, so the two levels train together without influence on each other.
 Letters: B rows, M modalities, d_m size of the latent of modality m, D size of the upper latent.
@@ -19,11 +19,11 @@ from anysense.representations.methods.generative import (
     GenerativeRepresentation,
     of_modality,
 )
-from anysense.representations.methods.settings.two_level import TwoLevelSettings
+from anysense.representations.methods.settings.two_level import LowerLevelSettings, TwoLevelSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
 
-__all__ = ["Noise", "TwoLevel", "TwoLevelSettings"]
+__all__ = ["LowerLevel", "Noise", "TwoLevel", "TwoLevelSettings"]
 
 
 class Noise(NamedTuple):
@@ -40,19 +40,17 @@ class Noise(NamedTuple):
     dropout: Tensor | None = None
 
 
-class TwoLevel(GenerativeRepresentation):
-    """Lower VAEs of all modalities, upper decoders, and the loss that both levels have in common.
-
-    A subclass adds the upper encoder (`top_posterior`) and the terms of the upper level (`top_terms`).
+class LowerLevel(GenerativeRepresentation):
+    """Lower VAEs of all modalities, and decoders from the upper latent to theirs.
 
     Attributes:
         bottom: Encoder of each modality to its own latent.
         top_decoders: From the upper latent to each modality's own latent.
     """
 
-    settings: TwoLevelSettings
+    settings: LowerLevelSettings
 
-    def __init__(self, modalities: Mapping[str, Modality], settings: TwoLevelSettings, networks: Networks) -> None:
+    def __init__(self, modalities: Mapping[str, Modality], settings: LowerLevelSettings, networks: Networks) -> None:
         super().__init__(modalities, settings, networks)
         dims = {name: settings.modality_dim(name) for name in modalities}
         self.bottom = self.new_encoders(dims, settings.mean_as_log_variance)
@@ -62,6 +60,54 @@ class TwoLevel(GenerativeRepresentation):
     @abstractmethod
     def top_decoder(self, modality_dim: int) -> nn.Module:
         """A new network from (B, D) to (B, modality_dim)."""
+
+    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
+        """Logits (B, *shape) of one modality: upper latent, lower latent, observation; no samples between."""
+        logits: Tensor = self.decoder(name)(self.top_decoders[name](latent))
+        return logits
+
+    def bottom_means(self, batch: Batch) -> dict[str, Tensor]:
+        """Means (B, d_m) of the lower latents of the modalities that some row has."""
+        return {name: self._bottom_expert(batch, name).mean for name in batch.inputs}
+
+    def bottom_level(self, batch: Batch, noise: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Detached samples (B, d_m) of the modalities that some row has, and the weighted terms (B,) of the lower VAEs.
+
+        Rows without a modality do not pass through its networks; their samples are mere noise.
+        """
+        settings, latents, errors, divergences = self.settings, {}, [], []
+        for name, value in batch.inputs.items():
+            expert = self._bottom_expert(batch, name)
+            sample = draw(expert, noise[name])
+            error = reconstruction_errors(self.decoder(name), sample[None], value, batch.present_of([name]))[0]
+            errors.append(self.error_weight(name) * error)
+            weight = self.warmed_up(of_modality(settings.kl_weights, name), settings.warmup_epochs)
+            divergences.append(weight * kl_to_standard(expert))
+            latents[name] = sample.detach()
+        parts = {"reconstruction": errors, "kl": divergences}
+        return latents, {name: torch.stack(part).sum(dim=0) for name, part in parts.items()}
+
+    def of_given(self, values: Tensor, latents: Mapping[str, Tensor]) -> Tensor:
+        """Of ``values`` (M, ...), those of the modalities that ``latents`` has."""
+        if len(latents) == len(self.modalities):
+            return values
+        return torch.stack([value for value, name in zip(values, self.modalities, strict=True) if name in latents])
+
+    def warmed_up(self, weight: float, warmup_epochs: int) -> float:
+        """As in `GenerativeRepresentation`; the final weight in eval mode."""
+        return super().warmed_up(weight, warmup_epochs) if self.training else weight
+
+    def _bottom_expert(self, batch: Batch, name: str) -> Gaussian:
+        return cast(GaussianEncoder, self.bottom[name]).expert(batch, name)
+
+
+class TwoLevel(LowerLevel):
+    """The upper level is a VAE of the lower latents; the loss that both levels have in common.
+
+    A subclass adds the upper encoder (`top_posterior`) and the terms of the upper level (`top_terms`).
+    """
+
+    settings: TwoLevelSettings
 
     @abstractmethod
     def top_posterior(self, latents: Mapping[str, Tensor], present: Tensor) -> Gaussian:
@@ -78,14 +124,9 @@ class TwoLevel(GenerativeRepresentation):
 
     def encode_batch(self, batch: Batch) -> Tensor:
         """Mean of the upper posterior, from the means of the lower ones: (B, D)."""
-        means = {name: self._bottom_expert(batch, name).mean for name in batch.inputs}
+        means = self.bottom_means(batch)
         with torch.autocast(self.device.type, enabled=False):
             return self.top_posterior(means, batch.present).mean
-
-    def decode_logits(self, latent: Tensor, name: str) -> Tensor:
-        """Logits (B, *shape) of one modality: upper latent, lower latent, observation; no samples between."""
-        logits: Tensor = self.decoder(name)(self.top_decoders[name](latent))
-        return logits
 
     def loss_batch(self, batch: Batch) -> dict[str, Tensor]:
         """Loss of both levels; ``"total"`` is the sum of all other terms, which are weighted already.
@@ -111,23 +152,6 @@ class TwoLevel(GenerativeRepresentation):
             terms = {name: value.mean() for name, value in rows.items()}
             return {"total": torch.stack(list(terms.values())).sum(), **terms}
 
-    def bottom_level(self, batch: Batch, noise: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Detached samples (B, d_m) of the modalities that some row has, and the weighted terms (B,) of the lower VAEs.
-
-        Rows without a modality do not pass through its networks; their samples are mere noise.
-        """
-        settings, latents, errors, divergences = self.settings, {}, [], []
-        for name, value in batch.inputs.items():
-            expert = self._bottom_expert(batch, name)
-            sample = draw(expert, noise[name])
-            error = reconstruction_errors(self.decoder(name), sample[None], value, batch.present_of([name]))[0]
-            errors.append(self.error_weight(name) * error)
-            weight = self.warmed_up(of_modality(settings.kl_weights, name), settings.warmup_epochs)
-            divergences.append(weight * kl_to_standard(expert))
-            latents[name] = sample.detach()
-        parts = {"reconstruction": errors, "kl": divergences}
-        return latents, {name: torch.stack(part).sum(dim=0) for name, part in parts.items()}
-
     def common_top_terms(
         self, posterior: Gaussian, latents: Mapping[str, Tensor], present: Tensor, noise: Noise
     ) -> dict[str, Tensor]:
@@ -151,16 +175,3 @@ class TwoLevel(GenerativeRepresentation):
     def top_kl_weight(self) -> float:
         """Weight of the upper divergence in this epoch; the final one in eval mode."""
         return self.warmed_up(self.settings.top_kl_weight, self.settings.top_warmup_epochs)
-
-    def of_given(self, values: Tensor, latents: Mapping[str, Tensor]) -> Tensor:
-        """Of ``values`` (M, ...), those of the modalities that ``latents`` has."""
-        if len(latents) == len(self.modalities):
-            return values
-        return torch.stack([value for value, name in zip(values, self.modalities, strict=True) if name in latents])
-
-    def warmed_up(self, weight: float, warmup_epochs: int) -> float:
-        """As in `GenerativeRepresentation`; the final weight in eval mode."""
-        return super().warmed_up(weight, warmup_epochs) if self.training else weight
-
-    def _bottom_expert(self, batch: Batch, name: str) -> Gaussian:
-        return cast(GaussianEncoder, self.bottom[name]).expert(batch, name)

@@ -57,7 +57,7 @@ def test_a_setting_with_the_name_of_another_option_is_named(monkeypatch, refused
 def test_help_names_what_can_be_chosen(capsys):
     assert main(["pretrain", "--help"]) == 0
     text = capsys.readouterr().out
-    assert "--method {gmc,gram,mfm,mvae,mmvae,muse,nexus,symile,triangle,mopoe,mvtcae}" in text
+    assert "--method {gmc,gram,mfm,mvae,mmvae,muse,nexus,symile,triangle,mopoe,mvtcae,workspace}" in text
     assert "--networks {pendulum,mhd,generic,sentiment,hyperhot}" in text
 
 
@@ -125,7 +125,7 @@ def test_data_can_be_given(trained, tmp_path):
         (
             ["--method", "transformer"],
             "`method` must be one of 'gmc', 'gram', 'mfm', 'mvae', 'mmvae', 'muse', 'nexus', 'symile', "
-            "'triangle', 'mopoe', 'mvtcae'",
+            "'triangle', 'mopoe', 'mvtcae', 'workspace'",
         ),
         (["--networks", "genric"], "Did you mean 'generic'?"),
         (["--networks", "mhd"], "has no encoder in the networks 'mhd'"),

@@ -1,4 +1,4 @@
-"""Settings of the generative methods with a latent per modality below a joint one: MUSE and Nexus."""
+"""Settings of the generative methods with a latent per modality below a joint one."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -6,14 +6,14 @@ from typing import ClassVar, Literal
 from anysense.representations.methods.settings.generative import ByModality, GenerativeSettings
 from anysense.representations.settings import Names
 
-__all__ = ["MUSESettings", "NexusSettings", "Subsets", "TwoLevelSettings"]
+__all__ = ["LowerLevelSettings", "MUSESettings", "NexusSettings", "Subsets", "TwoLevelSettings"]
 
 Subsets = Literal["singletons", "proper"]
 
 
 @dataclass(frozen=True)
-class TwoLevelSettings(GenerativeSettings):
-    """Settings of both levels. ``latent_dim`` is the size of the upper latent."""
+class LowerLevelSettings(GenerativeSettings):
+    """Settings of the lower level, and sizes of the upper one. ``latent_dim`` is the size of the upper latent."""
 
     modality_dims: tuple[tuple[str, int], ...] = ()
     """Size of each modality's own latent."""
@@ -21,27 +21,16 @@ class TwoLevelSettings(GenerativeSettings):
     """Size of the latents of modalities not named in ``modality_dims``."""
     kl_weights: ByModality = ()
     """Weight (beta) of the divergence of each modality's latent; 1 for modalities not named."""
-    latent_weights: ByModality = ()
-    """Weight (gamma) of the squared error of each modality's latent as predicted from above."""
-    default_latent_weight: float = 10.0
-    """That weight for modalities not named in ``latent_weights``."""
     top_widths: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of the upper encoders and decoders."""
-    top_kl_weight: float = 1.0
-    """Weight of the divergence of the upper latent."""
     warmup_epochs: int = 0
     """Epochs over which ``kl_weights`` grow linearly to their values."""
-    top_warmup_epochs: int = 0
-    """Epochs over which ``top_kl_weight`` grows linearly to its value."""
     mean_as_log_variance: tuple[str, ...] = ()
     """Modalities whose lower encoder uses its mean as its log-variance too. Repeats, with ``("sound",)``, a coding
     error in the pendulum baseline of the GMC paper (Poklukar et al., ICML 2022)."""
 
     positive: ClassVar[Names] = ("modality_dims", "default_modality_dim", "top_widths")
-    non_negative: ClassVar[Names] = (
-        *("kl_weights", "latent_weights", "default_latent_weight"),
-        *("top_kl_weight", "warmup_epochs", "top_warmup_epochs"),
-    )
+    non_negative: ClassVar[Names] = ("kl_weights", "warmup_epochs")
 
     def __post_init__(self) -> None:
         """Checks types and ranges."""
@@ -52,6 +41,22 @@ class TwoLevelSettings(GenerativeSettings):
     def modality_dim(self, name: str) -> int:
         """Size of one modality's own latent."""
         return dict(self.modality_dims).get(name, self.default_modality_dim)
+
+
+@dataclass(frozen=True)
+class TwoLevelSettings(LowerLevelSettings):
+    """Settings of both levels where the upper one is a VAE of the lower latents."""
+
+    latent_weights: ByModality = ()
+    """Weight (gamma) of the squared error of each modality's latent as predicted from above."""
+    default_latent_weight: float = 10.0
+    """That weight for modalities not named in ``latent_weights``."""
+    top_kl_weight: float = 1.0
+    """Weight of the divergence of the upper latent."""
+    top_warmup_epochs: int = 0
+    """Epochs over which ``top_kl_weight`` grows linearly to its value."""
+
+    non_negative: ClassVar[Names] = ("latent_weights", "default_latent_weight", "top_kl_weight", "top_warmup_epochs")
 
 
 @dataclass(frozen=True)
