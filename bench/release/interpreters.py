@@ -28,9 +28,10 @@ def main(arguments: Sequence[str]) -> None:
         prog="python -m bench.release interpreters",
         description=f"{__doc__} All other arguments are those of pytest, such as the folders of a few tests.",
     )
-    parser.add_argument("--versions", nargs="+", default=VERSIONS, metavar="VERSION", help="versions of Python to try")
+    parser.add_argument("--python", action="append", metavar="VERSION", help="a version to try, such as 3.12; several")
     given, tests = parser.parse_known_args(arguments)
-    found = {version: find_interpreter(version) for version in given.versions}
+    versions = given.python or VERSIONS
+    found = {version: find_interpreter(version) for version in versions}
     absent = [version for version, python in found.items() if python is None]
     if absent:
         print(f"not on this machine: Python {', '.join(absent)}", flush=True)
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     for version, outcome in results.items():
         print(f"Python {version}: {outcome}")
     if not results:
-        raise RuntimeError(f"No Python of {', '.join(given.versions)} was found; put one on the PATH, or install uv.")
+        raise RuntimeError(f"No Python of {', '.join(versions)} was found; put one on the PATH, or install uv.")
     if any(not outcome.startswith("passed") for outcome in results.values()):
         raise RuntimeError("Tests failed, or could not be installed for; see above.")
 

@@ -93,7 +93,7 @@ def test_interpreters_that_do_not_start_are_absent(tmp_path, monkeypatch, capsys
     here = "{}.{}".format(*sys.version_info)
     assert interpreters.find_interpreter(here) == sys.executable
     assert interpreters.find_interpreter("3.99") is None
-    assert main(["interpreters", "--versions", "3.99", "3.98"]) == 1
+    assert main(["interpreters", "--python", "3.99", "--python", "3.98", "tests/common"]) == 1
     output = capsys.readouterr()
     assert output.out == "not on this machine: Python 3.99, 3.98\n"
     assert "No Python of 3.99, 3.98 was found" in output.err
