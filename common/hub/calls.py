@@ -183,7 +183,8 @@ def _status(error: Exception) -> int | None:
 def _said(error: Exception) -> str:
     """What a hub or a library says, in one line."""
     text = " ".join((getattr(error, "server_message", None) or str(error)).split())[:LONGEST_REASON].strip(". ")
-    return text if isinstance(error, OSError) and text else f"{type(error).__name__}: {text}"
+    text = text if isinstance(error, OSError) and text else f"{type(error).__name__}: {text}"
+    return f"{text}; for a hub that does not know Xet set HF_HUB_DISABLE_XET=1" if "xet-" in text else text
 
 
 def _constants() -> Any:

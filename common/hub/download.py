@@ -26,6 +26,8 @@ __all__ = ["MOST_WEIGHTS", "Export", "HubFile", "downloaded", "files_at", "local
 
 MOST_WEIGHTS = 4 << 30
 """Most bytes of a file of weights."""
+_OVERHEAD = 1 << 20
+"""Bytes that a protocol may move besides a quarter more than those of the file."""
 _NAMES = 6
 """Names that a message lists."""
 
@@ -199,7 +201,12 @@ def _download(reference: Reference, name: str, expected: HubFile, anew: bool) ->
     hub = hub_library(f"`{reference}`")
     fetch = partial(hub.hf_hub_download, reference.repo, name, revision=reference.revision, force_download=anew)
     options = {"cache_dir": cache_of(), "tqdm_class": _limited(expected.size, f"`{reference}`: {name}")}
-    path = Path(within(seconds_for(expected.size), partial(fetch, **options)))
+    try:
+        path = Path(within(seconds_for(expected.size), partial(fetch, **options)))
+    except Exception:  # Older releases would go on after what came, whatever that was.
+        with suppress(OSError):
+            (_repository(reference) / "blobs" / f"{expected.sha256 or expected.git_sha1}.incomplete").unlink()
+        raise
     if not expected.fits(path):
         for file in (path.resolve(), path):  # The content, and the link to it.
             with suppress(OSError):
@@ -224,19 +231,24 @@ def _limited(most: int, what: str) -> type[Any]:
 
         def update(self, n: float | None = 1) -> None:
             self.taken += n or 0
-            if self.taken > most:
+            if self.taken > 1.25 * most + _OVERHEAD:
                 raise FileFormatError(f"{what} brings more than the {most:,} bytes that the hub lists; it was ended.")
 
     return Limited
 
 
+def _repository(reference: Reference) -> Path:
+    """Where the cache keeps a repository."""
+    return cache_of() / f"models--{reference.repo.replace('/', '--')}"
+
+
 def _snapshot(reference: Reference) -> Path:
-    return cache_of() / f"models--{reference.repo.replace('/', '--')}" / "snapshots" / reference.revision
+    return _repository(reference) / "snapshots" / reference.revision
 
 
 def _remembered(reference: Reference) -> Path:
     """Where the cache keeps which commit a branch or a tag was."""
-    return cache_of() / f"models--{reference.repo.replace('/', '--')}" / "refs" / reference.revision
+    return _repository(reference) / "refs" / reference.revision
 
 
 def _remember(reference: Reference, commit: str) -> None:

@@ -15,6 +15,7 @@ from anysense.common.files import replace_folder, sha256_of, write_json
 from anysense.common.hub.calls import check_sending, endpoint
 from anysense.common.hub.reference import USUAL_REVISION, Reference, check_repo, check_revision
 from anysense.common.machine import in_bytes
+from anysense.common.progress import say
 from anysense.runs.run_folder import check_place
 from anysense.runs.settings import TracebackSettings, parse
 from anysense.runs.worlds import environments, named_world
@@ -98,6 +99,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _written(settings: PushSettings, run: Path, repo: str) -> tuple[Path, str]:
     """Write all that is pushed into a folder; gives it and the kind of export."""
+    from anysense.agents.description import AGENT
     from anysense.runs.publishing.card import card_of
     from anysense.runs.publishing.contents import CARD, contents_of
 
@@ -105,6 +107,8 @@ def _written(settings: PushSettings, run: Path, repo: str) -> tuple[Path, str]:
     with replace_folder(folder) as new:
         contents.write(new)
         (new / CARD).write_text(card_of(contents, new, repo, settings.license), encoding="utf-8")
+    if contents.export is AGENT and contents.report is None:
+        say(f"There are no results for the card: `anysense evaluate {run}` makes some; then push that run.")
     return folder, contents.export.kind
 
 

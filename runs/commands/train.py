@@ -148,7 +148,11 @@ def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
         if chosen is not None and chosen.id != stored.id:
             return chosen, names
         return world(stored.id, {**stored.options, **changes}), names
-    except (FileNotFoundError, ValueError):  # Reported later, where it can be told apart from a call for help.
+    except (
+        OSError,
+        ValueError,
+        ModuleNotFoundError,
+    ):  # Reported later, where it can be told apart from a call for help.
         return chosen or world(), ["NAME"]
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ def upload(folder: Path, place: Destination, message: str) -> Reference:
     size = sum(path.stat().st_size for path in paths.values())
     say(f"Sending {len(paths)} files ({in_bytes(size)}) to {endpoint()}/{made}")
     with asked(f"`repo` {made}"), _bars_on_terminals(hub.utils):
-        pushed = branch.at(str(within(seconds_for(size), _hinted(commit)).oid))
+        pushed = branch.at(str(within(seconds_for(size), commit).oid))
     _check(pushed, paths, files_at(pushed)[1])
     return pushed
 
@@ -101,20 +101,6 @@ def _made(client: Any, place: Destination) -> tuple[str, bool]:
     """Make the repository where it is not there yet; gives its full name, and whether only its owner sees it."""
     repo = str(client.create_repo(place.repo, private=place.private or None, exist_ok=True).repo_id)
     return repo, bool(client.model_info(repo, timeout=30).private)
-
-
-def _hinted(commit: Callable[[], Any]) -> Callable[[], Any]:
-    """The same, with a hint where a hub does not know the protocol for large files that is tried first."""
-
-    def do() -> Any:
-        try:
-            return commit()
-        except Exception as error:
-            if "xet" in str(error).lower():
-                raise ConnectionError(f"{error}; for a hub that does not know Xet set HF_HUB_DISABLE_XET=1") from error
-            raise
-
-    return do
 
 
 def _check(pushed: Reference, paths: Mapping[str, Path], arrived: Mapping[str, HubFile]) -> None:

@@ -190,7 +190,8 @@ def test_content_that_is_not_what_the_hub_lists(hub, files):
     content = files["policy.safetensors"]
     for wrong, message in (
         (content[:-1] + b"x", "what came as policy.safetensors is not the file that the hub lists"),
-        (content + b"more" * 100, "brings more than the 73,320 bytes that the hub lists"),
+        (content + b"more" * 100, "cannot be reached, or gave no answer of a hub"),
+        (content + b"more" * (1 << 20), "brings more than the 73,320 bytes that the hub lists"),
         (b"<html>", "cannot be reached, or gave no answer of a hub"),
     ):
         hub.faults = {"GET /lfs": lambda handler, wrong=wrong: handler.answer(200, wrong)}
