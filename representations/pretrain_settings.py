@@ -1,8 +1,9 @@
 """Settings of pretraining and of collecting what is needed for it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from anysense.representations.settings import Settings
 
@@ -27,6 +28,8 @@ class CollectSettings:
 @dataclass(frozen=True)
 class PretrainSettings(Settings):
     """How to pretrain a representation. The defaults are the preset ``default``."""
+
+    search: ClassVar[Mapping[str, str]] = {"learning_rate": "2e-4..5e-3:log"}
 
     epochs: int = 25
     """Passes over the training data."""

@@ -23,6 +23,8 @@ class Settings:
     Attributes:
         positive: Fields of the class whose numbers must be finite and above 0; see `require_positive`.
         non_negative: Fields of the class whose numbers must be finite and at least 0.
+        search: What `anysense tune` searches if nobody says: for a field of the class a range as it is typed,
+            ``0.05..1:log``; of a field with entries by name, the range of each entry.
 
     Raises:
         TypeError: A value has another type.
@@ -31,6 +33,7 @@ class Settings:
 
     positive: ClassVar[Names] = ()
     non_negative: ClassVar[Names] = ()
+    search: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         """Checks and converts every field."""

@@ -27,6 +27,7 @@ COMMANDS = {
     "classify": ("classify", "compare representations on a data set with modalities missing"),
     "retrieve": ("retrieve", "find a sample's other modalities, by volume and by cosine"),
     "align": ("align", "geometry of the latents of a comparison: DCA and UMAP"),
+    "tune": ("tune", "search for settings of methods and agents on validation data"),
     "push": ("push", "put an agent or a representation on a hub, with a model card"),
     "report": ("report", "finished runs as one page; several seeds as one table with curves"),
 }

@@ -8,11 +8,11 @@ from anysense.common.files import explained
 from anysense.runs.comparisons.blocks import check_block
 from anysense.runs.comparisons.grid import Cell, JobSettings, planned
 from anysense.runs.from_hub import pinned
-from anysense.runs.launching.settings import launcher_of
+from anysense.runs.launching.settings import LaunchSettings, launcher_of
 from anysense.runs.resume import advising, resumed
 from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import CommonSettings, ResumableSettings, use_machine
-from anysense.runs.tables import print_table
+from anysense.runs.tables import Table, print_table
 
 __all__ = ["execute"]
 
@@ -34,6 +34,7 @@ def execute(
     work: Work[Any],
     resolve: Resolve[Any] = _as_given,
     cells: Callable[[Any], Sequence[Cell]] | None = None,
+    listed: Callable[[Any, RunFolder | None], Table] | None = None,
 ) -> None:
     """Run one command.
 
@@ -45,6 +46,7 @@ def execute(
         resolve: Finds inputs that were not typed, such as the newest representation, and checks all input before
             anything is written. Gives the settings with what it found, and the arguments that stand for it.
         cells: The jobs, of a command that has many.
+        listed: What --dry-run lists, of a command whose jobs are not known beforehand.
     """
     arguments = pinned(arguments)
     settings = read(arguments)
@@ -63,6 +65,11 @@ def execute(
     if isinstance(settings, JobSettings) and cells is not None:
         if settings.dry_run:
             print_table(f"anysense {command} --dry-run", planned(settings, command, cells(settings), run))
+            return
+        launcher_of(settings)
+    if isinstance(settings, LaunchSettings) and listed is not None:
+        if settings.dry_run:
+            print_table(f"anysense {command} --dry-run", listed(settings, run))
             return
         launcher_of(settings)
     settings, chosen = resolve(settings)

@@ -107,6 +107,8 @@ RENAMED = {
     },
 }
 """Options of earlier versions, of one command where it is named: what they are called now."""
+_WITH_COMMAS = ("--space",)
+"""Options, besides those of key=value, whose values may hold commas."""
 Others = Callable[[], Mapping[str, Any]]
 """Gives settings, or classes of them, that other choices on the command line have: ``--method mvae``."""
 
@@ -187,7 +189,7 @@ def _check_form(default: Any, arguments: Sequence[str], command: str) -> None:
         if len(values) > 1:
             raise ValueError(f"`{option}` was given {len(values)} times; give it once, with all values after it.")
         value = value_of(arguments, option) or ""
-        if "," in value and not option.endswith("-option"):
+        if "," in value and not option.endswith("-option") and option not in _WITH_COMMAS:
             spaced = " ".join(value.replace(",", " ").split())
             raise ValueError(f"`{option}` takes values separated by spaces: {option} {spaced}; got {value!r}.")
 

@@ -2,8 +2,9 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from anysense.common.validation import check_range
 from anysense.representations.settings import Settings
@@ -27,6 +28,8 @@ __all__ = [
 @dataclass(frozen=True, kw_only=True)
 class AgentSettings(Settings):
     """What every algorithm has."""
+
+    search: ClassVar[Mapping[str, str]] = {"learning_rate": "1e-4..3e-3:log", "gamma": "0.95..0.999"}
 
     total_steps: int
     """Environment steps of the whole training, over all environments."""

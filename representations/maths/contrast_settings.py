@@ -31,6 +31,8 @@ class ContrastSettings(MethodSettings):
 class CosineSettings(ContrastSettings):
     """Settings of `CosineContrast`."""
 
+    search: ClassVar[Mapping[str, str]] = {"temperature": "0.05..1:log"}
+
     temperature: float = 0.3
     """Temperature of the contrastive loss."""
     loss: CosineLoss = "infonce"
@@ -45,6 +47,12 @@ class CosineSettings(ContrastSettings):
 @dataclass(frozen=True)
 class MixedSettings(ContrastSettings):
     """Settings of a `MixedContrast`: one of whole tuples of latents, and a part of cosines."""
+
+    search: ClassVar[Mapping[str, str]] = {
+        "temperature": "0.03..1:log",
+        "cosine_weight": "0.1..0.9",
+        "cosine_temperature": "0.05..1:log",
+    }
 
     temperature: float = 0.1
     """Temperature of the contrast of tuples."""
@@ -71,6 +79,11 @@ class MixedSettings(ContrastSettings):
 class VolumeSettings(ContrastSettings):
     """Settings of `VolumeContrast`. A setting that the variant does not use must keep its default."""
 
+    search: ClassVar[Mapping[str, str]] = {
+        "temperature": "0.03..1:log",
+        "hybrid_weight": "0.1..0.9",
+        "cosine_temperature": "0.05..1:log",
+    }
     used_by: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "power": ("joint_anchor", "pairwise", "modality_anchor", "all_pairs", "hybrid"),
         "anchor": ("modality_anchor", "hybrid"),

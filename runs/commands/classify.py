@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from anysense.common.progress import counter, say, stage
 from anysense.representations.benchmarks import Benchmark, DataRequest, benchmark, benchmark_names
 from anysense.representations.evaluation.tasks import TaskSettings
+from anysense.representations.networks.catalogue import NETWORKS
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.done import Done
@@ -19,6 +20,7 @@ from anysense.runs.comparisons.growth import earlier_jobs, jobs_in
 from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
+from anysense.runs.method_options import Parts, changed
 from anysense.runs.page.write import page_line
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
@@ -26,9 +28,21 @@ from anysense.runs.training_options import Training
 
 if TYPE_CHECKING:
     from anysense.representations.contract import Representation
-    from anysense.representations.data.samples import Samples
+    from anysense.representations.data.samples import Samples, Splits
+    from anysense.representations.evaluation.tasks.task import Subsets
 
-__all__ = ["ClassifyCommand", "checked", "classify_one", "main", "methods_of", "report_of", "reread", "work"]
+__all__ = [
+    "ClassifyCommand",
+    "built",
+    "checked",
+    "classify_one",
+    "main",
+    "methods_of",
+    "report_of",
+    "reread",
+    "trained_and_tested",
+    "work",
+]
 
 DATA = "digits"
 MakeReport = Callable[[Benchmark, Mapping[str, str], Sequence[Done], RunFolder], Report]
@@ -65,7 +79,9 @@ class ClassifyCommand(GridSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.chosen()
+        chosen = self.chosen()
+        for method in chosen if self.method_option else ():
+            self.parts(method)
 
     def benchmark(self) -> Benchmark:
         """The data set with what is measured on it."""
@@ -77,20 +93,30 @@ class ClassifyCommand(GridSettings):
 
     def may_differ(self) -> Sequence[str]:
         """Jobs are independent; where the data lie does not matter."""
-        return ("methods", "seeds", "seed", "request.folder")
+        return ("methods", "seeds", "seed", "request.folder", "method_option")
 
     def known_methods(self) -> Sequence[str]:
         """Methods of the data set."""
         return list(methods_of(self.benchmark()))
 
     def of_job(self, method: str) -> Mapping[str, Any]:
-        """Settings of the method and of its networks."""
-        found = self.benchmark()
-        if method not in methods_of(found):
+        """Settings of the method and of its networks; of its training, too, where that is another one."""
+        if method not in methods_of(self.benchmark()):
             return {}
+        parts = self.parts(method) if method in self.chosen() else self.usual_parts(method)
+        training = {"training": plain(parts["training"])} if parts["training"] != self.training else {}
+        return {"method": plain(parts["method"]), "networks": plain(parts.get("networks")), **training}
+
+    def usual_parts(self, method: str) -> Parts:
+        """Settings of a method, its networks and its training, without --method-option."""
+        found = self.benchmark()
         name, preset = _named(found, method, self.preset)
         own, networks = found.presets.method_settings(name, preset), found.presets.network_settings(name, preset)
-        return {"method": plain(own), "networks": plain(networks)}
+        return {"method": own, **({} if networks is None else {"networks": networks}), "training": self.training}
+
+    def parts(self, method: str) -> dict[str, Any]:
+        """The same with --method-option; ValueError or TypeError for one that is not possible."""
+        return changed(self.usual_parts(method), self.changes(method), method)
 
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
@@ -148,7 +174,7 @@ def checked(command: str, settings: ClassifyCommand) -> tuple[ClassifyCommand, S
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     say(", ".join(f"{size} samples for {name}" for name, size in sizes.items()))
     for cell in missing:
-        _built(cell, found, splits.train)
+        built(cell, found, splits.train)
     return settings, ()
 
 
@@ -163,12 +189,14 @@ def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, dev
     return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}", *page_line(run)]
 
 
-def _built(cell: Cell, found: Benchmark, train: "Samples") -> "Representation":
+def built(cell: Cell, found: Benchmark, train: "Samples") -> "Representation":
+    """The representation of a job before its training; ``train`` are the samples that it is for."""
     from anysense.representations.registry import build
 
-    name, preset = _named(found, cell.method, cell.settings.preset)
-    settings, networks = found.presets.method_settings(name, preset), found.presets.networks(name, preset)
-    return build(name, found.modalities, settings, networks, cell.seed, train)
+    name, parts = methods_of(found)[cell.method].partition(":")[0], cell.settings.parts(cell.method)
+    family = NETWORKS.get(found.presets.family, "networks") if "networks" in parts else None
+    networks = None if family is None else family(parts["networks"])
+    return build(name, found.modalities, parts["method"], networks, cell.seed, train)
 
 
 def _named(found: Benchmark, method: str, preset: str) -> tuple[str, str]:
@@ -179,18 +207,24 @@ def _named(found: Benchmark, method: str, preset: str) -> tuple[str, str]:
 
 def classify_one(cell: Cell, folder: Path) -> dict[str, Any]:
     """Train, or go on training, in ``folder``; then evaluate. Gives plain values: records, times, sizes."""
+    found = cell.settings.benchmark()
+    splits = found.load(cell.settings.request, None)
+    return trained_and_tested(cell, folder, splits)
+
+
+def trained_and_tested(cell: Cell, folder: Path, splits: "Splits", subsets: "Subsets" = None) -> dict[str, Any]:
+    """The same on the parts of a data set that are given; tested on subsets, all by default, of their ``test``."""
     from anysense.representations.training.pretrain import pretrain
 
     settings, found = cell.settings, cell.settings.benchmark()
-    splits = found.load(settings.request, None)
-    representation = _built(cell, found, splits.train)
+    representation = built(cell, found, splits.train)
     own: dict[str, Any] = {"device": cell.device, "threads": settings.threads or 1, "seed": cell.seed}
-    training = dataclasses.replace(widened(PretrainSettings, settings.training), **own)
+    training = dataclasses.replace(widened(PretrainSettings, settings.parts(cell.method)["training"]), **own)
     begun = (folder / "checkpoints").is_dir()
     result = pretrain(representation, splits.train, splits.validation, training, folder, resume=begun)
     start = time.perf_counter()
     trained = result.representation.to(cell.device)
-    records = found.task.evaluate(trained, splits, settings.evaluation, cell.seed)
+    records = found.task.evaluate(trained, splits, settings.evaluation, cell.seed, subsets)
     return {
         "records": [record.to_json() for record in records],
         "samples": {part: len(getattr(splits, part)) for part in ("train", "validation", "test")},

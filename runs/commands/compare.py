@@ -55,7 +55,9 @@ class CompareCommand(GridSettings, StageSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "batch_size")
-        self.chosen()
+        chosen = self.chosen()
+        for method in chosen if self.method_option else ():
+            self.stages(method, self.seed, "cpu", None)
 
     def chosen(self) -> list[str]:
         """Names of the methods; ValueError for an unknown one."""
@@ -68,7 +70,12 @@ class CompareCommand(GridSettings, StageSettings):
 
     def may_differ(self) -> Sequence[str]:
         """Jobs are independent, but the episodes of all come from --seed."""
-        return ("methods", "seeds", "vector")
+        return ("methods", "seeds", "vector", "method_option")
+
+    def stages(self, method: str, seed: int, device: str, threads: int | None, **pretraining: Any) -> Stages:
+        """Settings of all stages for one method and seed, with --batch-size and --method-option."""
+        usual = super().stages(method, seed, device, threads, **{"batch_size": self.batch_size, **pretraining})
+        return usual.changed(self.changes(method) if method in self.chosen() else {})
 
     def known_methods(self) -> Sequence[str]:
         """Methods for the environment."""
@@ -78,7 +85,7 @@ class CompareCommand(GridSettings, StageSettings):
         """Settings of the method, of its networks and data, and of the agent."""
         if method not in self._methods():
             return {}
-        stages = self.stages(method, self.seed, "cpu", None, batch_size=self.batch_size)
+        stages = self.stages(method, self.seed, "cpu", None)
         first, second = stages.pretraining, stages.training
         parts: dict[str, Any] = {
             "method": first.representation,
@@ -131,7 +138,7 @@ def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
 def compare_one(cell: Cell, folder: Path) -> dict[str, Any]:
     """Do all stages in ``folder``, each from where it was cut off. Gives plain values: records, times, sizes."""
     settings = cell.settings
-    stages = settings.stages(cell.method, cell.seed, cell.device, settings.threads or 1, batch_size=settings.batch_size)
+    stages = settings.stages(cell.method, cell.seed, cell.device, settings.threads or 1)
     result, _, saved = run_stages(stages, folder, [])
     return {
         "records": [record.to_json() for record in saved.records],

@@ -29,7 +29,7 @@ __all__ = ["ReportCommand", "main"]
 
 EVALUATIONS = ("demo", "evaluate")
 """Commands whose runs hold the evaluation of one agent."""
-COMPARISONS = ("compare", "classify", "retrieve", "align")
+COMPARISONS = ("compare", "classify", "retrieve", "align", "tune")
 """Commands whose runs hold a comparison; the module of each offers `report_of`."""
 
 

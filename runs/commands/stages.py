@@ -1,7 +1,7 @@
 """Pretrain, train, evaluate: what the demo does once and a comparison for each method and seed."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from anysense.runs.commands.pretrain import PretrainCommand, check_pretraining, 
 from anysense.runs.commands.train import TrainCommand, train_run
 from anysense.runs.curves import read_curve
 from anysense.runs.logging_options import LoggingSettings, check_logger
+from anysense.runs.method_options import AGENT, Parts, changed
 from anysense.runs.reading import ReadingSettings
 from anysense.runs.settings import Flat, check_positive
 from anysense.runs.worlds import VectorSettings, named_world
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from anysense.agents.results import SavedResults
     from anysense.representations.training.pretrain import PretrainResult
 
-__all__ = ["StageSettings", "Stages", "check_stages", "run_stages"]
+__all__ = ["StageSettings", "Stages", "check_stages", "pretrain_stage", "run_stages", "train_stage"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,25 @@ class Stages:
         """Where the agent acts."""
         return self.pretraining.made_world()
 
+    def parts(self) -> Parts:
+        """Settings of the method, its networks, its training and the agent."""
+        first, networks = self.pretraining, self.pretraining.architecture
+        own = {} if networks == type(networks)() and not dataclasses.fields(networks) else {"networks": networks}
+        return {"method": first.representation, **own, "training": first.training, AGENT: self.training.agent}
+
+    def changed(self, changes: Mapping[str, Any]) -> "Stages":
+        """The same with other values of some settings, by name; ValueError or TypeError for an impossible one."""
+        parts = changed(self.parts(), changes, self.pretraining.method)
+        first = dataclasses.replace(
+            self.pretraining,
+            representation=parts["method"],
+            architecture=parts.get("networks", self.pretraining.architecture),
+            training=parts["training"],
+        )
+        return dataclasses.replace(
+            self, pretraining=first, training=dataclasses.replace(self.training, agent=parts[AGENT])
+        )
+
 
 def check_stages(settings: StageSettings, methods: Iterable[str]) -> None:
     """Make the environment, and the networks of all methods, before anything is written."""
@@ -91,6 +111,22 @@ def check_stages(settings: StageSettings, methods: Iterable[str]) -> None:
         stages = settings.stages(method, settings.seed, "cpu", None)
         check_pretraining(stages.pretraining)
         check_actions(stages.training.algorithm, stages.world.action_space)
+
+
+def pretrain_stage(stages: Stages, folder: Path) -> "PretrainResult":
+    """Pretrain in ``folder/pretrain``, or go on there."""
+    (folder / "pretrain").mkdir(exist_ok=True)
+    return pretrain_run(stages.pretraining, folder / "pretrain", stages.device)
+
+
+def train_stage(stages: Stages, folder: Path) -> "Agent":
+    """Train an agent on that in ``folder/train``, or go on there; gives the best one."""
+    from anysense.agents.exported import Agent
+
+    training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)
+    agent = Agent.load(train_run(training, folder / "train", resume=True, logger=stages.training.logger).agent, stages.device)
+    agent.world = stages.world
+    return agent
 
 
 def run_stages(
@@ -103,14 +139,8 @@ def run_stages(
         folder: Gets ``pretrain/``, ``train/`` and ``results/``.
         lineage: Records of runs, to be kept with the results.
     """
-    from anysense.agents.exported import Agent
-
-    (folder / "pretrain").mkdir(exist_ok=True)
-    pretrained = pretrain_run(stages.pretraining, folder / "pretrain", stages.device)
-    training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)
-    trained = train_run(training, folder / "train", resume=True, logger=stages.training.logger)
-    agent, curve = Agent.load(trained.agent, stages.device), read_curve(folder / "train" / "metrics.csv")
-    agent.world = stages.world
+    pretrained = pretrain_stage(stages, folder)
+    agent, curve = train_stage(stages, folder), read_curve(folder / "train" / "metrics.csv")
     with stage(f"Evaluating {stages.evaluation.episodes} episodes per row"):
         saved = evaluate_agent(agent, stages.evaluation, stages.episodes_seed, folder, curve, lineage)
     return pretrained, agent, saved

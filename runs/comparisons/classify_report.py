@@ -80,6 +80,7 @@ def protocol(
     training, main, rates = settings["training"], found.task.columns[0], settings["evaluation"]["missing_rates"]
     named = {one.method: methods.get(one.method, one.method).partition(":") for one in done}
     exceptions = "".join(f" (`{name}`: of preset `{preset}`)" for name, (_, _, preset) in named.items() if preset)
+    exceptions += _changed(settings)
     at_random = (
         f"each modality of each sample is missing with the chance {listed(rates)}, at least one is left; drawn from "
         "the seed, alike for every method"
@@ -96,6 +97,12 @@ def protocol(
         seeds=seeds_in_words(seeds_of(done)),
         splits=_splits(found, done, settings["request"]),
     )
+
+
+def _changed(settings: Mapping[str, Any]) -> str:
+    """What --method-option changed, in words."""
+    given = settings.get("method_option") or ()
+    return f", but {listed(f'`{option}`' for option in given)}" if given else ""
 
 
 def _splits(found: Benchmark, done: Sequence[Done], request: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from anysense.runs.comparisons.validation_curves import CURVE, read_validation
 from anysense.runs.launching.job import Job
 from anysense.runs.launching.launcher import run_jobs
 from anysense.runs.launching.settings import LaunchSettings, launcher_of
+from anysense.runs.method_options import changes_of
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import check_positive
 from anysense.runs.tables import Table, counted
@@ -81,6 +82,9 @@ class GridSettings(JobSettings):
     given. With --resume more may be named."""
     seeds: int = 3
     """How many seeds; the first one is --seed. With --resume it may be more."""
+    method_option: tuple[str, ...] = ()
+    """Settings of single methods that differ from the preset's, as METHOD.NAME=VALUE, such as gmc.temperature=0.2
+    mvae.learning_rate=2e-3: of the method, its networks and its training. `anysense tune` finds and prints them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,6 +95,10 @@ class GridSettings(JobSettings):
     def chosen(self) -> list[str]:
         """Names of the methods; commands add those that they mean if none is given."""
         return list(self.methods)
+
+    def changes(self, method: str) -> Mapping[str, Any]:
+        """Settings of a method that differ from the preset's, by name; ValueError for a method that was not chosen."""
+        return changes_of(self.method_option, self.chosen()).get(method, {})
 
     def grown(self, given: "GridSettings") -> Mapping[str, list[str]]:
         """More seeds and more methods may be asked for: jobs are independent, and those that are done stay."""

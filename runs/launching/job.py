@@ -3,15 +3,15 @@
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from anysense.common.files import write_json
 from anysense.common.json_files import read_json
 from anysense.runs.lock import OWNER, locked
 
-__all__ = ["LOG", "RESULT", "Job", "Work"]
+__all__ = ["LOG", "RESULT", "Job", "Upcoming", "Work", "WorkerLostError"]
 
 RESULT = "result.json"
 LOG = "log.txt"
@@ -62,3 +62,47 @@ class Job:
     def owned(self) -> bool:
         """Whether a process seems to be at it, or was killed while it was."""
         return (self.folder / OWNER).exists()
+
+
+class WorkerLostError(RuntimeError):
+    """A worker was killed, or lost, while it was at a job.
+
+    Attributes:
+        job: The job.
+    """
+
+    def __init__(self, message: str, job: Job) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class Upcoming(Sequence[Job]):
+    """Jobs of which each is decided when it is taken, so that one is taken only when there is a place for it.
+
+    Args:
+        most: How many there will be at most.
+        following: Gives the next one; None where there is none left.
+    """
+
+    def __init__(self, most: int, following: Callable[[], Job | None]) -> None:
+        self._most, self._following, self._taken = most, following, list[Job]()
+
+    def __len__(self) -> int:
+        return self._most
+
+    @overload
+    def __getitem__(self, place: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Job]: ...
+
+    def __getitem__(self, place: int | slice) -> Job | Sequence[Job]:
+        """The job at a place from 0 on, which is decided now if it was not before; IndexError behind the last one."""
+        if isinstance(place, slice) or place < 0:
+            raise TypeError(f"jobs that are not decided yet are taken one by one; got {place!r}.")
+        while len(self._taken) <= place:
+            job = self._following()
+            if job is None:
+                raise IndexError(place)
+            self._taken.append(job)
+        return self._taken[place]

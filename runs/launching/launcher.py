@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -10,7 +10,7 @@ from anysense.common.progress import counter, duration, say
 from anysense.runs.launching.job import Job
 from anysense.runs.tables import counted
 
-__all__ = ["Launcher", "run_jobs"]
+__all__ = ["Launcher", "do_jobs", "run_jobs"]
 
 
 class Launcher(ABC):
@@ -25,6 +25,9 @@ class Launcher(ABC):
     @abstractmethod
     def launch(self, jobs: Sequence[Job]) -> Generator[Job | None]:
         """Do the jobs, and give each when its result is in its folder, in any order.
+
+        Where the jobs are an `Upcoming`, one is taken only when there is a place for it: what it will be may depend on
+        those that have ended.
 
         Gives None once the workers are ready, and now and then while no job ends. What is left when the iterator is
         closed, or when a job fails, is stopped.
@@ -48,12 +51,33 @@ def run_jobs(jobs: Sequence[Job], launcher: Launcher, title: str) -> list[dict[s
         if job.owned():
             say(f"  {job.name}: another process is at it, or was killed; if it is still there, its end is awaited")
     if waiting:
-        _tell(waiting, launcher, title, before)
+        do_jobs(waiting, launcher, title, before)
     return [job.result() for job in jobs]
 
 
-def _tell(waiting: Sequence[Job], launcher: Launcher, title: str, before: int) -> None:
-    """Do all of these jobs, and say after each how many are done and how long the rest will take."""
+def _in_words(job: Job) -> str:
+    return "done"
+
+
+def do_jobs(
+    waiting: Sequence[Job],
+    launcher: Launcher,
+    title: str,
+    before: int = 0,
+    ended_as: Callable[[Job], str] = _in_words,
+) -> None:
+    """Do all of these jobs, and say after each how many are done and how long the rest will take.
+
+    Args:
+        waiting: Jobs that are not done.
+        launcher: Does them.
+        title: What is done, for the display.
+        before: How many were done before.
+        ended_as: Is called when a job has ended, before any other one is taken; says in words what it came to.
+
+    Raises:
+        WorkerLostError: A worker was killed. Other errors of a job are passed on.
+    """
     total, finished = before + len(waiting), 0
     with counter(title, total) as progress, closing(launcher.launch(waiting)) as ended:
         next(ended)
@@ -63,7 +87,7 @@ def _tell(waiting: Sequence[Job], launcher: Launcher, title: str, before: int) -
             if job is not None:
                 finished += 1
                 rest = _rest(time.perf_counter() - start, finished, len(waiting), launcher.at_a_time)
-                say(f"  {job.name}: done ({before + finished} of {total}{rest})")
+                say(f"  {job.name}: {ended_as(job)} ({before + finished} of {total}{rest})")
             progress(before + finished, total)
 
 

@@ -48,13 +48,15 @@ class Local(Launcher):
             yield job
 
     def _in_processes(self, jobs: Sequence[Job]) -> Generator[Job | None]:
-        waiting, running = list(jobs), dict[Connection, tuple[Job, str, SpawnProcess]]()
+        waiting, running = iter(jobs), dict[Connection, tuple[Job, str, SpawnProcess]]()
         try:
-            while waiting or running:
-                while waiting and len(running) < self.at_a_time:
-                    job, device = waiting.pop(0), self._devices.take()
+            while True:
+                while len(running) < self.at_a_time and (job := next(waiting, None)) is not None:
+                    device = self._devices.take()
                     receiver, process = start(job, device)
                     running[receiver] = job, device, process
+                if not running:
+                    return
                 ended = multiprocessing.connection.wait(running, timeout=SECONDS_BETWEEN_LOOKS)
                 for receiver in [one for one in running if one in ended]:
                     job, device, process = running.pop(receiver)

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from anysense.runs.launching.job import LOG, Job
+from anysense.runs.launching.job import LOG, Job, WorkerLostError
 
 __all__ = ["check_end", "end_all", "run_in_process", "sendable", "start"]
 
@@ -52,7 +52,7 @@ def check_end(job: Job, receiver: Connection, process: SpawnProcess) -> None:
     """Wait until a process has ended.
 
     Raises:
-        RuntimeError: It was killed. Errors of the job are passed on.
+        WorkerLostError: It was killed. Errors of the job are passed on.
     """
     try:
         error = receiver.recv()
@@ -62,7 +62,7 @@ def check_end(job: Job, receiver: Connection, process: SpawnProcess) -> None:
         how = f"ended with code {code} before it was done; see `{job.folder / LOG}`"
         if code < 0:
             how = f"was killed by signal {-code}, perhaps for lack of memory; then fewer `--jobs` help"
-        raise RuntimeError(f"The process of job `{job.name}` {how}.") from None
+        raise WorkerLostError(f"The process of job `{job.name}` {how}.", job) from None
     finally:
         receiver.close()
     _end(process)

@@ -15,7 +15,7 @@ from anysense.common.extras import import_extra
 from anysense.common.machine import processors
 from anysense.common.progress import say
 from anysense.common.validation import check_choice
-from anysense.runs.launching.job import Job
+from anysense.runs.launching.job import Job, Upcoming, WorkerLostError
 from anysense.runs.launching.launcher import Launcher
 from anysense.runs.launching.sharing import answered, token_in
 from anysense.runs.launching.worker import parcel_of, unpack, wrong_version
@@ -107,17 +107,19 @@ class RayCluster(Launcher):
             self.at_a_time = self._places(len(jobs))
             yield None
             parcels = ((job, pickle.dumps(parcel_of(job, folder, token, self._device))) for job in jobs)
-            with closing(self._all(parcels, len(jobs))) as ended:
+            with closing(self._all(parcels, len(jobs), isinstance(jobs, Upcoming))) as ended:
                 yield from ended
 
-    def _all(self, parcels: Iterator[tuple[Job, bytes]], count: int) -> Generator[Job | None]:
+    def _all(self, parcels: Iterator[tuple[Job, bytes]], count: int, one_by_one: bool) -> Generator[Job | None]:
+        """Do the jobs; if ``one_by_one``, none is handed over before the cluster has a place for it."""
         work = self._ray.remote(_deliverer(_forgetter(os.getcwd()))).options(
             max_retries=STARTS, **self._options.remote()
         )
         running: dict[Any, Job] = {}
         try:
             while True:
-                while len(running) < (self._jobs or count) and (one := next(parcels, None)) is not None:
+                most = self.at_a_time if one_by_one else self._jobs or count
+                while len(running) < most and (one := next(parcels, None)) is not None:
                     running[work.remote(one[1])] = one[0]
                 if not running:
                     return
@@ -138,7 +140,7 @@ class RayCluster(Launcher):
             found = self._ray.get(task)
         except self._ray.exceptions.RayError as error:
             reason = " ".join(str(error).split())
-            raise RuntimeError(f"Ray gave up job `{job.name}`: {reason}.") from error
+            raise WorkerLostError(f"Ray gave up job `{job.name}`: {reason}.", job) from error
         if isinstance(found, Exception):
             raise found
         unpack(found, job.folder)

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import shutil
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from anysense.common.files import write_json
 from anysense.common.json_files import read_json
 from anysense.common.progress import say
 from anysense.common.validation import check_choice
-from anysense.runs.launching.job import Job
+from anysense.runs.launching.job import Job, Upcoming, WorkerLostError
 from anysense.runs.launching.launcher import Launcher
+from anysense.runs.launching.local import MOST_JOBS
 from anysense.runs.launching.processes import sendable
 from anysense.runs.launching.sharing import token_in
 from anysense.runs.launching.worker import Parcel, parcel_of, unpack
@@ -107,16 +108,18 @@ class Slurm(Launcher):
     def launch(self, jobs: Sequence[Job]) -> Generator[Job | None]:
         """Do the jobs; what is left of the array is cancelled when one fails."""
         folder = jobs[0].folder.parent
-        self.at_a_time = min(self._jobs or len(jobs), len(jobs))
+        one_by_one = isinstance(jobs, Upcoming)
+        self.at_a_time = min(self._jobs or (MOST_JOBS if one_by_one else len(jobs)), len(jobs))
+        at_once = len(jobs) if self._options.cluster == "slurm" and not one_by_one else self.at_a_time
         with token_in(folder) as token:
-            executor = self._executor(folder / FOLDER)
-            waiting = [(job, Task(parcel_of(job, folder, token, self._device))) for job in jobs]
-            running = self._found_again(folder / FOLDER, jobs)
-            waiting = [one for one in waiting if one[0] not in running.values()]
+            executor, running = self._executor(folder / FOLDER), dict[Any, Job]()
+            waiting = self._waiting(folder, jobs, token, running)
             yield None
             try:
-                while waiting or running:
-                    self._submit(executor, folder / FOLDER, waiting, running)
+                while True:
+                    self._submit(executor, folder / FOLDER, waiting, running, at_once)
+                    if not running:
+                        return
                     ended = [task for task in running if task.done()]
                     for task in ended:
                         job = running.pop(task)
@@ -137,10 +140,26 @@ class Slurm(Launcher):
             raise ValueError(f"`slurm-option` is not possible: {' '.join(str(error).split())}") from error
         return executor
 
-    def _submit(self, executor: Any, folder: Path, waiting: list[tuple[Job, Task]], running: dict[Any, Job]) -> None:
-        """Hand all to SLURM at once, or to processes of this machine as many as there may be at a time."""
-        free = len(waiting) if self._options.cluster == "slurm" else self.at_a_time - len(running)
-        now = [waiting.pop(0) for _ in range(min(free, len(waiting)))]
+    def _waiting(
+        self, folder: Path, jobs: Sequence[Job], token: str, running: dict[Any, Job]
+    ) -> Iterator[tuple[Job, Task]]:
+        """The jobs that are to be handed over; those that a driver before this one has handed over run already."""
+        before = self._handed_over(folder / FOLDER)
+        for job in jobs:
+            task = before.get(job.folder.name)
+            if task is not None and not task.done(force_check=True):
+                say(f"  {job.name}: is in the queue of SLURM since before, as {task.job_id}")
+                running[task] = job
+            else:
+                yield job, Task(parcel_of(job, folder, token, self._device))
+
+    def _submit(
+        self, executor: Any, folder: Path, waiting: Iterator[tuple[Job, Task]], running: dict[Any, Job], most: int
+    ) -> None:
+        """Hand over as many as there may be at once: all, of an array of SLURM."""
+        now: list[tuple[Job, Task]] = []
+        while len(running) + len(now) < most and (one := next(waiting, None)) is not None:
+            now.append(one)
         if not now:
             return
         with executor.batch():
@@ -148,28 +167,22 @@ class Slurm(Launcher):
         running.update(zip(tasks, (job for job, _ in now), strict=True))
         write_json(folder / TASKS, {job.folder.name: task.job_id for task, job in running.items()})
 
-    def _found_again(self, folder: Path, jobs: Sequence[Job]) -> dict[Any, Job]:
-        """Jobs that a driver before this one has handed to SLURM, and that are not at their end."""
+    def _handed_over(self, folder: Path) -> dict[str, Any]:
+        """Jobs that a driver before this one has handed to SLURM, by the name of their folder."""
         if self._options.cluster != "slurm" or not (folder / TASKS).is_file():
             return {}
         before = read_json(folder / TASKS, "the job array", {str: str})
-        found = {}
-        for job in jobs:
-            if job.folder.name in before:
-                task = self._submitit.SlurmJob(folder.absolute(), before[job.folder.name])
-                if not task.done(force_check=True):
-                    say(f"  {job.name}: is in the queue of SLURM since before, as {task.job_id}")
-                    found[task] = job
-        return found
+        return {name: self._submitit.SlurmJob(folder.absolute(), number) for name, number in before.items()}
 
 
 def _collect(job: Job, task: Any) -> None:
     try:
         found = task.result()
     except Exception as error:  # Whatever submitit says of a job that left no result.
-        raise RuntimeError(
+        raise WorkerLostError(
             f"Job `{job.name}` (SLURM {task.job_id}, {task.state}) ended before it was done; see {task.paths.stderr}, "
-            "which is on the folder that all machines must share."
+            "which is on the folder that all machines must share.",
+            job,
         ) from error
     if isinstance(found, Exception):
         raise found

@@ -1,5 +1,6 @@
 """Settings of the generative methods with one latent: MVAE, MMVAE and MFM."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,6 +25,7 @@ class GenerativeSettings(MethodSettings):
 
     positive: ClassVar[Names] = ("latent_dim",)
     non_negative: ClassVar[Names] = ("reconstruction_weights",)
+    search: ClassVar[Mapping[str, str]] = {"reconstruction_weights": "1..1000:log"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ExpertSettings(GenerativeSettings):
     """Epochs over which ``beta`` rises linearly; 0 means that it holds from the start."""
 
     non_negative: ClassVar[Names] = ("beta", "warmup_epochs")
+    search: ClassVar[Mapping[str, str]] = {"beta": "0.01..10:log"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class MMVAESettings(GenerativeSettings):
 
     positive: ClassVar[Names] = ("expert_samples", "laplace_likelihood")
     non_negative: ClassVar[Names] = ("beta", "warmup_epochs")
+    search: ClassVar[Mapping[str, str]] = {"beta": "0.01..10:log", "laplace_likelihood": "0.1..2:log"}
 
     def __post_init__(self) -> None:
         """Checks types and ranges."""
@@ -132,6 +136,7 @@ class MFMSettings(GenerativeSettings):
         "head_widths",
     )
     non_negative: ClassVar[Names] = ("supervised_weight",)
+    search: ClassVar[Mapping[str, str]] = {"supervised_weight": "0.1..100:log"}
 
     def __post_init__(self) -> None:
         """Checks types and ranges."""

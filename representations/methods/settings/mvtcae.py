@@ -1,5 +1,6 @@
 """Settings of MVTCAE."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ class MVTCAESettings(ExpertSettings):
     """Architecture and loss of MVTCAE. The paper has none of our data: all presets are as those of MVAE."""
 
     like: ClassVar[str] = "mvae"
+    search: ClassVar[Mapping[str, str]] = {"alpha": "0.1..0.99"}
 
     alpha: float = 0.9
     """Share of the conditional terms, from 0 to below 1: 0 is a VAE with a product of experts."""

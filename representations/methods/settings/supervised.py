@@ -1,6 +1,8 @@
 """Settings of the supervised methods."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from anysense.representations.maths.contrast_settings import CosineSettings, VolumeSettings
 from anysense.representations.methods.settings.gmc import GMCCoreSettings
@@ -38,6 +40,8 @@ class TransformerSettings(MethodSettings):
 class TransformerDropoutSettings(TransformerSettings):
     """Architecture, and how often modalities are dropped in training."""
 
+    search: ClassVar[Mapping[str, str]] = {"dropout": "0.1..0.9"}
+
     dropout: float = 0.5
     """Probability that a row of a training batch keeps only a random non-empty subset of its modalities."""
 
@@ -51,6 +55,8 @@ class TransformerDropoutSettings(TransformerSettings):
 @dataclass(frozen=True)
 class SupervisedCoreSettings(TransformerSettings, GMCCoreSettings):
     """Architecture and supervision. The defaults are the published ones."""
+
+    search: ClassVar[Mapping[str, str]] = {"contrast_weight": "0.01..10:log"}
 
     centre: bool = False
     """Batch normalisation (without scale or shift) of what every encoder gives to the head; not in the paper."""

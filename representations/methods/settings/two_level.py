@@ -1,5 +1,6 @@
 """Settings of the generative methods with a latent per modality below a joint one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -57,6 +58,11 @@ class TwoLevelSettings(LowerLevelSettings):
     """Epochs over which ``top_kl_weight`` grows linearly to its value."""
 
     non_negative: ClassVar[Names] = ("latent_weights", "default_latent_weight", "top_kl_weight", "top_warmup_epochs")
+    search: ClassVar[Mapping[str, str]] = {
+        "latent_weights": "1..1000:log",
+        "default_latent_weight": "1..1000:log",
+        "top_kl_weight": "0.01..10:log",
+    }
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class MUSESettings(TwoLevelSettings):
     """Published pendulum code: the epoch of the warm-up was always read as 0, so ``top_kl`` never counted."""
 
     non_negative: ClassVar[Names] = ("alma_weight",)
+    search: ClassVar[Mapping[str, str]] = {"alma_weight": "0.01..10:log"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class NexusSettings(TwoLevelSettings):
     """Weigh the error of the sound's latent by its own variance in the batch (sigma-VAE) instead of a constant."""
 
     positive: ClassVar[Names] = ("message_dim",)
+    search: ClassVar[Mapping[str, str]] = {"drop_rate": "0..0.5"}
 
     def __post_init__(self) -> None:
         """Checks types and ranges."""

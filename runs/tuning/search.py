@@ -1,0 +1,304 @@
+"""A driver of a search: takes one trial after the other, and tells the journal what each came to."""
+
+import dataclasses
+import os
+import platform
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from anysense.common.files import explained, write_json
+from anysense.common.progress import say
+from anysense.runs.launching.job import RESULT, Job, Upcoming, WorkerLostError
+from anysense.runs.launching.launcher import Launcher, do_jobs
+from anysense.runs.tuning.journal import Journal, optuna_module
+from anysense.runs.tuning.space import Dimension
+
+__all__ = ["MOST_ATTEMPTS", "STARTS", "Plan", "Search", "folder_of", "name_of"]
+
+DRIVERS = "drivers"
+"""Folder of a run with a lock for each driver, held as long as it lives."""
+CLAIM = ".claim.lock"
+"""Lock of a run, held by the driver that takes a trial."""
+MOST_ATTEMPTS = 3
+"""How often a trial is begun whose process was killed, before it counts as failed."""
+STARTS = 10
+"""Trials that are drawn at random before the sampler learns from them."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+Make = Callable[[str, int, Mapping[str, Any]], Job]
+"""Makes the job of a trial: method, number, values by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is searched.
+
+    Attributes:
+        spaces: What is searched, by method.
+        defaults: What the settings have without a search, by name, by method; the first trial has them.
+        trials: Trials of each method.
+        seed: Decides what is drawn.
+        sampler: ``tpe`` or ``random``.
+        better: ``higher`` or ``lower``.
+        about: What else must be the same whenever the search goes on; plain values.
+    """
+
+    spaces: Mapping[str, Sequence[Dimension]]
+    defaults: Mapping[str, Mapping[str, Any]]
+    trials: int
+    seed: int
+    sampler: str
+    better: str
+    about: Mapping[str, Any]
+
+
+def name_of(method: str, number: int) -> str:
+    """The job of a trial, in words."""
+    return f"{method}, trial {number}"
+
+
+def folder_of(run: Path, method: str, number: int) -> Path:
+    """The folder of the job of a trial."""
+    return run / "jobs" / f"{method}-{number}"
+
+
+@dataclasses.dataclass
+class _Running:
+    """A trial that this driver is at."""
+
+    method: str
+    trial: Any
+    lost: bool = False
+
+
+class Search:
+    """One of the drivers of a search; the others may be on other machines that share the run folder.
+
+    A trial belongs to the driver that took it. When that is gone, another one takes it over and goes on with it.
+
+    Args:
+        run: The run folder.
+        plan: What is searched.
+        make: Makes the job of a trial.
+
+    Raises:
+        ModuleNotFoundError: Optuna is not installed.
+        FileFormatError: The journal is damaged.
+        ValueError: The journal is that of another search.
+    """
+
+    def __init__(self, run: Path, plan: Plan, make: Make) -> None:
+        self._run, self._plan, self._make = run, plan, make
+        self._optuna = optuna_module()
+        self._name = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._running: dict[Path, _Running] = {}
+        self._claim = FileLock(run / CLAIM)
+        with explained(run / CLAIM), self._claim:
+            texts = {method: " ".join(map(str, space)) for method, space in plan.spaces.items()}
+            direction = "maximize" if plan.better == "higher" else "minimize"
+            self.studies = Journal(run).studies(texts, direction, plan.about)
+
+    def left(self) -> int:
+        """How many trials have no end yet."""
+        return sum(self._plan.trials - len(self._ended(study)) for study in self.studies.values())
+
+    def go(self, launcher: Launcher, title: str, in_words: Callable[[Job], str]) -> None:
+        """Do trials until all have an end; what is interrupted is left for whoever goes on.
+
+        Raises:
+            RuntimeError: The launcher cannot work. Errors of the run folder are passed on.
+        """
+        told = False
+        with self._alive():
+            while (left := self.left()) > 0:
+                jobs = Upcoming(left, self._next)
+                try:
+                    if self._any(jobs):
+                        do_jobs(jobs, launcher, title, self._total() - left, lambda job: self._end(job, in_words))
+                        continue
+                except WorkerLostError as error:
+                    self._lost(error)
+                    continue
+                finally:
+                    self._give_back()
+                if not told:
+                    say(f"Other drivers are at the last {left}: waiting until they end")
+                told = True
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def importances(self, method: str) -> dict[str, float]:
+        """How much of the differences in score each setting explains (fANOVA), by name.
+
+        Empty where trials are too few or all scores equal.
+        """
+        study, names = self.studies[method], [one.name for one in self._plan.spaces[method] if len(one.choices) != 1]
+        complete = study.get_trials(False, (self._optuna.trial.TrialState.COMPLETE,))
+        if len(complete) < 4 or len({trial.value for trial in complete}) < 2 or not names:
+            return {}
+        evaluator = self._optuna.importance.FanovaImportanceEvaluator(seed=self._plan.seed % 2**32)
+        with suppress(ValueError, RuntimeError):
+            found = self._optuna.importance.get_param_importances(study, evaluator=evaluator, params=names)
+            return {name: float(found[name]) for name in names}
+        return {}
+
+    def _total(self) -> int:
+        return self._plan.trials * len(self.studies)
+
+    def _any(self, jobs: Upcoming) -> bool:
+        try:
+            return bool(jobs[0])
+        except IndexError:
+            return False
+
+    def _ended(self, study: Any) -> Sequence[Any]:
+        return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+
+    def _next(self) -> Job | None:
+        """Take the next trial: one that a driver which is gone has left, or a new one; those of all methods in turn."""
+        with self._claim:
+            while (found := self._left_over() or self._new()) is not None:
+                method, trial = found
+                values = self._values(method, trial)
+                job = self._make(method, trial.number, values)
+                if not job.done and trial.user_attrs.get("attempts", 0) >= MOST_ATTEMPTS:
+                    self._give_up(job, method, trial.number, values)
+                if job.done:  # by a driver that was killed before it could tell
+                    self._tell(method, trial.number, job)
+                    continue
+                trial.set_user_attr("driver", self._name)
+                trial.set_user_attr("attempts", trial.user_attrs.get("attempts", 0) + 1)
+                self._running[job.folder] = _Running(method, trial)
+                return job
+            return None
+
+    def _left_over(self) -> tuple[str, Any] | None:
+        own = {(one.method, one.trial.number) for one in self._running.values()}
+        running = self._optuna.trial.TrialState.RUNNING
+        for method, study in self.studies.items():
+            for trial in study.get_trials(False, (running,)):
+                driver = trial.user_attrs.get("driver")
+                if (method, trial.number) in own or (driver != self._name and self._is_alive(driver)):
+                    continue
+                study.sampler = self._sampler(method, trial.number)
+                return method, self._optuna.trial.Trial(study, trial._trial_id)
+        return None
+
+    def _new(self) -> tuple[str, Any] | None:
+        """Begin a trial of the method that has fewest; a killed driver may have left one that waits."""
+        waiting = self._optuna.trial.TrialState.WAITING
+        begun = {
+            method: sum(trial.state != waiting for trial in study.get_trials(deepcopy=False))
+            for method, study in self.studies.items()
+        }
+        method = min(begun, key=begun.__getitem__)
+        number, study = begun[method], self.studies[method]
+        if number >= self._plan.trials:
+            return None
+        study.sampler = self._sampler(method, number)
+        if number == 0 and not study.get_trials(False, (waiting,)):
+            study.enqueue_trial({one.name: self._plan.defaults[method][one.name] for one in self._of(method, 0)})
+        return method, study.ask({one.name: self._distribution(one) for one in self._of(method, number)})
+
+    def _of(self, method: str, number: int) -> list[Dimension]:
+        """What is drawn for a trial: of the first one, which has the defaults, only what can be drawn like that."""
+        space = self._plan.spaces[method]
+        return [one for one in space if number or one.holds(self._plan.defaults[method][one.name])]
+
+    def _values(self, method: str, trial: Any) -> dict[str, Any]:
+        """What a trial has; what is missing since its driver was killed is drawn now."""
+        found = {}
+        for one in self._of(method, trial.number):
+            found[one.name] = one.rounded(_drawn(trial, one))
+        return {} if trial.number == 0 else found
+
+    def _distribution(self, one: Dimension) -> Any:
+        kinds = self._optuna.distributions
+        if one.choices:
+            return kinds.CategoricalDistribution(one.choices)
+        low, high = one.ends
+        return (kinds.IntDistribution if one.whole else kinds.FloatDistribution)(low, high, log=one.log)
+
+    def _sampler(self, method: str, number: int) -> Any:
+        """Of one trial alone, so that a search that was interrupted draws what it would have drawn."""
+        seed = zlib.crc32(f"{self._plan.seed} {method} {number}".encode())
+        if self._plan.sampler == "random":
+            return self._optuna.samplers.RandomSampler(seed=seed)
+        together = len(self._of(method, 0)) == len(self._plan.spaces[method])
+        return self._optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTS, multivariate=together)
+
+    def _end(self, job: Job, in_words: Callable[[Job], str]) -> str:
+        one = self._running.pop(job.folder)
+        self._tell(one.method, one.trial.number, job)
+        return in_words(job)
+
+    def _tell(self, method: str, number: int, job: Job) -> None:
+        value, states = job.result()["value"], self._optuna.trial.TrialState
+        if value is None:
+            self.studies[method].tell(number, state=states.FAIL, skip_if_finished=True)
+        else:
+            self.studies[method].tell(number, value, skip_if_finished=True)
+
+    def _give_up(self, job: Job, method: str, number: int, values: Mapping[str, Any]) -> None:
+        reason = f"its process was killed {MOST_ATTEMPTS} times, perhaps for lack of memory"
+        job.folder.mkdir(parents=True, exist_ok=True)
+        kept = {"method": method, "number": number, "values": dict(values), "value": None, "failed": reason}
+        write_json(job.folder / RESULT, {**kept, "records": []})
+
+    def _lost(self, error: WorkerLostError) -> None:
+        """A worker is gone; its trial is begun again, unless that has happened too often."""
+        say(f"  {error} The trial is begun again, at most {MOST_ATTEMPTS} times.")
+        if error.job.folder not in self._running:
+            raise error
+        self._running[error.job.folder].lost = True
+
+    def _give_back(self) -> None:
+        """Leave what is not done, so that a trial that was merely interrupted does not count as killed."""
+        for one in self._running.values():
+            if not one.lost:
+                with suppress(OSError, RuntimeError):
+                    one.trial.set_user_attr("attempts", one.trial.user_attrs.get("attempts", 1) - 1)
+        self._running.clear()
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        """Let other drivers know, as long as the block lasts, that the trials of this one are being worked on."""
+        path = self._run / DRIVERS / f"{self._name}.lock"
+        with explained(path):
+            path.parent.mkdir(exist_ok=True)
+            lock = FileLock(path)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+            with suppress(OSError):
+                path.unlink()
+
+    def _is_alive(self, driver: Any) -> bool:
+        if not isinstance(driver, str):
+            return False
+        path = self._run / DRIVERS / f"{driver}.lock"
+        if path.parent != self._run / DRIVERS or not path.is_file():
+            return False
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+
+def _drawn(trial: Any, one: Dimension) -> Any:
+    """A value of a trial, drawn if it has none yet."""
+    if one.choices:
+        return trial.suggest_categorical(one.name, one.choices)
+    return (trial.suggest_int if one.whole else trial.suggest_float)(one.name, *one.ends, log=one.log)
