@@ -16,15 +16,16 @@ from anysense.runs.execute import execute
 from anysense.runs.launching.job import RESULT, Job
 from anysense.runs.launching.settings import LAUNCHERS, launcher_of
 from anysense.runs.lock import LOCK
+from anysense.runs.method_options import typed
 from anysense.runs.page.write import page_line
 from anysense.runs.resume import advising, resumed
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import parse, peek, preset_in, use_machine, value_of
-from anysense.runs.tables import Table
+from anysense.runs.tables import Table, print_table
 from anysense.runs.tuning.journal import optuna_module
 from anysense.runs.tuning.on_data import DATA, TuneOnData
 from anysense.runs.tuning.report import Found, found_in, tune_report
-from anysense.runs.tuning.search import Search, folder_of, name_of
+from anysense.runs.tuning.search import Search, folder_of
 from anysense.runs.tuning.settings import TuneSettings
 from anysense.runs.tuning.trial import job_of
 
@@ -153,17 +154,16 @@ def _shown(column: Any, value: float) -> str:
 
 
 def _listed(settings: TuneSettings, run: RunFolder | None) -> Table:
-    """Which trials there are, which of them are done, and which would be; nothing is written."""
-    plan, rows = settings.plan(), []
+    """How many trials of each method are done, and how many would be; nothing is written. Prints the space."""
+    plan, searched, rows = settings.plan(), [], []
     for method, space in plan.spaces.items():
-        text = ", ".join(map(str, space))
-        for number in range(plan.trials):
-            folder = None if run is None else folder_of(run.path, method, number)
-            begun, done = folder is not None and folder.is_dir(), folder is not None and (folder / RESULT).is_file()
-            state = "done" if done else "would go on" if begun else "would run"
-            what = "the settings without a search" if number == 0 else text
-            rows.append((name_of(method, number), state, what if number < 2 else "the same"))
-    return Table(("job", "state", "settings"), rows)
+        folders = [] if run is None else [folder_of(run.path, method, number) for number in range(plan.trials)]
+        done = sum((folder / RESULT).is_file() for folder in folders)
+        begun = sum(folder.is_dir() for folder in folders)
+        rows.append((method, *map(str, (done, begun - done, plan.trials - begun))))
+        searched += [(f"{method}: {one.name}", one.range, typed(plan.defaults[method][one.name])) for one in space]
+    print_table("What is searched", Table(("setting", "range", "without a search"), searched))
+    return Table(("trials of", "done", "would go on", "would run"), rows)
 
 
 def _is_free(run: RunFolder) -> bool:

@@ -167,3 +167,10 @@ def test_data(fresh, folder):
 def test_compare(fresh, folder):
     fresh("compare", *SMOKE, *TINY, "--steps", "100", "--episodes", "2", "--methods", "gmc", "mvae", "--jobs", "1")
     assert (folder / "out/compare/a/figures/score.png").is_file()
+
+
+def test_tune(fresh, folder):
+    pytest.importorskip("optuna")
+    sizes = ("--train", "40", "--test", "20")  # as in `test_classify_with_every_method`, which made them
+    fresh("tune", "--data", "mhd-offline", *SMOKE, *sizes, "--methods", "gmc", "--trials", "2", "--jobs", "1")
+    assert (folder / "out/tune/a/results/report.html").is_file()

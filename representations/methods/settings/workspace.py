@@ -1,5 +1,6 @@
 """Settings of the Global Workspace."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,3 +33,11 @@ class WorkspaceSettings(LowerLevelSettings):
     non_negative: ClassVar[Names] = (
         *("translation_weight", "demi_cycle_weight", "cycle_weight", "fusion_weight", "contrast_weight"),
     )
+    search: ClassVar[Mapping[str, str]] = {
+        "translation_weight": "0.1..10:log",
+        "demi_cycle_weight": "0.1..10:log",
+        "cycle_weight": "0.1..10:log",
+        "fusion_weight": "0.1..10:log",
+        "contrast_weight": "0.01..1:log",
+        "temperature": "0.03..1:log",
+    }
