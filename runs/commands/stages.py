@@ -124,7 +124,9 @@ def train_stage(stages: Stages, folder: Path) -> "Agent":
     from anysense.agents.exported import Agent
 
     training = stages.training.resolved(folder / "pretrain" / "representation", stages.world)
-    agent = Agent.load(train_run(training, folder / "train", resume=True, logger=stages.training.logger).agent, stages.device)
+    agent = Agent.load(
+        train_run(training, folder / "train", resume=True, logger=stages.training.logger).agent, stages.device
+    )
     agent.world = stages.world
     return agent
 

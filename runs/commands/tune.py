@@ -24,8 +24,9 @@ from anysense.runs.settings import parse, peek, preset_in, use_machine, value_of
 from anysense.runs.tables import Table, print_table
 from anysense.runs.tuning.journal import optuna_module
 from anysense.runs.tuning.on_data import DATA, TuneOnData
+from anysense.runs.tuning.plan import folder_of
 from anysense.runs.tuning.report import Found, found_in, tune_report
-from anysense.runs.tuning.search import Search, folder_of
+from anysense.runs.tuning.search import Search
 from anysense.runs.tuning.settings import TuneSettings
 from anysense.runs.tuning.trial import job_of
 
@@ -78,6 +79,7 @@ def _in_world(arguments: Sequence[str]) -> TuneSettings:
 
 def _checked(settings: TuneSettings) -> tuple[TuneSettings, Sequence[str]]:
     optuna_module()
+    settings.spaces()
     settings.check()
     return settings, ()
 
@@ -179,9 +181,8 @@ def _is_free(run: RunFolder) -> bool:
 
 def _join(settings: TuneSettings, run: RunFolder, arguments: Sequence[str]) -> None:
     """Do trials of a search that another process leads; finish it if that one does not."""
-    if settings.trials != run.record["settings"]["trials"] or run.record["settings"]["methods"] != list(
-        settings.methods
-    ):
+    led = RunFolder.open(run.path, "tune").record["settings"]  # as it is, not as it would be with more of the same
+    if (settings.trials, list(settings.methods)) != (led["trials"], led["methods"]):
         raise ValueError(
             f"`{run.path}` is being worked on: it can be joined as it is, and asked for more once it has ended."
         )

@@ -111,10 +111,8 @@ class RayCluster(Launcher):
                 yield from ended
 
     def _all(self, parcels: Iterator[tuple[Job, bytes]], count: int, one_by_one: bool) -> Generator[Job | None]:
-        """Do the jobs; if ``one_by_one``, none is handed over before the cluster has a place for it."""
-        work = self._ray.remote(_deliverer(_forgetter(os.getcwd()))).options(
-            max_retries=STARTS, **self._options.remote()
-        )
+        options = {"max_retries": STARTS, **self._options.remote()}
+        work = self._ray.remote(_deliverer(_forgetter(os.getcwd()))).options(**options)
         running: dict[Any, Job] = {}
         try:
             while True:
@@ -139,8 +137,7 @@ class RayCluster(Launcher):
         try:
             found = self._ray.get(task)
         except self._ray.exceptions.RayError as error:
-            reason = " ".join(str(error).split())
-            raise WorkerLostError(f"Ray gave up job `{job.name}`: {reason}.", job) from error
+            raise WorkerLostError(f"Ray gave up job `{job.name}`: {' '.join(str(error).split())}.", job) from error
         if isinstance(found, Exception):
             raise found
         unpack(found, job.folder)

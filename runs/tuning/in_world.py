@@ -69,7 +69,18 @@ class TuneInWorld(TuneSettings, StageSettings):
 
     def compare(self, methods: Sequence[str], options: Sequence[str] = ()) -> CompareCommand:
         """The command whose jobs the trials are."""
-        names = ("env", "env_option", "reading", "vector", "logger", "samples", "epochs", "steps", "episodes", "batch_size")
+        names = (
+            "env",
+            "env_option",
+            "reading",
+            "vector",
+            "logger",
+            "samples",
+            "epochs",
+            "steps",
+            "episodes",
+            "batch_size",
+        )
         own = {name: getattr(self, name) for name in (*names, "preset", "seed", "threads")}
         return CompareCommand(methods=tuple(methods), method_option=tuple(options), seeds=1, **own)
 

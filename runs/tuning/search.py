@@ -1,29 +1,26 @@
 """A driver of a search: takes one trial after the other, and tells the journal what each came to."""
 
 import dataclasses
-import os
-import platform
-import secrets
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from anysense.common.files import explained, write_json
 from anysense.common.progress import say
 from anysense.runs.launching.job import RESULT, Job, Upcoming, WorkerLostError
 from anysense.runs.launching.launcher import Launcher, do_jobs
+from anysense.runs.tuning.drivers import Drivers
 from anysense.runs.tuning.journal import Journal, optuna_module
+from anysense.runs.tuning.plan import Plan
 from anysense.runs.tuning.space import Dimension
 
-__all__ = ["MOST_ATTEMPTS", "STARTS", "Plan", "Search", "folder_of", "name_of"]
+__all__ = ["MOST_ATTEMPTS", "STARTS", "Search"]
 
-DRIVERS = "drivers"
-"""Folder of a run with a lock for each driver, held as long as it lives."""
 CLAIM = ".claim.lock"
 """Lock of a run, held by the driver that takes a trial."""
 MOST_ATTEMPTS = 3
@@ -35,39 +32,6 @@ SECONDS_BETWEEN_LOOKS = 1.0
 
 Make = Callable[[str, int, Mapping[str, Any]], Job]
 """Makes the job of a trial: method, number, values by name."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is searched.
-
-    Attributes:
-        spaces: What is searched, by method.
-        defaults: What the settings have without a search, by name, by method; the first trial has them.
-        trials: Trials of each method.
-        seed: Decides what is drawn.
-        sampler: ``tpe`` or ``random``.
-        better: ``higher`` or ``lower``.
-        about: What else must be the same whenever the search goes on; plain values.
-    """
-
-    spaces: Mapping[str, Sequence[Dimension]]
-    defaults: Mapping[str, Mapping[str, Any]]
-    trials: int
-    seed: int
-    sampler: str
-    better: str
-    about: Mapping[str, Any]
-
-
-def name_of(method: str, number: int) -> str:
-    """The job of a trial, in words."""
-    return f"{method}, trial {number}"
-
-
-def folder_of(run: Path, method: str, number: int) -> Path:
-    """The folder of the job of a trial."""
-    return run / "jobs" / f"{method}-{number}"
 
 
 @dataclasses.dataclass
@@ -98,7 +62,7 @@ class Search:
     def __init__(self, run: Path, plan: Plan, make: Make) -> None:
         self._run, self._plan, self._make = run, plan, make
         self._optuna = optuna_module()
-        self._name = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._drivers = Drivers(run)
         self._running: dict[Path, _Running] = {}
         self._claim = FileLock(run / CLAIM)
         with explained(run / CLAIM), self._claim:
@@ -117,7 +81,7 @@ class Search:
             RuntimeError: The launcher cannot work. Errors of the run folder are passed on.
         """
         told = False
-        with self._alive():
+        with self._drivers.working():
             while (left := self.left()) > 0:
                 jobs = Upcoming(left, self._next)
                 try:
@@ -173,7 +137,7 @@ class Search:
                 if job.done:  # by a driver that was killed before it could tell
                     self._tell(method, trial.number, job)
                     continue
-                trial.set_user_attr("driver", self._name)
+                trial.set_user_attr("driver", self._drivers.own)
                 trial.set_user_attr("attempts", trial.user_attrs.get("attempts", 0) + 1)
                 self._running[job.folder] = _Running(method, trial)
                 return job
@@ -185,7 +149,7 @@ class Search:
         for method, study in self.studies.items():
             for trial in study.get_trials(False, (running,)):
                 driver = trial.user_attrs.get("driver")
-                if (method, trial.number) in own or (driver != self._name and self._is_alive(driver)):
+                if (method, trial.number) in own or (driver != self._drivers.own and self._drivers.is_working(driver)):
                     continue
                 study.sampler = self._sampler(method, trial.number)
                 return method, self._optuna.trial.Trial(study, trial._trial_id)
@@ -266,35 +230,6 @@ class Search:
                 with suppress(OSError, RuntimeError):
                     one.trial.set_user_attr("attempts", one.trial.user_attrs.get("attempts", 1) - 1)
         self._running.clear()
-
-    @contextmanager
-    def _alive(self) -> Iterator[None]:
-        """Let other drivers know, as long as the block lasts, that the trials of this one are being worked on."""
-        path = self._run / DRIVERS / f"{self._name}.lock"
-        with explained(path):
-            path.parent.mkdir(exist_ok=True)
-            lock = FileLock(path)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-            with suppress(OSError):
-                path.unlink()
-
-    def _is_alive(self, driver: Any) -> bool:
-        if not isinstance(driver, str):
-            return False
-        path = self._run / DRIVERS / f"{driver}.lock"
-        if path.parent != self._run / DRIVERS or not path.is_file():
-            return False
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
-        return False
 
 
 def _drawn(trial: Any, one: Dimension) -> Any:

@@ -13,7 +13,7 @@ from anysense.runs.launching.settings import LaunchSettings
 from anysense.runs.method_options import Parts, typed
 from anysense.runs.settings import check_positive
 from anysense.runs.tuning.journal import MAX_TRIALS
-from anysense.runs.tuning.search import Plan
+from anysense.runs.tuning.plan import Plan
 from anysense.runs.tuning.space import Dimension, default_of, spaces
 
 __all__ = ["Given", "Trial", "TuneSettings", "given_subsets", "method_options"]

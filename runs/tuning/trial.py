@@ -8,7 +8,7 @@ from typing import Any
 from anysense.common.machine import peak_memory, resolve_device
 from anysense.runs.comparisons.grid import Cell
 from anysense.runs.launching.job import Job
-from anysense.runs.tuning.search import folder_of, name_of
+from anysense.runs.tuning.plan import folder_of, name_of
 from anysense.runs.tuning.settings import Trial, TuneSettings, method_options
 
 __all__ = ["do_trial", "job_of"]

@@ -13,7 +13,8 @@ from anysense.runs.launching.job import Job, Upcoming, WorkerLostError
 from anysense.runs.launching.launcher import Launcher, do_jobs
 from anysense.runs.launching.local import Local
 from anysense.runs.tuning.journal import JOURNAL, Journal
-from anysense.runs.tuning.search import MOST_ATTEMPTS, Plan, Search, folder_of, name_of
+from anysense.runs.tuning.plan import Plan, folder_of, name_of
+from anysense.runs.tuning.search import MOST_ATTEMPTS, Search
 from anysense.runs.tuning.space import Dimension
 
 X, N = Dimension("x", 0.01, 1.0, log=True), Dimension("n", 1, 9, whole=True)
