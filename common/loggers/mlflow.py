@@ -27,7 +27,8 @@ class Mlflow(Logger):
 
     def __init__(self, folder: Path) -> None:
         mlflow = self.needed()
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # tables of a new store
+        for chatty in ("mlflow", "alembic"):  # the tables of a new store
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         own = folder / self.name
         own.mkdir(parents=True, exist_ok=True)
         named = os.environ.get("MLFLOW_TRACKING_URI")

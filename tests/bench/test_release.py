@@ -1,5 +1,6 @@
 """Checks of a release: what must be in distributions, and which interpreters there are."""
 
+import re
 import sys
 import tarfile
 import tomllib
@@ -163,3 +164,18 @@ def test_the_citation_is_of_this_version():
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= citation.keys()
+
+
+def test_workflows_are_pinned_and_only_publishing_may_ask_for_an_identity():
+    yaml = pytest.importorskip("yaml")
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        text = path.read_text()
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {"contents": "read"}
+        assert "secrets." not in text
+        for name, job in workflow["jobs"].items():
+            assert job.get("permissions", {}) == ({"id-token": "write"} if name == "publish" else {})
+            for step in job["steps"]:
+                assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step.get("uses", "a/b@" + "0" * 40))
+                made = step["run"].split()[1:] if step.get("run", "").startswith("make ") else []
+                assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in made)
