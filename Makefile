@@ -36,7 +36,7 @@ test-all: $(STAMP) ## the tests with every Python from 3.11 to 3.14 that is ther
 test-lowest: $(STAMP) ## some tests with the lowest versions that pyproject.toml allows (needs uv)
 	$(BIN)/python -m bench.release lowest $(ARGS)
 
-test-cluster: $(STAMP) ## jobs on a Ray cluster of two nodes and by SLURM, on this machine; installs Ray (240 MB)
+test-cluster: $(STAMP) ## jobs on Ray and by SLURM, trainings in two processes, on this machine; installs Ray (240 MB)
 	@$(BIN)/python -c 'import ray' 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]" || \
 	  echo "Ray could not be installed; the tests on a Ray cluster are skipped." >&2

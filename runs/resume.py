@@ -17,7 +17,8 @@ __all__ = ["advising", "changes", "resumed"]
 
 ResumableT = TypeVar("ResumableT", bound=ResumableSettings)
 
-_FREE = ("out", "name", "resume", "device", "threads", "traceback", "logger", *LAUNCHING, "docs", "readme", "extend")
+_MACHINE = ("device", "devices", "threads")
+_FREE = ("out", "name", "resume", *_MACHINE, "traceback", "logger", *LAUNCHING, "docs", "readme", "extend")
 """What may differ between a run and its continuation: none of it changes the result that the settings ask for."""
 _PLACES = ("--out", "--name", "--docs", "--readme")
 """Options that decide where files go; never taken from a record."""

@@ -52,8 +52,7 @@ class Measure(pl.Callback):
         assert isinstance(pl_module, PretrainingModule)
         losses = pl_module.epoch_losses()  # Waits for the device, so it comes before the clock is read.
         trained = time.perf_counter()
-        settings = pl_module.settings
-        values = losses | measure(pl_module.result, self.validation, self.train, settings.batch_size, settings.seed)
+        values = losses | self._measured(trainer, pl_module)
         seconds = trained - self._started
         values["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         values["samples_per_second"] = len(self.train) / seconds
@@ -61,7 +60,16 @@ class Measure(pl.Callback):
         values["measure_seconds"] = time.perf_counter() - trained
         pl_module.log_dict(values)
         self.rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **values})
-        write_csv(self.path, list(self.rows[0]), self.rows)
+        if trainer.is_global_zero:
+            write_csv(self.path, list(self.rows[0]), self.rows)
+
+    def _measured(self, trainer: pl.Trainer, module: PretrainingModule) -> dict[str, float]:
+        """What the first of several processes measures, and tells the others."""
+        settings, values = module.settings, dict[str, float]()
+        if trainer.is_global_zero:
+            values = measure(module.result, self.validation, self.train, settings.batch_size, settings.seed)
+        told: dict[str, float] = trainer.strategy.broadcast(values)
+        return told
 
 
 class ShowProgress(pl.Callback):

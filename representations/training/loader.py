@@ -61,6 +61,16 @@ class BatchLoader:
         whole, rest = divmod(len(self.data), self.batch_size)
         return max(whole + (rest >= self._least), 1)
 
+    def weight(self, number: int) -> float:
+        """What a mean over the share of this process counts in batch ``number``.
+
+        The mean over processes of means with these weights is the mean over the batch. 1 if shares are of equal size.
+        """
+        rank, processes = self.share
+        before = self.batch_size * (len(self) - 1)
+        size = self.batch_size if number < len(self) - 1 else len(self.data) - before
+        return len(range(rank, size, processes)) * processes / size
+
     def __iter__(self) -> Iterator[TrainingBatch]:
         """One pass: every sample once."""
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.epoch))
@@ -83,6 +93,9 @@ class BatchLoader:
         return 2 * self.share[1]
 
 
-def mixed_seed(seed: int, epoch: int) -> int:
-    """One well-mixed 32-bit seed for one epoch of one run (torch's CPU generator ignores the higher bits)."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+def mixed_seed(seed: int, epoch: int, rank: int = 0) -> int:
+    """One well-mixed 32-bit seed for one epoch of one run (torch's CPU generator ignores the higher bits).
+
+    ``rank`` tells processes that train together apart.
+    """
+    return int(np.random.SeedSequence([seed, epoch, *([rank] if rank else [])]).generate_state(1)[0])

@@ -30,8 +30,10 @@ class PretrainingModule(pl.LightningModule):
     """Adam on a representation's loss, with schedule, clipping and weight average as the settings say.
 
     With several processes (``strategy="ddp"`` of Lightning's Trainer) the batches are those of one process, each reads
-    its share of them, and contrastive methods contrast the rows of all. Batch normalisation, such as the setting
-    ``centre`` of GMC, takes its statistics from the share of each process.
+    its share of them, and contrastive methods contrast the rows of all. The loss is weighted by the size of the share:
+    the mean over processes is then that of the joint batch, of losses per sample and of contrasts alike. Batch
+    normalisation, such as the setting ``centre`` of GMC, takes its statistics from the share of each process, and each
+    process draws its own noise.
 
     Args:
         representation: What to train, in place.
@@ -83,7 +85,7 @@ class PretrainingModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seed what the method draws itself, so that an epoch does not depend on the ones before a restart."""
-        torch.manual_seed(mixed_seed(self.settings.seed, self.current_epoch))
+        torch.manual_seed(mixed_seed(self.settings.seed, self.current_epoch, self.global_rank))
         for representation in {self.representation, self.result}:
             representation.begin_epoch(self.current_epoch)
         self._sums.clear()
@@ -98,6 +100,8 @@ class PretrainingModule(pl.LightningModule):
         # Shapes and dtypes cannot change from batch to batch, and values that are no numbers show in the loss.
         with self._rows_of_all():
             losses = self.representation.loss(*batch, validate=batch_idx == 0)
+        if self.loader.share[1] > 1:
+            losses = {name: self.loader.weight(batch_idx) * value for name, value in losses.items()}
         total = losses["total"]
         if not torch.isfinite(total):
             raise FloatingPointError(
@@ -130,8 +134,9 @@ class PretrainingModule(pl.LightningModule):
             self.average.update_parameters(self.representation)
 
     def epoch_losses(self) -> dict[str, float]:
-        """Mean of each term of the loss over the epoch so far."""
-        return {f"train/{name}": float(value) / self._batches for name, value in self._sums.items()}
+        """Mean of each term of the loss over the epoch so far; every process must ask."""
+        sums = {name: self.trainer.strategy.reduce(value, reduce_op="mean") for name, value in self._sums.items()}
+        return {f"train/{name}": float(value) / self._batches for name, value in sums.items()}
 
     def on_train_epoch_end(self) -> None:
         """Lower the learning rate if the validation loss has come to rest (before checkpoints are written)."""

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from anysense.representations.training.checkpoints import (
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.logging import LightningLogger
 from anysense.representations.training.module import PretrainingModule
+from anysense.representations.training.shared import check_devices, strategy_of, threads_of, train_together
 
 CHECKPOINTS, REPRESENTATION = "checkpoints", "representation"
 _MAY_DIFFER = ("device", "threads")
@@ -79,6 +82,7 @@ def pretrain(
     resume: bool = False,
     callbacks: Sequence[pl.Callback] = (),
     logger: str = DEFAULT_LOGGER,
+    devices: int = 1,
 ) -> PretrainResult:
     """Train ``representation`` in place and save it into ``folder/representation``.
 
@@ -93,8 +97,11 @@ def pretrain(
         folder: Where everything is written; it may hold other files.
         resume: Continue a run that was cut off, with the same data and settings; the result equals that of an
             uninterrupted run.
-        callbacks: More callbacks for Lightning.
+        callbacks: More callbacks for Lightning; with several devices each process has a copy of them.
         logger: Where numbers go besides: ``tensorboard``, ``csv``, ``wandb``, ``mlflow``, or one that a package offers.
+        devices: How many processes of this machine share every batch, each on a GPU of its own, or all on the CPU; they
+            need a program that can be imported (``if __name__ == "__main__":``). The result is that of one process to
+            rounding where a method draws nothing and normalises no batches.
 
     Raises:
         FileExistsError: The folder already holds a pretraining, and ``resume`` is off.
@@ -108,20 +115,22 @@ def pretrain(
     folder = Path(folder)
     device = resolve_device(settings.device)
     resolve_device(representation.device)
+    check_devices(devices, device, settings.batch_size)
     _check_data(representation, train, validation)
     checkpoint = _prepare_folder(folder, resume)
     identity = _identity(representation, train, validation, settings)
     if checkpoint is not None:
         _check_identity(folder, checkpoint, identity)
-    loader = BatchLoader(train, settings.batch_size, settings.seed, tuple(representation.modalities))
-    module = PretrainingModule(representation.train(), loader, settings, identity)
-    table, best, stop = Measure(folder / TABLE, train, validation), KeepBest(folder / CHECKPOINTS), _stop(settings)
+    fit = _Fit(representation.train(), train, validation, settings, folder, identity, device, tuple(callbacks), logger)
+    table, best, stop = fit.measuring()
     if checkpoint is not None:
-        _go_on(checkpoint, folder, module, (table, best, stop))
+        _go_on(checkpoint, folder, fit.module(), (table, best, stop))
     if not stop.stopped_epoch and len(table.rows) < settings.epochs:
-        resumed = None if checkpoint is None else folder / CHECKPOINTS / LAST
-        given = [table, *callbacks, *([stop] if settings.patience else []), best]
-        _fit(module, given, folder, device, resumed, logger)
+        if devices == 1:
+            fit(machine.Place(), (table, best, stop), resume=checkpoint is not None)
+        else:
+            train_together(partial(fit, resume=checkpoint is not None), devices)
+            _go_on(read_pretraining(folder / CHECKPOINTS / LAST), folder, fit.module(), (table, best, stop))
     epoch = best.best_epoch if settings.keep == "best" else len(table.rows) - 1
     kept = folder / CHECKPOINTS / (BEST if settings.keep == "best" else LAST)
     _restore(representation, kept, averaged=settings.ema_decay is not None)
@@ -153,6 +162,47 @@ def _stop(settings: PretrainSettings) -> EarlyStopping:
     return EarlyStopping(MONITORED, patience=settings.patience or 0, check_on_train_epoch_end=True, check_finite=False)
 
 
+Measuring = tuple[Measure, KeepBest, EarlyStopping]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """All that training needs; sent to the processes that do it together."""
+
+    representation: Representation
+    train: Recorded
+    validation: Recorded
+    settings: PretrainSettings
+    folder: Path
+    identity: dict[str, Any]
+    device: torch.device
+    callbacks: tuple[pl.Callback, ...]
+    logger: str
+
+    def module(self) -> PretrainingModule:
+        """What is trained."""
+        modalities = tuple(self.representation.modalities)
+        loader = BatchLoader(self.train, self.settings.batch_size, self.settings.seed, modalities)
+        return PretrainingModule(self.representation, loader, self.settings, self.identity)
+
+    def measuring(self) -> Measuring:
+        """The callbacks that hold what was found."""
+        table = Measure(self.folder / TABLE, self.train, self.validation)
+        return table, KeepBest(self.folder / CHECKPOINTS), _stop(self.settings)
+
+    def __call__(self, place: machine.Place, measuring: Measuring | None = None, resume: bool = False) -> None:
+        """Train in this process, which may be one of several."""
+        table, best, stop = measuring or self.measuring()
+        module = self.module()
+        module.loader.share = (place.rank, place.processes)
+        last = self.folder / CHECKPOINTS / LAST
+        if resume and measuring is None:
+            _go_on(read_pretraining(last), self.folder, self.module(), (table, best, stop))
+        given = [table, *self.callbacks, *([stop] if self.settings.patience else []), best]
+        with usual_torch():
+            _fit(module, given, self.folder, self.device, last if resume else None, self.logger, place)
+
+
 def _fit(
     module: PretrainingModule,
     callbacks: list[pl.Callback],
@@ -160,26 +210,30 @@ def _fit(
     device: torch.device,
     resumed: Path | None,
     logger: str,
+    place: machine.Place,
 ) -> None:
     settings = module.settings
     precision = machine.resolve_precision(settings.precision, device)
     steps = settings.epochs * len(module.loader)
+    several = place.processes > 1
     with (
-        machine.quiet_lightning(),
-        thread_limit(settings.threads),
+        machine.quiet_lightning(place.rank),
+        thread_limit(threads_of(settings.threads, place.processes) if several else settings.threads),
         own_randomness(device),
-        Display("pretrain", steps, unit="steps", keep=True) as display,
-        steady(logger, folder) as log,
+        Display("pretrain", steps, unit="steps", keep=True) if place.first else nullcontext() as display,
+        steady(logger, folder) if place.first else nullcontext() as log,
     ):
-        log.settings(json.loads(json.dumps(module.identity, default=str)))
+        if log is not None:
+            log.settings(json.loads(json.dumps(module.identity, default=str)))
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=[device.index] if device.type == "cuda" else 1,
+            devices=place.processes if several or device.type == "cpu" else [device.index],
+            strategy=strategy_of(place),
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=settings.epochs,
-            callbacks=[*callbacks, ShowProgress(display)],
-            plugins=[CheckpointFiles(), machine.OneProcess()],
-            logger=LightningLogger(log),
+            callbacks=[*callbacks, *([] if display is None else [ShowProgress(display)])],
+            plugins=[CheckpointFiles(), machine.OwnProcesses(place)],
+            logger=False if log is None else LightningLogger(log),
             default_root_dir=folder,
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,

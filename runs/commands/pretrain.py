@@ -57,6 +57,9 @@ class PretrainCommand(VectorSettings, LoggingSettings):
     with an array (N, ...) for each modality, and lengths (N,) of sequences as `lengths.NAME`."""
     save_data: bool = False
     """Keep the collected transitions in the run folder, as `transitions.npz`."""
+    devices: int = 1
+    """Processes of this machine that share every batch: each on a GPU of its own with --device cuda, else all on the
+    CPU."""
     probe: tuple[str, ...] = ()
     """Arrays of `info` that read-outs of the latents are measured on, such as --probe state, or none; what the
     environment's world names if not given."""
@@ -145,9 +148,12 @@ def check_pretraining(settings: PretrainCommand) -> None:
         FileNotFoundError: The data are not there.
         ValueError: Something is unknown, damaged, or does not fit.
     """
+    from anysense.common.machine import resolve_device
     from anysense.representations.data.bounds import with_assumed_bounds
     from anysense.representations.registry import METHODS, build
+    from anysense.representations.training.shared import check_devices
 
+    check_devices(settings.devices, resolve_device(settings.device), settings.training.batch_size)
     world, networks = settings.made_world(), settings.made_networks()
     modalities = settings.reading.modalities(world, networks)
     fitting = with_assumed_bounds(modalities) if METHODS.get(settings.method).generative else modalities
@@ -188,8 +194,18 @@ def pretrain_run(settings: PretrainCommand, folder: Path, device: str) -> "Pretr
     representation = build(settings.method, modalities, settings.representation, networks, settings.seed, train)
     representation.world = world.to_json()
     training = dataclasses.replace(settings.training, device=device, threads=settings.threads, seed=settings.seed)
-    with stage(f"Pretraining {settings.method} for {training.epochs} epochs on {device}"):
-        return pretrain(representation, train, validation, training, folder, settings.resume, logger=settings.logger)
+    where = device if settings.devices == 1 else f"{settings.devices} processes ({device.partition(':')[0]})"
+    with stage(f"Pretraining {settings.method} for {training.epochs} epochs on {where}"):
+        return pretrain(
+            representation,
+            train,
+            validation,
+            training,
+            folder,
+            settings.resume,
+            logger=settings.logger,
+            devices=settings.devices,
+        )
 
 
 def _summary(result: "PretrainResult") -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import shutil
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from anysense.common.extras import import_extra
 from anysense.common.files import write_json
 from anysense.common.json_files import read_json
 from anysense.common.progress import say
-from anysense.common.validation import check_choice
+from anysense.common.validation import check_choice, check_positive_integer
 from anysense.runs.launching.job import Job, Upcoming, WorkerLostError
 from anysense.runs.launching.launcher import Launcher
 from anysense.runs.launching.local import MOST_JOBS
 from anysense.runs.launching.processes import sendable
 from anysense.runs.launching.sharing import token_in
+from anysense.runs.launching.slurm_queue import Queue
 from anysense.runs.launching.worker import Parcel, parcel_of, unpack
 from anysense.runs.worlds import parsed
 
@@ -28,6 +29,8 @@ FOLDER, TASKS = "slurm", "tasks.json"
 SECONDS_BETWEEN_LOOKS = 1.0
 MINUTES = 24 * 60
 """Time limit of a job; it goes on afterwards, so that a short one is no loss."""
+TIMES = 100
+"""How often a job may go on after its time limit; one that never gets further would do so for ever."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,7 @@ class SlurmOptions:
     def of(cls, given: Sequence[str], device: str, threads: int | None) -> "SlurmOptions":
         """From key=value pairs; ValueError where one is not of that form."""
         values = {"time": MINUTES, "cpus_per_task": threads or 1, **parsed(given, "slurm-option")}
+        values["timeout_min"] = check_positive_integer("slurm-option time", values.pop("time"))
         cluster = check_choice("slurm-option cluster", values.pop("cluster", "slurm"), ("slurm", "local"))
         if device == "cuda" and not any(name.startswith(("gpu", "gres")) for name in values):
             values["gpus_per_node"] = 1
@@ -95,7 +99,7 @@ class Slurm(Launcher):
     """
 
     def __init__(self, options: SlurmOptions, jobs: int | None = None, device: str = "auto") -> None:
-        self._options, self._jobs = options, jobs
+        self._options, self._jobs, self._queue = options, jobs, Queue()
         self._device = check_choice("device", device, ("auto", "cpu", "cuda"))
         self._submitit = import_extra("submitit", "slurm", "`--launcher slurm`")
         logging.getLogger("submitit").setLevel(logging.ERROR)
@@ -120,20 +124,21 @@ class Slurm(Launcher):
                     self._submit(executor, folder / FOLDER, waiting, running, at_once)
                     if not running:
                         return
-                    ended = [task for task in running if task.done()]
+                    ended = self._ended(running)
                     for task in ended:
                         job = running.pop(task)
-                        _collect(job, task)
+                        self._collect(job, task)
                         yield job
                     if not ended:
                         time.sleep(SECONDS_BETWEEN_LOOKS)
                         yield None
             finally:
                 for task in running:
-                    task.cancel()
+                    task.cancel(check=False)
 
     def _executor(self, folder: Path) -> Any:
-        executor = self._submitit.AutoExecutor(folder.absolute(), cluster=self._options.cluster)
+        times = {"slurm_max_num_timeout": TIMES, "local_max_num_timeout": TIMES}
+        executor = self._submitit.AutoExecutor(folder.absolute(), cluster=self._options.cluster, **times)
         try:
             executor.update_parameters(name="anysense", **self._options.parameters(self._jobs))
         except (AssertionError, NameError, TypeError, ValueError) as error:
@@ -147,7 +152,7 @@ class Slurm(Launcher):
         before = self._handed_over(folder / FOLDER)
         for job in jobs:
             task = before.get(job.folder.name)
-            if task is not None and not task.done(force_check=True):
+            if task is not None and not task.paths.result_pickle.exists() and self._queue.holds(task.job_id):
                 say(f"  {job.name}: is in the queue of SLURM since before, as {task.job_id}")
                 running[task] = job
             else:
@@ -174,16 +179,33 @@ class Slurm(Launcher):
         before = read_json(folder / TASKS, "the job array", {str: str})
         return {name: self._submitit.SlurmJob(folder.absolute(), number) for name, number in before.items()}
 
+    def _ended(self, running: Collection[Any]) -> list[Any]:
+        """Those that have left a result, and those that have ended without one."""
+        if self._options.cluster == "local":
+            return [task for task in running if task.done()]
+        ended = [task for task in running if task.paths.result_pickle.exists()]
+        lost = self._queue.without_result([task.job_id for task in running if task not in ended])
+        return ended + [task for task in running if task.job_id in lost and task not in ended]
 
-def _collect(job: Job, task: Any) -> None:
-    try:
-        found = task.result()
-    except Exception as error:  # Whatever submitit says of a job that left no result.
-        raise WorkerLostError(
-            f"Job `{job.name}` (SLURM {task.job_id}, {task.state}) ended before it was done; see {task.paths.stderr}, "
-            "which is on the folder that all machines must share.",
-            job,
-        ) from error
-    if isinstance(found, Exception):
-        raise found
-    unpack(found, job.folder)
+    def _collect(self, job: Job, task: Any) -> None:
+        """Take the files of a job; WorkerLostError if it left none. Errors of the job are passed on."""
+        paths = task.paths
+        if not paths.result_pickle.exists():
+            state = task.state if self._options.cluster == "local" else self._queue.state(task.job_id)
+            raise WorkerLostError(
+                f"Job `{job.name}` (SLURM {task.job_id}, {state}) ended before it was done; see {paths.stderr}, "
+                "which is on the folder that all machines must share.",
+                job,
+            )
+        try:
+            found = task.result()
+        except self._submitit.core.utils.UncompletedJobError as error:  # of submitit itself
+            raise RuntimeError(f"Job `{job.name}` (SLURM {task.job_id}) failed; see {paths.stderr}.") from error
+        if isinstance(found, self._submitit.core.utils.UncompletedJobError):
+            raise RuntimeError(
+                f"Job `{job.name}` (SLURM {task.job_id}) was at its time limit {TIMES} times and is not queued again; "
+                "what it has done stays. Give it more with `--slurm-option time=MINUTES`."
+            )
+        if isinstance(found, Exception):
+            raise found
+        unpack(found, job.folder)

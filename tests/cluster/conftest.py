@@ -1,12 +1,16 @@
 """A data set of somebody's package, which other processes find as well, and what a comparison of it found."""
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from anysense.runs.cli import main
 
+SECONDS_TO_START = 240.0
+"""How long jobs and nodes may take to begin, and to be missed; a busy machine needs far more than a quiet one."""
 MODULE = '''
 """Three classes that two readings show."""
 
@@ -82,3 +86,11 @@ def found(run: Path) -> dict[str, tuple[object, bytes]]:
         folder.name: (result["records"], (folder / "representation/representation.safetensors").read_bytes())
         for folder, result in results.items()
     }
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Wait for something; AssertionError if it does not come."""
+    end = time.monotonic() + SECONDS_TO_START
+    while not happened():
+        assert time.monotonic() < end, "this did not happen"
+        time.sleep(0.02)

@@ -2,8 +2,6 @@
 
 import importlib
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from anysense.runs.launching.launcher import run_jobs  # noqa: E402
 from anysense.runs.launching.ray_cluster import QUIET, RayCluster, RayOptions  # noqa: E402
 from anysense.runs.lock import locked  # noqa: E402
 
-from .conftest import found  # noqa: E402
+from .conftest import SECONDS_TO_START, found, wait_until  # noqa: E402
 
 BLIND = """
 import pathlib
@@ -35,8 +33,6 @@ def write(number, folder, device):
     (folder / "below" / "table.csv").write_text(f"number\\n{number}\\n")
     return {"number": number, "place": str(folder)}
 """
-SECONDS_TO_START = 240.0
-"""How long jobs and nodes may take to begin, and to be missed; a busy machine needs far more than a quiet one."""
 HEAD = {"num_cpus": 1, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 
@@ -67,14 +63,6 @@ def add_node(cluster):
         if node in cluster.worker_nodes:
             cluster.remove_node(node)
     cluster.wait_for_nodes(timeout=SECONDS_TO_START)
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for something; AssertionError if it does not come."""
-    end = time.monotonic() + SECONDS_TO_START
-    while not happened():
-        assert time.monotonic() < end, "this did not happen"
-        time.sleep(0.02)
 
 
 def described(folder, version):

@@ -219,7 +219,7 @@ def submitted(jobs=2):
 def test_parameters_for_slurm():
     options = SlurmOptions.of(("partition=gpu", "time=60", "reservation=mine", "mem_gb=4"), "cuda", 2)
     assert options.parameters(3) == {
-        "slurm_partition": "gpu", "slurm_time": 60, "mem_gb": 4, "cpus_per_task": 2, "gpus_per_node": 1,
+        "slurm_partition": "gpu", "timeout_min": 60, "mem_gb": 4, "cpus_per_task": 2, "gpus_per_node": 1,
         "slurm_array_parallelism": 3, "slurm_additional_parameters": {"requeue": True, "reservation": "mine"},
     }  # fmt: skip
 

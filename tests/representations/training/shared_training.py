@@ -13,6 +13,7 @@ import torch
 
 from anysense.representations import Modality, build, make_networks, make_settings
 from anysense.representations.data import Samples
+from anysense.representations.methods.gmc import GMC
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.representations.training.loader import BatchLoader
 from anysense.representations.training.module import PretrainingModule
@@ -22,6 +23,7 @@ CASES = {
     "gmc": ("gmc", {}, ()),
     "gram": ("gram", {"learn_temperature": True}, (1, 3, 4)),
     "hybrid": ("gram", {"variant": "hybrid", "anchor": "a", "alignment_weight": 0.5}, (1, 4, 5)),
+    "with a loss per sample": ("gmc", {}, (1,)),
 }
 """Method, settings, and rows that lack a modality: none, all of one process, some of both."""
 
@@ -31,6 +33,15 @@ def samples(incomplete: tuple[int, ...]) -> Samples:
     generator = torch.Generator().manual_seed(1)
     values = {name: torch.randn(7, 3, generator=generator).clamp(-4, 4) for name in MODALITIES}
     return Samples(MODALITIES, values, masks={"b": torch.tensor([row not in incomplete for row in range(7)])})
+
+
+class WithLossPerSample(GMC):
+    """A contrast, and the mean of what each row gives by itself."""
+
+    def loss_batch(self, batch):
+        """The sum of both."""
+        own = (self.encode_batch(batch) * torch.arange(self.latent_dim)).sum(dim=1).square().mean()
+        return {"total": super().loss_batch(batch)["total"] + own}
 
 
 class Recorder(PretrainingModule):
@@ -47,10 +58,11 @@ class Recorder(PretrainingModule):
         self.found = {name: parameter.grad.clone() for name, parameter in parameters} | {"": self.loss.detach()}
 
 
-def first_step(method: str, settings: dict, data: Samples) -> dict[str, torch.Tensor]:
+def first_step(method: str, settings: dict, data: Samples, kind: type | None) -> dict[str, torch.Tensor]:
     """Loss (by the name ``""``) and gradients."""
     chosen = make_settings(method, "smoke", centre=False, latent_dim=4, common_dim=4, head_widths=(4,), **settings)
     representation = build(method, MODALITIES, chosen, make_networks(method), seed=0)
+    representation.__class__ = kind or representation.__class__
     how = PretrainSettings(epochs=1, batch_size=7, warmup_steps=0, schedule="constant")
     module = Recorder(representation.train(), BatchLoader(data, 7, 0, tuple(MODALITIES)), how)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
@@ -76,7 +88,10 @@ def steps() -> dict[str, dict[str, torch.Tensor]]:
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Lightning, on how it is used here
-        return {name: first_step(*case, samples(incomplete)) for name, (*case, incomplete) in CASES.items()}
+        kinds = {"with a loss per sample": WithLossPerSample}
+        return {
+            name: first_step(*case, samples(incomplete), kinds.get(name)) for name, (*case, incomplete) in CASES.items()
+        }
 
 
 if __name__ == "__main__":
