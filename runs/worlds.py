@@ -109,7 +109,8 @@ def named_world(env: str, options: Mapping[str, Any] | None = None) -> World:
     """
     if ":" in env and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
-    return world(env, options)
+    known = world(env)
+    return world(env, {name: _as_list(known, name, value) for name, value in (options or {}).items()})
 
 
 def environments() -> list[str]:
@@ -157,6 +158,12 @@ def parsed(given: Mapping[str, str] | Sequence[str], option: str = "env-option")
         except ValueError:
             found[key] = text
     return found
+
+
+def _as_list(known: World, name: str, value: Any) -> Any:
+    """A word, or words with commas between them, as a list, where a typed option of the world takes several."""
+    usual = getattr(known.options_class, name, None)
+    return [word.strip() for word in value.split(",")] if isinstance(usual, tuple) and isinstance(value, str) else value
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

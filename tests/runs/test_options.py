@@ -9,8 +9,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from anysense.envs import DEFAULT_WORLD
 from anysense.runs.offering import option_names
 from anysense.runs.run_folder import RunFolder
+from anysense.runs.worlds import named_world, parsed
 
 READING = ("demo", "pretrain", "train", "evaluate", "compare", "classify", "align")
 
@@ -112,3 +114,13 @@ def test_defaults_are_those_of_the_world_with_its_options(command, tmp_path, mon
     assert found.env == "test/OneOrTwo-v0"
     assert tuple(found.env_option) == ("two=true",)
     assert getattr(found, "algorithm", "ppo") == "ppo"  # for the discrete actions
+
+
+@pytest.mark.parametrize("given", ["left_top,right_top", '["left_top", "right_top"]'])
+def test_options_that_take_several_values(given):
+    assert named_world(DEFAULT_WORLD, parsed([f"receivers={given}"])).options == {
+        "receivers": ["left_top", "right_top"]
+    }
+    assert named_world(DEFAULT_WORLD, parsed(["receivers=left_top"])).options == {"receivers": ["left_top"]}
+    with pytest.raises(ValueError, match="Did you mean 'left_top'"):
+        named_world(DEFAULT_WORLD, parsed(["receivers=left_tap"])).observation_space  # noqa: B018
