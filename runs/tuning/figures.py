@@ -67,9 +67,11 @@ def draw_importances(importances: Mapping[str, Mapping[str, float]]) -> "Figure"
 
 def draw_settings(tried: Tried, column: Column) -> "Figure":
     """Rows of methods, a panel for each setting: scores against the values that were tried."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     columns = max(map(len, tried.values()))
     figure = new_figure(1.0 + 2.3 * columns, 0.8 + 1.9 * len(tried))
-    panels, factor = figure.subplots(len(tried), columns, squeeze=False), _factor(column)
+    panels, factor = figure.subplots(len(tried), columns, squeeze=False, sharey="row"), _factor(column)
     for row, (method, settings) in zip(panels, tried.items(), strict=True):
         look = look_of(method)
         for ax in row[len(settings) :]:
@@ -81,10 +83,13 @@ def draw_settings(tried: Tried, column: Column) -> "Figure":
             )  # fmt: skip
             if one.log:
                 ax.set_xscale("log")
-            if column.better == "lower":
-                ax.invert_yaxis()
+                ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             ax.set_xlabel(one.name, fontsize=8)
             ax.tick_params(labelsize=7)
+        if column.better == "lower":
+            row[0].invert_yaxis()
         row[0].set_title(method, fontsize=9, loc="left")
     figure.supylabel(axis_label(column), fontsize=9)
     return figure

@@ -69,6 +69,7 @@ class Search:
             texts = {method: " ".join(map(str, space)) for method, space in plan.spaces.items()}
             direction = "maximize" if plan.better == "higher" else "minimize"
             self.studies = Journal(run).studies(texts, direction, plan.about)
+            self._catch_up()
 
     def left(self) -> int:
         """How many trials have no end yet."""
@@ -124,6 +125,15 @@ class Search:
 
     def _ended(self, study: Any) -> Sequence[Any]:
         return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+
+    def _catch_up(self) -> None:
+        """Tell what drivers have done that were ended before they could tell."""
+        running = self._optuna.trial.TrialState.RUNNING
+        for method, study in self.studies.items():
+            for trial in study.get_trials(False, (running,)):
+                job = self._make(method, trial.number, {})
+                if job.done and not self._drivers.is_working(trial.user_attrs.get("driver")):
+                    self._tell(method, trial.number, job)
 
     def _next(self) -> Job | None:
         """Take the next trial: one that a driver which is gone has left, or a new one; those of all methods in turn."""

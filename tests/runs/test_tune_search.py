@@ -157,6 +157,7 @@ def test_a_result_that_was_not_told_is_told_and_not_done_again(bench, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             bench.go(bench.search(3))
     assert bench.done == [("one", 0)]
+    assert bench.search(3).left() == 2
     bench.go(bench.search(3))
     assert bench.done == [("one", 0), ("one", 1), ("one", 2)]
 
