@@ -198,6 +198,24 @@ def test_wrong_launchers_leave_nothing(options, code, message, tiny, tmp_path, c
     assert not list(tmp_path.iterdir())
 
 
+def test_submitit_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs submitit, .*pip install 'anysense\[slurm\]'"):
+        submitted()
+
+
+@pytest.mark.parametrize("time_limit", ["0", "1-00:00:00"])
+def test_the_time_limit_for_slurm_is_in_whole_minutes(time_limit):
+    with pytest.raises(ValueError, match="`slurm-option time` must be a whole number of at least 1, got"):
+        SlurmOptions.of((f"time={time_limit}",), "cpu", None)
+
+
+def test_the_time_limit_holds_for_processes_of_this_machine(tmp_path):
+    """The executor's own limit is two minutes."""
+    executor = Slurm(SlurmOptions.of(("cluster=local", "time=90"), "cpu", None))._executor(tmp_path)
+    assert executor._executor.parameters["timeout_min"] == 90
+
+
 def test_training_on_a_machine_of_a_slurm_cluster_gives_no_advice(tiny, tmp_path, monkeypatch):
     """Where `srun` is found Lightning would have it used; warnings are errors here."""
     from anysense.runs.cli import main
