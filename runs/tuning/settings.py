@@ -1,6 +1,7 @@
 """Options of `anysense tune`, wherever its trials are scored."""
 
 import dataclasses
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,18 +102,23 @@ class TuneSettings(LaunchSettings):
 
     def spaces(self) -> dict[str, list[Dimension]]:
         """What is searched, by method; ValueError where that is not possible."""
-        return spaces(self.space, {method: self.parts(method) for method in self.chosen()})
+        return {method: list(space) for method, space in self._plan.spaces.items()}
 
     def plan(self) -> Plan:
         """The same with all that a driver must know."""
-        found = self.spaces()
+        return self._plan
+
+    @functools.cached_property
+    def _plan(self) -> Plan:
+        parts = {method: self.parts(method) for method in self.chosen()}
+        found = spaces(self.space, parts)
         defaults = {
-            method: {one.name: default_of(self.parts(method), one.name, method) for one in space}
+            method: {one.name: default_of(parts[method], one.name, method) for one in space}
             for method, space in found.items()
         }
-        about = {"subject": self.subject(), "seed": self.seed, "preset": self.preset, "score": self.column().key}
-        better = self.column().better
-        return Plan(found, defaults, self.trials, self.seed, self.sampler, better, about)
+        column = self.column()
+        about = {"subject": self.subject(), "seed": self.seed, "preset": self.preset, "score": column.key}
+        return Plan(found, defaults, self.trials, self.seed, self.sampler, column.better, about)
 
     def grown(self, given: "TuneSettings") -> Mapping[str, list[str]]:
         """More trials and more methods may be asked for: what is done stays."""
