@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
-from anysense.agents.algorithms.settings import AgentSettings, DeterministicSettings
+from anysense.agents.algorithms.settings import AgentSettings, DeterministicSettings, SoftSettings
 from anysense.common.errors import unknown_name
 from anysense.common.registry import Registry
 from anysense.common.validation import check_choice
@@ -141,7 +141,7 @@ def build_model(
 
         cls = PublishedDDPG
     keywords: dict[str, Any] = {**settings.keywords(cls), "policy_kwargs": settings.policy_keywords()}
-    if isinstance(settings, DeterministicSettings):
+    if isinstance(settings, DeterministicSettings) or (isinstance(settings, SoftSettings) and settings.noise_scale):
         keywords["action_noise"] = _noise(settings, venv, seed)
     if encoder is not None:
         keywords["policy_kwargs"] |= {
@@ -156,11 +156,11 @@ def build_model(
     return cls(policy, venv, seed=seed, device=device, verbose=0, **keywords)
 
 
-def _noise(settings: DeterministicSettings, venv: VecEnv, seed: int) -> ExplorationNoise:
+def _noise(settings: DeterministicSettings | SoftSettings, venv: VecEnv, seed: int) -> ExplorationNoise:
     from anysense.agents.algorithms.noise import ExplorationNoise
 
     generator = np.random.default_rng([seed, 0x6E6F6973])
     shape = (venv.num_envs, *(venv.action_space.shape or ()))
-    if settings.noise == "gaussian":
+    if isinstance(settings, SoftSettings) or settings.noise == "gaussian":
         return ExplorationNoise(shape, settings.noise_scale, generator)
     return ExplorationNoise(shape, settings.noise_scale, generator, reversion=0.15, fade_frames=settings.noise_frames)

@@ -124,10 +124,14 @@ class SoftSettings(OffPolicySettings):
     """Weight of the entropy: a number, ``auto`` or ``auto_0.1`` (tuned, with that initial value)."""
     target_entropy: float | None = None
     """Entropy of the actions that the weight is tuned for; minus the number of actions when None."""
+    noise_scale: float = 0.0
+    """Deviation of Gaussian noise, for actions scaled to [-1, 1], that is added to the random actions of the policy
+    while it explores. Where the policy has become nearly certain, its critics otherwise see no other action."""
 
     def __post_init__(self) -> None:
         """Checks values; raises TypeError and ValueError."""
         super().__post_init__()
+        self.require_non_negative("noise_scale")
         if not re.fullmatch(r"auto|(auto_)?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", self.ent_coef):
             raise ValueError(f"`ent_coef` must be a number, auto, or auto_ and a number; got {self.ent_coef!r}.")
 

@@ -127,6 +127,22 @@ def test_a_fixed_entropy_weight_reaches_the_algorithm():
     assert math.exp(build_model("sac", settings, Latents(), seed=0).log_ent_coef.item()) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("name", ["sac", "tqc"])
+def test_noise_on_random_actions(name):
+    """The actor is certain: what it explores with is the noise, in units of actions scaled to [-1, 1]."""
+    settings = make_agent_settings(name, "smoke", WORLD, n_envs=64, noise_scale=0.2)
+    model = build_model(name, settings, Latents(64), seed=0)
+    with torch.no_grad():
+        for layer, bias in ((model.actor.mu, 0.0), (model.actor.log_std, -20.0)):
+            layer.weight.zero_()
+            layer.bias.fill_(bias)
+    model._last_obs = model.env.reset()
+    model.num_timesteps = 10**6
+    drawn = np.concatenate([model._sample_action(0, model.action_noise, 64)[0] for _ in range(50)])
+    assert drawn.std() == pytest.approx(0.4, rel=0.05)
+    assert build_model(name, make_agent_settings(name, "smoke", WORLD), Latents(), seed=0).action_noise is None
+
+
 def test_learning_rate_falls_linearly():
     settings = make_agent_settings("sac", "smoke", WORLD, learning_rate=1e-2, final_learning_rate=1e-3)
     schedule = settings.keywords(FastSAC)["learning_rate"]

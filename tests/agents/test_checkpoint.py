@@ -61,7 +61,7 @@ def killed_after(monkeypatch, saves):
         ("sac", {}),
         ("sac", {"missing": 0.4, "encode": "in-policy"}),
         ("ppo", {}),
-        ("tqc", {"overrides": {"final_learning_rate": 1e-5, "weight_average": 0.9}}),
+        ("tqc", {"overrides": {"final_learning_rate": 1e-5, "weight_average": 0.9, "noise_scale": 0.2}}),
         ("ddpg", {"preset": "paper"}),
         ("ddpg", {"overrides": {"noise": "ornstein-uhlenbeck", "noise_frames": 100}}),
     ],
