@@ -33,6 +33,7 @@ SCHEMA: dict[Any, Any] = {
     "facts": dict,
     "passthrough?": [{"name": str, "shape": [range(2**24)]}],
     "standardise?": bool,
+    "symmetric?": bool,
     "policy_sha256": str,
     "representation_sha256": str,
 }

@@ -34,6 +34,7 @@ from anysense.common.hub.download import local_folder
 from anysense.common.machine import resolve_device, usual_torch
 from anysense.common.tensors import read_tensors
 from anysense.common.validation import check_choice, check_names
+from anysense.envs.mirror import Mirror
 from anysense.envs.sensors.model import PRESENT
 from anysense.envs.world import World, stored_world
 from anysense.representations.arrays import tensor_of
@@ -58,9 +59,11 @@ class Agent:
         world: Where it was trained.
         trained_with: Modalities that it was trained with; all of the encoder by default.
         facts: What is worth knowing about its training, as plain values.
+        symmetric: Deterministic actions are the mean of that for the observation and the mirror image of that for its
+            mirror image, see `anysense.envs.World.mirror`.
 
     Raises:
-        ValueError: Actor and encoder do not fit, or a modality is unknown.
+        ValueError: Actor and encoder do not fit, a modality is unknown, or the agent cannot be symmetric.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Agent:
         world: World,
         trained_with: Sequence[str] | None = None,
         facts: Mapping[str, Any] | None = None,
+        symmetric: bool = False,
     ) -> None:
         if actor.spec.latent_dim != encoder.features_dim:
             sizes = f"latents of length {actor.spec.latent_dim}, `encoder` makes {encoder.features_dim}"
@@ -83,6 +87,7 @@ class Agent:
         self.trained_with = check_names("modalities", used, known)
         self.world = world
         self.facts = dict(facts or {})
+        self.mirror = _checked_mirror(world, actor, encoder) if symmetric else None
 
     @property
     def modalities(self) -> dict[str, Modality]:
@@ -132,13 +137,18 @@ class Agent:
         shapes = {name: modality.shape for name, modality in self.modalities.items()}
         arrays = _as_arrays(observation, tuple(shapes), tuple(self._passed))
         batched, spec = _is_batched(arrays, shapes | self._passed), self.actor.spec
-        tensors = {
-            name: tensor_of(f"`observation[{name!r}]`", it if batched else it[None], device=self.device)
-            for name, it in arrays.items()
-        }
+        rows, mirror = {name: it if batched else it[None] for name, it in arrays.items()}, None
+        if self.mirror is not None and deterministic:
+            mirror = self.mirror
+            reflected = mirror.observation(rows)
+            rows = {name: np.concatenate((it, reflected[name])) for name, it in rows.items()}
+        tensors = {name: tensor_of(f"`observation[{name!r}]`", it, device=self.device) for name, it in rows.items()}
         latents = self.encoder.encode(tensors)
         noise = None if deterministic else self._noise(len(latents), generator)
         actions: NDArray[Any] = self.actor(latents, noise).cpu().numpy().reshape(-1, *spec.action_shape)
+        if mirror is not None:
+            here, there = np.split(actions, 2)
+            actions = 0.5 * (here + mirror.action(there))
         return actions if batched else actions[0]
 
     def _noise(self, rows: int, generator: torch.Generator | None) -> Tensor:
@@ -168,6 +178,7 @@ class Agent:
                 "facts": self.facts,
                 "passthrough": [{"name": name, "shape": shape} for name, shape in self._passed.items()],
                 "standardise": self.encoder.standardise,
+                "symmetric": self.mirror is not None,
                 "policy_sha256": hashlib.sha256(policy).hexdigest(),
                 "representation_sha256": sha256_of(new / REPRESENTATION_FOLDER / WEIGHTS_FILE),
             }
@@ -200,7 +211,21 @@ class Agent:
         with reading(path, ADVICE, "does not fit what lies beside it"):
             actor = Actor(settings_from(ActorSpec, description["actor"], "the actor"), policy)
             names, facts = description["modalities"], description["facts"]
-            return cls(actor, encoder, description["algorithm"], world, names, facts).to(place)
+            symmetric = description.get("symmetric", False)
+            return cls(actor, encoder, description["algorithm"], world, names, facts, symmetric).to(place)
+
+
+def _checked_mirror(world: World, actor: Actor, encoder: FrozenEncoder) -> Mirror:
+    """The mirror of a world, for an agent that is to be symmetric; ValueError if it cannot be."""
+    mirror = world.mirror
+    if mirror is None:
+        raise ValueError(
+            f"`symmetric` needs a mirror image of {world.id} with the options {dict(world.options)}; none is known. "
+            "Leave it False, or give the world a `mirror`."
+        )
+    if actor.spec.choices or encoder.passthrough.names:
+        raise ValueError("`symmetric` needs continuous actions and latents alone; leave it False.")
+    return mirror
 
 
 def _as_arrays(

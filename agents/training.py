@@ -61,6 +61,9 @@ class TrainSettings:
     standardise: Standardise = "auto"
     """Whether the agent gets latents with mean 0 and deviation 1 in each dimension; auto: unless they have unit length,
     as those of GMC and GRAM."""
+    symmetric: bool = False
+    """Whether the evaluated and exported agent acts alike on an observation and on its mirror image, see `Agent`; not
+    while it trains."""
     encode: Literal["once", "in-policy"] = "once"
     """Encode each observation once, or in the policy whenever it is used (slow; for comparison)."""
     eval_every: int = 10_000
@@ -231,6 +234,7 @@ class _Training:
             self.settings.world,
             self.modalities,
             {"seed": self.settings.seed, **facts},
+            self.settings.symmetric,
         )
 
     def _take_in(self) -> None:

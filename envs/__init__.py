@@ -9,6 +9,7 @@ import gymnasium as gym
 from anysense.envs.audio.recording import RecordVideoWithSound
 from anysense.envs.camera import WithCamera
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
+from anysense.envs.mirror import Mirror
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
 from anysense.envs.sensors.corruption import CORRUPTIONS, Corrupt, Corruption, VectorCorrupt, parse_corruption
@@ -28,6 +29,7 @@ __all__ = [
     "Episodes",
     "HyperhotEnv",
     "HyperhotVectorEnv",
+    "Mirror",
     "MissingModalities",
     "MultimodalPendulumEnv",
     "MultimodalPendulumVectorEnv",

@@ -25,6 +25,7 @@ from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.guide import Guide
 from anysense.envs.making import RESERVED_OPTIONS, Vector, find_spec, imported, make_single, make_vector
+from anysense.envs.mirror import Mirror
 from anysense.envs.selection import check_observation_space
 from anysense.envs.sensors.model import PRESENT
 
@@ -172,6 +173,11 @@ class World:
     def guide(self) -> Guide:
         """Names of what is measured and of actions, for people."""
         return Guide()
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """A reflection that leaves the world as it is; None where none is known."""
+        return None
 
     def make(self, modalities: Sequence[str] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """One environment that offers the named modalities (all by default).

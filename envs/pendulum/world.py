@@ -14,6 +14,7 @@ from anysense.common.validation import check_choice
 from anysense.envs.audio.waveform import Timbre
 from anysense.envs.autoreset import VectorEnvironment
 from anysense.envs.guide import Guide, Labels
+from anysense.envs.mirror import Mirror
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.agents import AGENT_PRESETS
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
@@ -82,6 +83,16 @@ class PendulumWorld(World):
         tones = self.options.get("sound", PendulumOptions.sound) == "tones"
         rows = tuple(self.options.get("receivers", PendulumOptions.receivers))
         return Guide({"sound": Labels(rows, ("frequency", "amplitude") if tones else ())}, ("torque",), (-1,))
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """Left for right, of picture, receivers and torque; None where a receiver has no counterpart."""
+        receivers = tuple(self.options.get("receivers", PendulumOptions.receivers))
+        others = [_other_side(name) for name in receivers]
+        if set(others) != set(receivers):
+            return None
+        order = [receivers.index(name) for name in others]
+        return Mirror({"image": lambda image: image[..., ::-1], "sound": lambda sound: sound[:, :, order]}, np.negative)
 
     def make(self, modalities: Sequence[str] | None = None, render_mode: str | None = None) -> gym.Env[Any, Any]:
         """One environment; it makes only the named modalities."""
@@ -165,3 +176,8 @@ def _usual(rng: np.random.Generator, count: int) -> dict[str, Any]:
     """No options: the usual starts. Draws what `_anywhere` draws, so that collections keep their bits."""
     _anywhere(rng, count)
     return {}
+
+
+def _other_side(receiver: str) -> str:
+    side, _, height = receiver.partition("_")
+    return {"left": "right_", "right": "left_"}.get(side, f"{side}_") + height

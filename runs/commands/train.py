@@ -58,6 +58,9 @@ class TrainCommand(VectorSettings, LoggingSettings):
     standardise: Literal["auto", "on", "off"] = "auto"
     """Give the agent latents with mean 0 and deviation 1 in each dimension, by the statistics of the data that the
     representation was trained on; auto: unless its latents have unit length, as those of GMC and GRAM."""
+    symmetric: bool = False
+    """Let the evaluated and exported agent act alike on an observation and its mirror image, where the environment has
+    one: the mean of both actions. Takes twice the time to act."""
     encode: Literal["once", "in-policy"] = "once"
     """Encode each observation once, or in the policy whenever it is used (slow, the same agent)."""
     eval_every: int = 5_000
@@ -101,6 +104,7 @@ class TrainCommand(VectorSettings, LoggingSettings):
             missing=self.missing,
             seed=self.seed,
             standardise=self.standardise,
+            symmetric=self.symmetric,
             encode=self.encode,
             eval_every=self.eval_every,
             eval_episodes=self.eval_episodes,
