@@ -8,6 +8,7 @@ import gymnasium as gym
 
 from anysense.envs.audio.recording import RecordVideoWithSound
 from anysense.envs.camera import WithCamera
+from anysense.envs.episodes import Episodes
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
 from anysense.envs.mirror import Mirror
 from anysense.envs.pendulum.env import MultimodalPendulumEnv
@@ -16,7 +17,7 @@ from anysense.envs.sensors.corruption import CORRUPTIONS, Corrupt, Corruption, V
 from anysense.envs.sensors.missing import MissingModalities, VectorMissingModalities
 from anysense.envs.sensors.model import PRESENT, present_modalities
 from anysense.envs.sensors.models import CorruptionModel
-from anysense.envs.world import DEFAULT_WORLD, WORLDS, Episodes, World, stored_world, world
+from anysense.envs.world import DEFAULT_WORLD, WORLDS, World, stored_world, world
 
 __all__ = [
     "CORRUPTIONS",

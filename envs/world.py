@@ -8,7 +8,7 @@ collection, quantities to read out of latents, reference controllers. It is foun
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -23,38 +23,20 @@ from anysense.common.progress import Progress
 from anysense.common.registry import Registry
 from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.episodes import Episodes
 from anysense.envs.guide import Guide
 from anysense.envs.making import RESERVED_OPTIONS, Vector, find_spec, imported, make_single, make_vector
 from anysense.envs.mirror import Mirror
 from anysense.envs.selection import check_observation_space
 from anysense.envs.sensors.model import PRESENT
 
-__all__ = ["DEFAULT_WORLD", "WORLDS", "Episodes", "Progress", "World", "stored_world", "world"]
+__all__ = ["DEFAULT_WORLD", "WORLDS", "Progress", "World", "stored_world", "world"]
 
 DEFAULT_WORLD = "anysense/MultimodalPendulum-v0"
 """Id of the world that commands take if none is named."""
 
 Score = Literal["average_reward", "return"]
 _ID = re.compile(r"([\w.]+:)?([\w-]+/)?[\w.-]+")
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """Episodes of one kind in a collection.
-
-    Attributes:
-        samples: Transitions to record in all of them together.
-        steps: Recorded transitions of each episode; shorter where the environment ends it.
-        skip: Steps before the recorded ones.
-        start: Draws the reset options of ``count`` environments: ``start(rng, count)``; the usual starts if None.
-        act: Chooses the actions of all environments: ``act(env, rng)``; uniformly random ones if None.
-    """
-
-    samples: int
-    steps: int
-    skip: int = 0
-    start: Callable[[np.random.Generator, int], dict[str, Any]] | None = None
-    act: Callable[[VectorEnvironment, np.random.Generator], NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True)

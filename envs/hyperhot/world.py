@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anysense.common.progress import Progress
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.episodes import Episodes
 from anysense.envs.guide import Guide, Labels
 from anysense.envs.hyperhot.agents import AGENT_PRESETS
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
@@ -19,7 +20,7 @@ from anysense.envs.hyperhot.game import Games
 from anysense.envs.hyperhot.player import play
 from anysense.envs.hyperhot.rules import ACTIONS, DEFAULT_RECEIVERS, EPISODE_STEPS, Picture, Settings, Sound
 from anysense.envs.hyperhot.simulation import HyperhotSimulation
-from anysense.envs.world import Episodes, Score, World
+from anysense.envs.world import Score, World
 
 __all__ = ["HyperhotOptions", "HyperhotWorld"]
 

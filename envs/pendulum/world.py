@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anysense.common.validation import check_choice
 from anysense.envs.audio.waveform import Timbre
 from anysense.envs.autoreset import VectorEnvironment
+from anysense.envs.episodes import Episodes
 from anysense.envs.guide import Guide, Labels
 from anysense.envs.mirror import Mirror
 from anysense.envs.pendulum import physics
@@ -22,7 +23,7 @@ from anysense.envs.pendulum.hearing import Sound
 from anysense.envs.pendulum.physics import MAX_SPEED, Physics
 from anysense.envs.pendulum.simulation import DEFAULT_RECEIVERS, DEFAULT_SAMPLE_RATE, PendulumSettings
 from anysense.envs.pendulum.vector import MultimodalPendulumVectorEnv
-from anysense.envs.world import Episodes, Progress, Score, World
+from anysense.envs.world import Progress, Score, World
 
 __all__ = ["PendulumOptions", "PendulumWorld"]
 

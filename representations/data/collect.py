@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from anysense.common.progress import Progress
 from anysense.common.validation import check_choice
 from anysense.envs.autoreset import VectorEnvironment
-from anysense.envs.world import Episodes, World
+from anysense.envs.episodes import Episodes
+from anysense.envs.world import World
 from anysense.representations.data.recording import EpisodeBuffers, Layout, Recording
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.modality import Modality

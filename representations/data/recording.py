@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from anysense.envs import PRESENT, present_modalities
+from anysense.envs.episodes import Episodes
 from anysense.envs.faults import EnvironmentFaultError
 from anysense.envs.sensors.model import present_flags
-from anysense.envs.world import Episodes, World
+from anysense.envs.world import World
 from anysense.representations.data.transitions import Transitions
 from anysense.representations.modality import Modality, modalities_from_space
 from anysense.representations.networks.frames import Frames

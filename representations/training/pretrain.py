@@ -1,8 +1,6 @@
 """Pretrain a representation, from a fresh folder or from where a run was cut off."""
 
-import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,14 +8,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 
 from anysense.common.errors import reading
 from anysense.common.files import explained
-from anysense.common.loggers.catalogue import DEFAULT_LOGGER, steady
-from anysense.common.machine import resolve_device, thread_limit, usual_torch
-from anysense.common.progress import Display
-from anysense.common.randomness import own_randomness
+from anysense.common.loggers.catalogue import DEFAULT_LOGGER
+from anysense.common.machine import resolve_device, usual_torch
 from anysense.representations.contract import Representation
 from anysense.representations.data.recorded import Recorded, present_of
 from anysense.representations.data.transitions import Transitions
@@ -26,23 +21,17 @@ from anysense.representations.files import save_representation
 from anysense.representations.latents import LatentStatistics
 from anysense.representations.pretrain_settings import PretrainSettings
 from anysense.representations.training import machine
-from anysense.representations.training.callbacks import TABLE, Measure, ShowProgress
+from anysense.representations.training.callbacks import TABLE
 from anysense.representations.training.checkpoints import (
     ADVICE,
     BEST,
     LAST,
-    MONITORED,
-    CheckpointFiles,
-    KeepBest,
-    check_progress,
     read_pretraining,
 )
-from anysense.representations.training.loader import BatchLoader
-from anysense.representations.training.logging import LightningLogger
-from anysense.representations.training.module import PretrainingModule
-from anysense.representations.training.shared import check_devices, strategy_of, threads_of, train_together
+from anysense.representations.training.fitting import CHECKPOINTS, Fit, Measuring, go_on
+from anysense.representations.training.shared import check_devices, train_together
 
-CHECKPOINTS, REPRESENTATION = "checkpoints", "representation"
+REPRESENTATION = "representation"
 _MAY_DIFFER = ("device", "threads")
 MOST_ENCODED = 2_048
 """Samples that tell where the latents lie."""
@@ -119,135 +108,41 @@ def pretrain(
     _check_data(representation, train, validation)
     checkpoint = _prepare_folder(folder, resume)
     identity = _identity(representation, train, validation, settings)
+    fit = Fit(representation.train(), train, validation, settings, folder, identity, device, tuple(callbacks), logger)
     if checkpoint is not None:
         _check_identity(folder, checkpoint, identity)
-    fit = _Fit(representation.train(), train, validation, settings, folder, identity, device, tuple(callbacks), logger)
-    table, best, stop = fit.measuring()
-    if checkpoint is not None:
-        _go_on(checkpoint, folder, fit.module(), (table, best, stop))
-    if not stop.stopped_epoch and len(table.rows) < settings.epochs:
-        if devices == 1:
-            fit(machine.Place(), (table, best, stop), resume=checkpoint is not None)
-        else:
-            train_together(partial(fit, resume=checkpoint is not None), devices)
-            _go_on(read_pretraining(folder / CHECKPOINTS / LAST), folder, fit.module(), (table, best, stop))
+    table, best, stop = _trained(fit, checkpoint, devices)
     epoch = best.best_epoch if settings.keep == "best" else len(table.rows) - 1
     kept = folder / CHECKPOINTS / (BEST if settings.keep == "best" else LAST)
     _restore(representation, kept, averaged=settings.ema_decay is not None)
-    if representation.world is None and isinstance(train, Transitions) and train.world:
-        representation.world = dict(train.world)
-    representation.latents = _statistics(representation, train)
+    _describe(representation, train)
     save_representation(representation, folder / REPRESENTATION)
     return PretrainResult(representation, folder, table.rows, epoch, bool(stop.stopped_epoch))
 
 
-def _go_on(
-    checkpoint: dict[str, Any], folder: Path, module: PretrainingModule, callbacks: Sequence[pl.Callback]
-) -> None:
-    """Put callbacks into the state of a checkpoint that fits the module; FileFormatError if it does not."""
-    steps = module.settings.epochs * len(module.loader)
-    check_progress(folder / CHECKPOINTS / LAST, checkpoint, module, module.settings.epochs, steps)
-    for callback in callbacks:
-        callback.load_state_dict(checkpoint["callbacks"].get(callback.state_key, callback.state_dict()))
+def _trained(fit: Fit, checkpoint: dict[str, Any] | None, devices: int) -> Measuring:
+    """Train to the end, from the checkpoint if there is one; what was found."""
+    measuring = table, _, stop = fit.measuring()
+    if checkpoint is not None:
+        go_on(checkpoint, fit.folder, fit.module(), measuring)
+    if not stop.stopped_epoch and len(table.rows) < fit.settings.epochs:
+        work = partial(fit, resume=checkpoint is not None)
+        if devices == 1:
+            work(machine.Place(), measuring)
+        else:
+            train_together(work, devices)
+            go_on(read_pretraining(fit.folder / CHECKPOINTS / LAST), fit.folder, fit.module(), measuring)
+    return measuring
 
 
-def _statistics(representation: Representation, train: Recorded) -> LatentStatistics:
-    """Mean and spread of the latents of up to `MOST_ENCODED` training samples, evenly chosen."""
+def _describe(representation: Representation, train: Recorded) -> None:
+    """Note the world, and mean and spread of the latents of up to `MOST_ENCODED` training samples, evenly chosen."""
+    if representation.world is None and isinstance(train, Transitions) and train.world:
+        representation.world = dict(train.world)
     everything, most = tuple(representation.modalities), min(len(train), MOST_ENCODED)
     chosen = torch.linspace(0, len(train) - 1, most).long().tolist()
-    return LatentStatistics.of(encode_subsets(representation, train, [everything], indices=chosen)[everything])
-
-
-def _stop(settings: PretrainSettings) -> EarlyStopping:
-    return EarlyStopping(MONITORED, patience=settings.patience or 0, check_on_train_epoch_end=True, check_finite=False)
-
-
-Measuring = tuple[Measure, KeepBest, EarlyStopping]
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """All that training needs; sent to the processes that do it together."""
-
-    representation: Representation
-    train: Recorded
-    validation: Recorded
-    settings: PretrainSettings
-    folder: Path
-    identity: dict[str, Any]
-    device: torch.device
-    callbacks: tuple[pl.Callback, ...]
-    logger: str
-
-    def module(self) -> PretrainingModule:
-        """What is trained."""
-        modalities = tuple(self.representation.modalities)
-        loader = BatchLoader(self.train, self.settings.batch_size, self.settings.seed, modalities)
-        return PretrainingModule(self.representation, loader, self.settings, self.identity)
-
-    def measuring(self) -> Measuring:
-        """The callbacks that hold what was found."""
-        table = Measure(self.folder / TABLE, self.train, self.validation)
-        return table, KeepBest(self.folder / CHECKPOINTS), _stop(self.settings)
-
-    def __call__(self, place: machine.Place, measuring: Measuring | None = None, resume: bool = False) -> None:
-        """Train in this process, which may be one of several."""
-        table, best, stop = measuring or self.measuring()
-        module = self.module()
-        module.loader.share = (place.rank, place.processes)
-        last = self.folder / CHECKPOINTS / LAST
-        if resume and measuring is None:
-            _go_on(read_pretraining(last), self.folder, self.module(), (table, best, stop))
-        given = [table, *self.callbacks, *([stop] if self.settings.patience else []), best]
-        with usual_torch():
-            _fit(module, given, self.folder, self.device, last if resume else None, self.logger, place)
-
-
-def _fit(
-    module: PretrainingModule,
-    callbacks: list[pl.Callback],
-    folder: Path,
-    device: torch.device,
-    resumed: Path | None,
-    logger: str,
-    place: machine.Place,
-) -> None:
-    settings = module.settings
-    precision = machine.resolve_precision(settings.precision, device)
-    steps = settings.epochs * len(module.loader)
-    several = place.processes > 1
-    with (
-        machine.quiet_lightning(place.rank),
-        thread_limit(threads_of(settings.threads, place.processes) if several else settings.threads),
-        own_randomness(device),
-        Display("pretrain", steps, unit="steps", keep=True) if place.first else nullcontext() as display,
-        steady(logger, folder) if place.first else nullcontext() as log,
-    ):
-        if log is not None:
-            log.settings(json.loads(json.dumps(module.identity, default=str)))
-        trainer = pl.Trainer(
-            accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=place.processes if several or device.type == "cpu" else [device.index],
-            strategy=strategy_of(place),
-            precision="bf16-mixed" if precision == "bf16" else "32-true",
-            max_epochs=settings.epochs,
-            callbacks=[*callbacks, *([] if display is None else [ShowProgress(display)])],
-            plugins=[CheckpointFiles(), machine.OwnProcesses(place)],
-            logger=False if log is None else LightningLogger(log),
-            default_root_dir=folder,
-            reload_dataloaders_every_n_epochs=1,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        try:
-            trainer.fit(module, ckpt_path=resumed, weights_only=True)
-        except SystemExit as leaving:
-            if isinstance(leaving.__context__, KeyboardInterrupt):  # What Lightning makes of Ctrl+C.
-                raise leaving.__context__ from None
-            raise
+    latents = encode_subsets(representation, train, [everything], indices=chosen)[everything]
+    representation.latents = LatentStatistics.of(latents)
 
 
 def _prepare_folder(folder: Path, resume: bool) -> dict[str, Any] | None:

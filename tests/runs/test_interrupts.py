@@ -80,4 +80,4 @@ def test_only_commands_that_have_resume_speak_of_it(command, capsys):
     with pytest.raises(SystemExit):
         __import__("anysense.runs.commands." + command, fromlist=["main"]).main(["--help"])
     text = capsys.readouterr().out
-    assert ("--resume" in text) == (command not in ("evaluate", "play", "report"))
+    assert ("--resume" in text) == (command not in ("evaluate", "play", "push", "report"))

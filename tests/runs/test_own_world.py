@@ -154,7 +154,7 @@ def test_who_acts_while_observations_are_collected(here, monkeypatch):
 
 
 WRONG = {
-    "`policy` must be one of 'random', 'MODULE:FUNCTION', 'AGENT_FOLDER'; got 'covrage'.": ["--policy", "covrage"],
+    "'random', 'MODULE:FUNCTION', 'AGENT_FOLDER', 'hub:OWNER/NAME'; got 'covrage'.": ["--policy", "covrage"],
     "ModuleNotFoundError: No module named 'nowhere'.": ["--policy", "nowhere:act"],
     "module 'policies_here' has no attribute 'acts'": ["--policy", "policies_here:acts"],
     "must be a function of the observation and a random generator": ["--policy", "policies_here:nothing"],

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from anysense.envs import PRESENT
+from anysense.envs.episodes import Episodes
 from anysense.envs.faults import EnvironmentFaultError
-from anysense.envs.world import Episodes, World
+from anysense.envs.world import World
 from anysense.representations.data import Transitions, collect, collection_bytes
 from anysense.representations.data.recording import EpisodeBuffers, Layout
 
