@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,7 +43,7 @@ from anysense.representations.files import save_representation
 from anysense.representations.modality import Modality
 from anysense.representations.settings import settings_from
 
-__all__ = ["AGENT_FORMAT_VERSION", "Agent"]
+__all__ = ["AGENT_FORMAT_VERSION", "Agent", "mirror_of"]
 
 ADVICE = "Export the agent again."
 
@@ -215,17 +216,24 @@ class Agent:
             return cls(actor, encoder, description["algorithm"], world, names, facts, symmetric).to(place)
 
 
-def _checked_mirror(world: World, actor: Actor, encoder: FrozenEncoder) -> Mirror:
-    """The mirror of a world, for an agent that is to be symmetric; ValueError if it cannot be."""
+def mirror_of(world: World) -> Mirror:
+    """The mirror of a world, for an agent that is to be symmetric; ValueError if it has none, or discrete actions."""
     mirror = world.mirror
     if mirror is None:
         raise ValueError(
             f"`symmetric` needs a mirror image of {world.id} with the options {dict(world.options)}; none is known. "
             "Leave it False, or give the world a `mirror`."
         )
+    if not isinstance(world.action_space, Box):
+        raise ValueError(f"`symmetric` needs continuous actions; {world.id} has {world.action_space}. Leave it False.")
+    return mirror
+
+
+def _checked_mirror(world: World, actor: Actor, encoder: FrozenEncoder) -> Mirror:
+    """The mirror of a world, for an agent that is to be symmetric; ValueError if it cannot be."""
     if actor.spec.choices or encoder.passthrough.names:
         raise ValueError("`symmetric` needs continuous actions and latents alone; leave it False.")
-    return mirror
+    return mirror_of(world)
 
 
 def _as_arrays(

@@ -17,7 +17,7 @@ from anysense.agents.callbacks import CurvePoint, TrainingCallback
 from anysense.agents.checkpoint import ADVICE, CHECKPOINT, checkpoint_file, model_state, read_training, restore_model
 from anysense.agents.environments import TrainingEnvironment, environment_seed
 from anysense.agents.evaluation import EvaluationEpisodes, evaluate
-from anysense.agents.exported import Agent
+from anysense.agents.exported import Agent, mirror_of
 from anysense.agents.frozen import FrozenEncoder
 from anysense.agents.logging import LogWriter
 from anysense.common.checkpoints import write_checkpoint
@@ -91,6 +91,8 @@ class TrainSettings:
             raise ValueError(f"`seed` must be at least 0, got {self.seed!r}.")
         self.agent_settings()
         check_actions(self.algorithm, self.world.action_space)
+        if self.symmetric:
+            mirror_of(self.world)
 
     def encoder(self) -> FrozenEncoder:
         """What makes the latents that the agent is given."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anysense.envs.world import world
-from anysense.runs.worlds import check_fits, named_world, parsed
+from anysense.runs.worlds import changed_world, check_fits, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
@@ -32,11 +31,10 @@ def load_agent(path: Path, env: str | None, env_option: Sequence[str], device: s
     named = None if env is None else named_world(env)  # Naming its module confirms it.
     agent = Agent.load(path, device)
     trained = agent.world
-    changes = parsed(env_option)
     if named is not None and named.id != agent.world.id:
-        agent.world = named_world(named.id, changes)
-    elif changes:
-        agent.world = world(agent.world.id, {**agent.world.options, **changes})
+        agent.world = named_world(named.id, parsed(env_option))
+    elif env_option:
+        agent.world = changed_world(agent.world, env_option)
     if agent.world != trained:
         shapes = {name: modality.shape for name, modality in agent.modalities.items()}
         check_fits(agent.world, trained, shapes, "agent")

@@ -17,6 +17,7 @@ __all__ = [
     "NoOptions",
     "VectorSettings",
     "before_writing",
+    "changed_world",
     "check_fits",
     "chosen_world",
     "environments",
@@ -111,6 +112,16 @@ def named_world(env: str, options: Mapping[str, Any] | None = None) -> World:
         sys.path.append(str(Path.cwd()))
     known = world(env)
     return world(env, {name: _as_list(known, name, value) for name, value in (options or {}).items()})
+
+
+def changed_world(stored: World, given: Sequence[str]) -> World:
+    """A world that was stored, with the options that were given as key=value in the place of its own.
+
+    Raises:
+        ValueError: An option is not of the form key=value, is given twice, or is unknown.
+    """
+    changes = {name: _as_list(stored, name, value) for name, value in parsed(given).items()}
+    return world(stored.id, {**stored.options, **changes})
 
 
 def environments() -> list[str]:

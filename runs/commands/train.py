@@ -24,7 +24,15 @@ from anysense.runs.logging_options import LoggingSettings, check_logger
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, value_of, values_of
-from anysense.runs.worlds import VectorSettings, before_writing, check_fits, environments, named_world, parsed
+from anysense.runs.worlds import (
+    VectorSettings,
+    before_writing,
+    changed_world,
+    check_fits,
+    environments,
+    named_world,
+    parsed,
+)
 
 if TYPE_CHECKING:
     from anysense.agents.callbacks import CurvePoint
@@ -85,10 +93,9 @@ class TrainCommand(VectorSettings, LoggingSettings):
         Raises:
             ValueError: An option is not written key=value.
         """
-        changes = parsed(self.env_option)
         if self.env is not None and self.env != stored.id:
-            return self.vectorised(named_world(self.env, changes))
-        return self.vectorised(world(stored.id, {**stored.options, **changes}))
+            return self.vectorised(named_world(self.env, parsed(self.env_option)))
+        return self.vectorised(changed_world(stored, self.env_option))
 
     def resolved(self, representation: Path, known: World) -> "TrainSettings":
         """Settings of the training itself."""
@@ -142,8 +149,8 @@ def read(arguments: Sequence[str]) -> TrainCommand:
 def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
     """The world whose settings are the defaults: named, or that of the representation, or the usual one; modalities."""
     named, given = value_of(arguments, "--env"), value_of(arguments, "--representation")
-    changes = parsed(values_of(arguments, "--env-option"))
-    chosen = None if named is None else named_world(named, changes)
+    options = values_of(arguments, "--env-option")
+    chosen = None if named is None else named_world(named, parsed(options))
     try:
         out = expanded(value_of(arguments, "--out") or "out")
         found = find_representation(expanded(given) if given else None, out, False)
@@ -151,7 +158,7 @@ def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
         names, stored = [modality["name"] for modality in described], world_of(found)
         if chosen is not None and chosen.id != stored.id:
             return chosen, names
-        return world(stored.id, {**stored.options, **changes}), names
+        return changed_world(stored, options), names
     except (
         OSError,
         ValueError,

@@ -110,6 +110,11 @@ def test_resume_takes_the_representation_it_started_with(pretrained, monkeypatch
         (["--gamma", "1.5"], "gamma"),
         (["--algorithm", "td3", "--published"], "`published` is the published form of ddpg"),
         (["--env-option", "physics=newton"], "newton"),
+        (["--env-option", "receivers=left_top"], 'trained with `receivers=["left_bottom", "right_bottom", '),
+        (
+            ["--symmetric", "--env-option", "receivers=left_top,middle_top,middle_bottom"],
+            "`symmetric` needs a mirror image",
+        ),
         (
             ["--env-option", "frame_stack=3"],
             "`env-option`: the representation was trained with `frame_stack=2`; got `frame_stack=3`, so that `image`",
