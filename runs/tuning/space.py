@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from anysense.representations.methods.catalogue import METHODS
 from anysense.representations.settings import Settings
 from anysense.runs.method_options import AGENT, Parts, changed, kind_of, place_of, typed, value_in
 
@@ -198,6 +199,10 @@ def _methods_of(one: Dimension, parts: Mapping[str, Parts]) -> list[tuple[str, D
             reasons.append(str(error))
         else:
             found.append((method, one))
+    if not found and first == AGENT and not any(AGENT in own for own in parts.values()):
+        raise ValueError(f"`space` {one}: settings of agents are searched with --score agent (and --env) only.")
+    if not found and dot and first in METHODS.names():
+        raise ValueError(f"`space` {one}: {first} is not among the methods that are searched: {', '.join(parts)}.")
     if not found:
         raise ValueError(f"`space` {one}: {' '.join(reasons)}")
     return found

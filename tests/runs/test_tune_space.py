@@ -61,7 +61,8 @@ def test_forms_and_back(text, expected):
         ("epochs=0..3", "`epochs` must be at least 1, got 0"),
         ("temperature.image=1..2", "is one value and has no entries by name"),
         ("seed=0,1", "got 'seed'"),
-        ("agent.gamma=0.9..0.99", "got 'agent.gamma'"),
+        ("agent.gamma=0.9..0.99", "settings of agents are searched with --score agent"),
+        ("mvae.beta=0.1..1", "mvae is not among the methods that are searched: gmc."),
     ],
 )
 def test_what_cannot_be_searched(text, message):
