@@ -247,7 +247,8 @@ def test_settings_of_a_search_in_a_world(refused):
     both = read([*options, "mvae"]).commands({"gmc": {"temperature": 0.2}, "mvae": {}})
     assert both[0].endswith("--methods gmc mvae --method-option gmc.temperature=0.2")
     assert "has an effect with --score agent only" in refused("tune", *options, "--steps", "77")
-    assert "got 'agent.gamma'" in refused("tune", *options, "--space", "agent.gamma=0.9..0.99", "--dry-run")
+    message = refused("tune", *options, "--space", "agent.gamma=0.9..0.99", "--dry-run")
+    assert "settings of agents are searched with --score agent" in message
 
 
 def test_scores_by_what_is_given():
