@@ -50,9 +50,8 @@ class TrainingCallback(BaseCallback):
     so a checkpoint made there continues exactly.
 
     ``on_trained`` is called after each training. ``evaluate`` returns the score of the agent as it is now, every
-    ``eval_every`` steps. After it ``on_best`` is called
-    if no score was better, the learning curve is written to ``curve_path``, ``save`` is called with the state of this
-    callback, then ``on_evaluation``.
+    ``eval_every`` steps. After it ``on_best`` is called if no score was better, the learning curve is written to
+    ``curve_path``, ``save`` is called with the state of this callback, then ``on_evaluation``.
     """
 
     def __init__(

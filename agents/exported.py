@@ -138,9 +138,9 @@ class Agent:
         shapes = {name: modality.shape for name, modality in self.modalities.items()}
         arrays = _as_arrays(observation, tuple(shapes), tuple(self._passed))
         batched, spec = _is_batched(arrays, shapes | self._passed), self.actor.spec
-        rows, mirror = {name: it if batched else it[None] for name, it in arrays.items()}, None
-        if self.mirror is not None and deterministic:
-            mirror = self.mirror
+        rows = {name: it if batched else it[None] for name, it in arrays.items()}
+        mirror = self.mirror if deterministic else None
+        if mirror is not None:
             reflected = mirror.observation(rows)
             rows = {name: np.concatenate((it, reflected[name])) for name, it in rows.items()}
         tensors = {name: tensor_of(f"`observation[{name!r}]`", it, device=self.device) for name, it in rows.items()}

@@ -65,7 +65,7 @@ def _text(records: Sequence[Record], method: str, subset: str, condition: str, c
     found = estimate(distinct(records), method, subset, column.key, condition)
     if math.isnan(found.value):
         return "-"
-    factor, digits = (100.0, 1) if column.percent else (1.0, column.digits)
+    factor, digits = column.factor, 1 if column.percent else column.digits
     scaled = Estimate(factor * found.value, factor * found.low, factor * found.high)
     if column.percent:
         return f"{scaled.value:z.{digits}f}%"

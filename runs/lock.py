@@ -13,7 +13,7 @@ from anysense.common.files import explained, write_json
 from anysense.common.json_files import read_json
 from anysense.common.progress import say
 
-__all__ = ["LOCK", "OWNER", "locked"]
+__all__ = ["LOCK", "OWNER", "is_free", "locked"]
 
 LOCK, OWNER = ".lock", ".owner.json"
 """The lock, which stays in the folder, and who holds it."""
@@ -49,6 +49,17 @@ def locked(folder: Path, patient: bool = False) -> Iterator[None]:
         with suppress(OSError):
             (folder / OWNER).unlink()
         lock.release()
+
+
+def is_free(lock: Path) -> bool:
+    """Whether no process holds the lock in a file; it may hold it a moment later."""
+    probe = FileLock(lock)
+    try:
+        probe.acquire(timeout=0)
+    except Timeout:
+        return False
+    probe.release()
+    return True
 
 
 def _in_use(folder: Path) -> FileExistsError:

@@ -161,6 +161,16 @@ class RunFolder:
         """Path of a file below `results/`."""
         return self.path / "results" / name
 
+    def report(self) -> Path:
+        """Path of the report of a finished run; FileNotFoundError if it has none."""
+        path = self.results("report.json")
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"`{self.path}` has no results: its status is `{self.status}`, and `{path}` does not exist. Go on with "
+                f"it: anysense {self.record['command']} --resume --name {shlex.quote(self.path.name)}"
+            )
+        return path
+
     def figure(self, name: str) -> Path:
         """Path of a file below `figures/`."""
         return self.path / "figures" / name

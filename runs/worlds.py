@@ -11,6 +11,7 @@ from typing import Any
 from anysense.envs.faults import EnvironmentFaultError
 from anysense.envs.making import Vector
 from anysense.envs.world import DEFAULT_WORLD, WORLDS, World, world
+from anysense.runs.method_options import value_in
 from anysense.runs.settings import value_of, values_of
 
 __all__ = [
@@ -164,10 +165,7 @@ def parsed(given: Mapping[str, str] | Sequence[str], option: str = "env-option")
             raise ValueError(f"`{option}` must be written key=value, for example sound_obs=true; got {pair!r}.")
         if key in found:
             raise ValueError(f"`{option}` names {key!r} twice.")
-        try:
-            found[key] = json.loads(text)
-        except ValueError:
-            found[key] = text
+        found[key] = value_in(text)
     return found
 
 

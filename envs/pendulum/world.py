@@ -79,16 +79,21 @@ class PendulumWorld(World):
         return int(self.options.get("frame_stack", PendulumOptions.frame_stack))
 
     @property
+    def _receivers(self) -> tuple[str, ...]:
+        return tuple(self.options.get("receivers", PendulumOptions.receivers))
+
+    @property
     def guide(self) -> Guide:
         """Names of the receivers, of what tones consist of, and of actions."""
         tones = self.options.get("sound", PendulumOptions.sound) == "tones"
-        rows = tuple(self.options.get("receivers", PendulumOptions.receivers))
-        return Guide({"sound": Labels(rows, ("frequency", "amplitude") if tones else ())}, ("torque",), (-1,))
+        return Guide(
+            {"sound": Labels(self._receivers, ("frequency", "amplitude") if tones else ())}, ("torque",), (-1,)
+        )
 
     @property
     def mirror(self) -> Mirror | None:
         """Left for right, of picture, receivers and torque; None where a receiver has no counterpart."""
-        receivers = tuple(self.options.get("receivers", PendulumOptions.receivers))
+        receivers = self._receivers
         others = [_other_side(name) for name in receivers]
         if set(others) != set(receivers):
             return None

@@ -73,6 +73,11 @@ class Column:
         """The title as it begins a line."""
         return self.title[0].upper() + self.title[1:]
 
+    @property
+    def factor(self) -> float:
+        """What values are multiplied by to be shown."""
+        return 100.0 if self.percent else 1.0
+
 
 def subset_name(modalities: tuple[str, ...] | list[str], complete: int) -> str:
     """``complete`` for all ``complete`` modalities, otherwise their names joined by `` + ``."""

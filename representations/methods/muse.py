@@ -43,10 +43,6 @@ class MUSE(TwoLevel):
         widths = self.settings.top_widths
         return GaussianEncoder(layers(modality_dim, widths, nn.ReLU), widths[-1], self.settings.latent_dim)
 
-    def top_decoder(self, modality_dim: int) -> nn.Module:
-        """Hidden layers with ReLU, then a linear one."""
-        return layers(self.latent_dim, self.settings.top_widths, nn.ReLU, outputs=modality_dim)
-
     def top_posterior(self, latents: Mapping[str, Tensor], present: Tensor) -> Gaussian:
         """Product of the experts that are present."""
         return product_of_experts(*self._experts_of(latents, present))

@@ -22,6 +22,7 @@ from anysense.representations.methods.generative import (
 from anysense.representations.methods.settings.two_level import LowerLevelSettings, TwoLevelSettings
 from anysense.representations.modality import Modality
 from anysense.representations.networks.catalogue import Networks
+from anysense.representations.networks.dense import layers
 
 __all__ = ["LowerLevel", "Noise", "TwoLevel", "TwoLevelSettings"]
 
@@ -57,9 +58,15 @@ class LowerLevel(GenerativeRepresentation):
         self.decoders = self.new_decoders(dims)
         self.top_decoders = nn.ModuleDict({name: self.top_decoder(size) for name, size in dims.items()})
 
-    @abstractmethod
     def top_decoder(self, modality_dim: int) -> nn.Module:
-        """A new network from (B, D) to (B, modality_dim)."""
+        """A new network from (B, D) to (B, modality_dim): hidden layers with ReLU, then a linear one."""
+        return layers(self.latent_dim, self.settings.top_widths, nn.ReLU, outputs=modality_dim)
+
+    def draw_bottom_noise(self, rows: int) -> dict[str, Tensor]:
+        """Standard normal (B, d_m) by modality, whether present or not, from torch's default generator."""
+        return {
+            name: torch.randn(rows, self.settings.modality_dim(name), device=self.device) for name in self.modalities
+        }
 
     def decode_logits(self, latent: Tensor, name: str) -> Tensor:
         """Logits (B, *shape) of one modality: upper latent, lower latent, observation; no samples between."""
@@ -139,10 +146,7 @@ class TwoLevel(LowerLevel):
 
     def draw_noise(self, rows: int) -> Noise:
         """Noise of one loss, from torch's default generator."""
-        return Noise(
-            {name: torch.randn(rows, self.settings.modality_dim(name), device=self.device) for name in self.modalities},
-            torch.randn(rows, self.latent_dim, device=self.device),
-        )
+        return Noise(self.draw_bottom_noise(rows), torch.randn(rows, self.latent_dim, device=self.device))
 
     def loss_given(self, batch: Batch, noise: Noise) -> dict[str, Tensor]:
         """`loss_batch` with given noise."""

@@ -48,10 +48,6 @@ class GlobalWorkspace(LowerLevel):
             }
         )
 
-    def top_decoder(self, modality_dim: int) -> nn.Module:
-        """Hidden layers with ReLU, then a linear one."""
-        return layers(self.latent_dim, self.settings.top_widths, nn.ReLU, outputs=modality_dim)
-
     def encode_batch(self, batch: Batch) -> Tensor:
         """Workspace (B, D) of all that each row has, from the means of the lower latents."""
         means = self.bottom_means(batch)
@@ -73,11 +69,7 @@ class GlobalWorkspace(LowerLevel):
         of latents, averaged over their numbers; and ``contrast``, the mean over pairs of modalities of the entropy of
         which workspace of the one belongs to which of the other, by cosine, among the rows that have both.
         """
-        noise = {
-            name: torch.randn(batch.size, self.settings.modality_dim(name), device=self.device)
-            for name in self.modalities
-        }
-        latents, rows = self.bottom_level(batch, noise)
+        latents, rows = self.bottom_level(batch, self.draw_bottom_noise(batch.size))
         with torch.autocast(self.device.type, enabled=False):
             terms = {name: value.mean() for name, value in rows.items()} | self._workspace_terms(latents, batch)
             return {"total": torch.stack(list(terms.values())).sum(), **terms}

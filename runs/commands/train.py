@@ -159,11 +159,7 @@ def _known(arguments: Sequence[str]) -> tuple[World, Sequence[str]]:
         if chosen is not None and chosen.id != stored.id:
             return chosen, names
         return changed_world(stored, options), names
-    except (
-        OSError,
-        ValueError,
-        ModuleNotFoundError,
-    ):  # Reported later, where it can be told apart from a call for help.
+    except (OSError, ValueError, ModuleNotFoundError):  # Told later, where it can be told apart from a call for help.
         return chosen or world(), ["NAME"]
 
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from anysense.common.json_files import read_json
 from anysense.common.progress import duration, say, stage
 from anysense.representations.benchmarks import benchmark, benchmark_names
@@ -15,7 +13,7 @@ from anysense.runs.comparisons.report import Report, print_report, write_run_rep
 from anysense.runs.execute import execute
 from anysense.runs.launching.job import RESULT, Job
 from anysense.runs.launching.settings import LAUNCHERS, launcher_of
-from anysense.runs.lock import LOCK
+from anysense.runs.lock import LOCK, is_free
 from anysense.runs.method_options import typed
 from anysense.runs.page.write import page_line
 from anysense.runs.resume import advising, resumed
@@ -40,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     settings = read(arguments)
     if settings.resume and not settings.dry_run:
         given, run = resumed(settings, arguments, "tune", read)
-        if not _is_free(run):
+        if not is_free(run.path / LOCK):
             _join(given, run, arguments)
             return
     execute("tune", arguments, read, _work, _checked, listed=_listed)
@@ -168,17 +166,6 @@ def _listed(settings: TuneSettings, run: RunFolder | None) -> Table:
     return Table(("trials of", "done", "would go on", "would run"), rows)
 
 
-def _is_free(run: RunFolder) -> bool:
-    """Whether no process works on a run."""
-    lock = FileLock(run.path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    lock.release()
-    return True
-
-
 def _join(settings: TuneSettings, run: RunFolder, arguments: Sequence[str]) -> None:
     """Do trials of a search that another process leads; finish it if that one does not."""
     led = RunFolder.open(run.path, "tune").record["settings"]  # as it is, not as it would be with more of the same
@@ -193,7 +180,7 @@ def _join(settings: TuneSettings, run: RunFolder, arguments: Sequence[str]) -> N
     with advising(run, arguments):
         search = _searched(settings, run)
         say("All trials have an end; the report is written by the first process that has the run")
-        while not _is_free(run):
+        while not is_free(run.path / LOCK):
             time.sleep(SECONDS_BETWEEN_LOOKS)
         run = RunFolder.open(run.path, "tune")
         if run.status == "finished":

@@ -47,7 +47,7 @@ def over_seeds(values: Sequence[float]) -> Estimate:
 
 def text(column: Column, found: Estimate) -> str:
     """For example `97.31 ± 0.42`: mean and half of the 95% interval; without `±` where there is no interval."""
-    factor, digits = (100.0, 2) if column.percent else (1.0, column.digits)
+    factor, digits = column.factor, 2 if column.percent else column.digits
     half = (found.high - found.low) / 2
     if math.isnan(found.value):
         return "undefined"

@@ -54,7 +54,7 @@ def _draw_groups(
     ax: "Axes", records: Sequence[Record], column: Column, inputs: Sequence[Input], methods: Sequence[str]
 ) -> list[float]:
     """Draw a row; give all values and ends of intervals in it."""
-    width, factor, drawn = 0.85 / max(len(methods), 1), _factor(column), []
+    width, factor, drawn = 0.85 / max(len(methods), 1), column.factor, []
     for place, method in enumerate(methods):
         centres, look = np.arange(len(inputs)) + (place - (len(methods) - 1) / 2) * width, look_of(method)
         found = [estimate(records, method, subset, column.key, condition) for subset, condition in inputs]
@@ -81,7 +81,7 @@ def _draw_groups(
 
 def _draw_chance(ax: "Axes", column: Column) -> None:
     if column.chance is not None:
-        ax.axhline(_factor(column) * column.chance, ls=":", color=LINE, lw=1.2, label="chance")
+        ax.axhline(column.factor * column.chance, ls=":", color=LINE, lw=1.2, label="chance")
 
 
 def draw_rates(
@@ -98,7 +98,7 @@ def draw_rates(
     """
     figure = new_figure(7.0, 4.4)
     ax = figure.add_subplot()
-    factor = _factor(column)
+    factor = column.factor
     wanted = {condition for _, points in curves for _, condition in points}
     lines = []
     for method in methods_in(record for record in records if record.condition in wanted):
@@ -122,7 +122,3 @@ def draw_rates(
     ax.set_title(textwrap.fill(title, TITLE_WIDTH), fontsize=10)
     legend_below(figure, *ax.get_legend_handles_labels())
     return figure
-
-
-def _factor(column: Column) -> float:
-    return 100.0 if column.percent else 1.0

@@ -26,6 +26,7 @@ __all__ = [
     "JobSettings",
     "chosen_methods",
     "every_cell",
+    "growth",
     "missing_cells",
     "planned",
     "run_cells",
@@ -102,12 +103,19 @@ class GridSettings(JobSettings):
 
     def grown(self, given: "GridSettings") -> Mapping[str, list[str]]:
         """More seeds and more methods may be asked for: jobs are independent, and those that are done stay."""
-        found, methods = {}, given.chosen()
-        if given.seeds > self.seeds:
-            found["seeds"] = ["--seeds", str(given.seeds)]
-        if set(self.chosen()) < set(methods):
-            found["methods"] = ["--methods", *methods]
-        return found
+        return growth("seeds", self.seeds, given.seeds, self.chosen(), given.chosen())
+
+
+def growth(
+    name: str, before: int, now: int, methods_before: Sequence[str], methods_now: Sequence[str]
+) -> dict[str, list[str]]:
+    """What a run that goes on has more of, as options by name: of what is counted under ``name``, and of methods."""
+    found = {}
+    if now > before:
+        found[name] = [f"--{name}", str(now)]
+    if set(methods_before) < set(methods_now):
+        found["methods"] = ["--methods", *methods_now]
+    return found
 
 
 Work = Callable[[Cell, Path], dict[str, Any]]

@@ -1,7 +1,6 @@
 """Comparisons that grow: the finished jobs that reports hold already, read from their JSON files and checked."""
 
 import dataclasses
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -155,12 +154,7 @@ def jobs_in(run: RunFolder) -> list[Done]:
         FileNotFoundError: The run has no results.
         ValueError: They are damaged.
     """
-    path = run.results("report.json")
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"`{run.path}` has no results: its status is `{run.status}`, and `{path}` does not exist. Go on with it: "
-            f"anysense {run.record['command']} --resume --name {shlex.quote(run.path.name)}"
-        )
+    path = run.report()
     own = record_of(run.record)
     found = []
     for job in read_jobs(path):

@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from anysense.common.files import explained
+from anysense.runs.lock import is_free
 
 __all__ = ["Drivers"]
 
@@ -49,13 +50,7 @@ class Drivers:
         path = self._path(name) if isinstance(name, str) else None
         if path is None or path.parent != self._folder or not path.is_file():
             return False
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
-        return False
+        return not is_free(path)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.lock"

@@ -25,7 +25,7 @@ def draw_history(trials: Sequence[Mapping[str, Any]], column: Column, title: str
 
     figure = new_figure(7.0, 4.2)
     ax = figure.add_subplot()
-    factor, best = _factor(column), np.maximum if column.better == "higher" else np.minimum
+    factor, best = column.factor, np.maximum if column.better == "higher" else np.minimum
     shown: list[float] = []
     for method in dict.fromkeys(one["method"] for one in trials):
         own = [(one["number"], one["value"]) for one in trials if one["method"] == method and one["value"] is not None]
@@ -71,7 +71,7 @@ def draw_settings(tried: Tried, column: Column) -> "Figure":
 
     columns = max(map(len, tried.values()))
     figure = new_figure(1.0 + 2.3 * columns, 0.8 + 1.9 * len(tried))
-    panels, factor = figure.subplots(len(tried), columns, squeeze=False, sharey="row"), _factor(column)
+    panels, factor = figure.subplots(len(tried), columns, squeeze=False, sharey="row"), column.factor
     for row, (method, settings) in zip(panels, tried.items(), strict=True):
         look = look_of(method)
         for ax in row[len(settings) :]:
@@ -93,7 +93,3 @@ def draw_settings(tried: Tried, column: Column) -> "Figure":
         row[0].set_title(method, fontsize=9, loc="left")
     figure.supylabel(axis_label(column), fontsize=9)
     return figure
-
-
-def _factor(column: Column) -> float:
-    return 100.0 if column.percent else 1.0

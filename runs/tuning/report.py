@@ -73,13 +73,7 @@ def found_in(run: RunFolder) -> Found:
         FileNotFoundError: It has no report.
         FileFormatError: That is damaged.
     """
-    path = run.results("report.json")
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"`{run.path}` has no results: its status is `{run.status}`. Go on with it: anysense tune --resume --name "
-            f"{run.path.name}"
-        )
-    details = read_json(path, "the search", DETAILS, max_bytes=MAX_BYTES)["details"]
+    details = read_json(run.report(), "the search", DETAILS, max_bytes=MAX_BYTES)["details"]
     return Found(details["trials"], details["importances"])
 
 
@@ -247,5 +241,5 @@ def _value(value: Any) -> str:
 def _text(column: Column, value: float | None, signed: bool = False) -> str:
     if value is None:
         return "-"
-    factor, digits = (100.0, 2) if column.percent else (1.0, column.digits)
-    return f"{factor * value:{'+' if signed else ''}.{digits}f}"
+    digits = 2 if column.percent else column.digits
+    return f"{column.factor * value:{'+' if signed else ''}.{digits}f}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.runs.comparisons.grid import Cell
+from anysense.runs.comparisons.grid import Cell, growth
 from anysense.runs.launching.settings import LaunchSettings
 from anysense.runs.method_options import Parts, typed
 from anysense.runs.settings import check_positive
@@ -122,12 +122,7 @@ class TuneSettings(LaunchSettings):
 
     def grown(self, given: "TuneSettings") -> Mapping[str, list[str]]:
         """More trials and more methods may be asked for: what is done stays."""
-        found, methods = {}, given.chosen()
-        if given.trials > self.trials:
-            found["trials"] = ["--trials", str(given.trials)]
-        if set(self.chosen()) < set(methods):
-            found["methods"] = ["--methods", *methods]
-        return found
+        return growth("trials", self.trials, given.trials, self.chosen(), given.chosen())
 
 
 def given_subsets(modalities: Sequence[str], given: Given, label: str | None) -> list[tuple[str, ...]]:

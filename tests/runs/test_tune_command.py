@@ -141,7 +141,7 @@ def test_a_second_driver_joins_and_finishes_what_the_first_one_does_not(tiny, tm
             return
         asked.append("more trials")
         assert main([*again, "--trials", "4"]) == 2
-        monkeypatch.setattr(tune, "_is_free", lambda run: len(asked) > 1 or asked.append("joined"))
+        monkeypatch.setattr(tune, "is_free", lambda lock: len(asked) > 1 or asked.append("joined"))
         monkeypatch.setattr(RunFolder, "working", contextlib.nullcontext)
         assert main(again) == 0
         asked.append("done")
