@@ -73,6 +73,10 @@ class JobSettings(LaunchSettings):
         """Settings that the jobs of one method have besides; none for an unknown method."""
         return {}
 
+    def usual_of_job(self, method: str) -> Mapping[str, Any]:
+        """The same where nothing is changed for one method."""
+        return self.of_job(method)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GridSettings(JobSettings):
@@ -100,6 +104,10 @@ class GridSettings(JobSettings):
     def changes(self, method: str) -> Mapping[str, Any]:
         """Settings of a method that differ from the preset's, by name; ValueError for a method that was not chosen."""
         return changes_of(self.method_option, self.chosen()).get(method, {})
+
+    def usual_of_job(self, method: str) -> Mapping[str, Any]:
+        """Settings that the jobs of one method have without --method-option."""
+        return dataclasses.replace(self, method_option=()).of_job(method)
 
     def grown(self, given: "GridSettings") -> Mapping[str, list[str]]:
         """More seeds and more methods may be asked for: jobs are independent, and those that are done stay."""

@@ -84,6 +84,9 @@ class Extending(Protocol):
     def of_job(self, method: str) -> Mapping[str, Any]:
         """Settings that the jobs of one method have; none for an unknown method."""
 
+    def usual_of_job(self, method: str) -> Mapping[str, Any]:
+        """The same where nothing is changed for one method; a setting that a file does not know must have this value."""
+
 
 def earlier_jobs(settings: Extending, command: str, announced: bool = False) -> list[Done]:
     """The jobs that the files of ``settings.extend`` hold, each once; those of the methods in ``again`` left out.
@@ -212,7 +215,8 @@ def _check(settings: Extending, command: str, path: Path, jobs: Iterable[Done]) 
             )
         check_same([path], run["settings"], plain(settings), settings.usual(), settings.may_differ())
         own, before = settings.of_job(job.method), job.result.get("settings")
-        different = "; ".join(changes(before, own, ())) if own and before else ""
+        usual = settings.usual_of_job(job.method)
+        different = "; ".join(changes(_filled(before, usual), own, ())) if own and before else ""
         if different:
             raise ValueError(
                 f"`extend` {path} holds jobs of `{job.method}` with settings that this version of anysense does not "

@@ -128,7 +128,19 @@ def test_a_report_that_holds_all_jobs_is_written_again_without_running_one(compa
     options[-1] = "other"
     assert "(seed: 0 -> 1; steps: 300 -> 70)" in refused(*options, "--seed", "1", "--steps", "70")
     content = json.loads(docs.read_text())
-    content["details"]["jobs"][1]["settings"]["agent"]["learning_rate"] = 7.0
+    agent = content["details"]["jobs"][1]["settings"]["agent"]
+    del agent["weight_average"]  # as in a file of a version without this setting
+    options[options.index(str(docs))] = str(compared / "older.json")
+    (compared / "older.json").write_text(json.dumps(content))
+    options[-1] = "grown"
+    assert main(options) == 0
+    agent["weight_average"] = 0.9
+    (compared / "older.json").write_text(json.dumps(content))
+    options[-1] = "refused"
+    assert "(agent.weight_average: 0.9 -> 0.0)" in refused(*options)
+    del agent["weight_average"]
+    options[options.index(str(compared / "older.json"))] = str(docs)
+    agent["learning_rate"] = 7.0
     options[options.index(str(docs))] = str(compared / "altered.json")
     (compared / "altered.json").write_text(json.dumps(content))
     message = refused(*options)
