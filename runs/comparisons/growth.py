@@ -85,7 +85,7 @@ class Extending(Protocol):
         """Settings that the jobs of one method have; none for an unknown method."""
 
     def usual_of_job(self, method: str) -> Mapping[str, Any]:
-        """The same where nothing is changed for one method; a setting that a file does not know must have this value."""
+        """The same without changes for one method; a setting that a file does not know must have this value."""
 
 
 def earlier_jobs(settings: Extending, command: str, announced: bool = False) -> list[Done]:
