@@ -66,6 +66,7 @@ class PendulumWorld(World):
     benchmark: ClassVar[str] = "pendulum"
     agent_presets: ClassVar[Mapping[str, Mapping[str, Mapping[str, Any]]]] = AGENT_PRESETS
     algorithms: ClassVar[Mapping[str, str]] = {"paper": "ddpg"}
+    demos: ClassVar[Mapping[str, Mapping[str, int]]] = {"default": {"samples": 10_000, "epochs": 10, "steps": 30_000}}
     policies: ClassVar[tuple[str, ...]] = ("coverage", "random", "mixed")
     score: ClassVar[Score] = "average_reward"
     evaluation_episodes: ClassVar[int] = 1000

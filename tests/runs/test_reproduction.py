@@ -19,7 +19,9 @@ from anysense.runs.comparisons.reproduction import (
 )
 
 ROOT = Path(__file__).parents[2]
-UNSUPERVISED, SUPERVISED, REINFORCEMENT, DCA, MANY, AT_ONCE, INSTEAD, VIDEOS = (claim.title for claim in CLAIMS)
+UNSUPERVISED, SUPERVISED, REINFORCEMENT, DCA, MANY, AT_ONCE, INSTEAD, VIDEOS, TRANSFER = (
+    claim.title for claim in CLAIMS
+)
 
 
 def write(folder, name, command, settings, values):
@@ -51,7 +53,11 @@ def page(tmp_path, read_table, capsys):
     def make():
         assert main(["report", "--reproduction", str(tmp_path / "results"), "--out", str(tmp_path)]) == 0
         text = (tmp_path / "reproduction.md").read_text()
-        lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith(("| GMC", "| GRAM"))]
+        lines = [
+            line.strip("| ").split(" | ")
+            for line in text.splitlines()
+            if line.startswith(("| GMC", "| GRAM", "| Global"))
+        ]
         return text, {line[1]: line for line in lines}
 
     (tmp_path / "results").mkdir()
@@ -61,7 +67,7 @@ def page(tmp_path, read_table, capsys):
 def test_what_no_file_speaks_of_is_not_measured(page, tmp_path):
     write(tmp_path / "results", "any", "classify", {"data": "other"}, alone("accuracy", [("gmc", "image", 0.9)]))
     text, table = page()
-    assert [table[claim.title][2] for claim in CLAIMS] == [NOT_MEASURED] * 7 + [NOT_TESTABLE]
+    assert [table[claim.title][2] for claim in CLAIMS] == [NOT_MEASURED] * 7 + [NOT_TESTABLE, NOT_MEASURED]
     assert "To measure it: `anysense classify --docs NAME`." in text
     assert "| image | gmc 99.75 ± 0.03; nexus 95.89 ± 0.34 |" in text
     assert "not obtained" in text.replace("could not be obtained", "not obtained")
@@ -146,7 +152,7 @@ def test_other_claims(page, tmp_path):
     results = tmp_path / "results"
     errors = [(method, "text", value) for method, value in (("gmc", 0.7), ("baseline", 0.8), ("dropout", 0.6))]
     write(results, "sentiment", "classify", {"data": "mosei-offline"}, alone("mae", errors))
-    rewards = [(method, "sound", value) for method, value in (("gmc", -0.5), ("mvae", -6.0))]
+    rewards = [(method, "sound", value) for method, value in (("gmc", -0.5), ("mvae", -6.0), ("workspace", -0.6))]
     rewards += [("optimal", "", -0.4)]
     write(results, "agents", "compare", {}, alone("average_reward", rewards))
     scores = [("gmc", "image", 0.9), ("muse", "image", 0.5)]
@@ -162,6 +168,7 @@ def test_other_claims(page, tmp_path):
     text, table = page()
     assert table[SUPERVISED][2:4] == [IN_PART, "1 of 2"]
     assert table[REINFORCEMENT][2:] == [HOLDS, "1 of 1", "anysense/MultimodalPendulum-v0"]
+    assert table[TRANSFER][2:4] == [HOLDS_NOT, "0 of 1"]
     assert table[DCA][2:4] == [HOLDS, "1 of 1"]
     assert table[MANY][2] == NOT_MEASURED
     assert table[AT_ONCE][2:4] == [IN_PART, "1 of 2"]
