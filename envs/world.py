@@ -57,7 +57,7 @@ class World:
         agent_presets: Settings of agents that differ from the algorithm's own: algorithm, then preset, then setting.
         algorithms: Algorithm that agents are trained with if nobody says, by preset; see `usual_algorithm`.
         eval_every: Steps of a training between its evaluations if nobody says.
-        demos: Settings of ``anysense demo`` that differ from the usual ones: preset, then setting.
+        demos: Settings of ``anysense demo`` that differ from the usual ones: preset, then setting; see `demo_settings`.
         policies: Policies of collection, the usual one first.
         score: What an evaluation reports of an episode: the average reward per step, or the return.
         optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
@@ -135,6 +135,10 @@ class World:
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities, in the order of the observation space."""
         return tuple(name for name in self.observation_space.spaces if name != PRESENT)
+
+    def demo_settings(self, preset: str) -> Mapping[str, int]:
+        """Settings of ``anysense demo`` that differ from the usual ones with these options."""
+        return self.demos.get(preset, {})
 
     def usual_algorithm(self, preset: str) -> str:
         """Algorithm that agents are trained with if nobody says: one of ``algorithms``, else by the kind of actions."""

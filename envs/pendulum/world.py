@@ -86,10 +86,16 @@ class PendulumWorld(World):
     @property
     def guide(self) -> Guide:
         """Names of the receivers, of what tones consist of, and of actions."""
-        tones = self.options.get("sound", PendulumOptions.sound) == "tones"
-        return Guide(
-            {"sound": Labels(self._receivers, ("frequency", "amplitude") if tones else ())}, ("torque",), (-1,)
-        )
+        parts = ("frequency", "amplitude") if self._has_tones else ()
+        return Guide({"sound": Labels(self._receivers, parts)}, ("torque",), (-1,))
+
+    @property
+    def _has_tones(self) -> bool:
+        return bool(self.options.get("sound", PendulumOptions.sound) == "tones")
+
+    def demo_settings(self, preset: str) -> Mapping[str, int]:
+        """As in the base class; to hear audio takes the usual samples and epochs, tones take fewer."""
+        return super().demo_settings(preset) if self._has_tones else {}
 
     @property
     def mirror(self) -> Mirror | None:

@@ -39,7 +39,7 @@ class DemoCommand(StageSettings):
             "default": {"samples": 20_000, "epochs": 20, "steps": 40_000, "episodes": 250},
             "paper": {"samples": 20_000, "epochs": 500, "steps": 150_000, "episodes": 100},
         }[preset]
-        return cls(preset=preset, env=known.id, **{**values, **known.demos.get(preset, {})})
+        return cls(preset=preset, env=known.id, **{**values, **known.demo_settings(preset)})
 
 
 def main(arguments: Sequence[str]) -> None:

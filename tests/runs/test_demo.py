@@ -5,6 +5,7 @@ import pytest
 from anysense.agents.exported import Agent
 from anysense.runs.cli import main
 from anysense.runs.commands import stages
+from anysense.runs.commands.demo import read
 
 
 def demo(out, *options):
@@ -52,3 +53,10 @@ def test_the_whole_way_in_two_goes(tmp_path, monkeypatch, capsys):
 def test_wrong_input_leaves_nothing(options, message, tmp_path, refused):
     assert message in refused("demo", "--preset", "smoke", "--out", tmp_path, *options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "samples"), [([], 10_000), (["--env-option", "sound=mel"], 20_000), (["--samples", "50"], 50)]
+)
+def test_tones_need_fewer_samples_than_audio(options, samples):
+    assert read(options).samples == samples
