@@ -1,8 +1,12 @@
 """One kind of registry for everything that can be added by name: methods, networks, worlds, benchmarks, ..."""
 
+import functools
 import importlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from anysense.common.errors import unknown_name
@@ -108,10 +112,26 @@ class Registry(Generic[Entry]):
     def _offered(self) -> dict[str, list[EntryPoint]]:
         """Entry points of other packages by name; a built-in name is never replaced by one."""
         found: dict[str, list[EntryPoint]] = {}
-        for offer in entry_points(group=self.group):
+        for offer in _installed(_places()).get(self.group, ()):
             if offer.name not in self._built_in:
                 found.setdefault(offer.name, []).append(offer)
         return found
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """The folders that modules are found in, each with the time when a package was last added or removed."""
+    found = []
+    for name in sys.path:
+        with suppress(OSError):
+            found.append((name, Path(name).stat().st_mtime_ns))
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=1)
+def _installed(places: tuple[tuple[str, int], ...]) -> dict[str, list[EntryPoint]]:
+    """All entry points by group; reading them takes longer than looking whether ``places`` have changed."""
+    found: Any = entry_points()  # before Python 3.12 of another type
+    return {group: list(found.select(group=group)) for group in found.groups}
 
 
 def _owners(offers: Iterable[EntryPoint]) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
@@ -31,7 +32,8 @@ def offered(default: Any, names: Names) -> Any:
         value, hint = getattr(default, field.name), hints[field.name]
         if dataclasses.is_dataclass(value):
             value = offered(value, names)
-            fields.append((field.name, Annotated[type(value), tyro.conf.OmitArgPrefixes]))
+            told = tyro.conf.arg(help=texts.get(field.name) or inspect.getdoc(value))  # else tyro parses source for it
+            fields.append((field.name, Annotated[type(value), tyro.conf.OmitArgPrefixes, told]))
         elif "Suppress" not in str(field.type):
             shown = tyro.conf.arg(
                 metavar=_metavar(hint, names.get(field.name)),

@@ -31,6 +31,15 @@ def test_built_in_entries_come_first_and_are_imported_when_asked_for(things):
         unknown.get("lost")
 
 
+def test_a_package_that_is_installed_meanwhile_is_found(things, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert things.names() == ("path", "registry")
+    (tmp_path / "ant-1.0.dist-info").mkdir()
+    (tmp_path / "ant-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: ant\nVersion: 1.0\n")
+    (tmp_path / "ant-1.0.dist-info" / "entry_points.txt").write_text(f"[{GROUP}]\nlegs = ant:Legs\n")
+    assert things.names() == ("path", "registry", "legs")
+
+
 def test_an_unknown_name_lists_all(things):
     with pytest.raises(ValueError, match=r"`thing` must be one of 'path', 'registry'; got 'pth'. Did you mean 'path'"):
         things.get("pth")
