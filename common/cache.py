@@ -51,9 +51,10 @@ def steady_caches() -> None:
 def _usual_folder() -> Path | None:
     """None for a user without a home folder."""
     try:
-        return platformdirs.user_cache_path("anysense", appauthor=False)
+        folder = platformdirs.user_cache_path("anysense", appauthor=False)
     except RuntimeError:
         return None
+    return None if folder.parts[:1] == ("~",) else folder  # which older platformdirs leave as it is
 
 
 def _writable(folder: Path | None) -> bool:
