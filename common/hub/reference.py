@@ -47,9 +47,13 @@ class Reference:
         return f"{PREFIX}{self.repo}{'' if self.revision == USUAL_REVISION else f'@{self.revision}'}"
 
 
-def check_repo(name: str) -> str:
-    """The name of a repository; ValueError if a hub cannot have one of that name."""
-    if not _REPO.fullmatch(name) or "--" in name or ".." in name or name.endswith(".git"):
+def check_repo(name: str, without_owner: bool = False) -> str:
+    """The name of a repository; ValueError if a hub cannot have one of that name, or no owner is named.
+
+    ``without_owner`` takes a name alone as well.
+    """
+    owned = without_owner or "/" in name
+    if not owned or not _REPO.fullmatch(name) or "--" in name or ".." in name or name.endswith(".git"):
         raise ValueError(
             "`repo` must be OWNER/NAME, each of at most 96 letters, digits, '.', '_' and '-', which neither begin nor "
             f"end with a sign, without '--', '..' and '.git'; got {name!r}."

@@ -57,7 +57,7 @@ class PushSettings(TracebackSettings):
 
     def __post_init__(self) -> None:
         if self.repo is not None:
-            check_repo(self.repo)
+            check_repo(self.repo, without_owner=True)
         check_revision(self.revision)
         if Reference("x", self.revision).is_commit:
             raise ValueError(f"`revision` must be the name of a branch; got a commit, {self.revision}.")

@@ -12,7 +12,7 @@ from anysense.common.errors import FileFormatError
 from anysense.common.hub import calls
 from anysense.common.hub.calls import within
 from anysense.common.hub.download import MOST_WEIGHTS, downloaded, of_hub
-from anysense.common.hub.reference import Reference, reference_in, reference_of
+from anysense.common.hub.reference import Reference, check_repo, reference_in, reference_of
 from anysense.common.json_files import MAX_JSON_BYTES
 from anysense.representations import load_representation
 from anysense.representations.description import REPRESENTATION
@@ -29,19 +29,21 @@ def files():
 
 def test_names():
     assert Reference.parse("hub:me/a.b_c-1") == Reference("me/a.b_c-1", "main")
-    assert Reference.parse("hub:alone@refs/pr/1") == Reference("alone", "refs/pr/1")
+    assert Reference.parse("hub:me/a@refs/pr/1") == Reference("me/a", "refs/pr/1")
     for text in ("hub:me/pendulum", "hub:me/pendulum@v1.0", f"hub:me/pendulum@{'a1' * 20}"):
         assert str(Reference.parse(text)) == text
         assert reference_in(text) == reference_in(Path(text)) == Reference.parse(text)
-    assert Reference.parse(f"hub:x@{'a' * 40}").is_commit
-    assert not Reference.parse(f"hub:x@{'a' * 39}").is_commit
+    assert Reference.parse(f"hub:me/x@{'a' * 40}").is_commit
+    assert not Reference.parse(f"hub:me/x@{'a' * 39}").is_commit
+    assert check_repo("alone", without_owner=True) == "alone"  # of whoever asks
     assert reference_in("out/train/001") is None
     assert reference_in(SHIPPED) is None
 
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "me/", "/me", "a/b/c", "../x", "me/..", "me/a--b", "me/a.git", "me/-a", "me/a b", "me/" + "a" * 97, "me/a\n",
+    ["", "alone", "alone@v1",
+     "me/", "/me", "a/b/c", "../x", "me/..", "me/a--b", "me/a.git", "me/-a", "me/a b", "me/" + "a" * 97, "me/a\n",
      "me/a@", "me/a@../b", "me/a@b//c", "me/a@-b", "me/a@b c", "me/a@b@c"],
 )  # fmt: skip
 def test_names_that_there_cannot_be(wrong):
