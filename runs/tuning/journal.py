@@ -24,7 +24,10 @@ MAX_LINE = 2**20
 """Largest entry."""
 MAX_TRIALS = 10_000
 """Most trials of a method."""
-ADVICE = "Restore it, or start a new search under another --name."
+ADVICE = (
+    "Restore it from a copy. Where there is none, move it away, and go on: trials that were finished are then taken "
+    "from their folders, and the others begun anew."
+)
 LOCK = ".journal.lock"
 OPERATIONS = (0, 2, 3, 4, 5, 6, 7, 8, 9)
 """What Optuna writes for a search that is made and goes on; nothing is deleted."""

@@ -1,6 +1,7 @@
 """A driver of a search: takes one trial after the other, and tells the journal what each came to."""
 
 import dataclasses
+import shutil
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from anysense.common.files import explained, write_json
 from anysense.common.progress import say
 from anysense.runs.launching.job import RESULT, Job, Upcoming, WorkerLostError
 from anysense.runs.launching.launcher import Launcher, do_jobs
+from anysense.runs.lock import LOCK, is_free
 from anysense.runs.tuning.drivers import Drivers
 from anysense.runs.tuning.journal import Journal, optuna_module
 from anysense.runs.tuning.plan import Plan
@@ -94,6 +96,8 @@ class Search:
                     continue
                 finally:
                     self._give_back()
+                if not (left := self.left()):
+                    return
                 if not told:
                     say(f"Other drivers are at the last {left}: waiting until they end")
                 told = True
@@ -177,9 +181,18 @@ class Search:
         if number >= self._plan.trials:
             return None
         study.sampler = self._sampler(method, number)
-        if number == 0 and not study.get_trials(False, (waiting,)):
-            study.enqueue_trial({one.name: self._plan.defaults[method][one.name] for one in self._of(method, 0)})
+        if not study.get_trials(False, (waiting,)):
+            self._prepare(method, number)
         return method, study.ask({one.name: self._distribution(one) for one in self._of(method, number)})
+
+    def _prepare(self, method: str, number: int) -> None:
+        """Let a trial have the values that are not drawn: defaults, or what it had where the journal was lost."""
+        job, space = self._make(method, number, {}), self._of(method, number)
+        given = self._plan.defaults[method] if number == 0 else job.result()["values"] if job.done else {}
+        if given:
+            self.studies[method].enqueue_trial({one.name: given[one.name] for one in space if one.name in given})
+        if not job.done and job.folder.is_dir() and is_free(job.folder / LOCK):
+            shutil.rmtree(job.folder)  # of a lost trial, which may have had other values
 
     def _of(self, method: str, number: int) -> list[Dimension]:
         """What is drawn for a trial: of the first one, which has the defaults, only what can be drawn like that."""

@@ -211,17 +211,23 @@ def test_without_optuna_nothing_begins(tiny, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_damaged_journals_and_those_of_others_are_refused(searched, tiny, tmp_path, capsys):
+def test_damaged_journals_and_those_of_others_are_refused(searched, tiny, tmp_path, capsys, plainly):
     shutil.copytree(searched, tmp_path / "tune" / "a")
     journal, again = tmp_path / "tune" / "a" / "journal.jsonl", ["tune", "--resume", "--name", "a", "--jobs", "1"]
-    whole = journal.read_text()
+    whole, before = journal.read_text(), trials(journal.parent)
     for text, message in {
         whole.replace('"study_name":"gmc"', '"study_name":"gcm"', 1): "holds another search: a study 'gcm'",
         whole[:200] + whole[230:]: "is damaged in line 2",
     }.items():
         journal.write_text(text)
         assert main([*again, "--out", str(tmp_path), "--trials", "4"]) in (1, 2)
-        assert message in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert message in said
+        assert "move it away, and go on: trials that were finished are then taken from their folders" in said
+    assert "to go on with it, type: anysense tune --resume --name a" in said
+    journal.unlink()
+    assert main([*again, "--out", str(tmp_path)]) == 0
+    assert {name: one for name, one in trials(journal.parent).items() if name in before} == before
 
 
 def test_dry_run_lists_and_writes_nothing(searched, tiny, tmp_path, capsys):

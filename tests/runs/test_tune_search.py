@@ -254,6 +254,26 @@ def test_an_entry_that_was_cut_off_is_left_out(bench, capsys):
     assert bench.done == [("one", number) for number in range(3)]
 
 
+def test_without_its_journal_a_search_takes_what_was_finished_from_the_folders(bench, capsys):
+    """As several trials at a time leave it: the values of one are not those that would be drawn, one was cut off."""
+    bench.go(bench.search(3))
+    other = {"x": 0.25, "n": 7, "kind": "b"}
+    (folder_of(bench.folder, "one", 1) / "result.json").write_text(json.dumps(result("one", 1, other, score(other))))
+    (bench.folder / JOURNAL).unlink()
+    left = folder_of(bench.folder, "one", 3) / "checkpoint"
+    left.parent.mkdir()
+    left.touch()
+    bench.go(bench.search(3))
+    search = bench.search(4)
+    bench.go(search)
+    assert bench.done == [("one", number) for number in range(4)]
+    trials = search.studies["one"].trials
+    assert (trials[1].params, trials[1].value) == (other, score(other))
+    assert [trial.value for trial in trials] == [score(bench.values()["one", number]) for number in range(4)]
+    assert not left.exists()
+    assert "Other drivers" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
