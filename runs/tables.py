@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -20,6 +21,9 @@ _LATEX = str.maketrans(
 """Brackets are hidden from the optional argument of a row's end."""
 
 
+_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?%?(\s|$)")
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """A table of texts.
@@ -34,9 +38,18 @@ class Table:
     rows: Sequence[Sequence[str]]
     rules: Sequence[int] = ()
 
+    @property
+    def texts(self) -> list[bool]:
+        """Whether each column is one of texts, which is left-aligned: the first one, and those without a number."""
+        return [place == 0 or _is_text([row[place] for row in self.rows]) for place in range(len(self.columns))]
+
+
+def _is_text(cells: Sequence[str]) -> bool:
+    return any(any(map(str.isalpha, cell)) for cell in cells) and not any(map(_NUMBER.match, cells))
+
 
 def print_table(title: str, table: Table) -> None:
-    """Print a table on stdout; the first column is left-aligned, numbers to the right.
+    """Print a table on stdout; texts are left-aligned, numbers to the right.
 
     Columns that do not fit beside each other follow in further tables with the same first column.
     """
@@ -47,7 +60,7 @@ def print_table(title: str, table: Table) -> None:
         drawn = RichTable()
         for place, column in enumerate(map(escape, part.columns)):
             if place:
-                drawn.add_column(column, justify="right", no_wrap=True)
+                drawn.add_column(column, justify="left" if part.texts[place] else "right", no_wrap=True)
             else:
                 limit = console.width // 3 - 3 if len(parts) > 1 else None
                 drawn.add_column(column, overflow="fold", max_width=limit)
@@ -79,7 +92,7 @@ def _parts(table: Table, width: int) -> list[Table]:
 def markdown_table(table: Table) -> str:
     """The same as Markdown."""
     first, *rows = ("| " + " | ".join(map(_in_cell, row)) + " |" for row in (table.columns, *table.rows))
-    return "\n".join([first, "|---" + "|---:" * (len(table.columns) - 1) + "|", *rows])
+    return "\n".join([first, "".join("|---" if text else "|---:" for text in table.texts) + "|", *rows])
 
 
 def _in_cell(text: str) -> str:
@@ -95,7 +108,7 @@ def latex_table(table: Table, caption: str) -> str:
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{caption.translate(_LATEX)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+            rf"\begin{{tabular}}{{{''.join('l' if text else 'r' for text in table.texts)}}}",
             r"\toprule",
             *body,
             r"\bottomrule",

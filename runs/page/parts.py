@@ -57,6 +57,8 @@ class Block:
     region: str = ""
     caption: str = ""
     columns: Sequence[str] = ()
+    texts: Sequence[bool] = ()
+    """Whether each column is one of texts."""
     bodies: Sequence[Sequence[Sequence[tuple[str, str]]]] = ()
     """Groups of rows of (value, interval); those after the first are references."""
     download: Download | None = None
@@ -132,6 +134,7 @@ class _Maker:
             region=self.names.one(f"Table: {heading}, {self.report.title}"),
             caption=f"{heading}: {self.report.title}",
             columns=table.columns,
+            texts=table.texts,
             bodies=[rows[first:last] for first, last in pairwise(ends)],
             download=Download(f"{own}.csv", _address("text/csv;charset=utf-8", text.getvalue().encode())),
         )

@@ -27,6 +27,21 @@ def test_markdown():
     assert markdown_table(Table(("a", "b"), [("1", "2")])) == "| a | b |\n|---|---:|\n| 1 | 2 |"
 
 
+def test_columns_of_texts_are_left_aligned_and_those_with_a_number_are_not(capsys):
+    cells = {
+        "name": "1", "command": "anysense train --seed 0", "range": "0.05..1:log", "hash": "`1f3a`", "": "-",
+        "score": "-0.48 [-0.5, -0.46]", "share": "99.6%", "count": "1,200", "won": "6 of 6", "small": "2e-4",
+    }  # fmt: skip
+    table = Table(
+        tuple(cells), [("x", "anysense", "a,b", "-", "-", "failed", "-", "", "-", "-"), tuple(cells.values())]
+    )
+    assert table.texts == [True] * 4 + [False] * 6
+    assert markdown_table(table).splitlines()[1] == "|---|---|---|---|" + "---:|" * 6
+    assert r"\begin{tabular}{llllrrrrrr}" in latex_table(table, "")
+    print_table("", Table(("a", "b", "c"), [("x", "long text", "1"), ("y", "text", "10")]))
+    assert "│ y │ text      │ 10 │" in capsys.readouterr().out
+
+
 def test_latex_escapes_what_it_must():
     text = latex_table(Table(("a_b", "50%"), [("x & y", "1 ± 2")]), "50% of #1")
     assert r"a\_b & 50\% \\" in text
