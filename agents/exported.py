@@ -57,7 +57,7 @@ class Agent:
         actor: Network from latents to actions; `Actor.from_model` makes it from a model of Stable-Baselines3.
         encoder: Frozen representation.
         algorithm: Name of the algorithm that trained it.
-        world: Where it was trained.
+        world: Where it was trained. Another one may be set afterwards; the mirror image is then that of the other one.
         trained_with: Modalities that it was trained with; all of the encoder by default.
         facts: What is worth knowing about its training, as plain values.
         symmetric: Deterministic actions are the mean of that for the observation and the mirror image of that for its
@@ -88,12 +88,19 @@ class Agent:
         self.trained_with = check_names("modalities", used, known)
         self.world = world
         self.facts = dict(facts or {})
-        self.mirror = _checked_mirror(world, actor, encoder) if symmetric else None
+        self.symmetric = symmetric
+        if symmetric:
+            _check_symmetric(world, actor, encoder)
 
     @property
     def modalities(self) -> dict[str, Modality]:
         """What each modality looks like."""
         return self.encoder.representation.modalities
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """By which a symmetric agent reflects: that of the world where it acts, None where that has none."""
+        return self.world.mirror if self.symmetric else None
 
     @property
     def _passed(self) -> dict[str, tuple[int, ...]]:
@@ -229,11 +236,11 @@ def mirror_of(world: World) -> Mirror:
     return mirror
 
 
-def _checked_mirror(world: World, actor: Actor, encoder: FrozenEncoder) -> Mirror:
-    """The mirror of a world, for an agent that is to be symmetric; ValueError if it cannot be."""
+def _check_symmetric(world: World, actor: Actor, encoder: FrozenEncoder) -> None:
+    """Raise ValueError unless an agent can be symmetric in a world."""
     if actor.spec.choices or encoder.passthrough.names:
         raise ValueError("`symmetric` needs continuous actions and latents alone; leave it False.")
-    return mirror_of(world)
+    mirror_of(world)
 
 
 def _as_arrays(

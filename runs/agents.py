@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anysense.common.progress import say
 from anysense.runs.worlds import changed_world, check_fits, named_world, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
 
-__all__ = ["load_agent"]
+__all__ = ["load_agent", "say_if_lopsided"]
 
 
 def load_agent(path: Path, env: str | None, env_option: Sequence[str], device: str) -> Agent:
@@ -39,3 +40,13 @@ def load_agent(path: Path, env: str | None, env_option: Sequence[str], device: s
         shapes = {name: modality.shape for name, modality in agent.modalities.items()}
         check_fits(agent.world, trained, shapes, "agent")
     return agent
+
+
+def say_if_lopsided(agent: Agent) -> None:
+    """Say that an agent was trained to act alike on mirror images, and acts in a world that has none."""
+    if agent.symmetric and agent.mirror is None:
+        say(
+            f"The agent is symmetric, but no mirror image of {agent.world.id} with the options "
+            f"{dict(agent.world.options)} is known: it acts on what it observes alone, not by the mean with the mirror "
+            "image"
+        )

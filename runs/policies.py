@@ -12,6 +12,7 @@ from anysense.common.errors import unknown_name
 from anysense.common.hub.reference import reference_in
 from anysense.envs.sensors.model import PRESENT, present_modalities
 from anysense.envs.world import World
+from anysense.runs.agents import say_if_lopsided
 from anysense.runs.locate import find_agent
 from anysense.runs.option_types import expanded
 
@@ -78,6 +79,8 @@ def _agent(folder: Path, known: World) -> "Actor":
             f"`policy` {folder} is an agent for {agent.world.id} with {', '.join(agent.modalities)}; {known.id} has "
             f"{', '.join(offered)} and actions {known.action_space}. Give an agent of this environment."
         )
+    agent.world = known
+    say_if_lopsided(agent)
     return _Acting(agent, columns)
 
 

@@ -18,7 +18,7 @@ from anysense.envs.sensors.corruption import CORRUPTIONS, parse_corruption
 from anysense.envs.world import World
 from anysense.representations.evaluation.records import subset_name
 from anysense.representations.evaluation.subsets import every_subset
-from anysense.runs.agents import load_agent
+from anysense.runs.agents import load_agent, say_if_lopsided
 from anysense.runs.clips import write_clips
 from anysense.runs.comparisons.evaluate_report import evaluate_report
 from anysense.runs.comparisons.report import Report, print_report, write_run_report
@@ -230,6 +230,7 @@ def evaluate_agent(
         curve: Learning curve to keep as well.
         lineage: Records of the runs that the agent comes from.
     """
+    say_if_lopsided(agent)
     known, modalities = agent.world, tuple(agent.modalities)
     episodes, results = settings.of_world(known, seed), []
     for condition in conditions_of(agent, settings):
@@ -247,6 +248,8 @@ def evaluate_agent(
         "training_steps": training_steps(lineage),
         "representation": agent.encoder.representation.method,
         "standardised": agent.encoder.standardise,
+        "symmetric": agent.symmetric,
+        "mirrored": agent.mirror is not None,
         "modalities": list(modalities),
         "facts": agent.facts,
         "world": known.to_json(),

@@ -89,7 +89,7 @@ def read(arguments: Sequence[str]) -> PlaySettings:
 
 def _players(settings: PlaySettings) -> tuple["Agent | None", World]:
     """Who can act beside the person, and the world."""
-    from anysense.runs.agents import load_agent
+    from anysense.runs.agents import load_agent, say_if_lopsided
     from anysense.runs.playing.finding import check_agent, find_player
 
     env = DEFAULT_WORLD if settings.env is None and settings.env_option else settings.env
@@ -98,6 +98,7 @@ def _players(settings: PlaySettings) -> tuple["Agent | None", World]:
         return None, named_world(settings.env or DEFAULT_WORLD, parsed(settings.env_option))
     agent = load_agent(path, settings.env, settings.env_option, "cpu")
     check_agent(agent, agent.world)
+    say_if_lopsided(agent)
     return agent, agent.world
 
 

@@ -75,11 +75,13 @@ def evaluation_protocol(
     column, count = columns_of(world)[0], counted(episodes[0], "episode")
     chance = next((run["settings"].get("missing", 0.0) for run in lineage if run["command"] == "train"), 0.0)
     missing = f"each modality missing for a whole episode with the chance {chance:g}" if chance else "none missing"
+    symmetric = next((run["settings"].get("symmetric", False) for run in lineage if run["command"] == "train"), False)
     changed = dict.fromkeys(record.condition for record in records if record.condition)
     gaps = "; gaps are taken episode by episode" if any(record.metric == "gap" for record in records) else ""
     return Protocol(
         measured=f"{column.heading}, {column.better} is better, in {world.id} ({options_in_words(world)}){gaps}.",
-        training=f"{training_in_words(details)}; while it was trained, {missing} of {listed(details['trained_with'])}.",
+        training=f"{training_in_words(details)}; while it was trained, {missing} of {listed(details['trained_with'])}."
+        f"{_symmetry(details, symmetric)}",
         test="each row gives only the named modalities, in every step of every episode.",
         filled=filled({} if method is None else {method: method}),
         rates=f"{'; '.join(changed)}: name of the modality, corruption and its level, or chance of a dropout."
@@ -88,6 +90,21 @@ def evaluation_protocol(
         seeds=seeds,
         splits=f"{count} of at most {episodes[1]} steps per row, from states drawn with the seed "
         f"{details['episodes_seed']}, the same for all rows and references; none of them was trained on.",
+    )
+
+
+def _symmetry(details: Mapping[str, Any], trained: bool) -> str:
+    """How a symmetric agent acts, as a sentence; results of earlier releases do not say it, and their training does."""
+    if not details.get("symmetric", trained):
+        return ""
+    if not details.get("mirrored", True):
+        return (
+            " It was trained to act by the mean with the mirror image (`--symmetric`), but here none is known: it acts "
+            "on what it observes alone."
+        )
+    return (
+        " It acts by the mean of two actions of its policy: that for what it observes, and the mirror image of that "
+        "for the mirror image of what it observes (`--symmetric`); while it was trained, the policy acted by itself."
     )
 
 

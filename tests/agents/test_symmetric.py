@@ -76,6 +76,15 @@ def test_a_world_without_a_mirror_image(parts, representation_folder):
         Agent(*parts, "td3", lopsided, symmetric=True)
 
 
+def test_in_another_world_the_mirror_image_is_that_of_the_other_world(parts):
+    plain, agent, seen = Agent(*parts, "td3", world()), Agent(*parts, "td3", world(), symmetric=True), observations(4)
+    agent.world = world(DEFAULT_WORLD, {"receivers": ["left_top", "middle_top", "middle_bottom"]})
+    np.testing.assert_array_equal(agent.act(seen), plain.act(seen))
+    agent.world = world(DEFAULT_WORLD, {"receivers": ["right_top", "middle_bottom", "left_top"]})
+    reflected = {"image": seen["image"][..., ::-1].copy(), "sound": seen["sound"][:, :, [2, 1, 0]]}
+    np.testing.assert_allclose(agent.act(seen), (plain.act(seen) - plain.act(reflected)) / 2, atol=1e-6)
+
+
 def test_training_leaves_a_symmetric_agent(representation_folder, tmp_path):
     settings = TrainSettings(
         representation=representation_folder,

@@ -8,7 +8,9 @@ from matplotlib.image import imread
 
 from anysense.agents.results import load_results
 from anysense.common.errors import FileFormatError
+from anysense.runs.agents import load_agent, say_if_lopsided
 from anysense.runs.cli import main
+from anysense.runs.comparisons.evaluate_report import evaluation_protocol
 from anysense.runs.curves import read_curve, write_curve
 from anysense.runs.evaluation_report import sentence
 
@@ -135,6 +137,30 @@ def test_wrong_input_leaves_nothing(options, message, evaluated, refused):
     before = sorted((evaluated / "evaluate").iterdir())
     assert message in refused("evaluate", "--out", evaluated, "--preset", "smoke", *options)
     assert sorted((evaluated / "evaluate").iterdir()) == before
+
+
+def test_a_symmetric_agent_says_where_there_is_no_mirror_image(evaluated, tmp_path, capsys):
+    shutil.copytree(evaluated / "train" / "a" / "agent", tmp_path / "agent")
+    path = tmp_path / "agent" / "agent.json"
+    path.write_text(path.read_text().replace('"symmetric": false', '"symmetric": true'))
+    for receivers, told in (("left_top,middle_top,right_top", False), ("left_top,middle_top,middle_bottom", True)):
+        say_if_lopsided(load_agent(tmp_path / "agent", None, [f"receivers={receivers}"], "cpu"))
+        assert ("acts on what it observes alone" in capsys.readouterr().err) is told
+
+
+def test_the_protocol_says_how_a_symmetric_agent_acts(evaluated):
+    saved = load_results(evaluated / "evaluate" / "a" / "results")
+
+    def training(details, lineage=()):
+        return evaluation_protocol({**saved.details, **details}, saved.records, lineage, "", (8, 100)).training
+
+    usual, mean = training({}), "It acts by the mean of two actions"
+    assert usual == training({"symmetric": False, "mirrored": False})
+    assert mean in training({"symmetric": True, "mirrored": True}, ())
+    assert "but here none is known" in training({"symmetric": True, "mirrored": False})
+    del saved.details["symmetric"], saved.details["mirrored"]  # as of an earlier release
+    assert mean in training({}, [{"command": "train", "settings": {"symmetric": True}}])
+    assert training({}, [{"command": "train", "settings": {}}]) == usual
 
 
 def test_nothing_trained(tmp_path, refused):
