@@ -16,6 +16,7 @@ from anysense.common.progress import say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
     from anysense.representations.evaluation.records import Column
 
@@ -175,8 +176,18 @@ def _grow(figure: Figure) -> None:
         if any("collapsed to zero" in str(one.message) for one in caught):
             figure.set_size_inches(1.4 * width, 1.4 * height)
             continue
-        box = figure.get_tightbbox()
+        box = _needed(figure)
         more = max(0.0, -box.x0, box.x1 - width), max(0.0, -box.y0, box.y1 - height)
         if max(more) < 0.01:
             return
         figure.set_size_inches(width + 2.1 * more[0], height + 2.1 * more[1])
+
+
+def _needed(figure: Figure) -> Bbox:
+    """The box of all that a figure shows, in inches; before 3.11.1 matplotlib leaves out ends of long axis labels."""
+    from matplotlib.transforms import Bbox
+
+    axes = (axis for ax in figure.axes if ax.axison for axis in (ax.xaxis, ax.yaxis))
+    boxes = [box for axis in axes if (box := axis.get_tightbbox()) is not None]
+    inches = figure.dpi_scale_trans.inverted()
+    return Bbox.union([figure.get_tightbbox(), *(box.transformed(inches) for box in boxes)])

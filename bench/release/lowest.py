@@ -21,7 +21,10 @@ TESTS = (
     *(f"tests/representations/training/{name}.py" for name in ("test_pretrain", "test_pretrain_resume")),
     *(f"tests/representations/evaluation/{name}.py" for name in ("test_dca", "test_embedding")),
     *(f"tests/agents/{name}.py" for name in ("test_training", "test_frozen", "test_exported")),
-    *(f"tests/runs/{name}.py" for name in ("test_cli", "test_demo", "test_evaluate_command", "test_page")),
+    *(
+        f"tests/runs/{name}.py"
+        for name in ("test_cli", "test_demo", "test_evaluate_command", "test_figures", "test_page")
+    ),
 )
 """Every package is used by one of them."""
 
