@@ -8,6 +8,7 @@ from typing import Any
 from anysense.common.json_files import read_json
 from anysense.common.progress import duration, say, stage
 from anysense.representations.benchmarks import benchmark, benchmark_names
+from anysense.representations.evaluation.records import Column
 from anysense.runs.commands.classify import methods_of
 from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
@@ -89,14 +90,14 @@ def _work(settings: TuneSettings, run: RunFolder, device: str) -> list[str]:
 
 
 def _searched(settings: TuneSettings, run: RunFolder) -> Search:
-    plan, said = settings.plan(), _Said(settings)
+    plan = settings.plan()
     search = Search(run.path, plan, partial(job_of, settings, run.path))
     left, whole = search.left(), plan.trials * len(plan.spaces)
     for method, space in plan.spaces.items():
         say(f"{method}: {', '.join(map(str, space))}")
     if left < whole:
         say(f"{whole - left} of {whole} trials were done before")
-    search.go(launcher_of(settings), "tune", said)
+    search.go(launcher_of(settings), "tune", partial(_in_words, settings.column(), search))
     return search
 
 
@@ -127,29 +128,18 @@ def _results(settings: TuneSettings, run: RunFolder) -> Iterator[dict[str, Any]]
             yield read_json(path, f"the trial {number} of {method}")
 
 
-class _Said:
-    """What a trial came to, in words.
-
-    Args:
-        settings: The search.
-    """
-
-    def __init__(self, settings: TuneSettings) -> None:
-        self._column, self._best = settings.column(), dict[str, float]()
-
-    def __call__(self, job: Job) -> str:
-        result = job.result()
-        took = duration(60 * result.get("minutes", 0.0))
-        memory = f", {result['peak_memory'] / 1e9:.1f} GB" if result.get("peak_memory") else ""
-        if result["value"] is None:
-            return f"failed after {took}: {result['failed']}"
-        value, method = result["value"], result["method"]
-        choose = max if self._column.better == "higher" else min
-        self._best[method] = choose(value, self._best.get(method, value))
-        return f"{_shown(self._column, value)}, best {_shown(self._column, self._best[method])}; {took}{memory}"
+def _in_words(column: Column, search: Search, job: Job) -> str:
+    """What a trial came to, and the best of its method so far, whichever driver did it."""
+    result = job.result()
+    took = duration(60 * result.get("minutes", 0.0))
+    memory = f", {result['peak_memory'] / 1e9:.1f} GB" if result.get("peak_memory") else ""
+    if result["value"] is None:
+        return f"failed after {took}: {result['failed']}"
+    best = search.studies[result["method"]].best_value
+    return f"{_shown(column, result['value'])}, best {_shown(column, best)}; {took}{memory}"
 
 
-def _shown(column: Any, value: float) -> str:
+def _shown(column: Column, value: float) -> str:
     return f"{100 * value:.2f}%" if column.percent else f"{value:.{column.digits}f}"
 
 

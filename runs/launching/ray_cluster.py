@@ -1,14 +1,17 @@
 """Jobs on a Ray cluster: a running one, or one that is started on this machine for the run."""
 
+import io
 import os
 import pickle
+import re
 import signal
 import socket
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from anysense import __version__
 from anysense.common.extras import import_extra
@@ -35,6 +38,7 @@ QUIET = {
     "RAY_worker_niceness": "0",
 }
 """What a cluster that is started here is told: nothing is reported, and workers are not put behind other programs."""
+_EVENT = re.compile(r"(\x1b\[\d+m)*\(raylet[^)]*\)(\x1b\[\d+m)* *(?P<sentence>[^\n]*?)\.?(\s*\n|(?<=\.) |$)")
 STARTS = 10
 """How often a job is started again whose node is lost."""
 
@@ -153,10 +157,7 @@ class RayCluster(Launcher):
             RuntimeError: The message says which.
         """
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
-        if not any(self._options.places(node["Resources"]) for node in nodes):
-            needed = ", ".join(f"{amount:g} {name}" for name, amount in self._options.resources.items() if amount)
-            there = "; ".join(", ".join(_readable(node["Resources"])) for node in nodes)
-            raise RuntimeError(f"No node of the Ray cluster has what a job needs ({needed}); the nodes have: {there}.")
+        self._check_places(nodes)
         affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         probe = self._ray.remote(_prober(_forgetter(os.getcwd()), str(folder.absolute()), token, __version__))
         asked = {
@@ -165,13 +166,22 @@ class RayCluster(Launcher):
             ): node
             for node in nodes
         }
-        for task, node in asked.items():
-            self._check_node(node, folder, token, task)
+        self._check_places([node for task, node in asked.items() if self._check_node(node, folder, token, task)])
 
-    def _check_node(self, node: Mapping[str, Any], folder: Path, token: str, task: Any) -> None:
-        name = f"Node {node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+    def _check_places(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        if not any(self._options.places(node["Resources"]) for node in nodes):
+            needed = ", ".join(f"{amount:g} {name}" for name, amount in self._options.resources.items() if amount)
+            there = "; ".join(", ".join(_readable(node["Resources"])) for node in nodes) or "there is no node"
+            raise RuntimeError(f"No node of the Ray cluster has what a job needs ({needed}); the nodes have: {there}.")
+
+    def _check_node(self, node: Mapping[str, Any], folder: Path, token: str, task: Any) -> bool:
+        """Whether a node is still there: that it is lost takes the cluster some time to find out."""
+        name, gone = f"Node {node['NodeManagerAddress']} ({node['NodeManagerHostname']})", self._ray.exceptions
         try:
             version, shared = self._ray.get(task, timeout=SECONDS_TO_CHECK)
+        except (gone.TaskUnschedulableError, gone.NodeDiedError):
+            say(f"{name} of the Ray cluster is lost; the others get the jobs")
+            return False
         except self._ray.exceptions.RayError as error:
             reason = " ".join(str(error).split())
             raise RuntimeError(f"{name} of the Ray cluster does not work: {reason}") from error
@@ -181,6 +191,7 @@ class RayCluster(Launcher):
             raise RuntimeError(wrong_version(name, version, __version__))
         if not shared or not answered(folder, token, node["NodeID"]):
             say(f"{name} does not share `{folder.absolute()}`: its results come back when they are complete")
+        return True
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
@@ -198,9 +209,35 @@ class RayCluster(Launcher):
         try:
             with suppress(ValueError):  # not in the main thread
                 signal.signal(signal.SIGTERM, interrupt)
-            yield
+            with redirect_stdout(_Events(sys.stdout)):
+                yield
         finally:
             self._ray.shutdown()
+
+
+class _Events(io.TextIOBase):
+    """In the place of stdout, where Ray prints what happens to nodes, at length: the first sentence goes to stderr.
+
+    Args:
+        stdout: Takes everything else.
+    """
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._stdout, self._taken = stdout, False
+
+    def write(self, text: str) -> int:
+        """Write a text; what Ray prints is one text each, and a line's end."""
+        event, after = _EVENT.match(text), self._taken and text == "\n"
+        self._taken = event is not None
+        if event is not None:
+            say(f"Ray: {event['sentence']:.200}")
+        elif not after:
+            self._stdout.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written."""
+        self._stdout.flush()
 
 
 def _amount(name: str, value: Any) -> float:

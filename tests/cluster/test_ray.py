@@ -1,6 +1,10 @@
 """Jobs on a real Ray cluster of two nodes on this machine."""
 
 import importlib
+import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -33,6 +37,15 @@ def write(number, folder, device):
     (folder / "below" / "table.csv").write_text(f"number\\n{number}\\n")
     return {"number": number, "place": str(folder)}
 """
+SEARCH = """
+import sys
+from anysense.runs.cli import main
+from anysense.runs.tuning.on_data import TuneOnData
+
+TuneOnData.check = lambda self: None
+raise SystemExit(main(sys.argv[1:]))
+"""
+"""A driver that does not read the data itself, so that trials alone are held."""
 HEAD = {"num_cpus": 1, "include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 
@@ -113,6 +126,45 @@ def test_jobs_of_a_lost_node_start_again_and_find_what_the_local_launcher_finds(
     assert "seed 1: done (" in said
     assert found(run) == found(classify("local", "--jobs", "1", "--seeds", "2"))
     assert not list(jobs.glob(".token*"))
+
+
+def test_a_search_that_lost_a_node_and_its_driver_goes_on_with_the_trials_that_it_would_have_had(
+    add_node, cluster, readings, tmp_path, monkeypatch
+):
+    node, jobs, hold = add_node(), tmp_path / "tune" / "ray" / "jobs", tmp_path / "hold"
+    own = ("--data", "readings", "--preset", "smoke", "--methods", "gmc", "--space", "temperature=0.1..1")
+    options = ("--trials", "3", "--out", str(tmp_path))
+
+    def begun():
+        return [log.read_text().count("reading") for log in sorted(jobs.glob("gmc-?/log.txt"))]
+
+    def results(run):
+        found = [
+            json.loads((tmp_path / "tune" / run / "jobs" / f"gmc-{n}" / "result.json").read_text()) for n in range(3)
+        ]
+        return [(one["values"], one["value"], one["records"]) for one in found]
+
+    hold.touch()
+    environment = {**os.environ, "ANYSENSE_TEST_HOLD": str(hold), "PYTHONPATH": str(readings)}
+    command = [sys.executable, "-c", SEARCH, "tune", *own, *options, "--name", "ray", "--launcher", "ray"]
+    with (tmp_path / "printed").open("wb") as printed:
+        driver = subprocess.Popen(command, env=environment, stdout=printed)
+    try:
+        wait_until(lambda: begun() == [1, 1])
+        cluster.remove_node(node, allow_graceful=False)
+        wait_until(lambda: any(free(log.parent) for log in jobs.glob("gmc-?/log.txt")))
+        driver.kill()
+        driver.wait()
+        wait_until(lambda: all(free(log.parent) for log in jobs.glob("gmc-?/log.txt")))
+    finally:
+        driver.kill()
+        hold.unlink()
+    assert (tmp_path / "printed").read_text() == ""
+    monkeypatch.setattr("anysense.runs.commands.tune.write_run_report", lambda report, run, docs: None)
+    assert main(["tune", "--resume", "--name", "ray", "--launcher", "ray", *options]) == 0
+    assert begun() == [2, 2, 1]
+    assert main(["tune", *own, *options, "--name", "local", "--jobs", "1"]) == 0
+    assert results("ray") == results("local")
 
 
 def test_files_come_back_from_a_node_that_does_not_share_the_folder(add_node, readings, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Launchers: which job gets which device, how jobs travel, what is refused, and jobs handed to submitit."""
 
+import contextlib
 import dataclasses
 import importlib
 import os
@@ -272,3 +273,14 @@ def test_a_job_that_is_preempted_is_queued_again(jobs, monkeypatch):
     assert run_jobs([job], submitted(), "jobs") == [{"value": 0}]
     preempting.join()
     assert len(list(job.folder.glob("start-*"))) == 2
+
+
+def test_what_ray_prints_of_its_nodes_is_one_sentence_on_stderr(capsys):
+    with contextlib.redirect_stdout(ray_cluster._Events(sys.stdout)):
+        print("\x1b[33m(raylet)\x1b[0m Task deliver failed. There are 10 retries remaining.\n    [state-dump] 3 total")
+        print("(raylet, ip=10.0.0.2) The node 10.0.0.2 has been marked dead\n\tbecause it is slow")
+        print("| a table |")
+        print()
+    printed = capsys.readouterr()
+    assert printed.out == "| a table |\n\n"
+    assert printed.err == "Ray: Task deliver failed\nRay: The node 10.0.0.2 has been marked dead\n"
