@@ -75,6 +75,10 @@ class WorkerLostError(RuntimeError):
         super().__init__(message)
         self.job = job
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is sent to another process."""
+        return type(self), (str(self), self.job)
+
 
 class Upcoming(Sequence[Job]):
     """Jobs of which each is decided when it is taken, so that one is taken only when there is a place for it.

@@ -142,6 +142,8 @@ class RayCluster(Launcher):
             found = self._ray.get(task)
         except self._ray.exceptions.RayError as error:
             raise WorkerLostError(f"Ray gave up job `{job.name}`: {' '.join(str(error).split())}.", job) from error
+        if isinstance(found, WorkerLostError):  # its job is as the node has it
+            raise WorkerLostError(str(found), job) from found
         if isinstance(found, Exception):
             raise found
         unpack(found, job.folder)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -15,9 +16,10 @@ import pytest
 from anysense.common.files import write_text
 from anysense.runs.launching import ray_cluster
 from anysense.runs.launching.devices import Devices, devices_of
-from anysense.runs.launching.job import Job
+from anysense.runs.launching.job import Job, WorkerLostError
 from anysense.runs.launching.launcher import run_jobs
 from anysense.runs.launching.local import Local
+from anysense.runs.launching.processes import sendable
 from anysense.runs.launching.ray_cluster import RayOptions
 from anysense.runs.launching.sharing import answer, answered, token_in
 from anysense.runs.launching.slurm import Slurm, SlurmOptions
@@ -284,3 +286,9 @@ def test_what_ray_prints_of_its_nodes_is_one_sentence_on_stderr(capsys):
     printed = capsys.readouterr()
     assert printed.out == "| a table |\n\n"
     assert printed.err == "Ray: Task deliver failed\nRay: The node 10.0.0.2 has been marked dead\n"
+
+
+def test_that_a_worker_was_killed_is_known_in_other_processes_too(tmp_path):
+    job = Job("one", tmp_path, print, 3)
+    there = pickle.loads(pickle.dumps(sendable(WorkerLostError("It was killed.", job))))
+    assert (type(there), str(there), there.job) == (WorkerLostError, "It was killed.", job)
