@@ -1,5 +1,6 @@
 """Checks of a release: what must be in distributions, and which interpreters there are."""
 
+import json
 import re
 import sys
 import tarfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.release import environments, interpreters, lowest
+from bench.release import environments, interpreters, lowest, newcomer
 from bench.release.__main__ import PARTS, main
 from bench.release.wheel import check_contents, check_sdist, expected_files, only_one
 
@@ -179,3 +180,38 @@ def test_workflows_are_pinned_and_only_publishing_may_ask_for_an_identity():
                 assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step.get("uses", "a/b@" + "0" * 40))
                 made = step["run"].split()[1:] if step.get("run", "").startswith("make ") else []
                 assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in made)
+
+
+def test_the_way_of_a_newcomer_is_walked_to_its_videos(tmp_path, monkeypatch, capsys):
+    """With an environment that does nothing but leave what its commands leave."""
+    typed = []
+
+    class Walked(environments.Environment):
+        @classmethod
+        def make(cls, folder, python=sys.executable, uv=None):
+            folder.mkdir()
+            return cls(folder, uv)
+
+        def pip(self, command, *arguments):
+            typed.append(command)
+            if "--dest" in arguments:
+                wheels = Path(arguments[arguments.index("--dest") + 1])
+                wheels.mkdir()
+                (wheels / "anysense.whl").write_bytes(bytes(2_000_000))
+            return 1.5
+
+        def run(self, arguments, folder):
+            typed.append(arguments[1])
+            video = next(video for commands, video in newcomer.PATHS.values() if arguments in commands)
+            (folder / video).parent.mkdir(parents=True)
+            (folder / video).touch()
+            return 2.5
+
+    monkeypatch.setattr(newcomer, "Environment", Walked)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "anysense-1.whl").touch()
+    assert main(["newcomer", str(tmp_path), "--own", "--out", str(tmp_path)]) == 0
+    assert typed == ["download", "install", "evaluate", "demo"]
+    assert "(downloads, 2 MB)" in capsys.readouterr().out
+    steps = json.loads((tmp_path / "newcomer.json").read_text())["steps"]
+    assert [step["seconds"] for step in steps] == [1.5, 1.5, 2.5, 2.5]
