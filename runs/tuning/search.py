@@ -138,6 +138,9 @@ class Search:
                 job = self._make(method, trial.number, {})
                 if job.done and not self._drivers.is_working(trial.user_attrs.get("driver")):
                     self._tell(method, trial.number, job)
+            while (number := self._begun(method)) < self._plan.trials and self._make(method, number, {}).done:
+                self._begin(method, number)  # the journal was lost
+                self._tell(method, number, self._make(method, number, {}))
 
     def _next(self) -> Job | None:
         """Take the next trial: one that a driver which is gone has left, or a new one; those of all methods in turn."""
@@ -171,19 +174,20 @@ class Search:
 
     def _new(self) -> tuple[str, Any] | None:
         """Begin a trial of the method that has fewest; a killed driver may have left one that waits."""
-        waiting = self._optuna.trial.TrialState.WAITING
-        begun = {
-            method: sum(trial.state != waiting for trial in study.get_trials(deepcopy=False))
-            for method, study in self.studies.items()
-        }
+        begun = {method: self._begun(method) for method in self.studies}
         method = min(begun, key=begun.__getitem__)
-        number, study = begun[method], self.studies[method]
-        if number >= self._plan.trials:
-            return None
+        return (method, self._begin(method, begun[method])) if begun[method] < self._plan.trials else None
+
+    def _begun(self, method: str) -> int:
+        waiting = self._optuna.trial.TrialState.WAITING
+        return sum(trial.state != waiting for trial in self.studies[method].get_trials(deepcopy=False))
+
+    def _begin(self, method: str, number: int) -> Any:
+        study = self.studies[method]
         study.sampler = self._sampler(method, number)
-        if not study.get_trials(False, (waiting,)):
+        if not study.get_trials(False, (self._optuna.trial.TrialState.WAITING,)):
             self._prepare(method, number)
-        return method, study.ask({one.name: self._distribution(one) for one in self._of(method, number)})
+        return study.ask({one.name: self._distribution(one) for one in self._of(method, number)})
 
     def _prepare(self, method: str, number: int) -> None:
         """Let a trial have the values that are not drawn: defaults, or what it had where the journal was lost."""
