@@ -17,7 +17,8 @@ from anysense.common.machine import processors
 from anysense.runs.launching.job import Job
 from anysense.runs.launching.launcher import Launcher, run_jobs
 from anysense.runs.launching.local import Local
-from anysense.runs.launching.ray_cluster import QUIET, RayCluster, RayOptions
+from anysense.runs.launching.ray_cluster import QUIET, RayCluster
+from anysense.runs.launching.ray_options import RayOptions
 from bench.measure import SMOKE, Bench, Figure
 
 __all__ = ["Part", "compute"]

@@ -1,17 +1,14 @@
 """Jobs on a Ray cluster: a running one, or one that is started on this machine for the run."""
 
-import io
 import os
 import pickle
-import re
 import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from anysense import __version__
 from anysense.common.extras import import_extra
@@ -20,13 +17,13 @@ from anysense.common.progress import say
 from anysense.common.validation import check_choice
 from anysense.runs.launching.job import Job, Upcoming, WorkerLostError
 from anysense.runs.launching.launcher import Launcher
+from anysense.runs.launching.ray_events import Events
+from anysense.runs.launching.ray_options import ADDRESS, RayOptions
 from anysense.runs.launching.sharing import answered, token_in
 from anysense.runs.launching.worker import parcel_of, unpack, wrong_version
-from anysense.runs.worlds import parsed
 
-__all__ = ["RayCluster", "RayOptions"]
+__all__ = ["RayCluster"]
 
-ADDRESS = "RAY_ADDRESS"
 SECONDS_TO_ANSWER = 5.0
 """How long a head node may take to accept a connection."""
 SECONDS_TO_CHECK = 60.0
@@ -38,47 +35,8 @@ QUIET = {
     "RAY_worker_niceness": "0",
 }
 """What a cluster that is started here is told: nothing is reported, and workers are not put behind other programs."""
-_EVENT = re.compile(r"(\x1b\[\d+m)*\(raylet[^)]*\)(\x1b\[\d+m)* *(?P<sentence>[^\n]*?)\.?(\s*\n|(?<=\.) |$)")
 STARTS = 10
 """How often a job is started again whose node is lost."""
-
-
-@dataclass(frozen=True)
-class RayOptions:
-    """What is asked of a cluster for each job."""
-
-    address: str | None = None
-    """``host:port`` of the head, ``auto`` for the cluster of this machine; a new one on this machine if not given."""
-    resources: Mapping[str, float] = field(default_factory=dict)
-    """What a job needs, by the names that Ray has for it."""
-
-    @classmethod
-    def of(cls, given: Sequence[str], device: str, threads: int | None) -> "RayOptions":
-        """From key=value pairs; what is not given comes from the environment, the device and the threads.
-
-        Raises:
-            ValueError: A pair is not of that form, or a value is not possible.
-        """
-        values = parsed(given, "ray-option")
-        address = str(values.pop("address", os.environ.get(ADDRESS) or "")) or None
-        if address is not None and "://" in address:
-            raise ValueError(
-                f"`{ADDRESS}` {address} is the address of a Ray client; expected that of the head node as host:port, "
-                "such as 10.0.0.1:6379, on a machine that belongs to the cluster (`ray start --address=...`)."
-            )
-        usual = {"cpus": threads or 1, "gpus": 1 if device == "cuda" else 0}
-        names = {"cpus": "CPU", "gpus": "GPU"}
-        return cls(address, {names.get(key, key): _amount(key, value) for key, value in {**usual, **values}.items()})
-
-    def places(self, available: Mapping[str, float]) -> int:
-        """How many jobs a node with these resources does at a time."""
-        return min(int(available.get(name, 0.0) / amount + 1e-9) for name, amount in self.resources.items() if amount)
-
-    def remote(self) -> dict[str, Any]:
-        """The same as options of a remote function."""
-        rest = {name: amount for name, amount in self.resources.items() if name not in ("CPU", "GPU", "memory")}
-        own = {"num_cpus": self.resources["CPU"], "num_gpus": self.resources["GPU"], "resources": rest}
-        return own | ({"memory": self.resources["memory"]} if "memory" in self.resources else {})
 
 
 class RayCluster(Launcher):
@@ -211,45 +169,10 @@ class RayCluster(Launcher):
         try:
             with suppress(ValueError):  # not in the main thread
                 signal.signal(signal.SIGTERM, interrupt)
-            with redirect_stdout(_Events(sys.stdout)):
+            with redirect_stdout(Events(sys.stdout)):
                 yield
         finally:
             self._ray.shutdown()
-
-
-class _Events(io.TextIOBase):
-    """In the place of stdout, where Ray prints what happens to nodes, at length: the first sentence goes to stderr.
-
-    Args:
-        stdout: Takes everything else.
-    """
-
-    def __init__(self, stdout: TextIO) -> None:
-        self._stdout, self._taken = stdout, False
-
-    def write(self, text: str) -> int:
-        """Write a text; what Ray prints is one text each, and a line's end."""
-        event, after = _EVENT.match(text), self._taken and text == "\n"
-        self._taken = event is not None
-        if event is not None:
-            say(f"Ray: {event['sentence']:.200}")
-        elif not after:
-            self._stdout.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush what was written."""
-        self._stdout.flush()
-
-
-def _amount(name: str, value: Any) -> float:
-    if name == "memory" and isinstance(value, str) and value.upper().endswith("GB"):
-        with suppress(ValueError):
-            value = float(value[:-2]) * 1e9
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        form = "a size such as memory=4GB" if name == "memory" else f"a number such as {name}=1"
-        raise ValueError(f"`ray-option` {name} expected {form}, got {value!r}.")
-    return float(value)
 
 
 def _readable(resources: Mapping[str, float]) -> list[str]:

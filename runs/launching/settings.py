@@ -77,7 +77,8 @@ def local(settings: LaunchSettings) -> Launcher:
 
 def ray(settings: LaunchSettings) -> Launcher:
     """A Ray cluster."""
-    from anysense.runs.launching.ray_cluster import RayCluster, RayOptions
+    from anysense.runs.launching.ray_cluster import RayCluster
+    from anysense.runs.launching.ray_options import RayOptions
 
     options = RayOptions.of(settings.ray_option, settings.device, settings.threads)
     return RayCluster(options, settings.jobs, settings.device)

@@ -18,7 +18,8 @@ from anysense import __version__  # noqa: E402
 from anysense.runs.cli import main  # noqa: E402
 from anysense.runs.launching.job import Job  # noqa: E402
 from anysense.runs.launching.launcher import run_jobs  # noqa: E402
-from anysense.runs.launching.ray_cluster import QUIET, RayCluster, RayOptions  # noqa: E402
+from anysense.runs.launching.ray_cluster import QUIET, RayCluster  # noqa: E402
+from anysense.runs.launching.ray_options import RayOptions  # noqa: E402
 from anysense.runs.lock import locked  # noqa: E402
 
 from .conftest import SECONDS_TO_START, found, wait_until  # noqa: E402

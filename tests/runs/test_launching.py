@@ -20,7 +20,8 @@ from anysense.runs.launching.job import Job, WorkerLostError
 from anysense.runs.launching.launcher import run_jobs
 from anysense.runs.launching.local import Local
 from anysense.runs.launching.processes import sendable
-from anysense.runs.launching.ray_cluster import RayOptions
+from anysense.runs.launching.ray_events import Events
+from anysense.runs.launching.ray_options import RayOptions
 from anysense.runs.launching.sharing import answer, answered, token_in
 from anysense.runs.launching.slurm import Slurm, SlurmOptions
 from anysense.runs.launching.worker import parcel_of, unpack
@@ -278,7 +279,7 @@ def test_a_job_that_is_preempted_is_queued_again(jobs, monkeypatch):
 
 
 def test_what_ray_prints_of_its_nodes_is_one_sentence_on_stderr(capsys):
-    with contextlib.redirect_stdout(ray_cluster._Events(sys.stdout)):
+    with contextlib.redirect_stdout(Events(sys.stdout)):
         print("\x1b[33m(raylet)\x1b[0m Task deliver failed. There are 10 retries remaining.\n    [state-dump] 3 total")
         print("(raylet, ip=10.0.0.2) The node 10.0.0.2 has been marked dead\n\tbecause it is slow")
         print("| a table |")
