@@ -252,6 +252,8 @@ def test_an_entry_that_was_cut_off_is_left_out(bench, capsys):
     assert "the last entry was not written to its end, and is left out" in capsys.readouterr().err
     assert path.read_bytes().startswith(whole)
     assert bench.done == [("one", number) for number in range(3)]
+    path.write_bytes(whole[: len(whole) // 2])
+    assert bench.search(3).left() == 0
 
 
 def test_without_its_journal_a_search_takes_what_was_finished_from_the_folders(bench, capsys):
