@@ -15,6 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from anysense.common.errors import reading
+from anysense.representations.data.readers.number_table import read_numbers
+
 __all__ = [
     "DIGITS_FOLDER",
     "PEN_FILES",
@@ -89,7 +92,7 @@ def read_recordings(folder: Path) -> Recordings:
 
     Raises:
         FileNotFoundError: There are none.
-        ValueError: One is no WAV file of 16 bits, mono, 8 kHz; is silent; or is shorter than a frame (250 samples).
+        ValueError: One is no WAV file of 16 bits, mono, 8 kHz; cut off; silent; shorter than a frame (250 samples).
     """
     place = folder / "recordings"
     named = [
@@ -159,16 +162,15 @@ def _idx(folder: Path, name: str, axes: int) -> NDArray[np.uint8]:
 def _wave(path: Path) -> NDArray[np.float32]:
     if path.stat().st_size > 1 << 20:
         raise ValueError(f"`{path}` must be at most 1 MB, a minute; got {path.stat().st_size:,} bytes.")
-    try:
-        with wave.open(str(path), "rb") as file:
-            form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-            content = file.readframes(file.getnframes())
-    except (EOFError, wave.Error) as error:
-        raise ValueError(f"`{path}` is no WAV file, or is damaged: {error}. {ADVICE}") from error
+    with reading(path, ADVICE, "is no WAV file, or is damaged"), wave.open(str(path), "rb") as file:
+        form, announced = (file.getframerate(), file.getnchannels(), file.getsampwidth()), file.getnframes()
+        content = file.readframes(announced)
     if form != (RATE, 1, 2):
         found = f"{form[0]} Hz, {form[1]} channels, {8 * form[2]} bits"
         raise ValueError(f"`{path}` must have {RATE} Hz, 1 channel, 16 bits; got {found}. Convert it first.")
-    numbers = np.frombuffer(content[: len(content) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
+    if len(content) < 2 * announced:
+        raise ValueError(f"`{path}` is cut off: it holds {len(content) // 2} of {announced} samples. {ADVICE}")
+    numbers = np.frombuffer(content, "<i2").astype(np.float32) / np.float32(32768)
     if len(numbers) < SHORTEST:
         raise ValueError(f"`{path}` must last at least a frame, {SHORTEST} samples; got {len(numbers)}. Remove it.")
     if not numbers.any():
@@ -183,9 +185,9 @@ def _table(path: Path, columns: int) -> NDArray[np.int64]:
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}.")
     try:
-        table = np.loadtxt(path, np.int64, delimiter=",", ndmin=2, encoding="ascii", comments=None)
-    except (OverflowError, ValueError) as error:
-        raise ValueError(f"`{path}` must hold {columns} whole numbers per line: {error} {ADVICE}") from error
-    if table.shape[1] != columns or not len(table):
+        table = read_numbers(path, np.int64, ",")
+    except ValueError as error:
+        raise ValueError(f"`{path}` must hold {columns} whole numbers per line: {error}. {ADVICE}") from error
+    if table.shape[1] != columns:
         raise ValueError(f"`{path}` must hold {columns} whole numbers per line; got {table.shape[1]}. {ADVICE}")
     return table

@@ -2,16 +2,18 @@
 
 import hashlib
 import io
+import shlex
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anysense.representations.data.readers.number_table import read_numbers
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.modality import Modality
 
-__all__ = ["MFEAT_FOLDER", "MFEAT_MODALITIES", "MFEAT_SHA256", "load_mfeat", "mfeat_digest", "read_mfeat"]
+__all__ = ["MFEAT_FOLDER", "MFEAT_MODALITIES", "MFEAT_SHA256", "load_mfeat", "mfeat_digest", "read_mfeat", "read_view"]
 
 MFEAT_FOLDER = Path("data/mfeat")
 """Where the files are if no other folder is named."""
@@ -24,7 +26,6 @@ MFEAT_SHA256 = "942eec8ba4ac61ad9cbd29d0de4f9dd0d59ce5c9d6ca1845f036cd0ec4d84671
 """Of all numbers of the published files, to five digits; see `mfeat_digest`."""
 VALIDATION = 0.1
 MOST_BYTES = 16 << 20
-ADVICE = "`anysense data mfeat` fetches the published files."
 
 
 def load_mfeat(folder: str | Path = MFEAT_FOLDER, train: int = 1_500, test: int = 500, seed: int = 0) -> Splits:
@@ -78,7 +79,7 @@ def read_mfeat(folder: str | Path) -> tuple[dict[str, NDArray[np.float64]], NDAr
         FileNotFoundError: A file is missing.
         ValueError: One has other rows or columns, or something that is no finite number.
     """
-    views = {name: _view(Path(folder), name, width) for name, width in WIDTHS.items()}
+    views = {name: _view(Path(folder), name) for name in WIDTHS}
     return views, np.repeat(np.arange(CLASSES), ROWS // CLASSES)
 
 
@@ -92,25 +93,37 @@ def mfeat_digest(views: dict[str, NDArray[np.float64]]) -> str:
     return digest.hexdigest()
 
 
-def _view(folder: Path, name: str, width: int) -> NDArray[np.float64]:
+def read_view(path: Path, name: str, commas: bool, advice: str) -> NDArray[np.float64]:
+    """The numbers (2 000, width) of one view from its file, which has one of the two forms of `read_mfeat`.
+
+    Raises:
+        ValueError: It holds something else; the message ends with the advice.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}. {advice}")
+    columns, digits = WIDTHS[name] + int(commas), np.repeat(np.arange(CLASSES), ROWS // CLASSES)
+    expected = f"`{path}` must hold {ROWS} rows of {columns} finite numbers"
+    try:
+        table: NDArray[np.float64] = read_numbers(path, np.float64, "," if commas else None, int(commas))
+    except ValueError as error:
+        raise ValueError(f"{expected}: {error}. {advice}") from error
+    if table.shape != (ROWS, columns):
+        raise ValueError(f"{expected}; got {table.shape[0]} of {table.shape[1]}. {advice}")
+    if not np.isfinite(table).all():
+        raise ValueError(f"{expected}; row {np.argwhere(~np.isfinite(table))[0, 0] + 1} has another one. {advice}")
+    if commas and not np.array_equal(table[:, -1], digits):
+        raise ValueError(f"`{path}` must hold 200 rows of each digit in order, the digit in the last column. {advice}")
+    return table[:, : WIDTHS[name]]
+
+
+def _view(folder: Path, name: str) -> NDArray[np.float64]:
+    place = "" if folder == MFEAT_FOLDER else f" --folder {shlex.quote(str(folder))}"
     path = next((it for it in (folder / f"mfeat-{name}", folder / f"mfeat-{name}.csv") if it.is_file()), None)
     if path is None:
-        raise FileNotFoundError(f"`{folder / f'mfeat-{name}'}` does not exist. {ADVICE}")
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}. {ADVICE}")
-    try:
-        commas, header = ("," if path.suffix else None), int(bool(path.suffix))
-        table: NDArray[np.float64] = np.loadtxt(
-            path, np.float64, comments=None, delimiter=commas, skiprows=header, ndmin=2, encoding="ascii"
-        )
-    except ValueError as error:
-        raise ValueError(f"`{path}` must hold numbers: {error} {ADVICE}") from error
-    columns = width + header
-    if table.shape != (ROWS, columns) or not np.isfinite(table).all():
-        raise ValueError(f"`{path}` must hold {ROWS} rows of {columns} finite numbers; got {table.shape}. {ADVICE}")
-    if path.suffix and not np.array_equal(table[:, -1], np.repeat(np.arange(CLASSES), ROWS // CLASSES)):
-        raise ValueError(f"`{path}` must hold 200 rows of each digit in order, the digit in the last column. {ADVICE}")
-    return table[:, :width]
+        command = f"`anysense data mfeat{place}`"
+        raise FileNotFoundError(f"`{folder / f'mfeat-{name}'}` does not exist. {command} fetches the published files.")
+    advice = f"Remove it; `anysense data mfeat{place}` fetches the published file."
+    return read_view(path, name, bool(path.suffix), advice)
 
 
 def _scaled(view: NDArray[np.float64], train: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from anysense.common.errors import reading
 from anysense.common.files import replace_folder
 from anysense.common.progress import Progress
 from anysense.representations.data.readers.download import Received, download, fetch_url
-from anysense.representations.data.readers.mfeat import MFEAT_SHA256, WIDTHS, mfeat_digest, read_mfeat
+from anysense.representations.data.readers.mfeat import MFEAT_SHA256, WIDTHS, mfeat_digest, read_mfeat, read_view
 
 __all__ = ["DIGIT_FILES", "RECORDINGS_URL", "PublishedFile", "fetch_digits", "fetch_mfeat"]
 
@@ -25,7 +25,13 @@ RECORDINGS_URL = "https://github.com/Jakobovski/free-spoken-digit-dataset/archiv
 RECORDINGS_SHA256 = "6b1a8e30f4df78a933fe25cf1ca0140c8c6f169c0a83649a15b70a5ae7407014"
 """Of name, a zero byte and content of every recording, in the order of the names."""
 RECORDINGS = "recordings"
+AGAIN = "Remove it and run the command again."
+AS_IT_IS = "or use it as it is by `anysense classify --data digits --folder`."
+OTHER_SOURCE = "Name another folder with --source, or leave it out to download the file."
 MOST_BYTES, MOST_RECORDINGS, LARGEST_RECORDING = 64 << 20, 10_000, 1 << 20
+
+Check = Callable[[Path, str], None]
+"""Raises ValueError, with an advice behind it, unless a file is what is expected."""
 
 
 @dataclass(frozen=True)
@@ -90,31 +96,32 @@ def fetch_mfeat(folder: Path, source: Path | None = None, progress: Progress | N
     Other numbers are no error: the original files are compared with an edition that was rounded to five digits.
     Raises what `fetch_digits` raises.
     """
+    tell = progress or (lambda done, total: None)
     for name in WIDTHS:
-        rounded = source is not None and not (source / f"mfeat-{name}").is_file()
-        if not (folder / f"mfeat-{name}.csv").is_file():
-            file = f"mfeat-{name}.csv" if rounded else f"mfeat-{name}"
-            _fetch(
-                folder / file, f"{UCI}/mfeat/mfeat-{name}", source, progress or (lambda done, total: None), _check_size
-            )
+        forms = (f"mfeat-{name}", f"mfeat-{name}.csv")
+        places = (folder, source) if source is not None else (folder,)
+        file = next((form for place in places for form in forms if (place / form).is_file()), forms[0])
+        check = partial(_check_view, name, file == forms[1])
+        _fetch(folder / file, f"{UCI}/mfeat/{forms[0]}", source, tell, check)
     return mfeat_digest(read_mfeat(folder)[0]) == MFEAT_SHA256
 
 
-def _fetch(path: Path, url: str, source: Path | None, progress: Progress, check: Callable[[Path], None]) -> None:
+def _fetch(path: Path, url: str, source: Path | None, progress: Progress, check: Check) -> None:
     if path.is_file():
-        check(path)
+        check(path, AGAIN)
         return
     if source is not None:
         given = source / path.name
         if not given.is_file():
             raise FileNotFoundError(f"`{given}` does not exist; `source` must be a folder with the published files.")
-        download(path, lambda received: _copy(given, received), check)
+        check(given, OTHER_SOURCE)
+        download(path, lambda received: _copy(given, received), partial(check, advice=OTHER_SOURCE))
         return
     by_hand = (
         f"By hand: put the file from {url} at `{path}`, and run the command again; or name a folder with --source."
     )
     try:
-        download(path, lambda received: fetch_url(url, received, progress), check)
+        download(path, lambda received: fetch_url(url, received, progress), partial(check, advice=""))
     except ConnectionError as error:
         raise ConnectionError(f"{error} {by_hand}") from error
     except ValueError as error:
@@ -126,52 +133,58 @@ def _copy(source: Path, received: Received) -> None:
         shutil.copyfileobj(file, received)
 
 
-def _check_size(path: Path) -> None:
+def _check_size(path: Path, advice: str) -> None:
     if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}.")
+        raise ValueError(
+            f"`{path}` must be at most {MOST_BYTES:,} bytes; got {path.stat().st_size:,}. {advice}".strip()
+        )
 
 
-def _check_content(file: PublishedFile, path: Path) -> None:
-    _check_size(path)
+def _check_view(name: str, commas: bool, path: Path, advice: str) -> None:
+    read_view(path, name, commas, advice)
+
+
+def _check_content(file: PublishedFile, path: Path, advice: str) -> None:
+    _check_size(path, advice)
     try:
         with gzip.open(path) if file.name.endswith(".gz") else path.open("rb") as opened:
             content = opened.read(MOST_BYTES + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"`{path}` is damaged: {error}. Remove it and run the command again.") from error
+        raise ValueError(f"`{path}` is damaged: {error}. {advice}".strip()) from error
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise ValueError(
-            f"`{path}` must hold the published {file.name}, SHA-256 {file.sha256} (unpacked); got {found}. Remove it "
-            "and run the command again."
+            f"`{path}` must hold the published {file.name}, SHA-256 {file.sha256} (unpacked); got {found}. "
+            f"{advice}".strip()
         )
 
 
 def _fetch_recordings(folder: Path, source: Path | None, progress: Progress) -> None:
     place = folder / RECORDINGS
     if place.is_dir():
-        _check_recordings(_of_folder(place), place)
+        _check_recordings(_of_folder(place), place, f"Remove the folder and run the command again, {AS_IT_IS}")
         return
     if source is not None:
         if not (source / RECORDINGS).is_dir():
             raise FileNotFoundError(f"`{source / RECORDINGS}` does not exist; `source` must hold the published files.")
-        _write_recordings(place, dict(_of_folder(source / RECORDINGS)))
+        _write_recordings(place, dict(_of_folder(source / RECORDINGS)), source / RECORDINGS, OTHER_SOURCE)
         return
     archive = folder / "recordings.zip"
     _fetch(archive, RECORDINGS_URL, None, progress, _check_size)
-    with reading(archive, "Remove it and run the command again."):
+    with reading(archive, AGAIN):
         found = dict(_of_archive(archive))
-    _write_recordings(place, found)
+    _write_recordings(place, found, archive, AGAIN)
     archive.unlink()
 
 
-def _write_recordings(place: Path, found: dict[str, bytes]) -> None:
-    _check_recordings(iter(sorted(found.items())), place)
+def _write_recordings(place: Path, found: dict[str, bytes], origin: Path, advice: str) -> None:
+    _check_recordings(iter(sorted(found.items())), origin, advice)
     with replace_folder(place) as new:
         for name, content in found.items():
             (new / name).write_bytes(content)
 
 
-def _check_recordings(found: Iterator[tuple[str, bytes]], place: Path) -> None:
+def _check_recordings(found: Iterator[tuple[str, bytes]], place: Path, advice: str) -> None:
     digest, count = hashlib.sha256(), 0
     for name, content in found:
         digest.update(name.encode() + b"\0" + content)
@@ -179,8 +192,7 @@ def _check_recordings(found: Iterator[tuple[str, bytes]], place: Path) -> None:
     if digest.hexdigest() != RECORDINGS_SHA256:
         raise ValueError(
             f"`{place}` must hold the 3 000 recordings of the Free Spoken Digit Dataset, SHA-256 {RECORDINGS_SHA256}; "
-            f"got {count} and {digest.hexdigest()}. Remove the folder and run the command again, or use it as it is by "
-            "`anysense classify --data digits --folder`."
+            f"got {count} and {digest.hexdigest()}. {advice}"
         )
 
 

@@ -155,7 +155,13 @@ class TestDamaged:
     @pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt ", b"x" * 100])
     def test_no_wav(self, damaged, content):
         (damaged / "recordings" / "3_anna_0.wav").write_bytes(content)
-        with pytest.raises(ValueError, match=r"3_anna_0.wav` is no WAV file, or is damaged"):
+        with pytest.raises(ValueError, match=r"3_anna_0.wav` is no WAV file, or is damaged: \w"):
+            read_recordings(damaged)
+
+    def test_a_recording_that_is_cut_off(self, damaged):
+        path = damaged / "recordings" / "3_anna_0.wav"
+        path.write_bytes(path.read_bytes()[:1_245])
+        with pytest.raises(ValueError, match=r"3_anna_0.wav` is cut off: it holds 600 of 2000 samples"):
             read_recordings(damaged)
 
     def test_other_files_are_passed_over(self, damaged):
@@ -178,6 +184,11 @@ class TestDamaged:
         with (damaged / "pendigits.tra").open("a") as file:
             file.write(line + "\n")
         with pytest.raises(ValueError, match=f"pendigits.tra`.*{message}"):
+            read_pen_digits(damaged, "train")
+
+    def test_no_strokes(self, damaged):
+        (damaged / "pendigits.tra").write_text("")
+        with pytest.raises(ValueError, match="must hold 17 whole numbers per line: it is empty"):
             read_pen_digits(damaged, "train")
 
     def test_a_part_without_some_digit(self, damaged):

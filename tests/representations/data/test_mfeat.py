@@ -61,11 +61,12 @@ def test_sizes(folders, train, test):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("mfeat-kar", None, "mfeat-kar` does not exist. `anysense data mfeat` fetches"),
-        ("mfeat-kar", b"1 2 3\n", r"must hold 2000 rows of 64 finite numbers; got \(1, 3\)"),
-        ("mfeat-kar", b"nan " * 64 + b"\n", "must hold 2000 rows of 64 finite numbers"),
-        ("mfeat-kar", b"1 2\n1 2 3\n", "must hold numbers"),
-        ("mfeat-kar", b"PK\3\4\xff", "must hold numbers"),
+        ("mfeat-kar", None, "mfeat-kar` does not exist. `anysense data mfeat --folder .*` fetches"),
+        ("mfeat-kar", b"1 2 3\n", r"must hold 2000 rows of 64 finite numbers; got 1 of 3. Remove it; `anysense data"),
+        ("mfeat-kar", (b"0 " * 64 + b"\n") * 1999 + b"nan " * 64, "64 finite numbers; row 2000 has another one"),
+        ("mfeat-kar", b"1 2\n1 2 3\n", r"finite numbers: the number of columns changed from 2 to 3 at row 2\. Remove"),
+        ("mfeat-kar", b"PK\3\4\xff", "64 finite numbers: 'ascii' codec"),
+        ("mfeat-kar", b"", "64 finite numbers: it is empty. Remove it"),
         ("mfeat-kar", bytes(17 << 20), "must be at most 16,777,216 bytes"),
     ],
 )

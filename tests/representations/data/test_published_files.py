@@ -70,7 +70,8 @@ def test_everything_comes_checked_and_once(how, source, tmp_path):
 def test_an_altered_file_is_refused_and_not_kept(how, source, tmp_path):
     (source / "pen.tes").write_bytes(b"3,5\n")
     folder, given = tmp_path / "data", source if how == "folder" else None
-    with pytest.raises(ValueError, match=r"must hold the published pen.tes, SHA-256 .* got"):
+    where = "published/pen.tes`" if given else "what came"
+    with pytest.raises(ValueError, match=rf"{where} must hold the published pen.tes, SHA-256 .* got"):
         fetch_digits(folder, given)
     assert held(folder) == {"pen.tra": CONTENT["pen.tra"]}
     (source / "pen.tes").write_bytes(CONTENT["pen.tes"])
@@ -90,13 +91,33 @@ def test_altered_recordings(damage, source, tmp_path):
     if damage == "content":
         with zipfile.ZipFile(source / "archive.zip", "a") as archive:
             archive.writestr("set-1/recordings/2_anna_0.wav", b"one more")
-        message = "must hold the 3 000 recordings .* got 3 and"
+        message = "recordings.zip` must hold the 3 000 recordings .* got 3 and .* Remove it and run the command again"
     else:
         (source / "archive.zip").write_bytes(b"PK\3\4 no archive")
         message = r"recordings.zip` is damaged: .* Remove it and run the command again"
     with pytest.raises(ValueError, match=message):
         fetch_digits(tmp_path / "data")
     assert not (tmp_path / "data" / "recordings").exists()
+
+
+def test_altered_recordings_of_a_source(source, tmp_path):
+    (source / "recordings" / "0_anna_0.wav").write_bytes(b"other")
+    with pytest.raises(ValueError, match=r"published/recordings` must hold .* Name another folder with --source"):
+        fetch_digits(tmp_path / "data", source)
+    assert not (tmp_path / "data" / "recordings").exists()
+
+
+def test_a_damaged_view_is_refused_and_not_kept(tmp_path):
+    given, folder = tmp_path / "given", tmp_path / "data"
+    given.mkdir()
+    (given / "mfeat-fou").write_text("1 2\n")
+    with pytest.raises(ValueError, match=r"given/mfeat-fou` must hold 2000 rows .* Name another folder with --source"):
+        fetch_mfeat(folder, given)
+    assert not folder.exists()
+    folder.mkdir()
+    (given / "mfeat-fou").rename(folder / "mfeat-fou")
+    with pytest.raises(ValueError, match=r"data/mfeat-fou` must hold .* Remove it and run the command again"):
+        fetch_mfeat(folder, given)
 
 
 def test_a_file_that_is_there_is_checked(source, tmp_path):
