@@ -1,6 +1,7 @@
 """What the main function of every command does: read settings, make or enter a run folder, work, say what came out."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,7 +73,8 @@ def execute(
             print_table(f"anysense {command} --dry-run", listed(settings, run))
             return
         launcher_of(settings)
-    settings, chosen = resolve(settings)
+    with nullcontext() if run is None else advising(run, arguments):
+        settings, chosen = resolve(settings)
     if getattr(settings, "docs", None) is not None:
         with explained(settings.docs.parent):
             settings.docs.parent.mkdir(parents=True, exist_ok=True)

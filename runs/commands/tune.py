@@ -165,9 +165,9 @@ def _join(settings: TuneSettings, run: RunFolder, arguments: Sequence[str]) -> N
         )
     use_machine(settings)
     launcher_of(settings)
-    _checked(settings)
-    say(f"`{run.path}` is being worked on: joining in")
     with advising(run, arguments):
+        _checked(settings)
+        say(f"`{run.path}` is being worked on: joining in")
         search = _searched(settings, run)
         say("All trials have an end; the report is written by the first process that has the run")
         while not is_free(run.path / LOCK):

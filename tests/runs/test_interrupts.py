@@ -2,11 +2,14 @@
 
 import errno
 import shlex
+from types import SimpleNamespace
 
 import pytest
 
-from anysense.runs.cli import COMMANDS, main
+from anysense.runs import execute
+from anysense.runs.cli import COMMANDS, guarded, main
 from anysense.runs.commands import classify, data_show, evaluate, report
+from anysense.runs.settings import ResumableSettings
 
 
 def advised(error):
@@ -36,6 +39,16 @@ def test_advice_after_an_interrupt_goes_on_with_the_run(tiny, tmp_path, monkeypa
     assert main(again) == 1
     assert "the job is done" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "out" / command).iterdir()] == ["001"]
+
+
+def test_an_interrupt_while_a_run_that_goes_on_is_checked_says_how_it_goes_on(tmp_path, monkeypatch, capsys):
+    run = SimpleNamespace(
+        path=tmp_path / "001", record={"command": "train", "arguments": [], "settings": {"resume": 0}}
+    )
+    monkeypatch.setattr(execute, "resumed", lambda settings, *others: (settings, run))
+    settings, stop = ResumableSettings(resume=True), raising(KeyboardInterrupt())
+    assert guarded(lambda typed: execute.execute("train", typed, lambda _: settings, stop, stop), ["--resume"]) == 130
+    assert advised(capsys.readouterr().err) == ["train", "--resume", "--name", "001"]
 
 
 def test_a_full_disk_gives_the_same_advice(tiny, tmp_path, monkeypatch, capsys):
