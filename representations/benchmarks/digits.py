@@ -97,7 +97,13 @@ MFEAT = Benchmark(
             "mfm": {"*": {**_LATENT, "factor_dim": 32}},
             "mvae": {"*": {**_LATENT, "warmup_epochs": 10}},
             "mmvae": {"*": _LATENT},
-            "muse": {"*": {**_LATENT, "top_widths": (256, 256)}, "smoke": {"top_widths": (32,)}},
+            "muse": {
+                "*": {**_LATENT, "top_widths": (256, 256)},
+                "smoke": {"top_widths": (32,)},
+                # With 10, as published for MHD, the upper latent says little of the lower ones: with one seed of three
+                # a classifier got 43% of complete samples right, with 100 it gets 93%.
+                "default": {"default_latent_weight": 100.0},
+            },
             "nexus": {"*": {**_LATENT, "message_dim": 256}, "smoke": {"message_dim": 16, "top_widths": (32,)}},
             "triangle": {"paper": {"variant": "modality_anchor", "anchor": _PIXELS}},
         },
