@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,28 @@ class EndedError(RuntimeError):
 def start(work: Callable[..., None], *arguments: Any) -> tuple[Connection, SpawnProcess]:
     """Start a process that calls ``work`` with the arguments; the connection tells how that ended.
 
-    The process ignores Ctrl-C, which the one that started it answers, and ends when that one is gone.
+    The process ignores Ctrl-C, which the one that started it answers, and ends when that one is gone. What interrupts
+    this one while the other starts ends both.
     """
+    sent = pickle.dumps((work, arguments))
     context = multiprocessing.get_context("spawn")  # A fork would copy torch's thread pools in an undefined state.
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_do, args=(sender, os.getpid(), work, arguments))
-    with _without_lost_program():
-        process.start()
-    sender.close()
+    (receiver, sender), (taken, given) = context.Pipe(duplex=False), context.Pipe(duplex=False)
+    process = context.Process(target=_do, args=(sender, taken, os.getpid()))
+    try:
+        with _without_lost_program(), _undisturbed():
+            process.start()
+        taken.close()
+        with contextlib.suppress(BrokenPipeError):  # It is gone already; `ending` tells how.
+            given.send_bytes(sent)
+    except BaseException:
+        if process.pid is not None:
+            process.kill()
+            process.join()
+        receiver.close()
+        raise
+    finally:
+        for end in (sender, taken, given):
+            end.close()
     return receiver, process
 
 
@@ -92,6 +107,35 @@ def _without_lost_program() -> Iterator[None]:
         program.__file__ = path
 
 
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until a process has started, which would else complain of work that is cut off.
+
+    The process has Ctrl-C blocked until it ignores it.
+    """
+    ensure_running()  # It would lift the block.
+    came: list[int] = []
+    mine = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number)) if mine else None
+    _block(signal.SIG_BLOCK)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+        try:
+            for number in came:
+                signal.raise_signal(number)
+        finally:
+            _block(signal.SIG_UNBLOCK)
+
+
+def _block(how: int) -> None:
+    """Block Ctrl-C, or let it through, where there is such a thing."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(how, {signal.SIGINT})
+
+
 def _end(process: SpawnProcess) -> None:
     """Wait for a process that is at its end; one that does not end is killed."""
     process.join(SECONDS_TO_STOP)
@@ -99,11 +143,16 @@ def _end(process: SpawnProcess) -> None:
     process.join()
 
 
-def _do(sender: Connection, parent: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _do(sender: Connection, taken: Connection, parent: int) -> None:
     """Do the work in a process of its own, which ends when the parent says so, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent decides.
+    _block(signal.SIG_UNBLOCK)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # Removes temporary files.
     _leave_with_parent(parent)
+    try:
+        work, arguments = pickle.loads(taken.recv_bytes())
+    except EOFError:  # The parent was interrupted, or is gone.
+        sys.exit(1)
     try:
         work(*arguments)
     except Exception as error:
