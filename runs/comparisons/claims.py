@@ -187,7 +187,7 @@ def _published(data: str) -> PublishedTable:
 
 
 GMC, GRAM = "GMC (Poklukar et al., ICML 2022)", "GRAM (Cicchetti et al., ICLR 2025)"
-WORKSPACE = "Global Workspace (Maytié et al., RLC 2024)"
+WORKSPACE = "Workspace (Global Workspace; Maytié et al., RLC 2024)"
 _NO_FIGURE = "no figure of the paper is at hand, so none is quoted"
 _METHODS_OF_TABLE_2 = ("mvae", "mmvae", "nexus", "muse", "mfm", "gmc")
 _SCORE = SCORES[0]

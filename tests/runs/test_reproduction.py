@@ -56,7 +56,7 @@ def page(tmp_path, read_table, capsys):
         lines = [
             line.strip("| ").split(" | ")
             for line in text.splitlines()
-            if line.startswith(("| GMC", "| GRAM", "| Global"))
+            if line.startswith(("| GMC", "| GRAM", "| Workspace"))
         ]
         return text, {line[1]: line for line in lines}
 
