@@ -115,13 +115,13 @@ def _fetch(path: Path, url: str, source: Path | None, progress: Progress, check:
         if not given.is_file():
             raise FileNotFoundError(f"`{given}` does not exist; `source` must be a folder with the published files.")
         check(given, OTHER_SOURCE)
-        download(path, lambda received: _copy(given, received), partial(check, advice=OTHER_SOURCE))
+        download(path, lambda received: _copy(given, received), lambda received: check(received, OTHER_SOURCE))
         return
     by_hand = (
         f"By hand: put the file from {url} at `{path}`, and run the command again; or name a folder with --source."
     )
     try:
-        download(path, lambda received: fetch_url(url, received, progress), partial(check, advice=""))
+        download(path, lambda received: fetch_url(url, received, progress), lambda received: check(received, ""))
     except ConnectionError as error:
         raise ConnectionError(f"{error} {by_hand}") from error
     except ValueError as error:
