@@ -69,7 +69,7 @@ reliability: $(STAMP) ## kills, full disks, hostile files, wrong calls, long use
 
 docs: $(STAMP) types ## build the site of the docs into out/site; a broken link is an error
 	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # What builds and checks a release, apart from what the package needs.
 $(TOOLS)/.installed: bench/release/tools.txt

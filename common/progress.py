@@ -138,8 +138,8 @@ def _rate(rate: float, unit: str) -> str:
 
 def duration(seconds: float) -> str:
     """A time in words, as exact as it matters."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min {seconds % 60:02.0f} s"
-    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
+    if round(seconds) < 3600:
+        return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
+    return f"{round(seconds) // 3600} h {round(seconds) % 3600 // 60:02d} min"

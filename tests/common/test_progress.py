@@ -12,7 +12,7 @@ import termios
 import pytest
 
 from anysense.common import progress
-from anysense.common.progress import Display, counter, say, stage, training_display
+from anysense.common.progress import Display, counter, duration, say, stage, training_display
 
 
 @pytest.fixture
@@ -56,6 +56,14 @@ def test_the_rate_of_a_continued_work_counts_what_was_done_since(clock, capsys):
     assert capsys.readouterr().err == "pretrain: 700/1,000, 2.0 steps/s, 150.0 s left, epoch 3\n".replace(
         "150.0 s", "2 min 30 s"
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(59.94, "59.9 s"), (59.96, "1 min 00 s"), (479.7, "8 min 00 s"), (3599.6, "1 h 00 min"), (3600.0, "1 h 00 min")],
+)
+def test_a_duration_has_no_60_seconds(seconds, words):
+    assert duration(seconds) == words
 
 
 def test_a_terminal_gets_a_bar(monkeypatch, capsys):
