@@ -137,7 +137,7 @@ def _missing(folder: Path, what: str) -> FileNotFoundError:
     """What to type where the files are not there yet."""
     place = "" if folder == DIGITS_FOLDER else f" --folder {shlex.quote(str(folder))}"
     return FileNotFoundError(
-        f"{what} `anysense data digits{place}` fetches the published files; `--data mhd-offline` needs no download."
+        f"{what} `anysense data digits{place}` fetches the published files; the data set mhd-offline needs no download."
     )
 
 

@@ -106,7 +106,7 @@ class TestDamaged:
     @pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "pendigits.tes"])
     def test_missing(self, damaged, name):
         (damaged / name).unlink()
-        advice = f"`anysense data digits --folder {damaged}` fetches .*; `--data mhd-offline` needs no download"
+        advice = f"`anysense data digits --folder {damaged}` fetches .*; the data set mhd-offline needs no download"
         with pytest.raises(FileNotFoundError, match=f"{name}` does not exist. {advice}"):
             load_digits(damaged, 100, 20)
 
