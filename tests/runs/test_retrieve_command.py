@@ -45,7 +45,8 @@ def test_a_table_a_report_and_records(folder, tmp_path, capsys):
 
 def test_wrong_input_leaves_nothing(folder, tmp_path, capsys):
     assert retrieve(tmp_path / "out", tmp_path) == 2
-    assert "mfeat-fou` does not exist. `anysense data mfeat` fetches" in capsys.readouterr().err
+    advice = f"mfeat-fou` does not exist. `anysense data mfeat --folder {tmp_path}` fetches"
+    assert advice in capsys.readouterr().err.replace("\n", " ")
     assert retrieve(tmp_path / "out", folder, "--methods", "gmx") == 2
     assert "Did you mean 'gmc'" in capsys.readouterr().err
     assert retrieve(tmp_path / "out", folder, "--test", "1900") == 2
