@@ -165,7 +165,7 @@ def test_a_run_killed_in_the_evaluation_does_not_train_again(tiny, tmp_path, mon
         (["--missing-rates", "0.5", "1.5"], "`missing_rates` must lie in [0, 1], got 1.5"),
         (["--resume"], "`--resume` found no unfinished run"),
         (["--data", "mhd", "--folder", "nowhere"], "anysense data mhd"),
-        ([], "does not exist. `anysense data digits` fetches the published files; `--data mhd-offline` needs no"),
+        ([], "does not exist. `anysense data digits` fetches the published files; the data set mhd-offline needs no"),
         (["--folder", "my files"], "`anysense data digits --folder 'my files'` fetches"),
         (["--readme", "README.md"], "`readme` needs --docs: its file name is the name of the block"),
         (["--readme", "none.md", "--docs", "digits"], "`readme` none.md does not exist"),
