@@ -18,7 +18,7 @@ from anysense.common.machine import usual_torch
 from anysense.representations.evaluation.checks import check_matrix, check_paired
 from anysense.representations.maths.volume import cross_volumes
 
-__all__ = ["Ranks", "ranks_by_cosine", "ranks_by_volume"]
+__all__ = ["Ranks", "blocks", "ranks_by_cosine", "ranks_by_volume"]
 
 MOST_NUMBERS = 16 << 20
 """Numbers of one block of scores: 128 MB."""
@@ -50,8 +50,8 @@ class Ranks:
         return float(ranks.double().quantile(0.5))
 
     @classmethod
-    def _of(cls, blocks: list[tuple[Tensor, Tensor]], count: int) -> "Ranks":
-        better, equal = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    def _of(cls, counted: list[tuple[Tensor, Tensor]], count: int) -> "Ranks":
+        better, equal = (torch.cat(parts) for parts in zip(*counted, strict=True))
         return cls(better, equal, count)
 
 
@@ -64,8 +64,8 @@ def ranks_by_cosine(queries: Tensor, candidates: Tensor) -> Ranks:
     """
     check_paired(queries=queries, candidates=candidates)
     left, right = (normalize(it.double(), dim=1) for it in (queries, candidates))
-    blocks = [_counted(-(left[rows] @ right.T), rows) for rows in _blocks(len(left), len(right))]
-    return Ranks._of(blocks, len(right))
+    counted = [_counted(-(left[rows] @ right.T), rows) for rows in blocks(len(left), len(right))]
+    return Ranks._of(counted, len(right))
 
 
 @usual_torch()
@@ -90,12 +90,17 @@ def ranks_by_volume(
     rows, anchors = normalize(tuples.double(), dim=2), normalize(singles.double(), dim=1)
     if present is not None:
         rows, anchors = _with_axes_for_absent(rows, anchors, present)
-    to_singles, blocks = candidates == "singles", []
-    for chosen in _blocks(len(rows), len(rows) * rows.shape[1]):
+    to_singles, counted = candidates == "singles", []
+    for chosen in blocks(len(rows), len(rows) * rows.shape[1]):
         pair = (anchors, rows[chosen]) if to_singles else (anchors[chosen], rows)
         volumes = cross_volumes(*pair, power=2, epsilon=EPSILON, floor=0.0)  # (anchors, tuples)
-        blocks.append(_counted(volumes.T if to_singles else volumes, chosen))
-    return Ranks._of(blocks, len(rows))
+        counted.append(_counted(volumes.T if to_singles else volumes, chosen))
+    return Ranks._of(counted, len(rows))
+
+
+def blocks(count: int, width: int) -> Sequence[Tensor]:
+    """Numbers of rows in blocks of which the scores, ``width`` numbers a row, fit into memory."""
+    return torch.split(torch.arange(count), max(1, MOST_NUMBERS // width))
 
 
 def _with_axes_for_absent(rows: Tensor, anchors: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,11 +115,6 @@ def _counted(costs: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
     """How many candidates cost less than the right one, and as much: costs (B, N), own candidates (B,)."""
     mine = costs.gather(1, own[:, None])
     return (costs < mine).sum(dim=1), (costs == mine).sum(dim=1)
-
-
-def _blocks(count: int, width: int) -> Sequence[Tensor]:
-    """Rows in blocks of which the scores, ``width`` numbers a row, fit into memory."""
-    return torch.split(torch.arange(count), max(1, MOST_NUMBERS // width))
 
 
 def _check(tuples: Tensor, singles: Tensor, present: Tensor | None, candidates: str) -> None:

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from anysense.common.machine import usual_torch
-from anysense.representations.evaluation.retrieval import EPSILON, Ranks, ranks_by_cosine, ranks_by_volume
+from anysense.representations.evaluation.retrieval import EPSILON, Ranks, blocks, ranks_by_cosine, ranks_by_volume
 from anysense.representations.evaluation.task_settings import RETRIEVAL_TOPS as TOPS
 from anysense.representations.maths.volume import cross_volumes
 
-__all__ = ["Latents", "class_means", "class_shares", "scores"]
+__all__ = ["Latents", "class_means", "class_shares", "nearest_share", "scores"]
 
 Latents = Mapping[tuple[str, ...], Tensor]
 """Latents (N, D) by subset."""
@@ -54,6 +54,20 @@ def class_shares(
     volumes = cross_volumes(anchors, _tuple(latents, subset), power=2, epsilon=EPSILON, floor=0.0).T
     costs = {f"{name}_volume": volumes, f"{name}_cosine": -closeness}
     return {key: float((labels[cost.argmin(dim=1)] == test).double().mean()) for key, cost in costs.items()}
+
+
+@usual_torch()
+def nearest_share(
+    latents: Latents, known: Latents, subset: tuple[str, ...], test: Tensor, classes: Tensor
+) -> dict[str, float]:
+    """Share of test samples, classes (N,), that have the class of the nearest known sample, ``classes`` (M,).
+
+    The nearest has the largest sum, over the modalities of the subset, of the cosines of the two latents: that is the
+    smallest distance between unit latents side by side.
+    """
+    queries, candidates = _tuple(latents, subset).flatten(1), _tuple(known, subset).flatten(1)
+    found = [(queries[rows] @ candidates.T).argmax(dim=1) for rows in blocks(len(queries), len(candidates))]
+    return {"nearest": float((classes[torch.cat(found)] == test).double().mean())}
 
 
 def _tuple(latents: Latents, subset: tuple[str, ...]) -> Tensor:

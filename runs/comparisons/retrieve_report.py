@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from anysense.representations.benchmarks import Benchmark
-from anysense.representations.evaluation.records import Column, Record, subset_name
+from anysense.representations.evaluation.records import COMPLETE, Column, Record, subset_name
 from anysense.representations.evaluation.tasks.retrieval import FROM, TO, Retrieval
 from anysense.runs.comparisons.cells import estimate, methods_in, text
 from anysense.runs.comparisons.classify_report import COSTS, by_subset, protocol
@@ -21,7 +21,8 @@ __all__ = ["retrieve_report"]
 TEST = "the modalities that are not in the query, and those that are not looked for, are missing for all test samples."
 SHOWN = ("recall_1_volume", "recall_1_cosine", "back_recall_1_volume", "back_recall_1_cosine")
 """What the first table has."""
-CLASSES = ("class_volume", "class_cosine", "label_volume", "label_cosine")
+NEAREST = "nearest"
+CLASSES = ("class_volume", "class_cosine", "label_volume", "label_cosine", NEAREST)
 OF_SUBSETS = (*SHOWN[:2], *CLASSES)
 """What is reported of every subset; the results of the jobs have all."""
 
@@ -35,7 +36,8 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     measured = {record.metric for record in records}
     columns = {column.key: column for column in found.task.columns if column.key in measured}
     sizes = [f"{FROM}{count}" for count in range(len(found.modalities) - 1, 0, -1)]
-    names = [subset_name(it, len(found.modalities)) for it in found.subsets() if len(it) < len(found.modalities)]
+    every = [subset_name(it, len(found.modalities)) for it in found.subsets()]
+    names = [name for name in every if name != COMPLETE]
 
     def figure(column: Column) -> Draw:
         inputs = [("", size) for size in sizes]
@@ -54,7 +56,11 @@ def retrieve_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
                 table=_by_size(records, list(columns.values()), sizes),
             ),
             *([] if anchor is None else [_anchored(records, list(columns.values()), sizes, anchor)]),
-            *(by_subset(records, columns[key], names) for key in OF_SUBSETS if key in columns),
+            *(
+                by_subset(records, columns[key], every if key == NEAREST else names)
+                for key in OF_SUBSETS
+                if key in columns
+            ),
             *trained,
             Section("Cost", table=Table(*costs(done, COSTS))),
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from anysense.representations.contract import Representation
     from anysense.representations.data.samples import Splits
+    from anysense.representations.evaluation.retrieval_scores import Latents
 
 __all__ = ["FROM", "TO", "Retrieval"]
 
@@ -45,7 +46,8 @@ class Retrieval(Task):
         "samples; values are means over the modalities that the subset leaves out. By cosine the query is the latent "
         "of the subset, by volume it is the latents of its modalities one by one, which span a volume with each "
         "candidate. Ties count as chance. Zero-shot classes: the best candidate among the mean latents of the classes "
-        "(complete training samples) and, where a modality is the label, among the latents of the labels."
+        "(complete training samples) and, where a modality is the label, among the latents of the labels. Class of the "
+        "nearest: that of the training sample with the largest sum of cosines, over the modalities of the subset."
     )
 
     @property
@@ -65,6 +67,7 @@ class Retrieval(Task):
         for kind, word in kinds.items():
             for score in ("volume", "cosine"):
                 found.append(Column(f"{kind}_{score}", f"zero-shot {word} by {score}", percent=True, chance=chance))
+        found.append(Column("nearest", "class of the nearest training sample", percent=True, chance=chance))
         return tuple(found)
 
     @usual_torch()
@@ -74,14 +77,16 @@ class Retrieval(Task):
         """See `Task.evaluate`; there are more records under conditions.
 
         ``to NAME``: the values of one modality that is looked for. ``from K`` and ``from K to NAME``, of no subset: the
-        means over all subsets of K modalities.
+        means over all subsets of K modalities. Complete samples have nothing that could be looked for, but a nearest.
         """
         from anysense.representations.evaluation.encode import encode_subsets
         from anysense.representations.evaluation.retrieval_scores import class_shares, scores
 
         names = tuple(representation.modalities)
-        wanted = [it for it in (every_subset(names) if subsets is None else subsets) if len(it) < len(names)]
+        asked = list(every_subset(names) if subsets is None else subsets)
+        wanted = [it for it in asked if len(it) < len(names)]
         latents = encode_subsets(representation, splits.test, dict.fromkeys([*wanted, *((name,) for name in names)]))
+        nearest = self._nearest(representation, splits, latents, asked)
         classes, test = self._classes(representation, splits), splits.test.targets
         records: list[Record] = []
         for subset in wanted:
@@ -92,8 +97,22 @@ class Retrieval(Task):
             for kind, candidates in classes.items():
                 if test is not None and (kind != "label" or self.label not in subset):
                     mean |= class_shares(latents, subset, test, *candidates, kind)
-            records += _records(subset, len(names), mean)
-        return records + list(_by_size(records, {subset_name(it, len(names)): len(it) for it in wanted}))
+            records += _records(subset, len(names), mean | nearest.pop(subset, {}))
+        complete = [record for subset, found in nearest.items() for record in _records(subset, len(names), found)]
+        return [*records, *complete, *_by_size(records, {subset_name(it, len(names)): len(it) for it in wanted})]
+
+    def _nearest(
+        self, representation: Representation, splits: Splits, latents: Latents, subsets: Sequence[tuple[str, ...]]
+    ) -> dict[tuple[str, ...], dict[str, float]]:
+        """Of each subset how often the nearest training sample has the right class; nothing where there are none."""
+        from anysense.representations.evaluation.encode import encode_subsets
+        from anysense.representations.evaluation.retrieval_scores import nearest_share
+
+        classes, test = splits.train.targets, splits.test.targets
+        if classes is None or test is None or classes.is_floating_point():
+            return {}
+        known = encode_subsets(representation, splits.train, [(name,) for name in representation.modalities])
+        return {subset: nearest_share(latents, known, subset, test, classes) for subset in subsets}
 
     def _classes(self, representation: Representation, splits: Splits) -> dict[str, tuple[Tensor, Tensor]]:
         """Classes (C,) and what stands for them (C, D): ``class`` mean latents, ``label`` latents of the labels."""

@@ -4,13 +4,17 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import sklearn.preprocessing
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.neighbors import KNeighborsClassifier
 
 from anysense.representations.data.samples import Samples, Splits
 from anysense.representations.evaluation import retrieval
+from anysense.representations.evaluation.records import subset_name
 from anysense.representations.evaluation.retrieval import ranks_by_cosine, ranks_by_volume
+from anysense.representations.evaluation.subsets import every_subset
 from anysense.representations.evaluation.tasks import Retrieval, TaskSettings
 from anysense.representations.modality import Modality
 
@@ -147,7 +151,27 @@ def test_task_finds_views_that_agree_and_classes():
         )
     keys = {column.key for column in task.columns}
     assert {record.metric for record in records} == keys
-    assert not any(record.subset == "complete" for record in records)
+    assert {record.metric for record in records if record.subset == "complete"} == {"nearest"}
+
+
+def test_class_of_the_nearest_is_that_of_neighbours_in_sklearn(monkeypatch):
+    """Unit latents of the subset's modalities side by side, Euclidean; also in several blocks of queries."""
+    splits = splits_of()
+
+    def side_by_side(samples, subset):
+        return np.hstack([sklearn.preprocessing.normalize(samples.values[name].double().numpy()) for name in subset])
+
+    monkeypatch.setattr(retrieval, "MOST_NUMBERS", 60 * 7)
+    records = Retrieval().evaluate(Views(), splits, TaskSettings(missing_rates=()), 0)
+    found = {one.subset: one.value for one in records if one.metric == "nearest" and not one.condition}
+    shares = {}
+    for subset in every_subset(tuple("abc")):
+        model = KNeighborsClassifier(1).fit(side_by_side(splits.train, subset), splits.train.targets.numpy())
+        right = model.predict(side_by_side(splits.test, subset)) == splits.test.targets.numpy()
+        shares[subset_name(subset, 3)] = right.mean()
+    assert found == pytest.approx(shares)
+    assert found["complete"] > found["c"]
+    assert not any(one.metric == "nearest" and " to " in one.condition for one in records)
 
 
 def test_labels_are_candidates_for_queries_without_the_label():
