@@ -5,7 +5,11 @@ from typing import Any
 
 from anysense.common.cache import cache_folder
 
-__all__ = ["import_compiled", "import_extra"]
+__all__ = ["MissingExtraError", "import_compiled", "import_extra"]
+
+
+class MissingExtraError(ModuleNotFoundError):
+    """A package that comes with an extra of anysense is not installed; the message says how to install it."""
 
 
 def import_compiled(*modules: str) -> Any:
@@ -28,13 +32,13 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
         purpose: What needs it, for the message.
 
     Raises:
-        ModuleNotFoundError: It is not installed; the message says how to install it.
+        MissingExtraError: It is not installed; the message says how to install it.
     """
     try:
         return import_compiled(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise ModuleNotFoundError(
+        raise MissingExtraError(
             f"{purpose} needs {module}, which is not installed: pip install 'anysense[{extra}]'", name=module
         ) from error

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from anysense.common.errors import FileFormatError
+from anysense.common.extras import MissingExtraError
 from anysense.common.files import UNWRITABLE, cannot_write
 
 __all__ = [
@@ -38,6 +39,7 @@ _INPUT_ERRORS = (
     NotADirectoryError,
     IsADirectoryError,
     PermissionError,
+    MissingExtraError,
 )
 
 

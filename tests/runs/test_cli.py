@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import anysense
+from anysense.common.extras import MissingExtraError
 from anysense.runs import cli, settings
 from anysense.runs.cli import COMMANDS, main
 from anysense.runs.errors import exit_code, report_error
@@ -105,6 +106,7 @@ def test_bad_common_values(options, message, tmp_path, refused):
         (RuntimeError("x"), 1),
         (OSError("disk full"), 1),
         (ModuleNotFoundError("x"), 1),
+        (MissingExtraError("x"), 2),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -115,6 +117,31 @@ def test_errors_become_exit_codes_and_one_line(error, code, monkeypatch, capsys)
     monkeypatch.setattr(cli, "_dispatch", fail)
     assert main(["demo"]) == exit_code(error) == code
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "arguments"),
+    [
+        ("optuna", "tune", ["tune", "--data", "mosei-offline"]),
+        ("wandb", "wandb", ["pretrain", "--logger", "wandb"]),
+        ("mlflow", "mlflow", ["pretrain", "--logger", "mlflow"]),
+        ("submitit", "slurm", ["compare", "--launcher", "slurm"]),
+        ("ray", "ray", ["compare", "--launcher", "ray"]),
+        ("huggingface_hub", "hub", ["evaluate", "--agent", "hub:me/pendulum"]),
+        ("gdown", "data", ["data", "mhd"]),
+    ],
+)
+def test_a_missing_extra_is_wrong_input_and_says_what_to_install(
+    module, extra, arguments, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    assert main(arguments) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("Error: ")
+    assert f"{module}, which is not installed: pip install 'anysense[{extra}]'" in message
+    assert "ModuleNotFoundError" not in message
+    assert not list(tmp_path.rglob("run.json"))
 
 
 def test_report_is_one_paragraph_and_a_traceback_only_on_request(monkeypatch, capsys):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, BinaryIO
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -102,16 +102,22 @@ def fetch_url(url: str, received: Received, progress: Progress) -> None:
                 received.write(block)
                 progress(received.done, total)
     except (OSError, HTTPException) as error:
-        if isinstance(error, HTTPError):
-            error.close()
         raise ConnectionError(
-            f"Download of {url} failed after {received.done} bytes ({error}). Check the address and the connection, "
-            "or download the file with a browser."
+            f"Download of {url} failed after {received.done} bytes ({_reason(error)}). Check the address and the "
+            "connection, or download the file with a browser."
         ) from error
     if total and received.done != total:
         raise ConnectionError(
             f"Download of {url} broke off after {received.done} of {total} bytes. Run the command again."
         )
+
+
+def _reason(error: Exception) -> object:
+    """What happened, without the address, which the message names already."""
+    if isinstance(error, HTTPError):
+        error.close()
+        return error
+    return error.reason if isinstance(error, URLError) else error
 
 
 def _length(announced: str) -> int:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from anysense.common.extras import import_extra
+from anysense.common.extras import MissingExtraError, import_extra
 from anysense.common.progress import Progress
 from anysense.representations.data.readers.download import SECONDS, Received, download
 from anysense.representations.data.readers.mhd import MHD_FILES, MHD_FOLDER, check_mhd_file
@@ -20,8 +20,8 @@ def download_mhd(folder: str | Path = MHD_FOLDER, progress: Progress | None = No
     expected (0: not announced).
 
     Raises:
-        ModuleNotFoundError: gdown is not installed.
-        RuntimeError: The download failed; the message says how to fetch the file by hand.
+        MissingExtraError: gdown is not installed.
+        ConnectionError: The download failed; the message says how to fetch the file by hand.
         OSError: A file cannot be written.
         ValueError: A file that is there already is not a published one.
     """
@@ -41,8 +41,8 @@ def _download(drive_id: str, path: Path, progress: Progress) -> None:
     )
     try:
         gdown = import_extra("gdown", "data", "downloading MHD")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{error}. {by_hand}", name=error.name) from error
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{error}. {by_hand}", name=error.name) from error
 
     def fetch(received: Received) -> None:
         def tell(done: int, total: int | None) -> None:
@@ -57,4 +57,4 @@ def _download(drive_id: str, path: Path, progress: Progress) -> None:
         download(path, fetch, check_mhd_file)
     except (ConnectionError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise RuntimeError(f"`{path.name}` could not be downloaded: {reason} {by_hand}") from error
+        raise ConnectionError(f"`{path.name}` could not be downloaded: {reason} {by_hand}") from error

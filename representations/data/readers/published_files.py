@@ -118,7 +118,8 @@ def _fetch(path: Path, url: str, source: Path | None, progress: Progress, check:
         download(path, lambda received: _copy(given, received), lambda received: check(received, OTHER_SOURCE))
         return
     by_hand = (
-        f"By hand: put the file from {url} at `{path}`, and run the command again; or name a folder with --source."
+        f"By hand: put the file from this address at `{path}`, and run the command again; or name a folder with "
+        "--source."
     )
     try:
         download(path, lambda received: fetch_url(url, received, progress), lambda received: check(received, ""))

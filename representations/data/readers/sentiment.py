@@ -133,7 +133,7 @@ def download_sentiment(
     def check(temporary: Path) -> None:
         digest = sha256_of(temporary)
         if sha256 not in (None, digest):
-            raise ValueError(f"`sha256` must be the digest of what {url} delivers, {digest}; got {sha256}.")
+            raise ValueError(f"`sha256` must be the digest of what is there, {digest}; got {sha256}.")
         with temporary.open("rb") as file:
             neutral = file.read(9)[8:] == b"{"
         if not neutral:

@@ -122,7 +122,7 @@ def test_bad_downloads_leave_what_is_there(path, folder, address, monkeypatch):
     url = f"{address}/{path.replace(' ', '%20')}"
     with pytest.raises((ConnectionError, ValueError), match=BAD[path][-1]) as caught:
         download_sentiment("mosi", folder, url, again=True)
-    assert url in str(caught.value)
+    assert str(caught.value).count(url) == 1
     assert ".part" not in str(caught.value)
     assert contents(folder) == before
     assert time.monotonic() - start < 20
@@ -164,7 +164,10 @@ def test_the_command_says_what_became_of_the_address(folder, address, capsys):
     assert "mosi.safetensors` is there already. Leave out `--url`" in capsys.readouterr().err
     assert main([*arguments, "--again", "--url", f"{address}/web%20page"]) == 2
     assert main([*arguments, "--again", "--url", url, "--sha256", "0" * 64]) == 2
-    assert f"`sha256` must be the digest of what {url} delivers, {digest}" in capsys.readouterr().err
+    assert (
+        f"{url} does not lead to the data set: `sha256` must be the digest of what is there, {digest}"
+        in capsys.readouterr().err
+    )
     assert contents(folder) == before
     (folder / "mosi.safetensors").write_bytes(b"damaged")
     assert main([*arguments, "--again", "--url", url]) == 0

@@ -226,7 +226,7 @@ def test_download_checks_and_keeps_both_files(drive, tmp_path, monkeypatch):
 @pytest.mark.parametrize("came", [OSError("no connection"), b"<html>Too many users</html>"])
 def test_failed_download_says_what_to_do_and_leaves_no_file(came, drive, tmp_path, monkeypatch):
     fake_gdown(monkeypatch, drive | {MHD_DRIVE_IDS["test"]: came})
-    with pytest.raises(RuntimeError, match=r"`mhd_test.pt` could not be downloaded: .*") as caught:
+    with pytest.raises(ConnectionError, match=r"`mhd_test.pt` could not be downloaded: .*") as caught:
         download_mhd(tmp_path / "mhd")
     assert f"https://drive.google.com/file/d/{MHD_DRIVE_IDS['test']}/view" in str(caught.value)
     assert str(tmp_path / "mhd" / "mhd_test.pt") in str(caught.value)
