@@ -90,7 +90,7 @@ def changes_of(
                 f"`{option}` must be written METHOD.NAME=VALUE, for example gmc.temperature=0.2; got {pair!r}."
             )
         if method not in methods:
-            raise ValueError(f"{unknown_name(option, method, methods)} (in {pair!r}; these are the methods chosen)")
+            raise ValueError(f"{unknown_name(option, method, methods)} (in {pair!r}; these are the methods of the run)")
         if name in found.setdefault(method, {}):
             raise ValueError(f"`{option}` names {key!r} twice.")
         found[method][name] = value_in(text)

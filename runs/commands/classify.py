@@ -103,7 +103,7 @@ class ClassifyCommand(GridSettings):
         """Settings of the method and of its networks; of its training, too, where that is another one."""
         if method not in methods_of(self.benchmark()):
             return {}
-        parts = self.parts(method) if method in self.chosen() else self.usual_parts(method)
+        parts = self.parts(method)
         training = {"training": plain(parts["training"])} if parts["training"] != self.training else {}
         return {"method": plain(parts["method"]), "networks": plain(parts.get("networks")), **training}
 

@@ -89,7 +89,8 @@ class GridSettings(JobSettings):
     """How many seeds; the first one is --seed. With --resume it may be more."""
     method_option: tuple[str, ...] = ()
     """Settings of single methods that differ from the preset's, as METHOD.NAME=VALUE, such as gmc.temperature=0.2
-    mvae.learning_rate=2e-3: of the method, its networks and its training. `anysense tune` finds and prints them."""
+    mvae.learning_rate=2e-3: of the method, its networks and its training. `anysense tune` finds and prints them. With
+    --extend, those of the jobs in the files belong to them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,8 +103,15 @@ class GridSettings(JobSettings):
         return list(self.methods)
 
     def changes(self, method: str) -> Mapping[str, Any]:
-        """Settings of a method that differ from the preset's, by name; ValueError for a method that was not chosen."""
-        return changes_of(self.method_option, self.chosen()).get(method, {})
+        """Settings of a method that differ from the preset's, by name.
+
+        Raises:
+            ValueError: Options name a method that is not chosen, and of which no file of ``extend`` holds jobs.
+        """
+        methods = self.chosen()
+        if self.extend and any(option.partition(".")[0] not in methods for option in self.method_option):
+            methods = list(dict.fromkeys([*methods, *methods_of_files(self)]))
+        return changes_of(self.method_option, methods).get(method, {})
 
     def usual_of_job(self, method: str) -> Mapping[str, Any]:
         """Settings that the jobs of one method have without --method-option."""

@@ -219,8 +219,9 @@ def _check(settings: Extending, command: str, path: Path, jobs: Iterable[Done]) 
         different = "; ".join(changes(_filled(before, usual), own, ())) if own and before else ""
         if different:
             raise ValueError(
-                f"`extend` {path} holds jobs of `{job.method}` with settings that this version of anysense does not "
-                f"have for it ({different}). `--again {job.method}` leaves them out of the file and runs them again."
+                f"`extend` {path} holds jobs of `{job.method}` with other settings than this run has for it "
+                f"({different}). Ask for the same ones with --method-option, or `--again {job.method}`, which leaves "
+                "these jobs out of the file and runs them again."
             )
 
 

@@ -144,7 +144,7 @@ def test_a_report_that_holds_all_jobs_is_written_again_without_running_one(compa
     options[options.index(str(docs))] = str(compared / "altered.json")
     (compared / "altered.json").write_text(json.dumps(content))
     message = refused(*options)
-    assert "holds jobs of `muse` with settings that this version of anysense does not have for it" in message
+    assert "holds jobs of `muse` with other settings than this run has for it" in message
     assert "(agent.learning_rate: 7.0 -> " in message
 
 

@@ -216,7 +216,7 @@ def altered(content, change):
         ("a negative count", "`jobs[0].parameters` (gmc, seed 0) must be at least 0; got -1"),
         ("an unknown method", "holds jobs of another method: `method` must be one of 'gmc', 'mvae'"),
         ("NaN", "NaN is no number of JSON"),
-        ("another method", "(method.latent_dim: 5 -> 4). `--again gmc` leaves them out"),
+        ("another method", "(method.latent_dim: 5 -> 4). Ask for the same ones with --method-option, or `--again gmc`"),
         ("another command", "is a report of `anysense retrieve`, expected one of `anysense classify`"),
         ("a run that is not there", "a job names a run that the file does not hold"),
         ("a job without values", "is damaged: it holds 0 values of gmc, seed 0; expected"),
@@ -246,6 +246,21 @@ def test_a_method_is_run_again_where_that_is_asked_for(first, tmp_path):
     assert (folder / "jobs" / "gmc-0" / "result.json").is_file()
     (run,) = read(folder / "results" / "report.json")["runs"]
     assert run["started"] == read(folder / "run.json")["started"]
+
+
+def test_options_of_methods_that_only_the_file_holds_are_those_of_its_jobs(tmp_path, refused):
+    changed = ["--method-option", "gmc.latent_dim=5"]
+    assert classify(tmp_path, "--methods", "gmc", "--seeds", "1", *changed, "--docs", tmp_path / "first") == 0
+    wanted = ["--methods", "mvae", "--seeds", "1", "--extend", tmp_path / "first.json"]
+    command = ["classify", "--preset", "smoke", "--data", "tiny", "--out", tmp_path]
+    assert "(method.latent_dim: 5 -> 4)" in refused(*command, *wanted)
+    assert classify(tmp_path, *wanted, *changed, "--docs", tmp_path / "grown") == 0
+    before, grown = values(tmp_path / "first.json"), values(tmp_path / "grown.json")
+    assert {key[0] for key in grown} == {"gmc", "mvae"}
+    assert before == {key: value for key, value in grown.items() if key[0] == "gmc"}
+    assert "`gmc.latent_dim=5`" in (tmp_path / "grown.md").read_text()
+    message = "`method-option` must be one of 'mvae', 'gmc'; got 'nexus'"
+    assert message in refused(*command, *wanted, "--method-option", "nexus.latent_dim=5")
 
 
 def test_a_setting_of_a_later_version_has_its_usual_value(first, tmp_path, refused):
