@@ -110,7 +110,7 @@ class GridSettings(JobSettings):
         """
         methods = self.chosen()
         if self.extend and any(option.partition(".")[0] not in methods for option in self.method_option):
-            methods = list(dict.fromkeys([*methods, *methods_of_files(self)]))
+            methods = list(dict.fromkeys([*methods, *methods_of_files(self.extend)]))
         return changes_of(self.method_option, methods).get(method, {})
 
     def usual_of_job(self, method: str) -> Mapping[str, Any]:
@@ -198,7 +198,7 @@ def run_cells(
         Done(cell.method, cell.seed, _with_curve(result, job.folder / table), runs, job.folder)
         for cell, job, result in finished
     ]
-    return in_order([*earlier, *new], methods_of_files(settings))
+    return in_order([*earlier, *new], methods_of_files(settings.extend))
 
 
 def planned(settings: Any, command: str, cells: Sequence[Cell], run: RunFolder | None) -> Table:

@@ -118,9 +118,9 @@ def earlier_jobs(settings: Extending, command: str, announced: bool = False) -> 
     return list(found.values())
 
 
-def methods_of_files(settings: Extending) -> list[str]:
-    """Methods in the files of ``settings.extend``, in their order, also those that are run again."""
-    return list(dict.fromkeys(job.method for path in settings.extend for job in read_jobs(path)))
+def methods_of_files(files: Iterable[Path]) -> list[str]:
+    """Methods in reports to extend, in their order, also those that are run again; errors as in `earlier_jobs`."""
+    return list(dict.fromkeys(job.method for path in files for job in read_jobs(path)))
 
 
 def check_same(
