@@ -21,6 +21,8 @@ _LATEX = str.maketrans(
 """Brackets are hidden from the optional argument of a row's end."""
 
 
+EDGES = 3
+"""Characters beside a cell: a blank before and behind it, and a line."""
 _NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?%?(\s|$)")
 
 
@@ -51,42 +53,50 @@ def _is_text(cells: Sequence[str]) -> bool:
 def print_table(title: str, table: Table) -> None:
     """Print a table on stdout; texts are left-aligned, numbers to the right.
 
-    Columns that do not fit beside each other follow in further tables with the same first column.
+    Columns that do not fit beside each other follow in further tables with the same first column. Cells take several
+    lines where one has no room: those of the first column between words, and others only if they fit beside nothing.
     """
     console = Console(highlight=False)
     console.print(f"[bold]{escape(title)}[/bold]")
-    parts = _parts(table, console.width)
-    for part in parts:
+    widths = [max(map(cell_len, cells)) + EDGES for cells in zip(table.columns, *table.rows, strict=True)]
+    first = _first_width(table, widths, console.width)
+    room = console.width - first - 1
+    for places in _parts(widths, first, room):
         drawn = RichTable()
-        for place, column in enumerate(map(escape, part.columns)):
-            if place:
-                drawn.add_column(column, justify="left" if part.texts[place] else "right", no_wrap=True)
-            else:
-                limit = console.width // 3 - 3 if len(parts) > 1 else None
-                drawn.add_column(column, overflow="fold", max_width=limit)
-        for index, row in enumerate(part.rows):
-            drawn.add_row(*map(escape, row), end_section=index in part.rules)
+        drawn.add_column(escape(table.columns[0]), overflow="fold", max_width=first - EDGES)
+        for place in places:
+            drawn.add_column(
+                escape(table.columns[place]),
+                justify="left" if table.texts[place] else "right",
+                no_wrap=widths[place] <= room,
+                overflow="fold",
+            )
+        for index, row in enumerate(table.rows):
+            drawn.add_row(*(escape(row[place]) for place in (0, *places)), end_section=index in table.rules)
         console.print(drawn)
 
 
-def _parts(table: Table, width: int) -> list[Table]:
-    """The table in parts of whole columns, each at most ``width`` characters wide where that can be."""
-    widths = [max(map(cell_len, cells)) + 3 for cells in zip(table.columns, *table.rows, strict=True)]
-    if sum(widths) + 1 <= width:
-        return [table]
-    first = min(widths[0], max(width // 3, 12)) + 1  # Longer names take several lines.
-    chosen: list[list[int]] = []
+def _first_width(table: Table, widths: Sequence[int], width: int) -> int:
+    """Characters of the first column: all where everything fits, else a third, or more that no word is broken."""
+    if sum(widths) < width:
+        return widths[0]
+    words = [word for cell in (table.columns[0], *(row[0] for row in table.rows)) for word in cell.split()]
+    longest = max(map(cell_len, words), default=0) + EDGES
+    beside = width - 1 - max(widths[1:], default=0)
+    return min(widths[0], max(width // 3, 12, min(longest, beside)))
+
+
+def _parts(widths: Sequence[int], first: int, room: int) -> list[list[int]]:
+    """Places of the columns of each part, beside the first one: as many as have room."""
+    parts: list[list[int]] = [] if len(widths) > 1 else [[]]
     left = -1
-    for index in range(1, len(widths)):
-        if left < widths[index]:
-            chosen.append([0])
-            left = width - first
-        chosen[-1].append(index)
-        left -= widths[index]
-    return [
-        Table([table.columns[i] for i in part], [[row[i] for i in part] for row in table.rows], table.rules)
-        for part in chosen
-    ]
+    for place in range(1, len(widths)):
+        if left < widths[place]:
+            parts.append([])
+            left = room
+        parts[-1].append(place)
+        left -= widths[place]
+    return parts
 
 
 def markdown_table(table: Table) -> str:

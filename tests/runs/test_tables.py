@@ -23,6 +23,34 @@ def test_every_cell_is_readable_at_any_width(width, capsys, monkeypatch):
     assert text.count("┏") == {60: 4, 80: 3, 200: 1}[width]
 
 
+NAMES = ("complete, image:gaussian_noise:0.1", "image, image:gaussian_noise:0.1")
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_names_are_broken_between_words_only(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    value = "-5.917 [-7.027, -4.693]"
+    print_table("", Table(("input", "average reward per step", "return"), [(name, value, value) for name in NAMES]))
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert sum("image:gaussian_noise:0.1" in line for line in lines) == {60: 4, 80: 2}[width]
+
+
+def test_a_cell_wider_than_the_terminal_takes_several_lines(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    words = [f"word{number}" for number in range(20)]
+    print_table("", Table(("name", "range", "count"), [("a name", " ".join(words), "1")]))
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert all(len(line) <= 40 for line in text.splitlines())
+    assert all(f" {word} " in text for word in ("a name", *words))
+
+
+def test_a_table_of_one_column(capsys):
+    print_table("", Table(("name",), [("x",)]))
+    assert "│ x    │" in capsys.readouterr().out
+
+
 def test_markdown():
     assert markdown_table(Table(("a", "b"), [("1", "2")])) == "| a | b |\n|---|---:|\n| 1 | 2 |"
 
