@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Bar", "Line", "draw_bars", "draw_learning_curves", "draw_lines", "label_inputs", "legend_below", "show_all"]
+__all__ = [
+    "Bar",
+    "Line",
+    "draw_bars",
+    "draw_learning_curves",
+    "draw_lines",
+    "label_inputs",
+    "legend_below",
+    "show_all",
+    "within",
+]
 
 ENLARGED_SHARE = 0.1
 """Share of its range, up to its best value, that a learning curve also shows enlarged."""
@@ -63,7 +73,8 @@ def draw_bars(
     places, means = np.arange(len(bars)), np.array([bar.mean for bar in bars])
     errors = np.nan_to_num([[bar.mean - bar.low, bar.high - bar.mean] for bar in bars]).reshape(-1, 2).T
     drawn = ax.bar(places, np.nan_to_num(means), yerr=errors, capsize=4, color=colour, ecolor=INTERVAL, width=0.6)
-    ax.bar_label(drawn, [_number(mean, digits) for mean in means], padding=2, fontsize=9)
+    ground = {"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.8}  # No line crosses a number.
+    ax.bar_label(drawn, [_number(mean, digits) for mean in means], padding=2, fontsize=9, bbox=ground)
     label_inputs(ax, [bar.label for bar in bars])
     lows, highs = np.nan_to_num(means) - errors[0], np.nan_to_num(means) + errors[1]
     reach = 1.3 * np.abs(np.nan_to_num(means)).max(initial=0.0)
@@ -117,6 +128,15 @@ def show_all(ax: Axes, values: Sequence[float] | FloatArray, turned: bool = Fals
     low, high = min(finite), max(finite)
     margin = 0.1 * (high - low) or 0.5
     ax.set_ylim(low - margin * (low != 0.0), high + margin * (high != 0.0 or low == 0.0))
+    if turned:
+        ax.invert_yaxis()
+
+
+def within(ax: Axes, low: float, high: float) -> None:
+    """Let the y axis show no values below ``low`` or above ``high``, but for room so that points there are whole."""
+    turned, ends = ax.yaxis_inverted(), sorted(ax.get_ylim())
+    room = 0.04 * (ends[1] - ends[0])
+    ax.set_ylim(max(ends[0], low - room), min(ends[1], high + room))
     if turned:
         ax.invert_yaxis()
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anysense.common.statistics import Estimate
 from anysense.representations.evaluation.records import Column, Record
-from anysense.runs.charts import Line, draw_lines, label_inputs, legend_below, show_all
+from anysense.runs.charts import Line, draw_lines, label_inputs, legend_below, show_all, within
 from anysense.runs.comparisons.cells import estimate, methods_in, values_of
+from anysense.runs.comparisons.limits import limits_of
 from anysense.runs.figures import INTERVAL, LINE, axis_label, look_of, new_figure
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def draw_inputs(
         label_inputs(ax, [label(one) for one in part])
         ax.set_xlim(-0.6, per_row - 0.4)
     show_all(axes[0], shown, turned=column.better == "lower")
+    _show_possible(axes[0], column)
     axes[rows // 2].set_ylabel(axis_label(column), fontsize=9, y=1.0 if rows % 2 == 0 else 0.5)
     figure.suptitle(textwrap.fill(title, TITLE_WIDTH), fontsize=10)
     legend_below(figure, *axes[0].get_legend_handles_labels())
@@ -57,9 +60,9 @@ def _draw_groups(
     width, factor, drawn = 0.85 / max(len(methods), 1), column.factor, []
     for place, method in enumerate(methods):
         centres, look = np.arange(len(inputs)) + (place - (len(methods) - 1) / 2) * width, look_of(method)
-        found = [estimate(records, method, subset, column.key, condition) for subset, condition in inputs]
-        heights = factor * np.array([one.value for one in found])
-        errors = factor * np.nan_to_num([[one.value - one.low, one.high - one.value] for one in found]).T
+        found = [_possible(records, method, subset, column, condition) for subset, condition in inputs]
+        heights = np.array([one.value for one in found])
+        errors = np.nan_to_num([[one.value - one.low, one.high - one.value] for one in found]).T
         bars = {"lw": 1.5 if errors.any() else 0, "ecolor": INTERVAL}
         ax.bar(
             centres, np.nan_to_num(heights), width, yerr=errors, color=look.colour, hatch=look.hatch, label=method,
@@ -77,6 +80,19 @@ def _draw_groups(
         _draw_chance(ax, column)
         drawn.append(factor * column.chance)
     return drawn
+
+
+def _possible(records: Sequence[Record], method: str, subset: str, column: Column, condition: str) -> Estimate:
+    """An estimate as it is drawn: in the unit of the axis; its interval ends where no value can be."""
+    found = estimate(records, method, subset, column.key, condition)
+    low, high = np.clip([found.low, found.high], *limits_of(column.key))
+    low, high = np.minimum(low, found.value), np.maximum(high, found.value)  # a value may be off by a rounding
+    return Estimate(found.value, float(low), float(high)).scaled(column.factor)
+
+
+def _show_possible(ax: "Axes", column: Column) -> None:
+    low, high = limits_of(column.key)
+    within(ax, column.factor * min(low, 0.0), column.factor * high)  # bars begin at zero
 
 
 def _draw_chance(ax: "Axes", column: Column) -> None:
@@ -98,20 +114,17 @@ def draw_rates(
     """
     figure = new_figure(7.0, 4.4)
     ax = figure.add_subplot()
-    factor = column.factor
     wanted = {condition for _, points in curves for _, condition in points}
     lines = []
     for method in methods_in(record for record in records if record.condition in wanted):
         for place, (_, points) in enumerate(curves):
-            found = [estimate(records, method, "", column.key, condition) for _, condition in points]
-            values = [
-                (rate, factor * one.value, factor * one.low, factor * one.high)
-                for (rate, _), one in zip(points, found, strict=True)
-            ]
+            found = [_possible(records, method, "", column, condition) for _, condition in points]
+            values = [(rate, one.value, one.low, one.high) for (rate, _), one in zip(points, found, strict=True)]
             label, stroke = "_" if place else method, STROKES[place % len(STROKES)]
             lines.append(Line(label, values, look_of(method), stroke))
     _draw_chance(ax, column)
     draw_lines(ax, lines, axis_label(column), turned=column.better == "lower")
+    _show_possible(ax, column)
     if len(curves) > 1:
         for place, (kind, _) in enumerate(curves):
             ax.plot([], [], color=LINE, ls=STROKES[place % len(STROKES)], label=kind)

@@ -17,6 +17,7 @@ from anysense.runs.figures import FORMATS, look_of, save_figure, write_figure
 BARS = [Bar("image", -0.5, -0.52, -0.48), Bar("sound", -0.6, -0.7, -0.5)]
 ACCURACY = Column("accuracy", "accuracy", percent=True, chance=0.1)
 ERROR = Column("mae", "MAE", better="lower")
+RANK = Column("rank_volume", "median rank", better="lower")
 LONG = "a_method_of_somebody_else_with_a_very_long_name"
 
 
@@ -120,6 +121,22 @@ def test_limits_hold_all_points_and_intervals(name):
         assert np.nanmax(values) <= high
 
 
+@pytest.mark.parametrize(("column", "possible"), [(ACCURACY, (0, 100)), (ERROR, (0, math.inf)), (RANK, (0, math.inf))])
+def test_nothing_is_drawn_where_no_value_can_be(column, possible):
+    inputs, points = [("complete", ""), ("image", "")], [(0.0, "missing 0"), (0.5, "missing 0.5")]
+    records = comparison(["gmc"], [*inputs, *(("", condition) for _, condition in points)], column.key)
+    for figure in (
+        draw_inputs(records, column, inputs, lambda one: one[0], "x"), draw_rates(records, column, [("", points)], "x")
+    ):  # fmt: skip
+        (ax,) = figure.axes
+        ends = np.concatenate([part[:, 1] for lines in ax.collections for part in lines.get_segments()])
+        assert possible[0] <= ends.min()
+        assert ends.max() <= possible[1]
+        low, high = sorted(ax.get_ylim())
+        assert low >= possible[0] - 0.05 * (high - low)
+        assert high <= possible[1] + 0.05 * (high - low)
+
+
 def test_limits_of_equal_values():
     for value, limits in ((0.0, (0.0, 0.5)), (2.0, (1.5, 2.5))):
         ax = Figure().subplots()
@@ -157,6 +174,7 @@ def test_bars_show_means_intervals_and_numbers():
     np.testing.assert_allclose([segment[:, 1] for segment in segments], [[-0.52, -0.48], [-0.7, -0.5]])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["image", "sound"]
     assert [text.get_text() for text in ax.texts] == ["-0.500", "-0.600"]
+    assert all(text.get_bbox_patch() is not None for text in ax.texts)  # lines end before a number
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["optimal -0.460"]
 
 
