@@ -27,7 +27,7 @@ LIMIT = 15_000_000
 """Bytes of a page; clips that would make it larger stay outside."""
 CLIPS = "clips"
 """Folder of a run that holds its clips."""
-_BREAK = re.compile(r"(?<=/)(?=\w)|(?<=[a-z])(?=[A-Z])")
+_BREAK = re.compile(r"(?<=[/:_])(?=\w)|(?<=[a-z])(?=[A-Z])")
 OUT = "out"
 """Folder that commands write to if nobody says."""
 
@@ -185,7 +185,7 @@ def _inline(text: str) -> Any:
 
 
 def _breaks(text: str) -> Any:
-    """A name that can be broken behind a slash, and before a capital or a number that follows a small letter."""
+    """A name that can be broken behind `/`, `:` and `_`, and before a capital that follows a small letter."""
     from markupsafe import Markup
 
     return Markup("<wbr>").join(_BREAK.split(text))
