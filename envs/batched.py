@@ -15,14 +15,18 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from anysense.common.validation import check_choice, check_positive_integer
+from anysense.common.json_files import check_entries
+from anysense.common.validation import check_choice, check_integer, check_positive_integer
 from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.autoreset import check_reset_mask
-from anysense.envs.pendulum.validation import check_options, check_render_mode
 from anysense.envs.random_streams import RandomStreams, Seeds
-from anysense.envs.simulation import Flags, Floats, Observation, Rows, Simulation, checked_actions, checked_starts
+from anysense.envs.simulation import Flags, Floats, Observation, Rows, Simulation
+from anysense.envs.validation import as_numbers, check_options, check_render_mode
 
 __all__ = ["BatchedEnv", "BatchedVectorEnv"]
+
+_ONLY = np.arange(1)
+"""The rows of a simulation of one copy."""
 
 
 class BatchedEnv(gym.Env[Observation, Any]):
@@ -34,8 +38,9 @@ class BatchedEnv(gym.Env[Observation, Any]):
         self._simulation = simulation
         self.observation_space = simulation.observation_space
         self.action_space = simulation.action_space
+        self.metadata = {**type(self).metadata, "render_fps": simulation.render_fps}
         if simulation.sample_rate is not None:
-            self.metadata = {**type(self).metadata, SAMPLE_RATE: simulation.sample_rate}
+            self.metadata[SAMPLE_RATE] = simulation.sample_rate
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
         self._started = False
 
@@ -46,24 +51,30 @@ class BatchedEnv(gym.Env[Observation, Any]):
 
         Args:
             seed: Seed of the environment's random generator; None goes on with the present one.
-            options: ``{"start": start}`` starts from there, without a random draw.
+            options: ``{"start": start}``, or what else the simulation calls it: starts from there, without a random
+                draw.
+
+        Returns:
+            The first observation and ``{"state": state}``.
 
         Raises:
-            ValueError: An option is unknown, or the start state is not possible.
+            ValueError: The seed is no whole number from 0, an option is unknown, or the start state is not possible.
+            TypeError: The options are no dictionary.
         """
-        super().reset(seed=seed)
-        given = check_options(options, ("start",)).get("start")
-        starts = (
-            self._simulation.draw_start(self.np_random)[None]
-            if given is None
-            else checked_starts(self._simulation, given, (self._simulation.start_size,))[None]
-        )
-        self._simulation.restart(np.arange(1), starts)
+        simulation = self._simulation
+        given = check_options(options, (simulation.start_option,)).get(simulation.start_option)
+        chosen = None if given is None else simulation.starts_in(given, ())
+        super().reset(seed=None if seed is None else check_integer("seed", seed, 0))
+        simulation.restart(_ONLY, simulation.draw_start(self.np_random)[None] if chosen is None else chosen)
         self._started = True
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Advance by one step; ``truncated`` is always False, because the time limit is a wrapper.
+        """Advance by one step.
+
+        Returns:
+            Observation, reward, terminated, truncated (always False: the time limit is a wrapper) and
+            ``{"state": state}``.
 
         Raises:
             ValueError: The action is not in the space.
@@ -71,7 +82,7 @@ class BatchedEnv(gym.Env[Observation, Any]):
         """
         if not self._started:
             raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
-        rewards, over = self._simulation.step(checked_actions("action", self.action_space, action, ())[None])
+        rewards, over = self._simulation.step(self._simulation.actions_in("action", action, ()))
         return self._observe(), float(rewards[0]), bool(over[0]), False, self._info()
 
     def render(self) -> npt.NDArray[np.uint8] | None:
@@ -119,7 +130,11 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         modes = [known.value for known in AutoresetMode]
         mode = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
         self.autoreset_mode = AutoresetMode(check_choice("autoreset_mode", mode, modes))
-        self.metadata = {"render_modes": ["rgb_array"], "render_fps": 30, "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": simulation.render_fps,
+            "autoreset_mode": self.autoreset_mode,
+        }
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
         self.single_observation_space = simulation.observation_space
         self.single_action_space = simulation.action_space
@@ -146,18 +161,20 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         Args:
             seed: A number k seeds the copies with k, k + 1, ...; a sequence gives each its own seed (None: go on);
                 None goes on with all present generators.
-            options: ``"start"``: start states (num_envs, start_size) instead of random ones. ``"reset_mask"``: bool
-                (num_envs,), starts only these.
+            options: ``"start"``, or what else the simulation calls it: start states (num_envs, start_size) instead of
+                random ones. ``"reset_mask"``: bool (num_envs,), starts only these.
+
+        Returns:
+            The observations of all copies and the info; its mask ``"_state"`` marks those that were started.
 
         Raises:
             ValueError: An option is unknown or has a wrong shape or value, or there are not ``num_envs`` seeds.
-            TypeError: The mask is not an array of bool.
+            TypeError: The options are no dictionary, or the mask is not an array of bool.
         """
-        checked = check_options(options, ("start", "reset_mask"))
+        checked = check_options(options, (self._simulation.start_option, "reset_mask"))
         mask = check_reset_mask(checked, self.num_envs)
-        starts = checked.get("start")
-        if starts is not None:
-            starts = checked_starts(self._simulation, starts, (self.num_envs, self._simulation.start_size))
+        given = checked.get(self._simulation.start_option)
+        starts = None if given is None else self._simulation.starts_in(given, (self.num_envs,))
         if not (self._started or mask.all()):
             raise ValueError("`options['reset_mask']` must be all True at the first `reset`, got some False.")
         rows = np.flatnonzero(mask)
@@ -169,11 +186,14 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
     def step(self, actions: Any) -> tuple[Observation, Floats, Flags, Flags, dict[str, Any]]:
         """Advance all copies by one step; end and restart episodes as the autoreset mode says.
 
+        Returns:
+            Observations, rewards (float64), terminated, truncated, info.
+
         Raises:
             ValueError: The actions are not in the space.
             RuntimeError: ``reset`` is due: before the first step, or (autoreset disabled) after the end of an episode.
         """
-        checked = checked_actions("actions", self.single_action_space, actions, (self.num_envs,))
+        checked = self._simulation.actions_in("actions", actions, (self.num_envs,))
         self._check_running()
         restarting = self._ended & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
         rewards, terminated = self._simulation.step(checked)
@@ -197,26 +217,29 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         return tuple(self._simulation.picture(row) for row in range(self.num_envs))
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is needed to go on exactly from here: numpy arrays."""
+        """Return all that is needed to go on exactly from here: numpy arrays.
+
+        Returns:
+            ``"elapsed_steps"`` int64 (num_envs,); ``"ended"`` bool (num_envs,), episodes that are over and not yet
+            restarted; ``"streams"`` uint64 (num_envs, 6), the states of the random generators; and what the simulation
+            needs.
+        """
         own = {"elapsed_steps": self._elapsed.copy(), "ended": self._ended.copy(), "streams": self._streams.state()}
         return own | self._simulation.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> Observation:
-        """Take over a ``state_dict`` of an environment with the same settings; returns the present observations.
+        """Take over a ``state_dict`` of an environment with the same settings.
+
+        Returns:
+            The present observations, as the last ``reset`` or ``step`` of the other environment returned them.
 
         Raises:
-            ValueError: An entry is missing, or has another shape or dtype.
+            ValueError: An entry is missing, has another shape or dtype, or holds what no episode leads to. Nothing is
+                taken over.
         """
-        arrays = {}
-        for name, own in self.state_dict().items():
-            if name not in state:
-                raise ValueError(f"`state` must come from `state_dict`; it lacks {name!r}.")
-            found = arrays[name] = np.array(state[name])
-            if found.shape != own.shape or found.dtype != own.dtype:
-                raise ValueError(
-                    f"`state[{name!r}]` must be {own.dtype} {own.shape}, got {found.dtype} {found.shape}; load it into "
-                    "an environment with the same settings."
-                )
+        present = self.state_dict()
+        check_entries(state, dict.fromkeys(present, object), "state")
+        arrays = {name: _like(own, f"state[{name!r}]", state[name]) for name, own in present.items()}
         elapsed, ended, streams = (arrays.pop(name) for name in ("elapsed_steps", "ended", "streams"))
         if elapsed.min(initial=0) < 0:
             raise ValueError(f"`state['elapsed_steps']` must not be negative; got {elapsed}.")
@@ -259,6 +282,17 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
 
     def _info(self, mask: Flags) -> dict[str, Any]:
         return {"state": self._simulation.state(), "_state": mask}
+
+
+def _like(own: npt.NDArray[Any], argument: str, values: Any) -> npt.NDArray[Any]:
+    """A copy of an array that has the shape and the dtype of another; ValueError if it has not."""
+    found = as_numbers(argument, values).copy()
+    if found.shape != own.shape or found.dtype != own.dtype:
+        raise ValueError(
+            f"`{argument}` must be {own.dtype} {own.shape}, as `state_dict` of an environment with the same settings "
+            f"gives it; got {found.dtype} {found.shape}."
+        )
+    return found
 
 
 def _generator(seed: int | None) -> np.random.Generator:

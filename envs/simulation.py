@@ -1,4 +1,4 @@
-"""What a world is that advances as a batch, and checks of what its environments are given."""
+"""What a world is that advances as a batch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from anysense.envs.pendulum.validation import as_numbers
+from anysense.envs.validation import as_numbers
 
-__all__ = ["Simulation", "checked_actions", "checked_starts"]
+__all__ = ["Flags", "Floats", "Observation", "Rows", "Simulation"]
 
 Observation = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.intp]
@@ -25,14 +25,18 @@ class Simulation(ABC):
         observation_space: Space of one observation.
         action_space: Space of one action.
         start_size: Numbers of a start state.
+        start_option: Name of the reset option that gives start states.
+        render_fps: Steps, and so pictures for people, per second.
         sample_rate: Samples per second of the sound for people; None where there is none.
     """
 
-    sample_rate: ClassVar[int | None] = None
+    start_size: ClassVar[int]
+    start_option: ClassVar[str] = "start"
+    render_fps: ClassVar[int] = 30
+    sample_rate: int | None = None
 
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
-    start_size: ClassVar[int]
 
     @abstractmethod
     def draw_start(self, rng: np.random.Generator) -> Floats:
@@ -42,13 +46,50 @@ class Simulation(ABC):
     def check_starts(self, starts: Floats) -> None:
         """ValueError unless all start states (B, start_size), which are finite, can be started from."""
 
+    def starts_in(self, values: Any, batch: tuple[int, ...]) -> Floats:
+        """Start states that were given, as a copy (B, start_size); ``batch`` is (B,), or () for those of one copy.
+
+        Raises:
+            ValueError: They have another shape, or the world cannot start from them.
+        """
+        argument, shape = f"options[{self.start_option!r}]", (*batch, self.start_size)
+        starts: Floats = as_numbers(argument, values).astype(np.float64)
+        if starts.shape != shape or not np.isfinite(starts).all():
+            raise ValueError(f"`{argument}` must be finite and have shape {shape}; got {starts!r}.")
+        found = starts.reshape(-1, self.start_size)
+        self.check_starts(found)
+        return found
+
+    def actions_in(self, argument: str, values: Any, batch: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Actions that were given, as `step` takes them; here those of a ``Discrete`` space, int64 (B,).
+
+        Args:
+            argument: What the message of an error calls them.
+            values: The actions.
+            batch: (B,), or () for that of one copy.
+
+        Raises:
+            ValueError: They are not in the space.
+        """
+        space = self.action_space
+        if not isinstance(space, gym.spaces.Discrete):
+            raise NotImplementedError(f"`{type(self).__name__}` must say how actions of {space} are read.")
+        actions = as_numbers(argument, values)
+        whole = np.issubdtype(actions.dtype, np.integer) and actions.shape == batch
+        if not whole or (actions < space.start).any() or (actions >= space.start + space.n).any():
+            raise ValueError(
+                f"`{argument}` must hold whole numbers from {space.start} to {space.start + space.n - 1} of shape "
+                f"{batch}; got {values!r}."
+            )
+        return actions.astype(np.int64).reshape(-1)
+
     @abstractmethod
     def restart(self, rows: Rows, starts: Floats) -> None:
         """Start the copies ``rows`` from start states (rows, start_size); stacks are filled with the first frame."""
 
     @abstractmethod
     def step(self, actions: npt.NDArray[Any]) -> tuple[Floats, Flags]:
-        """Advance all copies with actions (B, ...) of the space; rewards (B,) and which episodes are over (B,)."""
+        """Advance all copies with what `actions_in` gave; rewards (B,) and which episodes are over (B,)."""
 
     @abstractmethod
     def observe(self) -> Observation:
@@ -72,26 +113,8 @@ class Simulation(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state_dict` of a simulation of the same settings gave."""
+        """Take over arrays of the shapes and dtypes of `state_dict`, of a simulation of the same settings.
 
-
-def checked_starts(simulation: Simulation, values: Any, shape: tuple[int, ...]) -> Floats:
-    """Start states of a shape, as a copy; ValueError where the simulation cannot start from them."""
-    starts: Floats = as_numbers("options['start']", values).astype(np.float64)
-    if starts.shape != shape or not np.isfinite(starts).all():
-        raise ValueError(f"`options['start']` must be finite and have shape {shape}; got {starts!r}.")
-    simulation.check_starts(starts.reshape(-1, simulation.start_size))
-    return starts
-
-
-def checked_actions(argument: str, space: gym.Space[Any], values: Any, batch: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Actions of a ``Discrete`` space as int64."""
-    assert isinstance(space, gym.spaces.Discrete)
-    actions = as_numbers(argument, values)
-    whole = np.issubdtype(actions.dtype, np.integer) and actions.shape == batch
-    if not whole or (actions < space.start).any() or (actions >= space.start + space.n).any():
-        raise ValueError(
-            f"`{argument}` must hold whole numbers from {space.start} to {space.start + space.n - 1} of shape {batch}; "
-            f"got {values!r}."
-        )
-    return actions.astype(np.int64)
+        Raises:
+            ValueError: No copy can be in such a state; nothing is taken over.
+        """

@@ -19,7 +19,7 @@ from anysense.envs.hyperhot.rules import (
     Sound,
 )
 from anysense.envs.hyperhot.simulation import HyperhotSimulation
-from anysense.envs.pendulum.validation import check_no_more
+from anysense.envs.validation import check_no_more
 
 __all__ = ["HyperhotEnv", "HyperhotVectorEnv"]
 

@@ -29,7 +29,7 @@ class HyperhotSimulation(Simulation):
     """
 
     start_size: ClassVar[int] = len(FIRST_STATE)
-    sample_rate: ClassVar[int | None] = acoustics.RATE
+    sample_rate = acoustics.RATE
 
     def __init__(self, settings: Settings, count: int) -> None:
         self.settings = settings

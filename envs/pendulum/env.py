@@ -8,34 +8,26 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from anysense.common.validation import check_integer
 from anysense.envs.audio.live import LiveSound
-from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.audio.waveform import Timbre
+from anysense.envs.batched import BatchedEnv
 from anysense.envs.pendulum.drawing import FRONTS
-from anysense.envs.pendulum.hearing import Sound
+from anysense.envs.pendulum.hearing import STEPS_PER_SECOND, Sound
 from anysense.envs.pendulum.physics import MAX_TORQUE, FloatArray, Physics
 from anysense.envs.pendulum.rendering import Loudspeaker, Renderer
 from anysense.envs.pendulum.simulation import (
-    ALL_ROWS,
     DEFAULT_RECEIVERS,
     DEFAULT_SAMPLE_RATE,
     MODALITIES,
     Action,
-    Observation,
     PendulumSettings,
-    Simulation,
+    PendulumSimulation,
 )
-from anysense.envs.pendulum.validation import (
-    check_actions,
-    check_no_more,
-    check_options,
-    check_render_mode,
-    check_states,
-)
+from anysense.envs.simulation import Observation
+from anysense.envs.validation import check_no_more
 
 
-class MultimodalPendulumEnv(gym.Env[Observation, Action]):
+class MultimodalPendulumEnv(BatchedEnv):
     """A pendulum that is seen and heard.
 
     A rod turns around one end, driven by a torque that is too weak to lift it at once; it has to be swung up and held
@@ -135,7 +127,10 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
     * v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 20}  # noqa: RUF012 (as the base class)
+    metadata: dict[str, Any] = {  # noqa: RUF012 (as the base class)
+        "render_modes": ["human", "rgb_array"],
+        "render_fps": STEPS_PER_SECOND,
+    }
 
     def __init__(
         self,
@@ -155,16 +150,12 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         self.settings = PendulumSettings(
             modalities, receivers, frame_stack, physics, antialias, initial_steps, sound, timbre, sample_rate
         )
-        self.observation_space = self.settings.observation_space()
-        self.action_space = self.settings.action_space()
-        self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])
-        self._simulation = Simulation(self.settings, 1)
+        super().__init__(PendulumSimulation(self.settings, 1), render_mode)
         self._renderer = Renderer(self.settings.receivers)
         self._loudspeaker: Loudspeaker | None = None
         self._live = LiveSound(self.settings.sample_rate)
         self._episode, self._step = -1, 0
         self._torque, self._earlier = 0.0, deque[FloatArray](maxlen=FRONTS)
-        self.metadata = {**type(self).metadata, SAMPLE_RATE: self.settings.sample_rate}
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -182,17 +173,11 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
             ValueError: The seed or an option is wrong; the state must be finite and within ±8 rad/s.
             TypeError: The options are no dictionary.
         """
-        given = check_options(options, ("state",)).get("state")
-        chosen = None if given is None else check_states("options['state']", given, (2,))
-        super().reset(seed=None if seed is None else check_integer("seed", seed, 0))
-        state, initial_steps = self.settings.draw_start(self.np_random) if chosen is None else (chosen, 0)
-        self._simulation.restart(ALL_ROWS, state[None], np.array([initial_steps]))
+        first = super().reset(seed=seed, options=options)
         self._episode, self._step, self._torque = self._episode + 1, 0, 0.0
         self._earlier.clear()
-        if self.render_mode == "human":
-            self._live.play(self.render_sound())
-            self.render()
-        return self._observe(), self._info()
+        self._present()
+        return first
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Apply a torque for 0.05 s.
@@ -208,18 +193,14 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
             ValueError: The action has another shape or is NaN.
             RuntimeError: The environment was never reset.
         """
-        if self._episode < 0:
-            raise RuntimeError("`step` was called before the first `reset`; call `reset` to start an episode.")
-        actions = check_actions("action", action, (1,))
-        if self.render_mode is not None:  # Only pictures show what was before.
-            self._earlier.appendleft(self._simulation.states()[0])
-            self._torque = float(np.clip(actions, -MAX_TORQUE, MAX_TORQUE).item())
-        rewards = self._simulation.step(actions)
+        before = None if self.render_mode is None else self._simulation.state()[0]
+        outcome = super().step(action)
         self._step += 1
-        if self.render_mode == "human":
-            self._live.play(self.render_sound())
-            self.render()
-        return self._observe(), float(rewards[0]), False, False, self._info()
+        if before is not None:  # Only pictures show what was before.
+            self._earlier.appendleft(before)
+            self._torque = float(np.clip(action, -MAX_TORQUE, MAX_TORQUE).item())
+            self._present()
+        return outcome
 
     def render(self) -> npt.NDArray[np.uint8] | None:
         """Return a picture for people, uint8 (480, 480, 3), or show it in a window in mode ``"human"``.
@@ -231,7 +212,7 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
             gym.logger.warn('`render` was called without a render mode; pass `render_mode="rgb_array"` to `make`.')
             return None
         earlier = np.reshape(self._earlier, (-1, 2))
-        picture = self._renderer.draw(self._simulation.states()[0], self._torque, earlier)
+        picture = self._renderer.draw(self._simulation.state()[0], self._torque, earlier)
         if self.render_mode == "rgb_array":
             return picture
         self._renderer.show(picture, self.metadata["render_fps"])
@@ -246,20 +227,20 @@ class MultimodalPendulumEnv(gym.Env[Observation, Action]):
         Raises:
             RuntimeError: The environment was never reset.
         """
-        if self._episode < 0:
+        if not self._started:
             raise RuntimeError("`render_sound` was called before the first `reset`; call `reset` to start an episode.")
         settings = self.settings
         if self._loudspeaker is None:
             self._loudspeaker = Loudspeaker(settings.receivers, settings.timbre, settings.sample_rate)
-        return self._loudspeaker.play(self._simulation.states()[0], self._episode, self._step)
+        return self._loudspeaker.play(self._simulation.state()[0], self._episode, self._step)
 
     def close(self) -> None:
         """Close the window and the audio device, if they are open."""
         self._live.close()
         self._renderer.close()
 
-    def _observe(self) -> Observation:
-        return {modality: batch[0] for modality, batch in self._simulation.observe().items()}
-
-    def _info(self) -> dict[str, FloatArray]:
-        return {"state": self._simulation.states()[0]}
+    def _present(self) -> None:
+        """Show the picture and play the sound, in mode ``"human"``."""
+        if self.render_mode == "human":
+            self._live.play(self.render_sound())
+            self.render()

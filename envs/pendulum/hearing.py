@@ -16,7 +16,7 @@ from anysense.envs.audio.mel import BANDS, COLUMNS, HIGHEST, MelSpectrogram
 from anysense.envs.audio.waveform import Rows, Timbre, Voices, check_sample_rate, wave_table
 from anysense.envs.pendulum.acoustics import doppler_frequency, hear, receiver_positions, sound_bounds
 from anysense.envs.pendulum.physics import LENGTH, MAX_SPEED, TIME_STEP, FloatArray
-from anysense.envs.pendulum.validation import check_array
+from anysense.envs.validation import check_array
 
 __all__ = ["STEPS_PER_SECOND", "Hearing", "Sound", "check_audio", "hearing", "voices"]
 

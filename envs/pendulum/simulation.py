@@ -1,21 +1,25 @@
-"""What the single and the vector environment share: settings, spaces, a batch of pendulums and its recent frames."""
+"""A batch of pendulums with their recent frames, as the environments show them; settings and spaces."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from anysense.common.validation import check_choice, check_flag, check_integer, check_names
-from anysense.envs.audio.waveform import Rows, Timbre
+from anysense.envs.audio import waveform
+from anysense.envs.audio.waveform import Timbre
 from anysense.envs.pendulum import physics
 from anysense.envs.pendulum.acoustics import RECEIVERS
 from anysense.envs.pendulum.hearing import STEPS_PER_SECOND, Hearing, Sound, check_audio, hearing
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.raster import FRAME_SIZE, shared_frame_table
-from anysense.envs.pendulum.validation import check_array, check_initial_steps, check_states
+from anysense.envs.pendulum.rendering import Renderer
+from anysense.envs.pendulum.validation import check_actions, check_initial_steps, check_states
+from anysense.envs.simulation import Flags, Observation, Rows, Simulation
+from anysense.envs.validation import check_array
 
 IMAGE, SOUND = "image", "sound"
 MODALITIES = (IMAGE, SOUND)
@@ -26,9 +30,7 @@ MAX_FRAMES, MAX_SOUND = 1_000_000, 500_000_000
 """Frames, and numbers of their sound, that the pendulums of one vector environment may stack together: gigabytes."""
 DEFAULT_SAMPLE_RATE = 16_000
 
-Observation = dict[str, npt.NDArray[Any]]
 Action = npt.NDArray[np.float32]
-ALL_ROWS = slice(None)
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,16 @@ class PendulumSettings:
         """Return the space of one environment's actions: a torque in N m."""
         return cast("gym.Space[Action]", gym.spaces.Box(-physics.MAX_TORQUE, physics.MAX_TORQUE, (1,), np.float32))
 
-    def draw_start(self, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Draw a start state, shape (2,), and the number of torque-free steps to be made from it."""
-        state = physics.sample_start_states(rng, 1)[0]
-        if isinstance(self.initial_steps, int):
-            return state, self.initial_steps
-        low, high = self.initial_steps
-        return state, int(rng.integers(low, high))
+    def draw_start(self, rng: np.random.Generator) -> FloatArray:
+        """Draw a start state, shape (2,), and let the pendulum swing freely for the initial steps."""
+        theta, omega = physics.sample_start_states(rng, 1).T
+        steps = self.initial_steps
+        if not isinstance(steps, int):
+            low, high = steps
+            steps = int(rng.integers(low, high))
+        for _ in range(steps):
+            theta, omega = physics.advance(theta, omega, 0.0, self.physics)
+        return np.concatenate((theta, omega))
 
 
 @dataclass
@@ -102,7 +107,7 @@ class Frame:
     picture: npt.NDArray[np.intp] | None  # numbers of the frames in the table
     sound: npt.NDArray[np.float32] | None
 
-    def put(self, rows: Rows, other: "Frame") -> None:
+    def put(self, rows: waveform.Rows, other: "Frame") -> None:
         """Replace the given rows by all rows of ``other``."""
         for mine, theirs in zip(self.parts(), other.parts(), strict=True):
             if mine is not None:
@@ -113,48 +118,69 @@ class Frame:
         return self.theta, self.omega, self.picture, self.sound
 
 
-class Simulation:
-    """A batch of pendulums and their last ``frame_stack`` frames.
+class PendulumSimulation(Simulation):
+    """``count`` pendulums and their last ``frame_stack`` frames; a start state is [theta, omega].
 
     A frame is kept as what it depends on (the number of the picture, the sound of each receiver), so observations
     are always put together anew and share no memory with each other or with the simulation.
+
+    Args:
+        settings: Settings of the environment.
+        count: Number of pendulums.
     """
+
+    start_size: ClassVar[int] = 2
+    start_option: ClassVar[str] = "state"
+    render_fps: ClassVar[int] = STEPS_PER_SECOND
 
     def __init__(self, settings: PendulumSettings, count: int) -> None:
         self.settings = settings
         self.count = count
+        self.observation_space = settings.observation_space()
+        self.action_space = settings.action_space()
         self._table = shared_frame_table(settings.antialias) if IMAGE in settings.modalities else None
         self._hearing = settings.hearing(count) if SOUND in settings.modalities else None
+        self._renderer = Renderer(settings.receivers)
         rest = np.zeros(count)
         sound = None if self._hearing is None else np.zeros((count, *self._hearing.frame_shape), np.float32)
         self._frames = [self._frame(rest.copy(), rest.copy(), sound) for _ in range(settings.frame_stack)]
 
-    def restart(self, rows: Rows, states: FloatArray, initial_steps: npt.NDArray[np.intp]) -> None:
-        """Put pendulums into start states (rows, 2) and fill their stacks with copies of the first frame.
+    def draw_start(self, rng: np.random.Generator) -> FloatArray:
+        """As `PendulumSettings.draw_start`."""
+        return self.settings.draw_start(rng)
 
-        ``initial_steps``, (rows,), are torque-free steps from each start state before the first frame.
-        """
-        theta, omega = states[:, 0].copy(), states[:, 1].copy()
-        for step in range(initial_steps.max(initial=0)):
-            moving = initial_steps > step
-            theta[moving], omega[moving] = physics.advance(theta[moving], omega[moving], 0.0, self.settings.physics)
+    def check_starts(self, starts: FloatArray) -> None:
+        """ValueError unless the states are within what an episode leads to."""
+        check_states(f"options[{self.start_option!r}]", starts, starts.shape)
+
+    def starts_in(self, values: Any, batch: tuple[int, ...]) -> FloatArray:
+        """As `Simulation.starts_in`."""
+        return check_states(f"options[{self.start_option!r}]", values, (*batch, self.start_size)).reshape(-1, 2)
+
+    def actions_in(self, argument: str, values: Any, batch: tuple[int, ...]) -> FloatArray:
+        """Torques in N m, clipped, float64 (B,); as `Simulation.actions_in`."""
+        return check_actions(argument, values, (*batch, 1))
+
+    def restart(self, rows: Rows, starts: FloatArray) -> None:
+        """As `Simulation.restart`."""
+        theta, omega = starts[:, 0].copy(), starts[:, 1].copy()
         hear = self._hearing
         first = self._frame(theta, omega, None if hear is None else hear.start(rows, hear.tones(theta, omega)))
         for frame in self._frames:
             frame.put(rows, first)
 
-    def step(self, torque: FloatArray) -> FloatArray:
-        """Advance all pendulums by one step with clipped torques, shape (count,); return the rewards, (count,)."""
+    def step(self, actions: FloatArray) -> tuple[FloatArray, Flags]:
+        """As `Simulation.step`; no episode is ever over."""
         now = self._frames[-1]
-        rewards = physics.reward(now.theta, now.omega, torque)
-        theta, omega = physics.advance(now.theta, now.omega, torque, self.settings.physics)
+        rewards = physics.reward(now.theta, now.omega, actions)
+        theta, omega = physics.advance(now.theta, now.omega, actions, self.settings.physics)
         sound = None if self._hearing is None else self._hearing.advance(self._hearing.tones(theta, omega))
         self._frames.append(self._frame(theta, omega, sound))
         del self._frames[0]
-        return rewards
+        return rewards, np.zeros(self.count, dtype=np.bool_)
 
     def observe(self) -> Observation:
-        """Return the observations in fresh arrays with the batch first: (count, stack, ...)."""
+        """As `Simulation.observe`, (count, stack, ...)."""
         observation: Observation = {}
         if self._table is not None:
             observation[IMAGE] = self._table.frames(np.array([frame.picture for frame in self._frames]).T)
@@ -162,10 +188,14 @@ class Simulation:
             observation[SOUND] = self._sounds(self._hearing)
         return observation
 
-    def states(self) -> FloatArray:
-        """Return the present states [theta, omega] in a fresh array of shape (count, 2)."""
+    def state(self) -> FloatArray:
+        """The present states [theta, omega], (count, 2)."""
         now = self._frames[-1]
         return np.array((now.theta, now.omega)).T
+
+    def picture(self, row: int) -> npt.NDArray[np.uint8]:
+        """Rod and receivers, (480, 480, 3)."""
+        return self._renderer.draw(self.state()[row])
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """``"states"``, those of the stacked frames, oldest first, (count, stack, 2); of audio also ``"sounds"``.
@@ -180,13 +210,10 @@ class Simulation:
         return found
 
     def load_state_dict(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state_dict` of a simulation of the same settings gave.
-
-        Raises:
-            ValueError: An array has another shape or dtype, or values that do not occur.
-        """
+        """As `Simulation.load_state_dict`."""
         history = check_states("state['states']", state["states"], (self.count, self.settings.frame_stack, 2))
-        hear, moments = self._hearing, [(part[:, 0].copy(), part[:, 1].copy()) for part in history.swapaxes(0, 1)]
+        hear = None if self._hearing is None else self.settings.hearing(self.count)
+        moments = [(part[:, 0].copy(), part[:, 1].copy()) for part in history.swapaxes(0, 1)]
         sounds: Iterable[npt.NDArray[np.float32] | None] = [None] * len(moments)
         if hear is not None and hear.state():
             space = hear.space(self.settings.frame_stack)
@@ -195,6 +222,7 @@ class Simulation:
             sounds = kept.swapaxes(0, 1).copy()
         elif hear is not None:
             sounds = [hear.advance(hear.tones(*moment)) for moment in moments]
+        self._hearing = hear
         self._frames = [self._frame(*moment, sound) for moment, sound in zip(moments, sounds, strict=True)]
 
     def _sounds(self, hear: Hearing) -> npt.NDArray[np.float32]:

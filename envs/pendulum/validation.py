@@ -1,44 +1,19 @@
 """Checks of what the pendulum's environments are given."""
 
-import inspect
 import math
-from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anysense.common.errors import unknown_name
-from anysense.common.validation import check_choice, check_integer
+from anysense.common.validation import check_integer
 from anysense.envs.pendulum.physics import MAX_SPEED, MAX_TORQUE, FloatArray
+from anysense.envs.validation import as_numbers
 
-__all__ = [
-    "as_numbers",
-    "check_actions",
-    "check_array",
-    "check_initial_steps",
-    "check_no_more",
-    "check_options",
-    "check_render_mode",
-    "check_states",
-]
+__all__ = ["check_actions", "check_initial_steps", "check_states"]
 
 MAX_INITIAL_STEPS = 10_000
 MAX_ANGLE = 1e9
 """Largest angle in rad to start from, so that it and its frame stay exact."""
-
-
-def check_no_more(unknown: Mapping[str, Any], owner: type[Any]) -> None:
-    """Refuse keyword arguments that ``owner`` does not have (TypeError)."""
-    for name in unknown:
-        if name == "senses":
-            raise TypeError("`senses` is called `modalities` now; write modalities=(...).")
-        raise TypeError(unknown_name("argument", name, list(inspect.signature(owner).parameters)[:-1]))
-
-
-def check_render_mode(mode: str | None, valid: Collection[str]) -> str | None:
-    """Return ``mode`` if it is None or among ``valid`` (ValueError if not)."""
-    return None if mode is None else check_choice("render_mode", mode, valid)
 
 
 def check_initial_steps(value: Any) -> int | tuple[int, int]:
@@ -61,22 +36,6 @@ def check_initial_steps(value: Any) -> int | tuple[int, int]:
     )
 
 
-def check_options(options: Any, valid: Collection[str]) -> Mapping[str, Any]:
-    """Return reset options, {} for None.
-
-    Raises:
-        TypeError: They are no mapping.
-        ValueError: An option is not among ``valid``.
-    """
-    if options is None:
-        return {}
-    if not isinstance(options, Mapping):
-        raise TypeError(f"`options` must be a dictionary or None, got {options!r}.")
-    for name in options:
-        check_choice("options", name, valid)
-    return options
-
-
 def check_states(argument: str, states: Any, shape: tuple[int, ...]) -> FloatArray:
     """Return states [theta, omega] as a float64 copy.
 
@@ -96,21 +55,6 @@ def check_states(argument: str, states: Any, shape: tuple[int, ...]) -> FloatArr
     return array
 
 
-def check_array(argument: str, values: Any, like: NDArray[Any], low: Any, high: Any) -> NDArray[Any]:
-    """Return a copy of an array that has the shape and the dtype of another one, and values from low to high.
-
-    Raises:
-        ValueError: It has not.
-    """
-    array = as_numbers(argument, values).copy()
-    if array.shape != like.shape or array.dtype != like.dtype or not ((array >= low) & (array <= high)).all():
-        raise ValueError(
-            f"`{argument}` must be {like.dtype} {like.shape} from {np.min(low):g} to {np.max(high):g}, as `state_dict` "
-            f"of an environment with the same settings gives it; got {array.dtype} {array.shape}."
-        )
-    return array
-
-
 def check_actions(argument: str, actions: Any, shape: tuple[int, ...]) -> FloatArray:
     """Return torques as float64 of shape (-1,), clipped to ±``MAX_TORQUE``.
 
@@ -124,18 +68,3 @@ def check_actions(argument: str, actions: Any, shape: tuple[int, ...]) -> FloatA
     if math.isnan(torque.sum()):  # quicker than a test of each one, and clipped torques have no other way to a NaN sum
         raise ValueError(f"`{argument}` must not be NaN; got {array.tolist()}. Check the policy's output.")
     return torque
-
-
-def as_numbers(argument: str, values: Any) -> NDArray[Any]:
-    """Return an array of numbers or truth values.
-
-    Raises:
-        ValueError: The values are none; texts are none, even where they could be read as such.
-    """
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"`{argument}` must be an array of numbers; got {values!r}.") from error
-    if array.dtype.kind not in "buif":
-        raise ValueError(f"`{argument}` must be an array of numbers; got {values!r}.")
-    return array

@@ -99,9 +99,9 @@ def test_bad_states_are_refused():
     for name, value in (("ship_x", np.array([80, 999])), ("shot_y", state["shot_y"] + 500)):
         with pytest.raises(ValueError, match=rf"`state\['{name}'\]` must lie in"):
             venv.load_state_dict(state | {name: value})
-    with pytest.raises(ValueError, match=r"`state\['bullet'\]` must be bool \(2,\), got float64"):
+    with pytest.raises(ValueError, match=r"`state\['bullet'\]` must be bool \(2,\).*got float64"):
         venv.load_state_dict(state | {"bullet": np.zeros(2)})
-    with pytest.raises(ValueError, match="it lacks 'streams'"):
+    with pytest.raises(ValueError, match=r"`state` lacks \['streams'\]"):
         venv.load_state_dict({name: value for name, value in state.items() if name != "streams"})
 
 

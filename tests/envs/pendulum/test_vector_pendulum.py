@@ -287,16 +287,16 @@ class TestResume:
     @pytest.mark.parametrize(
         ("entry", "value", "message"),
         [
-            ("states", np.zeros((3, 2, 2)), r"`state\['states'\]` must have shape \(5, 2, 2\).*got shape \(3, 2, 2\)"),
+            ("states", np.zeros((3, 2, 2)), r"`state\['states'\]` must be float64 \(5, 2, 2\).*float64 \(3, 2, 2\)"),
             ("states", np.full((COUNT, 2, 2), np.nan), r"`state\['states'\]` must be finite"),
             ("states", np.full((COUNT, 2, 2), 8.5), r"`state\['states'\]` must have an angular speed within ±8"),
             ("states", np.full((COUNT, 2, 2), "1"), r"`state\['states'\]` must be an array of numbers"),
-            ("elapsed_steps", np.full(COUNT, np.nan), "must have 'elapsed_steps', whole numbers from 0"),
-            ("elapsed_steps", np.full(COUNT, -1), "must have 'elapsed_steps', whole numbers from 0"),
+            ("elapsed_steps", np.full(COUNT, np.nan), r"`state\['elapsed_steps'\]` must be int64 \(5,\)"),
+            ("elapsed_steps", np.full(COUNT, -1), r"`state\['elapsed_steps'\]` must not be negative"),
             ("elapsed_steps", [[1], [1, 2]], r"`state\['elapsed_steps'\]` must be an array of numbers"),
-            ("ended", np.zeros(COUNT), "'ended', bool, of shape"),
-            ("ended", np.zeros(3, np.bool_), "'ended', bool, of shape"),
-            ("streams", np.zeros((COUNT, 6)), "random streams in `state` must be uint64"),
+            ("ended", np.zeros(COUNT), r"`state\['ended'\]` must be bool \(5,\).*got float64"),
+            ("ended", np.zeros(3, np.bool_), r"`state\['ended'\]` must be bool \(5,\).*got bool \(3,\)"),
+            ("streams", np.zeros((COUNT, 6)), r"`state\['streams'\]` must be uint64 \(5, 6\)"),
         ],
     )
     def test_a_wrong_entry_is_refused_and_changes_nothing(self, entry, value, message):
