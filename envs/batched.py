@@ -32,13 +32,13 @@ _ONLY = np.arange(1)
 class BatchedEnv(gym.Env[Observation, Any]):
     """The single form of a simulation of one copy; ``info["state"]`` is its state, float64 (K,)."""
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012 (as the base class)
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (as the base class)
 
     def __init__(self, simulation: Simulation, render_mode: str | None) -> None:
         self._simulation = simulation
         self.observation_space = simulation.observation_space
         self.action_space = simulation.action_space
-        self.metadata = {**type(self).metadata, "render_fps": simulation.render_fps}
+        self.metadata = {"render_fps": simulation.render_fps, **type(self).metadata}
         if simulation.sample_rate is not None:
             self.metadata[SAMPLE_RATE] = simulation.sample_rate
         self.render_mode = check_render_mode(render_mode, self.metadata["render_modes"])

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anysense.envs.audio.live import LiveSound
+from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.audio.waveform import Timbre
 from anysense.envs.batched import BatchedEnv
 from anysense.envs.pendulum.drawing import FRONTS
@@ -151,6 +152,7 @@ class MultimodalPendulumEnv(BatchedEnv):
             modalities, receivers, frame_stack, physics, antialias, initial_steps, sound, timbre, sample_rate
         )
         super().__init__(PendulumSimulation(self.settings, 1), render_mode)
+        self.metadata[SAMPLE_RATE] = self.settings.sample_rate
         self._renderer = Renderer(self.settings.receivers)
         self._loudspeaker: Loudspeaker | None = None
         self._live = LiveSound(self.settings.sample_rate)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import anysense.envs
-from anysense.envs import MultimodalPendulumEnv
+from anysense.envs import MultimodalPendulumEnv, MultimodalPendulumVectorEnv
 from anysense.envs.pendulum import rendering
 from anysense.envs.pendulum.physics import advance, reward
 from anysense.envs.pendulum.raster import rod_frame
@@ -380,6 +380,13 @@ class TestRendering:
         assert len(full) > 1.3 * len(half) > 0
         assert full[:, 1].mean() > 250  # counter-clockwise from below is to the right
         assert abs(other[:, 1].mean() + full[:, 1].mean() - 479) < 2  # clipped to -2: the mirror image
+
+    def test_says_how_fast_pictures_and_sound_are(self):
+        single, several = MultimodalPendulumEnv(sample_rate=8000), MultimodalPendulumVectorEnv(2)
+        single.reset(seed=0)
+        assert single.metadata["render_fps"] == several.metadata["render_fps"] == 20
+        assert single.metadata["render_sample_rate"] == 8000
+        assert single.render_sound().shape == (2, 8000 // 20)
 
     def test_without_a_mode_it_warns(self, env):
         env.reset(seed=0)
