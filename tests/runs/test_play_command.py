@@ -161,7 +161,7 @@ def test_a_clip_shows_the_game(tmp_path, capsys):
 
 def test_a_missing_extra_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)
-    assert main(["play", "--out", str(tmp_path), "--steps", "1"]) == 1
+    assert main(["play", "--out", str(tmp_path), "--steps", "1"]) == 2
     printed = capsys.readouterr()
     assert "needs pygame, which is not installed: pip install 'anysense[window]'" in printed.err
     assert "steps" not in printed.out
