@@ -99,7 +99,7 @@ def test_a_logger_goes_on_where_a_run_was_cut(tmp_path, monkeypatch):
 
 def test_a_logger_without_its_package_is_named_before_anything_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "mlflow", None)  # as if it were not installed
-    assert pretrain(tmp_path, "--preset", "smoke", "--logger", "mlflow") == 1
+    assert pretrain(tmp_path, "--preset", "smoke", "--logger", "mlflow") == 2
     message = "`--logger mlflow` needs mlflow, which is not installed: pip install 'anysense[mlflow]'"
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
