@@ -211,6 +211,6 @@ def test_wrong_input_leaves_nothing(options, message, copied, refused):
 def test_a_missing_extra_is_named_before_anything_is_written(copied, monkeypatch, capsys):
     monkeypatch.setattr("anysense.runs.commands.align.importlib.util.find_spec", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "umap", None)
-    assert align(copied, "--umap") == 1
+    assert align(copied, "--umap") == 2
     assert "pip install 'anysense[umap]'" in capsys.readouterr().err
     assert not (copied / "align").exists()

@@ -63,7 +63,7 @@ def test_mhd_checks_files_that_are_there(tmp_path, capsys):
 
 def test_mhd_says_what_to_do_without_gdown(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "gdown", None)
-    assert main(["data", "mhd", "--folder", str(tmp_path)]) == 1
+    assert main(["data", "mhd", "--folder", str(tmp_path)]) == 2
     assert "pip install 'anysense[data]'" in capsys.readouterr().err
 
 

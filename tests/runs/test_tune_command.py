@@ -204,7 +204,7 @@ def test_wrong_input_leaves_nothing(options, message, tiny, tmp_path, refused):
 
 def test_without_optuna_nothing_begins(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    assert main(["tune", *TINY, "--out", str(tmp_path / "out")]) == 1
+    assert main(["tune", *TINY, "--out", str(tmp_path / "out")]) == 2
     assert (
         "`anysense tune` needs optuna, which is not installed: pip install 'anysense[tune]'" in capsys.readouterr().err
     )
