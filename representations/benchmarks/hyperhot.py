@@ -20,6 +20,7 @@ HYPERHOT = Presets(
         "mmvae": {"*": {"latent_dim": 64}, "smoke": {"latent_dim": 8}},
         "muse": {"*": _MUSE, "smoke": _SMALL_TOP | {"modality_dims": ()}},
         "nexus": {"*": {"latent_dim": 64, "message_dim": 256}, "smoke": _SMALL_TOP | {"message_dim": 16}},
+        "triangle": {"default": {"cosine_weight": 0.9}},  # Two modalities, as the pendulum has.
     },
     family_settings={
         "smoke": {"frame_widths": (32,), "frame_dim": 16, "source_widths": (16,), "sound_widths": (32,)},
