@@ -92,9 +92,9 @@ def test_state_is_restored_to_the_bit():
     assert restored["image"].shape == (3, 2, 105, 80)
 
 
-def test_bad_states_are_refused():
-    venv = HyperhotVectorEnv(2)
-    venv.reset(seed=0)
+def test_bad_states_are_refused_and_change_nothing():
+    venv, twin = HyperhotVectorEnv(2), HyperhotVectorEnv(2)
+    venv.reset(seed=0), twin.reset(seed=0)
     state = venv.state_dict()
     for name, value in (("ship_x", np.array([80, 999])), ("shot_y", state["shot_y"] + 500)):
         with pytest.raises(ValueError, match=rf"`state\['{name}'\]` must lie in"):
@@ -103,6 +103,10 @@ def test_bad_states_are_refused():
         venv.load_state_dict(state | {"bullet": np.zeros(2)})
     with pytest.raises(ValueError, match=r"`state` lacks \['streams'\]"):
         venv.load_state_dict({name: value for name, value in state.items() if name != "streams"})
+    with pytest.raises(ValueError, match=r"`state\['elapsed_steps'\]` must not be negative"):
+        venv.load_state_dict(state | {"elapsed_steps": np.array([0, -1])})
+    for name, own in twin.state_dict().items():
+        np.testing.assert_array_equal(venv.state_dict()[name], own)
 
 
 @pytest.mark.parametrize(
