@@ -12,6 +12,8 @@ from anysense.common.loggers.logger import Logger, run_id, title_of
 
 __all__ = ["Mlflow"]
 
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+"""Seconds and tries of a call, unless the environment says otherwise; by itself MLflow waits up to 20 minutes."""
 LONGEST_VALUE = 500
 """Characters of a parameter that every store of MLflow takes."""
 
@@ -29,6 +31,8 @@ class Mlflow(Logger):
         mlflow = self.needed()
         for chatty in ("mlflow", "alembic"):  # the tables of a new store
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        for variable, value in PATIENCE.items():
+            os.environ.setdefault(variable, value)
         own = folder / self.name
         own.mkdir(parents=True, exist_ok=True)
         named = os.environ.get("MLFLOW_TRACKING_URI")
@@ -57,7 +61,7 @@ class Mlflow(Logger):
         self._client.set_terminated(self._id, "FAILED" if failed else "FINISHED")
 
     def _new_run(self, title: str, artifacts: Path | None) -> str:
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "anysense")
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "anysense"
         experiment = self._client.get_experiment_by_name(name)
         place = None if artifacts is None else artifacts.resolve().as_uri()
         number = self._client.create_experiment(name, place) if experiment is None else experiment.experiment_id

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -21,9 +23,24 @@ class FakeWandb(ModuleType):
         super().__init__("wandb")
         self.account, self.runs = account, []
         self.Settings = SimpleNamespace
+        self.asks, self.in_use = True, set()
+
+    def setup(self, settings):
+        self.asks = settings.show_info
+
+    def teardown(self):
+        self.in_use.clear()
 
     def init(self, **options):
+        assert not self.asks, "a question at a terminal would stop the training"
+        if options["id"] in self.in_use:
+            raise RuntimeError(f"run ID {options['id']} is in use")
+        logs = Path(options["dir"], "wandb", f"run-{len(self.runs)}-{options['id']}", "logs")
+        logs.mkdir(parents=True, exist_ok=True)
+        (logs / "debug-core.log").unlink(missing_ok=True)
+        (logs / "debug-core.log").symlink_to("/dev/null")
         if not self.account and options.get("mode") != "offline":
+            self.in_use.add(options["id"])
             raise RuntimeError("No API key configured.")
         run = SimpleNamespace(options=options, rows=[], config={}, ended=None, axis=None)
         run.config = SimpleNamespace(
@@ -81,8 +98,8 @@ class FakeStore:
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch):
-    for name in ("WANDB_MODE", "WANDB_PROJECT", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -107,6 +124,11 @@ def trained(name, folder, steps=(0, 1), fault=None):
             log.numbers({"train/total": 0.5 * step}, step)
         if fault is not None:
             raise fault
+
+
+def assert_no_links(folder):
+    """A run whose links lead out of its folder is refused by --resume."""
+    assert not [path for path in folder.rglob("*") if path.is_symlink()]
 
 
 def test_the_names():
@@ -152,6 +174,7 @@ def test_wandb_without_an_account_is_offline_and_one_run(tmp_path, wandb, capsys
     assert (first.ended, second.ended) == (0, 1)
     message = f"wandb sync {folder}/wandb/offline-run-* (No API key configured)."
     assert message in capsys.readouterr().err
+    assert_no_links(folder)
 
 
 def test_wandb_does_what_its_variables_say(tmp_path, wandb, monkeypatch, capsys):
@@ -163,9 +186,27 @@ def test_wandb_does_what_its_variables_say(tmp_path, wandb, monkeypatch, capsys)
     wandb.account = False
     monkeypatch.setenv("WANDB_MODE", "online")
     trained("wandb", tmp_path)
+    assert_no_links(tmp_path)
     assert len(wandb.runs) == 1  # whoever asks for online gets a warning, not another place
     message = "Warning: nothing more is logged by --logger wandb (No API key configured). All else goes on.\n"
     assert capsys.readouterr().err == message
+
+
+def test_wandb_waits_for_its_service_as_long_as_the_variables_say(tmp_path, wandb, monkeypatch, capsys):
+    wandb.account = True
+    with steady("wandb", tmp_path):
+        settings = wandb.runs[0].options["settings"]
+        assert (settings.init_timeout, settings.finish_timeout) == (30, 60)
+
+        def finish(exit_code):
+            assert settings.finish_timeout_raises
+            raise TimeoutError("Timed out finishing run.")
+
+        wandb.runs[0].finish = finish
+    assert f"not all was sent in time; to send the rest later: wandb sync {tmp_path}/wandb/" in capsys.readouterr().err
+    monkeypatch.setenv("WANDB_FINISH_TIMEOUT", "5")
+    trained("wandb", tmp_path)
+    assert not hasattr(wandb.runs[1].options["settings"], "finish_timeout")
 
 
 def test_mlflow_keeps_one_run_in_the_folder(tmp_path, mlflow):
@@ -184,8 +225,11 @@ def test_mlflow_keeps_one_run_in_the_folder(tmp_path, mlflow):
 def test_mlflow_takes_the_store_that_a_variable_names(tmp_path, mlflow, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
     trained("mlflow", tmp_path)
     assert mlflow.stores["http://localhost:5000"].experiments == {"mine": None}
+    assert (os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) == ("7", "2")
 
 
 class Broken(Logger):
@@ -238,6 +282,7 @@ def test_the_real_packages(name, tmp_path, monkeypatch):
     trained(name, tmp_path)
     trained(name, tmp_path, (1, 2))
     number = json.loads((tmp_path / name / "logger.json").read_text())["run"]
+    assert_no_links(tmp_path)
     if name == "wandb":
         assert {path.name[-8:] for path in (tmp_path / "wandb").glob("offline-run-*")} == {number}
         assert list((tmp_path / "wandb").glob(f"offline-run-*/run-{number}.wandb"))
@@ -248,3 +293,16 @@ def test_the_real_packages(name, tmp_path, monkeypatch):
         run = client.get_run(number)
         assert run.data.params["settings.epochs"] == "3"
         assert run.info.status == "FINISHED"
+
+
+@pytest.mark.filterwarnings("ignore")  # theirs
+def test_the_real_wandb_goes_on_offline_where_its_service_cannot_be_reached(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("wandb").teardown()
+    for name, value in {"BASE_URL": "http://127.0.0.1:9", "API_KEY": "0" * 40, "INIT_TIMEOUT": "1"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    trained("wandb", tmp_path)
+    message = capsys.readouterr().err
+    assert "Weights & Biases: written offline, to be sent later" in message
+    assert "Warning: nothing more is logged" not in message
+    assert list((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))
+    assert_no_links(tmp_path)
