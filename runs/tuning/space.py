@@ -16,6 +16,8 @@ USUAL = "default"
 """Stands for the usual space of each method among what is given."""
 DIGITS = 4
 """Significant digits of numbers that are tried, so that what is printed is what was tried."""
+LARGEST, LARGEST_WHOLE = 1e30, 10**15
+"""Largest ends of ranges: what samplers and figures reckon with in single precision, and what a float holds exactly."""
 FORM = "NAME=LOW..HIGH, NAME=LOW..HIGH:log or NAME=A,B,C, for example temperature=0.05..1:log"
 _RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>.+?)(?P<log>:log)?")
 _NAMED = 1.0
@@ -73,14 +75,14 @@ class Dimension:
 
 
 def _short(number: float) -> str:
-    return str(int(number)) if float(number).is_integer() else repr(number)
+    return str(int(number)) if float(number).is_integer() and abs(number) <= LARGEST_WHOLE else repr(number)
 
 
 def dimension(text: str) -> Dimension:
     """What one NAME=... says; whether its numbers are whole is not known yet.
 
     Raises:
-        ValueError: It has another form, or a range is empty, infinite, or logarithmic and not above 0.
+        ValueError: It has another form, or a range is empty, too large, or logarithmic and not above 0.
     """
     name, equals, rest = text.partition("=")
     if not equals or not name or not rest:
@@ -95,6 +97,8 @@ def dimension(text: str) -> Dimension:
     if found is None or not all(type(end) in (int, float) and math.isfinite(end) for end in ends):
         raise ValueError(f"`space` {text}: expected finite numbers as {FORM}.")
     low, high = map(float, ends)
+    if max(-low, high) > LARGEST:
+        raise ValueError(f"`space` {text}: ends must be between -{LARGEST:g} and {LARGEST:g}.")
     if low == high:
         raise ValueError(f"`space` {text} is a single value; write {name}={_short(ends[0])} to have it in every trial.")
     if low > high:
@@ -220,6 +224,8 @@ def _fitting(one: Dimension, parts: Parts, method: str, text: str) -> Dimension:
             raise ValueError(f"`space` {text}: `{one.name}` of {method} is no number; list choices: NAME=A,B,C.")
         if kind is int and not (one.low.is_integer() and one.high.is_integer()):
             raise ValueError(f"`space` {text}: `{one.name}` of {method} is a whole number, and so must be both ends.")
+        if kind is int and max(-one.low, one.high) > LARGEST_WHOLE:
+            raise ValueError(f"`space` {text}: ends of whole numbers must be between -1e15 and 1e15.")
         one = dataclasses.replace(one, whole=kind is int)
     for value in one.choices or one.ends:
         try:

@@ -26,8 +26,8 @@ def job_of(settings: TuneSettings, run: Path, method: str, number: int, values: 
 def do_trial(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     """Do a trial in ``folder``, or go on there. Gives plain values: score, records, times, or why it failed.
 
-    Settings that do not go together, and a loss that is no number, are failures of the trial; errors of the system
-    (no space, no memory) are passed on, because the trial may be done again.
+    Settings that do not go together, a loss that is no number, and networks that need more memory than there is are
+    failures of the trial; other errors of the system (no space) are passed on, because the trial may be done again.
     """
     import torch
 
@@ -38,7 +38,9 @@ def do_trial(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         found = settings.measured(cell, method_options(trial.method, trial.values), folder)
-    except (ArithmeticError, ValueError, TypeError) as error:
+    except (ArithmeticError, ValueError, TypeError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _wants_memory(error):
+            raise
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         return {**kept, "value": None, "failed": reason, "records": [], "minutes": _minutes(start)}
     value = found.pop("value")
@@ -51,6 +53,12 @@ def do_trial(trial: Trial, folder: Path, device: str) -> dict[str, Any]:
         "minutes": _minutes(start),
         "peak_memory": peak_memory(),
     }
+
+
+def _wants_memory(error: RuntimeError) -> bool:
+    """Whether torch has been asked for more memory than there is, for which it has no type of its own on processors."""
+    text = str(error)
+    return any(words in text for words in ("can't allocate memory", "out of memory", "Storage size calculation"))
 
 
 def _minutes(start: float) -> float:

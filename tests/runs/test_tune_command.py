@@ -182,6 +182,26 @@ def test_failed_trials_are_named_and_the_others_count(tiny, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
+    "error",
+    [MemoryError("no"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 5 PB"), RuntimeError("other")],
+)
+def test_a_trial_that_needs_too_much_memory_fails_alone(error, tiny, tmp_path, monkeypatch, capsys):
+    usual = TuneOnData.measured
+
+    def measured(self, cell, given, folder):
+        if given:
+            raise error
+        return usual(self, cell, given, folder)
+
+    monkeypatch.setattr(TuneOnData, "measured", measured)
+    options = ["--trials", "2", "--methods", "gmc", "--space", "latent_dim=4,6", "--out", str(tmp_path)]
+    assert main(["tune", *TINY, *options, "--name", "a"]) == ("other" in str(error))
+    capsys.readouterr()
+    found = tmp_path / "tune" / "a" / "jobs" / "gmc-1" / "result.json"
+    assert found.exists() == ("other" not in str(error))
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--space", "temprature=0.1..1"], "got 'temprature'. Did you mean 'temperature'?"),
