@@ -13,7 +13,7 @@ from anysense.common.json_files import read_json
 from anysense.envs.world import DEFAULT_WORLD
 from anysense.representations.benchmarks import benchmark, benchmark_names
 from anysense.runs.comparisons.cells import seeds_in_words
-from anysense.runs.comparisons.claims import CLAIMS, Claim, Comparison
+from anysense.runs.comparisons.claims import CLAIMS, FEWEST_RANKED, Claim, Comparison
 from anysense.runs.comparisons.done import Done, records_of, seeds_of
 from anysense.runs.comparisons.growth import MAX_BYTES, NOT_COMPARED, in_order, read_jobs
 from anysense.runs.tables import Table, markdown_table
@@ -29,9 +29,11 @@ What the papers claim, and what the comparisons in [results/]({{results}}) say a
 `{{command}}` from their JSON files; no figure and no verdict is typed by hand.
 
 **Rule.** Every claim stands for comparisons of two means over seeds. One counts as won if ours is better by more than
-the larger half of the two 95% intervals (0 where there are too few seeds for one). All of them won, in every file:
-*{HOLDS}*; none: *{HOLDS_NOT}*; otherwise *{IN_PART}*. Without a result file: *{NOT_MEASURED}*. Without data for it:
-*{NOT_TESTABLE}*. Published figures were measured by the authors, on the data that are named, and decide nothing."""
+the larger half of the two 95% intervals (0 where there are too few seeds for one); or if, with at least {FEWEST_RANKED}
+seeds of each, every seed of ours is better than every one of the other, which happens by chance in 1 of 70 cases, or
+fewer. All of them won, in every file: *{HOLDS}*; none: *{HOLDS_NOT}*; otherwise *{IN_PART}*. Without a result file:
+*{NOT_MEASURED}*. Without data for it: *{NOT_TESTABLE}*. Published figures were measured by the authors, on the data
+that are named, and decide nothing."""
 
 
 @dataclass(frozen=True)
