@@ -104,6 +104,7 @@ class Journal:
         journal = self._optuna.storages.journal
         with reading(self.path, ADVICE):
             backend = journal.JournalFileBackend(str(self.path), lock_obj=lock)
+            backend.append_logs = _naming(self.path, backend.append_logs)
             self.storage = self._optuna.storages.JournalStorage(backend)
 
     def studies(self, wanted: Mapping[str, str], direction: str, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,19 +126,30 @@ class Journal:
         found = {}
         for method, space in wanted.items():
             facts = {"anysense": {**about, "space": space}}
-            if method in there and there[method].user_attrs != facts:
+            begun = method in there and (there[method].user_attrs or there[method].n_trials)  # else cut off when made
+            if begun and there[method].user_attrs != facts:
                 kept = there[method].user_attrs.get("anysense", there[method].user_attrs)
                 raise ValueError(self._foreign(f"{method} with {kept}, asked for was {facts['anysense']}"))
             study = self._optuna.create_study(
                 storage=self.storage, study_name=method, direction=direction, load_if_exists=True
             )
-            if method not in there:
+            if not begun:
                 study.set_user_attr("anysense", facts["anysense"])
             found[method] = study
         return found
 
     def _foreign(self, difference: str) -> str:
         return f"`{self.path}` holds another search: {difference}. {ADVICE}"
+
+
+def _naming(path: Path, append: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The same, with errors that name the journal."""
+
+    def appended(entries: Any) -> None:
+        with explained(path):
+            append(entries)
+
+    return appended
 
 
 def _mend(path: Path) -> None:

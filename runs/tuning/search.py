@@ -4,8 +4,8 @@ import dataclasses
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class Search:
         self._drivers = Drivers(run)
         self._running: dict[Path, _Running] = {}
         self._claim = FileLock(run / CLAIM)
-        with explained(run / CLAIM), self._claim:
+        with self._claimed():
             texts = {method: " ".join(map(str, space)) for method, space in plan.spaces.items()}
             direction = "maximize" if plan.better == "higher" else "minimize"
             self.studies = Journal(run).studies(texts, direction, plan.about)
@@ -118,6 +118,16 @@ class Search:
             return {name: float(found[name]) for name in names}
         return {}
 
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Be the only driver that takes a trial."""
+        with explained(self._run / CLAIM):
+            self._claim.acquire()
+        try:
+            yield
+        finally:
+            self._claim.release()
+
     def _total(self) -> int:
         return self._plan.trials * len(self.studies)
 
@@ -144,7 +154,7 @@ class Search:
 
     def _next(self) -> Job | None:
         """Take the next trial: one that a driver which is gone has left, or a new one; those of all methods in turn."""
-        with self._claim:
+        with self._claimed():
             while (found := self._left_over() or self._new()) is not None:
                 method, trial = found
                 values = self._values(method, trial)

@@ -1,5 +1,7 @@
 """Drivers of a search: what they take, what they leave, and the journal that they share. Trials are sums here."""
 
+import errno
+import importlib
 import itertools
 import json
 import threading
@@ -254,6 +256,26 @@ def test_an_entry_that_was_cut_off_is_left_out(bench, capsys):
     assert bench.done == [("one", number) for number in range(3)]
     path.write_bytes(whole[: len(whole) // 2])
     assert bench.search(3).left() == 0
+
+
+@pytest.mark.parametrize("entries", range(7))
+def test_a_full_disk_names_the_journal_and_the_search_goes_on(bench, monkeypatch, entries):
+    backend = importlib.import_module("optuna.storages.journal").JournalFileBackend
+    usual, left = backend.append_logs, iter(range(entries))
+
+    def append(self, logs):
+        if next(left, None) is None:
+            with (bench.folder / JOURNAL).open("ab") as file:
+                file.write(b'{"op_co')
+            raise OSError(errno.ENOSPC, "No space left on device")
+        usual(self, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "append_logs", append)
+        with pytest.raises(OSError, match=rf"Cannot write `.*{JOURNAL}` \(No space left on device\); free space"):
+            bench.go(bench.search(2))
+    bench.go(bench.search(2))
+    assert sorted(bench.values()) == [("one", 0), ("one", 1)]
 
 
 def test_without_its_journal_a_search_takes_what_was_finished_from_the_folders(bench, capsys):
