@@ -47,7 +47,7 @@ _REFUSED: Mapping[int, tuple[type[Exception], str]] = {
     401: (PermissionError, _NO_TOKEN),
     403: (
         PermissionError,
-        "{place} refused it ({said}). Take a token that may write, and a repository that its owner may change.",
+        "{place} refused it ({said}). Take a token that may do this: read the repository, or, to push, write to it.",
     ),
 }
 

@@ -236,7 +236,11 @@ def test_a_stream_without_end_is_ended(hub, files):
         ((200, b"<html>welcome</html>"), ConnectionError, "gave no answer of a hub"),
         ((200, b'{"sha": "abc"}'), ConnectionError, "gave no answer of a hub"),
         ((200, b"[]"), ConnectionError, "gave no answer of a hub"),
-        ((403, b'{"error": "not yours"}'), PermissionError, r"refused it \(not yours\)"),
+        (
+            (403, b'{"error": "not yours"}'),
+            PermissionError,
+            r"refused it \(not yours\). Take a token that may do this: read",
+        ),
         ((418, b'{"error": "a teapot"}'), ValueError, "refused it with status 418"),
     ],
 )

@@ -184,7 +184,7 @@ def test_what_arrives_is_looked_at(push, hub):
     assert "or are missing. Look whether a .gitignore" in text
     hub.faults = {"/commit/": lambda handler: handler.answer(403, {"error": "no write access"})}
     text, _ = push(SHIPPED, "--repo", "me/x", code=2)
-    assert "refused it (no write access). Take a token that may write" in text
+    assert "refused it (no write access). Take a token that may do this" in text
 
 
 @pytest.mark.parametrize(
