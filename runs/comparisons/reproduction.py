@@ -13,7 +13,8 @@ from anysense.common.json_files import read_json
 from anysense.envs.world import DEFAULT_WORLD
 from anysense.representations.benchmarks import benchmark, benchmark_names
 from anysense.runs.comparisons.cells import seeds_in_words
-from anysense.runs.comparisons.claims import CLAIMS, FEWEST_RANKED, Claim, Comparison
+from anysense.runs.comparisons.claims import CLAIMS, Claim
+from anysense.runs.comparisons.comparison import FEWEST_RANKED, Comparison
 from anysense.runs.comparisons.done import Done, records_of, seeds_of
 from anysense.runs.comparisons.growth import MAX_BYTES, NOT_COMPARED, in_order, read_jobs
 from anysense.runs.tables import Table, markdown_table
