@@ -13,7 +13,7 @@ from anysense.runs.launching.settings import LAUNCHING
 from anysense.runs.run_folder import RunFolder, newest_run, plain
 from anysense.runs.settings import CommonSettings, ResumableSettings, parse, value_of, values_of
 
-__all__ = ["advising", "changes", "resumed"]
+__all__ = ["advising", "changes", "going_on", "resumed"]
 
 ResumableT = TypeVar("ResumableT", bound=ResumableSettings)
 
@@ -47,6 +47,12 @@ def _advice(run: RunFolder, arguments: Sequence[str]) -> str:
     if "resume" not in run.record["settings"]:
         again = shlex.join(["anysense", *name.split("/"), *without(recorded, ("--name",))])
         return f"`{run.path}` keeps what was written, but cannot go on; to do it again, type: {again}"
+    return f"`{run.path}` keeps what was written; to go on with it, type: {shlex.join(going_on(run, arguments))}"
+
+
+def going_on(run: RunFolder, arguments: Sequence[str]) -> list[str]:
+    """The words of the command that goes on with a run; ``arguments`` were typed, to start it or to go on with it."""
+    name, recorded = run.record["command"], run.record["arguments"]
     places = {option: value_of(arguments, option) for option in _PLACES if option != "--name"}
     confirmed = {option: value_of(recorded, option) for option in _CONFIRMED if _needs_confirming(run, option)}
     given = {option: value_of(arguments, option) or value for option, value in confirmed.items()}
@@ -55,10 +61,7 @@ def _advice(run: RunFolder, arguments: Sequence[str]) -> str:
     for option in _WORK:
         values = values_of(arguments, option)
         typed += [option, *values] if values else []
-    return (
-        f"`{run.path}` keeps what was written; to go on with it, type: "
-        f"{shlex.join(['anysense', *name.split('/'), '--resume', *typed])}"
-    )
+    return ["anysense", *name.split("/"), "--resume", *typed]
 
 
 def resumed(

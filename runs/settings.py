@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import shutil
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -26,6 +26,7 @@ __all__ = [
     "parse",
     "peek",
     "preset_in",
+    "smoke_caution",
     "use_machine",
     "value_of",
     "values_of",
@@ -86,6 +87,12 @@ class ResumableSettings(CommonSettings):
     def grown(self, given: Any) -> Mapping[str, list[str]]:
         """What the same run is asked for besides, when it goes on with ``given``: words to type, by setting."""
         return {}
+
+
+def smoke_caution(commands: Iterable[str]) -> str:
+    """What is said of all that commands made with the preset smoke."""
+    named = ", ".join(dict.fromkeys(commands))
+    return f"Preset smoke ({named}): too short to learn or to measure anything; it only shows that everything runs."
 
 
 def check_positive(settings: Any, *names: str) -> None:

@@ -3,6 +3,9 @@
 import dataclasses
 import math
 import re
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -10,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-__all__ = ["Table", "counted", "latex_table", "markdown_table", "print_table", "with_interval"]
+__all__ = ["Table", "counted", "latex_table", "markdown_table", "print_table", "with_interval", "wrapped"]
 
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%_#${}"}
@@ -74,6 +77,14 @@ def print_table(title: str, table: Table) -> None:
         for index, row in enumerate(table.rows):
             drawn.add_row(*(escape(row[place]) for place in (0, *places)), end_section=index in table.rules)
         console.print(drawn)
+
+
+def wrapped(text: str) -> str:
+    """A long text for stdout: on a terminal in lines that break between words; one line for a file or a pipe."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _first_width(table: Table, widths: Sequence[int], width: int) -> int:

@@ -26,6 +26,7 @@ from anysense.runs.comparisons.growth import check_same, earlier_jobs, jobs_in
 from anysense.runs.comparisons.report import Report, print_report, record_of, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
+from anysense.runs.next_steps import typed_next
 from anysense.runs.page.write import page_line
 from anysense.runs.run_folder import RunFolder, newest_run
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
@@ -184,7 +185,8 @@ def _work(settings: AlignCommand, run: RunFolder, device: str) -> list[str]:
     report = align_report(benchmark(compared.record["settings"]["data"]), done, run)
     write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
-    return [f"Report: {run.results('report.md')}", *page_line(run)]
+    both = typed_next("On one page with the comparison", "report", compared.path, run.path)
+    return [f"Report: {run.results('report.md')}", *page_line(run), both]
 
 
 def align_one(cell: Cell, folder: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from anysense.runs.comparisons.report import Report, print_report, write_run_rep
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
 from anysense.runs.method_options import Parts, changed
+from anysense.runs.next_steps import more_seeds, too_few_seeds, typed_next
 from anysense.runs.page.write import page_line
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 DATA = "digits"
+Next = Callable[["ClassifyCommand", RunFolder], str]
+"""Gives the last line: what to type next."""
 MakeReport = Callable[[Benchmark, Mapping[str, str], Sequence[Done], RunFolder], Report]
 
 
@@ -137,7 +140,9 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("classify", arguments, read, partial(work, classify_report), partial(checked, "classify"), every_cell)
+    execute(
+        "classify", arguments, read, partial(work, classify_report, _next), partial(checked, "classify"), every_cell
+    )
 
 
 def report_of(run: RunFolder) -> Report:
@@ -178,7 +183,13 @@ def checked(command: str, settings: ClassifyCommand) -> tuple[ClassifyCommand, S
     return settings, ()
 
 
-def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
+def _next(settings: ClassifyCommand, run: RunFolder) -> str:
+    if too_few_seeds(settings):
+        return more_seeds(settings, run)
+    return typed_next("Geometry of the latents", "align", run.path)
+
+
+def work(make_report: MakeReport, following: Next, settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     """Do the jobs of all methods and seeds, and write the report of what they found."""
     found = settings.benchmark()
     cells = every_cell(settings)
@@ -186,7 +197,8 @@ def work(make_report: MakeReport, settings: ClassifyCommand, run: RunFolder, dev
     report = make_report(found, methods_of(found), done, run)
     write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
-    return [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}", *page_line(run)]
+    lines = [f"Report: {run.results('report.md')}", f"Figures: {run.path / 'figures'}", *page_line(run)]
+    return [*lines, following(settings, run)]
 
 
 def built(cell: Cell, found: Benchmark, train: "Samples") -> "Representation":

@@ -23,6 +23,7 @@ from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.evaluation_report import input_label, inputs_of, references_of
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
+from anysense.runs.next_steps import more_seeds, too_few_seeds, typed_next
 from anysense.runs.page.write import page_line
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
@@ -132,7 +133,14 @@ def _work(settings: CompareCommand, run: RunFolder, device: str) -> list[str]:
     report = _report(done, settings, settings.stages(done[0].method, settings.seed, device, None), run)
     write_run_report(report, run, settings.docs, settings.readme)
     print_report(report)
-    return [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}", *page_line(run)]
+    lines = [f"Report: {run.results('report.md')}", f"Chart: {run.figure('score.png')}", *page_line(run)]
+    folder = next((job.folder for job in done if job.folder is not None), None)
+    if too_few_seeds(settings) or folder is None:
+        return [*lines, more_seeds(settings, run)]
+    return [
+        *lines,
+        typed_next("One of its agents, with clips", "evaluate", folder / "train", "--video", env=settings.env),
+    ]
 
 
 def compare_one(cell: Cell, folder: Path) -> dict[str, Any]:

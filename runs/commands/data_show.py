@@ -13,7 +13,7 @@ from anysense.common.errors import unknown_name
 from anysense.common.files import write_bytes
 from anysense.common.progress import counter, stage
 from anysense.common.validation import check_seed
-from anysense.runs.commands.data import Part
+from anysense.runs.commands.data import Part, use_of
 from anysense.runs.figures import new_figure, write_figure
 from anysense.runs.resume import advising
 from anysense.runs.run_folder import RunFolder, check_place
@@ -105,6 +105,7 @@ def _show(arguments: Sequence[str]) -> None:
     if sheet is not None:
         print(f"Samples: {sheet}")
     print(f"Sounds: {run.path / 'sounds'}")
+    print(use_of(dataset, settings.folder))
 
 
 def _load(dataset: str, settings: ShowSettings) -> "Samples":

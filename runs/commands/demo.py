@@ -11,8 +11,10 @@ from anysense.runs.commands.stages import StageSettings, check_stages, run_stage
 from anysense.runs.curves import read_curve
 from anysense.runs.evaluation_report import sentence
 from anysense.runs.execute import execute
+from anysense.runs.next_steps import typed_next
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, preset_in
+from anysense.runs.tables import wrapped
 from anysense.runs.worlds import chosen_world, environments
 
 __all__ = ["DemoCommand", "main"]
@@ -71,5 +73,7 @@ def _work(settings: DemoCommand, run: RunFolder, device: str) -> list[str]:
         f"Representation: {run.path / 'pretrain' / 'representation'}",
         f"Agent: {run.path / 'train' / 'agent'}",
         "",
-        sentence(saved.records, agent.world, agent.trained_with, tuple(agent.modalities)),
+        wrapped(sentence(saved.records, agent.world, agent.trained_with, tuple(agent.modalities))),
+        "",
+        typed_next("Switch its modalities on and off", "play", run.path / "train" / "agent", env=agent.world.id),
     ]

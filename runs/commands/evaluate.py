@@ -26,6 +26,7 @@ from anysense.runs.curves import LearningCurve, read_curve, write_curve
 from anysense.runs.evaluation_report import input_label
 from anysense.runs.execute import execute
 from anysense.runs.locate import find_agent, lineage_of, training_steps
+from anysense.runs.next_steps import typed_next
 from anysense.runs.page.write import write_run_page
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
@@ -168,8 +169,14 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     episodes = settings.evaluation.of_world(agent.world, settings.seed)
     clips = add_clips(agent, episodes, report, run, settings.video_formats) if settings.video else []
     shown = [f"Clips: {run.path / 'clips'}"] if clips else []
-    page = run.results("report.html")
-    return [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}", *shown, f"Page: {page}"]
+    page = f"Page: {run.results('report.html')}"
+    who = [path] if settings.agent is None else ["--agent", settings.agent]
+    where = ["--env", agent.world.id] if settings.env else []
+    where += ["--env-option", *settings.env_option] if settings.env_option else []
+    seen = typed_next("Switch its modalities on and off", "play", *who, *where)
+    unseen = typed_next("See and hear it", "evaluate", *who, *where, "--video")
+    lines = [f"Results: {run.path / 'results'}", f"Figures: {run.path / 'figures'}", *shown, page]
+    return [*lines, seen if settings.video else unseen]
 
 
 def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | None, run: RunFolder) -> Report:

@@ -16,10 +16,11 @@ from anysense.representations.settings import MethodSettings, NetworkSettings
 from anysense.runs.collecting import check_collecting, collected, of_something, read_data
 from anysense.runs.execute import execute
 from anysense.runs.logging_options import LoggingSettings, check_logger
+from anysense.runs.next_steps import typed_next
 from anysense.runs.policies import OTHER_POLICIES
 from anysense.runs.reading import ReadingSettings
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, value_of, widened
+from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, smoke_caution, value_of, widened
 from anysense.runs.training_options import Training
 from anysense.runs.worlds import VectorSettings, chosen_world, environments, named_world, options_of, world_from
 
@@ -174,8 +175,9 @@ def _work(settings: PretrainCommand, run: RunFolder, device: str) -> list[str]:
     path = run.path / "representation"
     return [
         _summary(result),
+        *([smoke_caution(["pretrain"])] if settings.preset == "smoke" else []),
         f"Representation: {path}",
-        f"Train an agent on it: anysense train --representation {path}",
+        typed_next("Train an agent on it", "train", "--representation", path, env=settings.env),
     ]
 
 

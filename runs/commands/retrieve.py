@@ -12,6 +12,7 @@ from anysense.runs.comparisons.report import Report
 from anysense.runs.comparisons.retrieve_report import retrieve_report
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
+from anysense.runs.next_steps import more_seeds
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, peek, preset_in
 
@@ -50,7 +51,14 @@ class RetrieveCommand(ClassifyCommand):
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute("retrieve", arguments, _read, partial(work, retrieve_report), partial(checked, "retrieve"), every_cell)
+    execute(
+        "retrieve",
+        arguments,
+        _read,
+        partial(work, retrieve_report, more_seeds),
+        partial(checked, "retrieve"),
+        every_cell,
+    )
 
 
 def report_of(run: RunFolder) -> Report:

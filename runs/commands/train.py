@@ -21,9 +21,10 @@ from anysense.runs.execute import execute
 from anysense.runs.figures import look_of, write_figure
 from anysense.runs.locate import find_representation, world_of
 from anysense.runs.logging_options import LoggingSettings, check_logger
+from anysense.runs.next_steps import typed_next
 from anysense.runs.option_types import expanded
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, value_of, values_of
+from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, smoke_caution, value_of, values_of
 from anysense.runs.worlds import (
     VectorSettings,
     before_writing,
@@ -191,9 +192,10 @@ def _work(settings: TrainCommand, run: RunFolder, device: str) -> list[str]:
     best = result.best
     return [
         f"Best evaluation: {known.score.replace('_', ' ')} {best.score:.3f} after {best.steps} steps.",
+        *([smoke_caution(["train"])] if settings.preset == "smoke" else []),
         f"Agent: {result.agent}",
         f"Learning curve: {run.figure('learning_curve.png')}",
-        f"Evaluate it: anysense evaluate {run.path}",
+        typed_next("Evaluate it", "evaluate", run.path, env=known.id),
     ]
 
 

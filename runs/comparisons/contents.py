@@ -9,6 +9,7 @@ from anysense.common.files import csv_text
 from anysense.representations.evaluation.records import Record
 from anysense.runs.comparisons.protocol import Protocol
 from anysense.runs.figures import Draw
+from anysense.runs.settings import smoke_caution
 from anysense.runs.tables import Table
 
 __all__ = ["Report", "Section", "record_of"]
@@ -46,6 +47,12 @@ class Report:
     """More plain values for the JSON file, such as costs."""
     about: str = ""
     """What the main table is about, printed with it: what was trained how."""
+
+    @property
+    def caution(self) -> str:
+        """A line that stands below the main table where its numbers are no results; empty otherwise."""
+        short = [str(run["command"]) for run in self.runs if run.get("settings", {}).get("preset") == "smoke"]
+        return smoke_caution(short) if short else ""
 
     def csv(self) -> str:
         """All values, one in a row."""

@@ -13,7 +13,7 @@ from anysense.runs.comparisons.contents import Report, Section, record_of
 from anysense.runs.figures import write_figure
 from anysense.runs.page.write import write_run_page
 from anysense.runs.run_folder import RunFolder
-from anysense.runs.tables import latex_table, markdown_table, print_table
+from anysense.runs.tables import latex_table, markdown_table, print_table, wrapped
 
 __all__ = ["Report", "Section", "machines_of", "print_report", "record_of", "write_report", "write_run_report"]
 
@@ -21,7 +21,8 @@ __all__ = ["Report", "Section", "machines_of", "print_report", "record_of", "wri
 def print_report(report: Report) -> None:
     """The main table on the terminal, with the protocol below it."""
     print_table(_caption(report), report.main)
-    print("\n".join(f"{title}: {text}" for title, text in report.protocol.points()))
+    cautions = [report.caution] if report.caution else []
+    print(*map(wrapped, [*cautions, *(f"{title}: {text}" for title, text in report.protocol.points())]), sep="\n")
 
 
 def write_run_report(report: Report, run: RunFolder, docs: Path | None = None, readme: Path | None = None) -> None:
@@ -70,7 +71,14 @@ def _as_json(head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _document(report: Report, name: str, figures: Mapping[str, str]) -> str:
     about = [f"{report.about}."] if report.about else []
-    parts = [f"# {report.title}", *about, markdown_table(report.main), "How it was measured, here and below:"]
+    cautions = [f"**{report.caution}**"] if report.caution else []
+    parts = [
+        f"# {report.title}",
+        *about,
+        markdown_table(report.main),
+        *cautions,
+        "How it was measured, here and below:",
+    ]
     parts += [report.protocol.markdown(), _commands(report.runs)]
     for section in report.sections:
         parts += [f"## {section.heading}"] if section.heading else []

@@ -125,6 +125,7 @@ def _part(part: Part, name: str, names: Names) -> dict[str, Any]:
         "title": report.title,
         "about": f"{report.about[:1].upper()}{report.about[1:]}." if report.about else "",
         "note": part.note,
+        "caution": report.caution,
         "id": names.one(slug(name)),
         "groups": list(blocks_of(report, slug(name), names)),
         "clips": len(part.clips),

@@ -27,9 +27,11 @@ def test_the_whole_way_in_two_goes(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     for text in ("complete (image and sound)", "optimal (true state)", "no torque", "random torque"):
         assert text in printed.out
-    last = printed.out.strip().splitlines()[-1]
-    assert last.startswith("Trained with image and sound, the agent reaches an average reward per step of -")
-    assert "on sound alone without further training -" in last
+    *_, words, _, last = printed.out.strip().splitlines()
+    assert words.startswith("Trained with image and sound, the agent reaches an average reward per step of -")
+    assert "on sound alone without further training -" in words
+    assert last == f"Switch its modalities on and off: anysense play {folder / 'train' / 'agent'}"
+    assert printed.out.count("Preset smoke (demo): too short to learn") == 1
     for path in (folder / "figures", folder / "train" / "agent", folder / "pretrain" / "representation"):
         assert path.exists()
         assert str(path) in printed.out

@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 
-from anysense.runs.tables import Table, counted, latex_table, markdown_table, print_table, with_interval
+from anysense.runs.tables import Table, counted, latex_table, markdown_table, print_table, with_interval, wrapped
 
 WIDE = Table(
     ("input", *(f"method {number}" for number in range(7))),
@@ -44,6 +46,14 @@ def test_a_cell_wider_than_the_terminal_takes_several_lines(capsys, monkeypatch)
     assert "…" not in text
     assert all(len(line) <= 40 for line in text.splitlines())
     assert all(f" {word} " in text for word in ("a name", *words))
+
+
+def test_long_texts_are_broken_between_words_on_a_terminal_only(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    text = "Training: every method on the same data-sets"
+    assert wrapped(text) == text
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert wrapped(text).splitlines() == ["Training: every", "  method on the same", "  data-sets"]
 
 
 def test_a_table_of_one_column(capsys):
