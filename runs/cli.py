@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         steady_streams()
         steady_caches()
+        os.environ["MPLBACKEND"] = "agg"  # Figures are files; a notebook hands down its own, which may not be here.
     return guarded(_dispatch, list(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -168,6 +168,12 @@ def test_as_a_program(shell, tmp_path):
     assert shell(tmp_path, "-m", "anysense", "--version") == f"anysense {anysense.__version__}\n"
 
 
+def test_the_backend_of_a_notebook_stops_no_command(shell, tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "nowhere")
+    code = "import sys; sys.argv[1:] = ['--version']; from anysense.runs.cli import main; main(); import matplotlib"
+    assert shell(tmp_path, "-c", code) == f"anysense {anysense.__version__}\n"
+
+
 def test_completion_offers_commands_and_options(tmp_path, capsys):
     typed = {"pre": ["pretrain"], "--v": ["--version"], "report --rea": ["--readme"], "report x --na": ["--name"]}
     assert main(["--completion", "bash"]) == 0
