@@ -214,8 +214,10 @@ def test_a_recording_of_ones_own(here):
 BOTH = """
 import hashlib, sys
 from pathlib import Path
+from anysense.agents import evaluation
 from anysense.runs.cli import main
 if __name__ == "__main__":
+    evaluation.processors = lambda: 2  # So many episodes at a time, whatever the machine: batches of one size.
     for vector in ("sync", "async"):
         for words in sys.argv[1].split(" / "):
             assert main([*words.split(), "--vector", vector, "--out", vector, "--name", "a"]) == 0
