@@ -20,6 +20,7 @@ HYPERHOT = Presets(
         "mmvae": {"*": {"latent_dim": 64}, "smoke": {"latent_dim": 8}},
         "muse": {"*": _MUSE, "smoke": _SMALL_TOP | {"modality_dims": ()}},
         "nexus": {"*": {"latent_dim": 64, "message_dim": 256}, "smoke": _SMALL_TOP | {"message_dim": 16}},
+        "symile": {},
         "triangle": {"default": {"cosine_weight": 0.9}},  # Two modalities, as the pendulum has.
     },
     family_settings={

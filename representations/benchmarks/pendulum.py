@@ -43,6 +43,7 @@ PENDULUM = Presets(
             "paper": {"top_warmup_epochs": 200},
         },
         "nexus": {"*": _LATENTS, "smoke": _SMALL_LATENTS | {"message_dim": 16}},
+        "symile": {},
         # With two modalities a triangle has no area as soon as one of them meets the joint latent: with half a part of
         # cosines the agent saw nothing in the image, with this one it acts on either.
         "triangle": {"default": {"cosine_weight": 0.9}},
