@@ -21,7 +21,7 @@ from anysense.envs.audio.recording import SAMPLE_RATE
 from anysense.envs.autoreset import check_reset_mask
 from anysense.envs.random_streams import RandomStreams, Seeds
 from anysense.envs.simulation import Flags, Floats, Observation, Rows, Simulation
-from anysense.envs.validation import as_numbers, check_options, check_render_mode
+from anysense.envs.validation import check_like, check_options, check_render_mode
 
 __all__ = ["BatchedEnv", "BatchedVectorEnv"]
 
@@ -239,7 +239,7 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
         """
         present = self.state_dict()
         check_entries(state, dict.fromkeys(present, object), "state")
-        arrays = {name: _like(own, f"state[{name!r}]", state[name]) for name, own in present.items()}
+        arrays = {name: check_like(f"state[{name!r}]", state[name], own) for name, own in present.items()}
         elapsed, ended, streams = (arrays.pop(name) for name in ("elapsed_steps", "ended", "streams"))
         if elapsed.min(initial=0) < 0:
             raise ValueError(f"`state['elapsed_steps']` must not be negative; got {elapsed}.")
@@ -282,17 +282,6 @@ class BatchedVectorEnv(gym.vector.VectorEnv[Observation, Any, npt.NDArray[Any]])
 
     def _info(self, mask: Flags) -> dict[str, Any]:
         return {"state": self._simulation.state(), "_state": mask}
-
-
-def _like(own: npt.NDArray[Any], argument: str, values: Any) -> npt.NDArray[Any]:
-    """A copy of an array that has the shape and the dtype of another; ValueError if it has not."""
-    found = as_numbers(argument, values).copy()
-    if found.shape != own.shape or found.dtype != own.dtype:
-        raise ValueError(
-            f"`{argument}` must be {own.dtype} {own.shape}, as `state_dict` of an environment with the same settings "
-            f"gives it; got {found.dtype} {found.shape}."
-        )
-    return found
 
 
 def _generator(seed: int | None) -> np.random.Generator:

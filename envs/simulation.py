@@ -42,9 +42,8 @@ class Simulation(ABC):
     def draw_start(self, rng: np.random.Generator) -> Floats:
         """A random start state, (start_size,)."""
 
-    @abstractmethod
-    def check_starts(self, starts: Floats) -> None:
-        """ValueError unless all start states (B, start_size), which are finite, can be started from."""
+    def check_starts(self, starts: Floats) -> None:  # noqa: B027 (a world may start from any state)
+        """ValueError unless all start states (B, start_size), which are finite, can be started from; here all can."""
 
     def starts_in(self, values: Any, batch: tuple[int, ...]) -> Floats:
         """Start states that were given, as a copy (B, start_size); ``batch`` is (B,), or () for those of one copy.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anysense.common.errors import unknown_name
 from anysense.common.validation import check_choice
 
-__all__ = ["as_numbers", "check_array", "check_no_more", "check_options", "check_render_mode"]
+__all__ = ["as_numbers", "check_array", "check_like", "check_no_more", "check_options", "check_render_mode"]
 
 
 def check_no_more(unknown: Mapping[str, Any], owner: type[Any]) -> None:
@@ -42,19 +42,32 @@ def check_options(options: Any, valid: Collection[str]) -> Mapping[str, Any]:
     return options
 
 
-def check_array(argument: str, values: Any, like: NDArray[Any], low: Any, high: Any) -> NDArray[Any]:
-    """Return a copy of an array that has the shape and the dtype of another one, and values from low to high.
+def check_like(argument: str, values: Any, like: NDArray[Any], limits: str = "") -> NDArray[Any]:
+    """Return a copy of an array that has the shape and the dtype of another one.
 
     Raises:
-        ValueError: It has not.
+        ValueError: It has not; the message says which ``limits`` its values have besides.
     """
     array = as_numbers(argument, values).copy()
-    if array.shape != like.shape or array.dtype != like.dtype or not ((array >= low) & (array <= high)).all():
-        raise ValueError(
-            f"`{argument}` must be {like.dtype} {like.shape} from {np.min(low):g} to {np.max(high):g}, as `state_dict` "
-            f"of an environment with the same settings gives it; got {array.dtype} {array.shape}."
-        )
+    if array.shape != like.shape or array.dtype != like.dtype:
+        raise ValueError(_unlike(argument, array, like, limits))
     return array
+
+
+def check_array(argument: str, values: Any, like: NDArray[Any], low: Any, high: Any) -> NDArray[Any]:
+    """The same with values from low to high; ValueError if there are others."""
+    limits = f" from {np.min(low):g} to {np.max(high):g}"
+    array = check_like(argument, values, like, limits)
+    if not ((array >= low) & (array <= high)).all():
+        raise ValueError(_unlike(argument, array, like, limits))
+    return array
+
+
+def _unlike(argument: str, array: NDArray[Any], like: NDArray[Any], limits: str) -> str:
+    return (
+        f"`{argument}` must be {like.dtype} {like.shape}{limits}, as `state_dict` of an environment with the same "
+        f"settings gives it; got {array.dtype} {array.shape}."
+    )
 
 
 def as_numbers(argument: str, values: Any) -> NDArray[Any]:

@@ -12,11 +12,11 @@ from anysense.common.validation import check_choice, check_flag, check_integer, 
 from anysense.envs.audio import waveform
 from anysense.envs.audio.waveform import Timbre
 from anysense.envs.pendulum import physics
-from anysense.envs.pendulum.acoustics import RECEIVERS
+from anysense.envs.pendulum.acoustics import RECEIVERS, receiver_positions
+from anysense.envs.pendulum.drawing import draw
 from anysense.envs.pendulum.hearing import STEPS_PER_SECOND, Hearing, Sound, check_audio, hearing
 from anysense.envs.pendulum.physics import FloatArray, Physics
 from anysense.envs.pendulum.raster import FRAME_SIZE, shared_frame_table
-from anysense.envs.pendulum.rendering import Renderer
 from anysense.envs.pendulum.validation import check_actions, check_initial_steps, check_states
 from anysense.envs.simulation import Flags, Observation, Rows, Simulation
 from anysense.envs.validation import check_array
@@ -140,7 +140,6 @@ class PendulumSimulation(Simulation):
         self.action_space = settings.action_space()
         self._table = shared_frame_table(settings.antialias) if IMAGE in settings.modalities else None
         self._hearing = settings.hearing(count) if SOUND in settings.modalities else None
-        self._renderer = Renderer(settings.receivers)
         rest = np.zeros(count)
         sound = None if self._hearing is None else np.zeros((count, *self._hearing.frame_shape), np.float32)
         self._frames = [self._frame(rest.copy(), rest.copy(), sound) for _ in range(settings.frame_stack)]
@@ -148,10 +147,6 @@ class PendulumSimulation(Simulation):
     def draw_start(self, rng: np.random.Generator) -> FloatArray:
         """As `PendulumSettings.draw_start`."""
         return self.settings.draw_start(rng)
-
-    def check_starts(self, starts: FloatArray) -> None:
-        """ValueError unless the states are within what an episode leads to."""
-        check_states(f"options[{self.start_option!r}]", starts, starts.shape)
 
     def starts_in(self, values: Any, batch: tuple[int, ...]) -> FloatArray:
         """As `Simulation.starts_in`."""
@@ -195,7 +190,7 @@ class PendulumSimulation(Simulation):
 
     def picture(self, row: int) -> npt.NDArray[np.uint8]:
         """Rod and receivers, (480, 480, 3)."""
-        return self._renderer.draw(self.state()[row])
+        return draw(self.state()[row], receiver_positions(self.settings.receivers))
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """``"states"``, those of the stacked frames, oldest first, (count, stack, 2); of audio also ``"sounds"``.

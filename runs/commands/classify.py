@@ -83,6 +83,7 @@ class ClassifyCommand(GridSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         chosen = self.chosen()
+        self.check_options()
         for method in chosen if self.method_option else ():
             self.parts(method)
 

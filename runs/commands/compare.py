@@ -57,6 +57,7 @@ class CompareCommand(GridSettings, StageSettings):
         super().__post_init__()
         check_positive(self, "batch_size")
         chosen = self.chosen()
+        self.check_options()
         for method in chosen if self.method_option else ():
             self.stages(method, self.seed, "cpu", None)
 

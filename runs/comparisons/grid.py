@@ -103,15 +103,22 @@ class GridSettings(JobSettings):
         return list(self.methods)
 
     def changes(self, method: str) -> Mapping[str, Any]:
-        """Settings of a method that differ from the preset's, by name.
+        """Settings of a method that differ from the preset's, by name; none for a method that no option names."""
+        return changes_of(self.method_option, self._named()).get(method, {})
 
-        Raises:
-            ValueError: Options name a method that is not chosen, and of which no file of ``extend`` holds jobs.
+    def check_options(self) -> None:
+        """ValueError for options of a method that is not chosen, and of which no file of ``extend`` holds jobs.
+
+        Apart from `changes`, which processes on other machines ask, where the files may not be.
         """
         methods = self.chosen()
-        if self.extend and any(option.partition(".")[0] not in methods for option in self.method_option):
+        if self.extend and not set(self._named()) <= set(methods):
             methods = list(dict.fromkeys([*methods, *methods_of_files(self.extend)]))
-        return changes_of(self.method_option, methods).get(method, {})
+        changes_of(self.method_option, methods)
+
+    def _named(self) -> list[str]:
+        """Methods that options name."""
+        return [option.partition("=")[0].partition(".")[0] for option in self.method_option]
 
     def usual_of_job(self, method: str) -> Mapping[str, Any]:
         """Settings that the jobs of one method have without --method-option."""

@@ -9,6 +9,7 @@ import pytest
 from anysense.representations.benchmarks import BENCHMARKS
 from anysense.representations.data import Samples
 from anysense.runs.cli import main
+from anysense.runs.commands.classify import read as read_command
 
 
 def classify(out, *options):
@@ -261,6 +262,9 @@ def test_options_of_methods_that_only_the_file_holds_are_those_of_its_jobs(tmp_p
     assert "`gmc.latent_dim=5`" in (tmp_path / "grown.md").read_text()
     message = "`method-option` must be one of 'mvae', 'gmc'; got 'nexus'"
     assert message in refused(*command, *wanted, "--method-option", "nexus.latent_dim=5")
+    settings = read_command(["--preset", "smoke", "--data", "tiny", *map(str, wanted), *changed])
+    (tmp_path / "first.json").unlink()  # as on another machine, where a job is done
+    assert settings.parts("gmc")["method"].latent_dim == 5
 
 
 def test_a_setting_of_a_later_version_has_its_usual_value(first, tmp_path, refused):

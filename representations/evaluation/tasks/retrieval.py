@@ -97,9 +97,11 @@ class Retrieval(Task):
             for kind, candidates in classes.items():
                 if test is not None and (kind != "label" or self.label not in subset):
                     mean |= class_shares(latents, subset, test, *candidates, kind)
-            records += _records(subset, len(names), mean | nearest.pop(subset, {}))
-        complete = [record for subset, found in nearest.items() for record in _records(subset, len(names), found)]
-        return [*records, *complete, *_by_size(records, {subset_name(it, len(names)): len(it) for it in wanted})]
+            records += _records(subset, len(names), mean | nearest.get(subset, {}))
+        means = list(_by_size(records, {subset_name(it, len(names)): len(it) for it in wanted}))
+        for subset in (it for it in asked if len(it) == len(names)):
+            records += _records(subset, len(names), nearest.get(subset, {}))
+        return records + means
 
     def _nearest(
         self, representation: Representation, splits: Splits, latents: Latents, subsets: Sequence[tuple[str, ...]]
