@@ -48,6 +48,12 @@ class Table:
         """Whether each column is one of texts, which is left-aligned: the first one, and those without a number."""
         return [place == 0 or _is_text([row[place] for row in self.rows]) for place in range(len(self.columns))]
 
+    def turned(self, corner: str) -> "Table":
+        """The same with rows as columns; ``corner`` is the new heading of the first one. Rules are left out."""
+        _, *headings = self.columns
+        first, *columns = zip(*self.rows, strict=True)
+        return Table((corner, *first), [(name, *cells) for name, cells in zip(headings, columns, strict=True)])
+
 
 def _is_text(cells: Sequence[str]) -> bool:
     return any(any(map(str.isalpha, cell)) for cell in cells) and not any(map(_NUMBER.match, cells))

@@ -63,7 +63,7 @@ def align_report(found: Benchmark, done: Sequence[Done], run: RunFolder) -> Repo
     return Report(
         title=f"Geometry of the latents: {found.title}",
         protocol=_protocol(found, done, settings),
-        main=_table(found, records, SCORES[0]),
+        main=_table(found, records, SCORES[0]).turned("method, E"),
         sections=sections,
         figures={"umap": lambda: _picture(found, drawn)} if drawn else {},
         records=records,

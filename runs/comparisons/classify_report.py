@@ -21,7 +21,7 @@ Curve = tuple[str, Sequence[tuple[float, str]]]
 """Label of a kind of curve, and its points: (rate, condition of the records)."""
 
 TEST = (
-    "each row has the named modalities of all test samples, the others are missing; in the section on random absence "
+    "each input is the named modalities of all test samples, the others are missing; in the section on random absence "
     "they go missing sample by sample."
 )
 COSTS = (
@@ -63,7 +63,7 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     return Report(
         title=found.title,
         protocol=protocol(found, methods, done, run),
-        main=by_subset(records, main, single).table or Table((), ()),
+        main=_table(records, main, single).turned("method"),
         sections=sections,
         figures=figures,
         records=records,
@@ -116,12 +116,16 @@ def _splits(found: Benchmark, done: Sequence[Done], request: Mapping[str, Any]) 
 
 
 def by_subset(records: Sequence[Record], column: Column, names: Sequence[str]) -> Section:
+    """One metric of every method."""
+    return Section(f"{column.heading}, {column.better} is better", table=_table(records, column, names))
+
+
+def _table(records: Sequence[Record], column: Column, names: Sequence[str]) -> Table:
     """Inputs as rows, methods as columns."""
-    methods = methods_in(records)
-    rows = []
+    methods, rows = methods_in(records), []
     for name in names:
         rows.append((name, *(text(column, estimate(records, method, name, column.key)) for method in methods)))
-    return Section(f"{column.heading}, {column.better} is better", table=Table(("input", *methods), rows))
+    return Table(("input", *methods), rows)
 
 
 def _rates(

@@ -153,7 +153,7 @@ def test_only_what_a_report_does_not_hold_is_analysed(aligned, copied, monkeypat
     report = json.loads((run / "results" / "report.json").read_text())
     assert {tuple(record.items()) for record in report["records"]} == {tuple(one.items()) for one in whole["records"]}
     assert [one["command"] for one in report["runs"]] == ["classify", "align", "align"]
-    assert list(read_table((run / "results" / "report.md").read_text(), "# Geometry")["image"]) == ["mfm", "gmc"]
+    assert list(read_table((run / "results" / "report.md").read_text(), "# Geometry")) == ["mfm", "gmc"]
     command = ["align", "--preset", "smoke", "--out", copied, "--extend", copied / "half.json"]
     assert "(points: 40 -> 30)" in refused(*command, "--points", "30")
     half["runs"][0]["settings"]["training"]["epochs"] = 9

@@ -67,7 +67,7 @@ def test_only_what_is_missing_is_run_and_all_is_reported(made, first, tmp_path, 
     assert places == {("gmc", 0): [0], ("mvae", 0): [1], ("gmc", 1): [1], ("mvae", 1): [1]}
     assert {job["settings"]["method"]["latent_dim"] for job in found["details"]["jobs"]} == {4}
     text = grown.with_suffix(".md").read_text()
-    assert list(read_table(text, "# tiny")["complete"]) == ["gmc", "mvae"]
+    assert list(read_table(text, "# tiny")) == ["gmc", "mvae"]
     assert all(run["command_line"] in text for run in runs)
 
 
@@ -85,7 +85,7 @@ def test_the_table_with_its_protocol_goes_into_a_document(made, tmp_path, read_t
     wanted = ["--seeds", "2", "--extend", made / "whole.json", "--docs", tmp_path / "docs" / "whole"]
     assert classify(tmp_path, *wanted, "--readme", readme) == 0
     text = readme.read_text()
-    assert text.startswith("before\n<!-- whole:begin -->\n| input | gmc | mvae |\n")
+    assert text.startswith("before\n<!-- whole:begin -->\n| method | complete |")
     assert text.endswith("\n<!-- whole:end -->\nafter\n")
     assert "old" not in text
     assert read_table(text, "before") == read_table((made / "whole.md").read_text(), "# tiny")

@@ -61,6 +61,13 @@ def test_a_table_of_one_column(capsys):
     assert "│ x    │" in capsys.readouterr().out
 
 
+def test_turned_rows_are_columns_under_a_new_first_heading_and_twice_is_the_same():
+    table = Table(("input", "gmc", "mvae"), [("image", "1", "2"), ("sound", "3", "4"), ("both", "5", "6")])
+    turned = table.turned("method")
+    assert turned == Table(("method", "image", "sound", "both"), [("gmc", "1", "3", "5"), ("mvae", "2", "4", "6")])
+    assert turned.turned("input") == table
+
+
 def test_markdown():
     assert markdown_table(Table(("a", "b"), [("1", "2")])) == "| a | b |\n|---|---:|\n| 1 | 2 |"
 
