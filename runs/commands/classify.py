@@ -185,7 +185,8 @@ def checked(command: str, settings: ClassifyCommand) -> tuple[ClassifyCommand, S
 
 
 def _next(settings: ClassifyCommand, run: RunFolder) -> str:
-    if too_few_seeds(settings):
+    nothing_trained = not (run.path / "jobs").is_dir()  # all jobs were in the reports of --extend
+    if too_few_seeds(settings) or nothing_trained:
         return more_seeds(settings, run)
     return typed_next("Geometry of the latents", "align", run.path)
 

@@ -71,12 +71,16 @@ def test_only_what_is_missing_is_run_and_all_is_reported(made, first, tmp_path, 
     assert all(run["command_line"] in text for run in runs)
 
 
-def test_nothing_is_read_or_run_where_nothing_is_missing(made, tmp_path, monkeypatch):
+def test_nothing_is_read_or_run_where_nothing_is_missing(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Samples, "__init__", None)
+    monkeypatch.setattr("anysense.runs.next_steps.FEWEST_SEEDS", 2)
     wanted = ["--methods", "gmc", "mvae", "--seeds", "2", "--extend", made / "whole.json"]
     assert classify(tmp_path, *wanted, "--docs", tmp_path / "whole") == 0
     for ending in ("json", "csv", "tex", "md"):
         assert (tmp_path / f"whole.{ending}").read_bytes() == (made / f"whole.{ending}").read_bytes()
+    said = capsys.readouterr().out
+    assert "anysense align" not in said  # nothing was trained here
+    assert "More seeds: anysense classify --resume" in said
 
 
 def test_the_table_with_its_protocol_goes_into_a_document(made, tmp_path, read_table, refused):
