@@ -165,9 +165,10 @@ def test_pictures_show_the_objects():
 def test_coverage_reaches_games_with_few_enemies_and_many_places():
     """Random games rarely come that far."""
     known = world(ID)
-    late = {}
-    for policy in known.policies:
-        state = collect(known, 600, policy, seed=0, modalities=("sound",)).state(np.arange(600)).numpy()
+    late, samples = {}, {"random": 600, "coverage": 100}
+    assert set(known.policies) == set(samples)
+    for policy, count in samples.items():
+        state = collect(known, count, policy, seed=0, modalities=("sound",)).state(np.arange(count)).numpy()
         late[policy] = (state[:, 3:7].sum(axis=1) <= 2).mean()
         assert np.ptp(state[:, 0]) > 100
     assert late["coverage"] > 0.25 > 2 * late["random"]
