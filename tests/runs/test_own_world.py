@@ -100,7 +100,7 @@ def test_the_stages_one_by_one(here, capsys, refused):
 def test_jobs_in_other_processes_know_it(here, shell):
     (here / "program").mkdir()  # Python puts the folder of the program on its path, not the working folder.
     (here / "program" / "start.py").write_text(START)
-    budget = ["--samples", "200", "--steps", "300", "--episodes", "2", "--jobs", "2", "--name", "a"]
+    budget = ["--samples", "100", "--steps", "100", "--episodes", "2", "--jobs", "2", "--name", "a"]
     said = shell(here, "program/start.py", "compare", *ENV, *budget, "--methods", "gmc", "mvae")
     assert "Representations of an agent in rails_here:Rail-v0" in said
     report = json.loads((here / "out/compare/a/results/report.json").read_text())

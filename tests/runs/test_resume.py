@@ -169,7 +169,7 @@ def test_unreadable_neighbours_are_passed_over_with_a_word(trained, tmp_path, co
     assert f"Passed over {tmp_path / 'out' / 'pretrain' / 'z'}: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("call", "shares"), [("replace", (0, 0.5, 1)), ("fsync", (0.7,))])
+@pytest.mark.parametrize(("call", "shares"), [("replace", (0.5, 1)), ("fsync", (0.7,))])
 def test_kills_in_a_write_leave_the_same_bits(call, shares, trained, tmp_path, monkeypatch):
     """The n-th call of what puts a file in place kills the process; the run is then continued."""
     pretrained = str(trained / "pretrain" / "a" / "representation")
