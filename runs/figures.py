@@ -27,6 +27,7 @@ __all__ = [
     "Draw",
     "Look",
     "axis_label",
+    "column_label",
     "look_of",
     "modality_colours",
     "new_figure",
@@ -95,9 +96,13 @@ def modality_colours(names: Sequence[str]) -> dict[str, str]:
 
 def axis_label(column: Column) -> str:
     """Title, unit and direction, for example ``accuracy (%), higher is better``."""
+    return f"{column_label(column)}{', axis upside down' if column.better == 'lower' else ''}"
+
+
+def column_label(column: Column) -> str:
+    """The same where no axis is turned."""
     unit = " (%)" if column.percent and "%" not in column.title else ""
-    turned = ", axis upside down" if column.better == "lower" else ""
-    return f"{column.title}{unit}, {column.better} is better{turned}"
+    return f"{column.title}{unit}, {column.better} is better"
 
 
 def new_figure(width: float = 7.0, height: float = 4.0) -> Figure:

@@ -7,9 +7,10 @@ from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record, subset_name
 from anysense.runs.comparisons.cells import conditions_in, estimate, methods_in, seeds_in_words, text
 from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of, seeds_of
-from anysense.runs.comparisons.figures import draw_inputs, draw_rates
+from anysense.runs.comparisons.figures import draw_rates
 from anysense.runs.comparisons.protocol import Protocol, filled, listed
 from anysense.runs.comparisons.report import Report, Section
+from anysense.runs.comparisons.subset_figure import draw_subsets
 from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.figures import Draw
 from anysense.runs.run_folder import RunFolder
@@ -41,7 +42,7 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     curves = task.curves(records)
     trained, drawn = validation_part(done, found.title)
     figures: dict[str, Draw] = {
-        "subsets": lambda: draw_inputs(records, main, [(name, "") for name in names], lambda one: one[0], found.title),
+        "subsets": lambda: draw_subsets(records, main, found.subsets(), found.modalities, found.title),
         "robustness": lambda: draw_rates(records, main, curves, found.title),
         **drawn,
     }

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Input", "draw_inputs", "draw_rates"]
+__all__ = ["TITLE_WIDTH", "Input", "bars_in_rows", "draw_inputs", "draw_rates"]
 
 BARS_PER_ROW = 32
 """Bars side by side in one row."""
@@ -25,6 +25,7 @@ TITLE_WIDTH = 80
 """Characters in a line of a title."""
 STROKES = ("-", "--", ":", "-.")
 
+T = TypeVar("T")
 Input = tuple[str, str]
 """(subset, condition) of a `Record`."""
 
@@ -34,14 +35,12 @@ def draw_inputs(
 ) -> "Figure":
     """Bars: one group per input, one bar per method with its interval over seeds, a dot for each seed."""
     methods = methods_in(record for record in records if (record.subset, record.condition) in inputs)
-    most = min(8, max(2, BARS_PER_ROW // max(len(methods), 1)))
-    rows = max(1, -(-len(inputs) // most))
-    per_row = -(-len(inputs) // rows)
+    parts = bars_in_rows(inputs, methods)
+    rows, per_row = len(parts), len(parts[0])
     figure = new_figure(max(7.0, 1.5 + 0.22 * per_row * len(methods), 1.2 * per_row), 1.2 + 2.6 * rows)
     axes = figure.subplots(rows, squeeze=False, sharey=True)[:, 0]
     shown: list[float] = [0.0, *([100.0] if column.percent else [])]
-    for row, ax in enumerate(axes):
-        part = inputs[row * per_row : (row + 1) * per_row]
+    for part, ax in zip(parts, axes, strict=True):
         shown += _draw_groups(ax, records, column, part, methods)
         label_inputs(ax, [label(one) for one in part])
         ax.set_xlim(-0.6, per_row - 0.4)
@@ -51,6 +50,14 @@ def draw_inputs(
     figure.suptitle(textwrap.fill(title, TITLE_WIDTH), fontsize=10)
     legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
+
+
+def bars_in_rows(inputs: Sequence[T], methods: Sequence[str]) -> list[Sequence[T]]:
+    """The inputs whose bars stand in each row: as many as there is room for, alike in all rows but the last."""
+    most = min(8, max(2, BARS_PER_ROW // max(len(methods), 1)))
+    rows = max(1, -(-len(inputs) // most))
+    per_row = max(1, -(-len(inputs) // rows))
+    return [inputs[start : start + per_row] for start in range(0, max(1, len(inputs)), per_row)]
 
 
 def _draw_groups(

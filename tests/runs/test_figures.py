@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -11,6 +12,7 @@ from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.charts import Bar, draw_bars, draw_learning_curves, show_all
 from anysense.runs.comparisons.figures import draw_inputs, draw_rates
+from anysense.runs.comparisons.subset_figure import draw_subsets
 from anysense.runs.evaluation_figures import draw_evaluation, draw_robustness, evaluation_figures, levels_in
 from anysense.runs.figures import FORMATS, look_of, save_figure, write_figure
 
@@ -29,16 +31,28 @@ def comparison(methods, inputs, metric="accuracy", seeds=3):
     ]  # fmt: skip
 
 
+def subsets_of(names):
+    return [one for size in range(1, len(names) + 1) for one in itertools.combinations(names, size)]
+
+
 def inputs_of(names):
     """All subsets of modalities."""
-    sizes = range(1, len(names) + 1)
-    return [(" + ".join(one), "") for size in sizes for one in itertools.combinations(names, size)]
+    return [(" + ".join(one), "") for one in subsets_of(names)]
 
 
 def many_inputs():
     inputs = inputs_of(["camera_of_the_left_hand", "microphone", "touch"])
     methods = ["gmc", "gram", "mvae", "mmvae", "nexus", LONG]
     return draw_inputs(comparison(methods, inputs), ACCURACY, inputs, lambda one: one[0], "A title " * 30)
+
+
+def many_subsets():
+    """Five modalities have 31 subsets; one value is undefined."""
+    names = ["camera_of_the_left_hand", "microphone", "touch", "a", "b"]
+    inputs = [*inputs_of(names)[:-1], ("complete", "")]
+    records = comparison(["gmc", "gram", "mvae", "nexus", LONG], inputs)
+    records += [Record("touch", "accuracy", math.nan, method="mvae", seed=3)]
+    return draw_subsets(records, ACCURACY, subsets_of(names), names, "A title " * 30)
 
 
 def many_rates():
@@ -73,7 +87,7 @@ def many_curves():
 
 
 FIGURES = {
-    "inputs": many_inputs, "rates": many_rates, "bars": many_bars, "curves": many_curves,
+    "inputs": many_inputs, "subsets": many_subsets, "rates": many_rates, "bars": many_bars, "curves": many_curves,
     "evaluation": lambda: draw_evaluation(evaluation(), world(), "gmc"),
     "robustness": lambda: draw_robustness(evaluation(), world()),
 }  # fmt: skip
@@ -113,7 +127,8 @@ def test_limits_hold_all_points_and_intervals(name):
     for ax in FIGURES[name]().axes:
         if ax.get_title().endswith("enlarged"):
             continue
-        ends = [segment[:, 1] for lines in ax.collections for segment in lines.get_segments()]
+        drawn = [lines for lines in ax.collections if isinstance(lines, LineCollection)]
+        ends = [segment[:, 1] for lines in drawn for segment in lines.get_segments()]
         ends += [line.get_ydata() for line in ax.lines] + [[bar.get_height()] for bar in ax.patches]
         values = np.concatenate([np.asarray(one, float) for one in ends if len(one)] or [[0.0]])
         low, high = sorted(ax.get_ylim())
@@ -159,6 +174,22 @@ def test_better_is_up_and_the_axis_says_so():
     assert up.get_ylim()[0] < up.get_ylim()[1]
     assert up.get_ylabel() == "accuracy (%), higher is better"
     assert [line.get_ydata()[0] for line in up.lines if line.get_label() == "chance"] == [10.0]
+
+
+def test_many_subsets_are_a_map_that_fits_on_a_page():
+    figure = many_subsets()
+    width, height = figure.get_size_inches()
+    assert height < 2 * width
+    given, scores, _ = figure.axes
+    values = [text.get_text() for text in scores.texts]
+    assert values.count("50.0") == 31 * 5 - 1
+    assert values.count("undefined") == 1
+    headings = [text.get_text() for text in given.texts]
+    assert headings == [*(f"{size} modalities" for size in range(5, 1, -1)), "1 modality"]
+    dots = [sorted(line.get_xdata()) for line in given.lines if line.get_color() != "#dddddd"]
+    assert sorted(map(tuple, dots)) == sorted(subsets_of(range(5)))
+    few, inputs = [("a",), ("b",)], [("a", ""), ("complete", "")]
+    assert len(draw_subsets(comparison(["gmc"], inputs), ACCURACY, few, "ab", "x").axes) == 1  # bars
 
 
 def test_undefined_values_are_no_zeros():
