@@ -1,6 +1,8 @@
 """The summary of an evaluation: means with intervals, the gap to the best known control, the share of the way to it."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,9 +24,12 @@ COLUMNS = {
 
 
 def columns_of(world: World) -> tuple[Column, ...]:
-    """What an evaluation in this world reports; the score first."""
+    """What an evaluation in this world reports, with the limits that its rewards give; the score first."""
+    low, high = world.rewards
+    ends = {"average_reward": (low, high), "return": (0.0 if low >= 0 else -math.inf, 0.0 if high <= 0 else math.inf)}
     keys = ["average_reward", "return"] if world.score == "average_reward" else ["return", "average_reward", "length"]
-    return tuple(COLUMNS[key] for key in (*keys, *(("gap", "share") if world.optimum is not None else ())))
+    columns = tuple(COLUMNS[key] for key in (*keys, *(("gap", "share") if world.optimum is not None else ())))
+    return tuple(replace(column, limits=ends.get(column.key, column.limits)) for column in columns)
 
 
 def summarise(

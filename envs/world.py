@@ -6,6 +6,7 @@ collection, quantities to read out of latents, reference controllers. It is foun
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,7 @@ class World:
         eval_every: Steps of a training between its evaluations if nobody says.
         demos: Settings of ``anysense demo`` that differ from the usual ones: preset, then setting; see `demo_settings`.
         policies: Policies of collection, the usual one first.
+        rewards: Between which numbers the reward of one step lies, both included; usually any.
         score: What an evaluation reports of an episode: the average reward per step, or the return.
         optimum: Name of the reference that is (nearly) the best possible; gaps are taken to it.
         probes: Names of the quantities that `probe_targets` computes.
@@ -78,6 +80,7 @@ class World:
     eval_every: ClassVar[int] = 5_000
     demos: ClassVar[Mapping[str, Mapping[str, int]]] = {}
     policies: ClassVar[tuple[str, ...]] = ("random",)
+    rewards: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     score: ClassVar[Score] = "return"
     optimum: ClassVar[str | None] = None
     probes: ClassVar[tuple[str, ...]] = ()

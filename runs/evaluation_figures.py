@@ -10,6 +10,7 @@ from anysense.envs.world import World
 from anysense.representations.evaluation.records import Record
 from anysense.runs.charts import Bar, Line, draw_bars, draw_lines, legend_below
 from anysense.runs.comparisons.cells import estimate
+from anysense.runs.comparisons.limits import within_limits
 from anysense.runs.evaluation_report import distinct, input_label, inputs_of, name_of_agent, references_of
 from anysense.runs.figures import LINE, Draw, Look, axis_label, look_of, modality_colours, new_figure
 
@@ -83,7 +84,7 @@ def draw_evaluation(records: Sequence[Record], world: World, method: str | None 
     bars = []
     for subset, condition in inputs_of(records):
         if condition not in curves:
-            found = estimate(known, name, subset, column.key, condition)
+            found = within_limits(estimate(known, name, subset, column.key, condition), column)
             bars.append(Bar(input_label(subset, condition), found.value, found.low, found.high))
     labels = world.reference_labels()
     references = {labels.get(one, one): estimate(known, one, "", column.key).value for one in references_of(records)}
@@ -125,8 +126,9 @@ def _draw_kind(
         ax.axhline(estimate(known, world.optimum, "", column.key).value, ls="--", color=LINE, lw=1.2, label=label)
     lines = []
     for subset, points in subsets.items():
-        found = [(level, estimate(known, name, subset, column.key, condition)) for level, condition in points]
-        values = [(level, one.value, one.low, one.high) for level, one in found]
+        found = [estimate(known, name, subset, column.key, condition) for _, condition in points]
+        drawn = [within_limits(one, column) for one in found]
+        values = [(level, one.value, one.low, one.high) for (level, _), one in zip(points, drawn, strict=True)]
         marker = "os^Dv<>Pp"[list(colours).index(subset) % 9]
         lines.append(Line(subset, values, Look(colours[subset], marker)))
     draw_lines(ax, lines, axis_label(column), turned=column.better == "lower")

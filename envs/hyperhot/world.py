@@ -18,7 +18,7 @@ from anysense.envs.hyperhot.agents import AGENT_PRESETS
 from anysense.envs.hyperhot.env import HyperhotEnv, HyperhotVectorEnv
 from anysense.envs.hyperhot.game import Games
 from anysense.envs.hyperhot.player import play
-from anysense.envs.hyperhot.rules import ACTIONS, DEFAULT_RECEIVERS, EPISODE_STEPS, Picture, Settings, Sound
+from anysense.envs.hyperhot.rules import ACTIONS, DEFAULT_RECEIVERS, EPISODE_STEPS, LOST, WON, Picture, Settings, Sound
 from anysense.envs.hyperhot.simulation import HyperhotSimulation
 from anysense.envs.world import Score, World
 
@@ -67,6 +67,7 @@ class HyperhotWorld(World):
         "paper": {"samples": 40_000, "epochs": 250, "steps": 2_000_000, "episodes": 100},
     }
     policies: ClassVar[tuple[str, ...]] = ("coverage", "random")
+    rewards: ClassVar[tuple[float, float]] = (LOST, WON)
     score: ClassVar[Score] = "return"
     optimum: ClassVar[str | None] = "scripted"
     evaluation_episodes: ClassVar[int] = 500

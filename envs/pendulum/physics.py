@@ -28,6 +28,8 @@ MAX_SPEED = 8.0
 """Largest angular speed in rad/s; the speed is clipped to it."""
 MAX_TORQUE = 2.0
 """Largest torque in N m; actions are clipped to it."""
+REWARDS = (-(np.pi**2 + 0.1 * MAX_SPEED**2 + 0.001 * MAX_TORQUE**2), 0.0)
+"""Least and greatest reward of a step."""
 
 START_RANGE: FloatArray = np.array([np.pi, 1.0])
 """Half widths of the uniform start distribution: angle in rad, angular speed in rad/s."""

@@ -68,6 +68,7 @@ class PendulumWorld(World):
     algorithms: ClassVar[Mapping[str, str]] = {"paper": "ddpg"}
     demos: ClassVar[Mapping[str, Mapping[str, int]]] = {"default": {"samples": 10_000, "epochs": 10, "steps": 30_000}}
     policies: ClassVar[tuple[str, ...]] = ("coverage", "random", "mixed")
+    rewards: ClassVar[tuple[float, float]] = physics.REWARDS
     score: ClassVar[Score] = "average_reward"
     evaluation_episodes: ClassVar[int] = 1000
     optimum: ClassVar[str | None] = "optimal"

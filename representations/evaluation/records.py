@@ -59,6 +59,7 @@ class Column:
         digits: Digits behind the point, if not in percent.
         better: Which direction is better.
         chance: What guessing reaches, drawn as a line; None if unknown.
+        limits: Between which numbers values lie, both included, where a name alone does not say it: rewards of a world.
     """
 
     key: str
@@ -67,6 +68,7 @@ class Column:
     digits: int = 3
     better: Literal["higher", "lower"] = "higher"
     chance: float | None = None
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def heading(self) -> str:

@@ -42,7 +42,7 @@ def classify_report(found: Benchmark, methods: Mapping[str, str], done: Sequence
     curves = task.curves(records)
     trained, drawn = validation_part(done, found.title)
     figures: dict[str, Draw] = {
-        "subsets": lambda: draw_subsets(records, main, found.subsets(), found.modalities, found.title),
+        "subsets": lambda: draw_subsets(records, main, found.subsets(), list(found.modalities), found.title),
         "robustness": lambda: draw_rates(records, main, curves, found.title),
         **drawn,
     }

@@ -10,7 +10,7 @@ from anysense.common.statistics import Estimate
 from anysense.representations.evaluation.records import Column, Record
 from anysense.runs.charts import Line, draw_lines, label_inputs, legend_below, show_all, within
 from anysense.runs.comparisons.cells import estimate, methods_in, values_of
-from anysense.runs.comparisons.limits import limits_of
+from anysense.runs.comparisons.limits import drawn_limits, within_limits
 from anysense.runs.figures import INTERVAL, LINE, axis_label, look_of, new_figure
 
 if TYPE_CHECKING:
@@ -90,16 +90,13 @@ def _draw_groups(
 
 
 def _possible(records: Sequence[Record], method: str, subset: str, column: Column, condition: str) -> Estimate:
-    """An estimate as it is drawn: in the unit of the axis; its interval ends where no value can be."""
-    found = estimate(records, method, subset, column.key, condition)
-    low, high = np.clip([found.low, found.high], *limits_of(column.key))
-    low, high = np.minimum(low, found.value), np.maximum(high, found.value)  # a value may be off by a rounding
-    return Estimate(found.value, float(low), float(high)).scaled(column.factor)
+    """An estimate as it is drawn: in the unit of the axis, within what is possible."""
+    return within_limits(estimate(records, method, subset, column.key, condition), column).scaled(column.factor)
 
 
 def _show_possible(ax: "Axes", column: Column) -> None:
-    low, high = limits_of(column.key)
-    within(ax, column.factor * min(low, 0.0), column.factor * high)  # bars begin at zero
+    low, high = drawn_limits(column)
+    within(ax, column.factor * min(low, 0.0), column.factor * max(high, 0.0))  # bars begin at zero
 
 
 def _draw_chance(ax: "Axes", column: Column) -> None:

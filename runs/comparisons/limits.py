@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anysense.common.errors import FileFormatError
+import numpy as np
 
-__all__ = ["COSTS", "check_values", "limits_of"]
+from anysense.common.errors import FileFormatError
+from anysense.common.statistics import Estimate
+from anysense.representations.evaluation.records import Column
+
+__all__ = ["COSTS", "check_values", "drawn_limits", "limits_of", "within_limits"]
 
 COSTS = (
     "latent_dim",
@@ -36,6 +40,19 @@ def limits_of(metric: str) -> tuple[float, float]:
     """Between which numbers the values of a metric lie."""
     found = next((limits for pattern, *limits in _LIMITS if re.fullmatch(pattern, metric)), (-math.inf, math.inf))
     return found[0], found[1]
+
+
+def drawn_limits(column: Column) -> tuple[float, float]:
+    """The same for a column: those of its metric, and of the world where it was measured."""
+    low, high = limits_of(column.key)
+    return max(low, column.limits[0]), min(high, column.limits[1])
+
+
+def within_limits(found: Estimate, column: Column) -> Estimate:
+    """An estimate as it is drawn: its interval ends where no value can be."""
+    low, high = np.clip([found.low, found.high], *drawn_limits(column))
+    low, high = np.minimum(low, found.value), np.maximum(high, found.value)  # a value may be off by a rounding
+    return Estimate(found.value, float(low), float(high))
 
 
 def check_values(path: Path, records: Sequence[Mapping[str, Any]], jobs: Iterable[Mapping[str, Any]]) -> None:

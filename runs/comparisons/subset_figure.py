@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anysense.representations.evaluation.records import Column, Record, subset_name
 from anysense.runs.comparisons.cells import estimate, methods_in
 from anysense.runs.comparisons.figures import TITLE_WIDTH, bars_in_rows, draw_inputs
-from anysense.runs.comparisons.limits import limits_of
+from anysense.runs.comparisons.limits import drawn_limits
 from anysense.runs.figures import LINE, column_label, new_figure
 
 if TYPE_CHECKING:
@@ -138,6 +138,6 @@ def _draw_row(
 def _ends(column: Column, table: NDArray[np.float64]) -> tuple[float, float]:
     """What the colours begin and end with: limits of the values, else the least and the greatest value."""
     found = table[np.isfinite(table)]
-    ends = zip(limits_of(column.key), (found.min(initial=np.inf), found.max(initial=-np.inf)), strict=True)
+    ends = zip(drawn_limits(column), (found.min(initial=np.inf), found.max(initial=-np.inf)), strict=True)
     low, high = (column.factor * limit if np.isfinite(limit) else float(end) for limit, end in ends)
     return (low, high) if np.isfinite([low, high]).all() else (0.0, 1.0)

@@ -7,6 +7,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from anysense.agents.summary import columns_of
 from anysense.envs.world import world
 from anysense.representations.benchmarks import presets
 from anysense.representations.evaluation.records import Column, Record
@@ -23,10 +24,10 @@ RANK = Column("rank_volume", "median rank", better="lower")
 LONG = "a_method_of_somebody_else_with_a_very_long_name"
 
 
-def comparison(methods, inputs, metric="accuracy", seeds=3):
+def comparison(methods, inputs, metric="accuracy", seeds=3, value=0.5):
     """Records of methods x inputs x seeds, with t intervals that leave the range of percentages."""
     return [
-        Record(subset, metric, 0.5 + 0.25 * (seed - 1), condition, method=method, seed=seed)
+        Record(subset, metric, value + 0.25 * (seed - 1), condition, method=method, seed=seed)
         for method in methods for subset, condition in inputs for seed in range(seeds)
     ]  # fmt: skip
 
@@ -136,10 +137,19 @@ def test_limits_hold_all_points_and_intervals(name):
         assert np.nanmax(values) <= high
 
 
-@pytest.mark.parametrize(("column", "possible"), [(ACCURACY, (0, 100)), (ERROR, (0, math.inf)), (RANK, (0, math.inf))])
-def test_nothing_is_drawn_where_no_value_can_be(column, possible):
+REWARD, RETURN = columns_of(world())[:2]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "possible"),
+    [
+        (ACCURACY, 0.5, (0, 100)), (ERROR, 0.5, (0, math.inf)), (RANK, 0.5, (0, math.inf)),
+        (REWARD, -0.25, (-16.27361, 0)), (REWARD, -16.0, (-16.27361, 0)), (RETURN, -0.25, (-math.inf, 0)),
+    ],
+)  # fmt: skip
+def test_nothing_is_drawn_where_no_value_can_be(column, value, possible):
     inputs, points = [("complete", ""), ("image", "")], [(0.0, "missing 0"), (0.5, "missing 0.5")]
-    records = comparison(["gmc"], [*inputs, *(("", condition) for _, condition in points)], column.key)
+    records = comparison(["gmc"], [*inputs, *(("", condition) for _, condition in points)], column.key, value=value)
     for figure in (
         draw_inputs(records, column, inputs, lambda one: one[0], "x"), draw_rates(records, column, [("", points)], "x")
     ):  # fmt: skip
@@ -150,6 +160,16 @@ def test_nothing_is_drawn_where_no_value_can_be(column, possible):
         low, high = sorted(ax.get_ylim())
         assert low >= possible[0] - 0.05 * (high - low)
         assert high <= possible[1] + 0.05 * (high - low)
+
+
+def test_rewards_of_an_evaluation_are_not_drawn_where_none_can_be():
+    levels = [("complete", condition) for condition in ("", "dropout 0.1 per step", "dropout 0.2 per step")]
+    records = [Record(*one[:1], "average_reward", -0.3, one[1], -20.0, 0.4, "agent") for one in levels]
+    for figure in (draw_evaluation(records, world()), draw_robustness(records, world())):
+        (ax,) = figure.axes
+        ends = np.concatenate([part[:, 1] for lines in ax.collections for part in lines.get_segments()])
+        np.testing.assert_allclose((ends.min(), ends.max()), (-16.2736044, 0.0), rtol=1e-8)
+    assert columns_of(world("anysense/Hyperhot-v0"))[0].limits == (-math.inf, math.inf)  # games are won or lost
 
 
 def test_limits_of_equal_values():
