@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +17,7 @@ SMALL = {
     "train": ["--preset", "smoke", "--total-steps", "600"],
 }
 """Options of commands that make them small; others of the same name in the notebook are left out."""
+INSTALL = '%pip install -q "{package}[video]"'
 PROGRAM = """
 import sys, types
 from pathlib import Path
@@ -59,7 +59,7 @@ def as_program(source):
 def test_a_notebook_runs(path, tmp_path):
     pytest.importorskip("av")
     first, *rest = ["".join(cell["source"]) for cell in cells(path)]
-    assert re.fullmatch(r'%pip install -q "anysense\[video\]"', first)
+    assert first.splitlines()[-1] == INSTALL
     code = "\n".join([PROGRAM, *map(as_program, rest), "assert len(shown) == 3"])
     environment = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run(
@@ -69,6 +69,30 @@ def test_a_notebook_runs(path, tmp_path):
     assert done.stdout.count("displayed True") == 3
     assert "average reward on sound alone: -" in done.stdout
     assert (tmp_path / "out" / "evaluate" / "002" / "clips" / "sound.mp4").is_file()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_the_first_cell_installs_what_is_there(path, tmp_path, monkeypatch):
+    (tmp_path / "anysense" / "docs" / "notebooks").mkdir(parents=True)
+    project = tmp_path / "anysense"
+
+    def installed(folder):
+        monkeypatch.chdir(folder)
+        found = {}
+        exec("".join(cells(path)[0]["source"]).replace(INSTALL, ""), found)
+        return str(found["package"])
+
+    assert installed(tmp_path) == "anysense"
+    for name in ("pyproject.toml", "anysense/__init__.py"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).touch()
+    assert installed(tmp_path) == installed(project / "docs" / "notebooks") == str(project)
+    wheels = [project / "dist" / "anysense-0.1.0-py3-none-any.whl", tmp_path / "anysense-0.2.0-py3-none-any.whl"]
+    wheels[0].parent.mkdir()
+    wheels[0].touch()
+    assert installed(tmp_path) == installed(project / "docs" / "notebooks") == str(wheels[0])
+    wheels[1].touch()
+    assert installed(tmp_path) == str(wheels[1])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
