@@ -16,6 +16,7 @@ __all__ = ["asked", "cache_of", "check_sending", "endpoint", "hub_client", "hub_
 
 T = TypeVar("T")
 
+HUGGING_FACE = "https://huggingface.co"
 SECONDS, LEAST_SPEED = 60.0, 10_000
 """How long a call may take, and the bytes per second that it must move besides."""
 _DISK = (*UNWRITABLE, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
@@ -82,8 +83,8 @@ def check_sending(purpose: str) -> None:
 
 
 def endpoint() -> str:
-    """Address of the hub: ``HF_ENDPOINT``, or that of Hugging Face."""
-    return str(_constants().ENDPOINT)
+    """Address of the hub: ``HF_ENDPOINT``, or that of Hugging Face where it is not set, or empty."""
+    return str(_constants().ENDPOINT) or HUGGING_FACE
 
 
 def cache_of() -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 
 from anysense.common.errors import FileFormatError
 from anysense.common.files import sha256_of, write_text
-from anysense.common.hub.calls import asked, cache_of, hub_client, hub_library, seconds_for, within
+from anysense.common.hub.calls import asked, cache_of, endpoint, hub_client, hub_library, seconds_for, within
 from anysense.common.hub.reference import Reference, reference_in, reference_of
 from anysense.common.json_files import MAX_JSON_BYTES
 from anysense.common.machine import in_bytes
@@ -181,8 +181,8 @@ def _fetch(reference: Reference, export: Export, prefix: str, files: Mapping[str
     missing = {name: one for name, one in wanted.items() if not one.fits(snapshot / name)}
     size = sum(one.size for one in missing.values())
     with asked(f"`{reference}`"):
-        _check_room(size)
         if missing:
+            _check_room(size)
             say(f"Downloading {reference} ({in_bytes(size)}) into {cache_of()}")
         for name, one in missing.items():
             _download(reference, name, one, (snapshot / name).exists())
@@ -190,8 +190,11 @@ def _fetch(reference: Reference, export: Export, prefix: str, files: Mapping[str
 
 
 def _check_room(size: int) -> None:
-    there = next(path for path in (cache_of(), *cache_of().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    try:
+        cache_of().mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # Where no folder can be made, the reason is any one.
+        raise PermissionError(errno.EACCES, error.strerror) from error
+    free = shutil.disk_usage(cache_of()).free
     if size > free:
         raise OSError(errno.ENOSPC, f"{in_bytes(size)} are needed, {in_bytes(free)} are free")
 
@@ -200,7 +203,8 @@ def _download(reference: Reference, name: str, expected: HubFile, anew: bool) ->
     """Bring one file into the cache, and take it out again if it is not what the hub has said."""
     hub = hub_library(f"`{reference}`")
     fetch = partial(hub.hf_hub_download, reference.repo, name, revision=reference.revision, force_download=anew)
-    options = {"cache_dir": cache_of(), "tqdm_class": _limited(expected.size, f"`{reference}`: {name}")}
+    bar = _limited(expected.size, f"`{reference}`: {name}")
+    options = {"cache_dir": cache_of(), "endpoint": endpoint(), "tqdm_class": bar}
     try:
         path = Path(within(seconds_for(expected.size), partial(fetch, **options)))
     except Exception:  # Older releases would go on after what came, whatever that was.

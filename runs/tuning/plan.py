@@ -16,7 +16,8 @@ class Plan:
 
     Attributes:
         spaces: What is searched, by method.
-        defaults: What the settings have without a search, by name, by method; the first trial has them.
+        defaults: What the settings have without a search, by name, by method; the first trial has them, but for what
+            is one value in every trial.
         trials: Trials of each method.
         seed: Decides what is drawn.
         sampler: ``tpe`` or ``random``.

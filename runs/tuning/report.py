@@ -229,7 +229,7 @@ def _protocol(settings: TuneSettings) -> Protocol:
         filled=filled({method: method for method in settings.chosen()}),
         rates="none: a modality is missing for all samples, or for none.",
         seeds=f"{counted(settings.trials, 'trial')} of each method, drawn {drawn}, from the seed {settings.seed}; all "
-        "trials train with that seed. The first trial has the settings without a search.",
+        "trials train with that seed. The first trial has the settings without a search, and single values of `space`.",
         splits=points["splits"],
     )
 

@@ -214,11 +214,13 @@ class Search:
         return [one for one in space if number or one.holds(self._plan.defaults[method][one.name])]
 
     def _values(self, method: str, trial: Any) -> dict[str, Any]:
-        """What a trial has; what is missing since its driver was killed is drawn now."""
+        """What a trial has; what is missing since its driver was killed is drawn now. The first has what is fixed."""
+        if trial.number == 0:
+            return {one.name: one.choices[0] for one in self._plan.spaces[method] if one.fixed}
         found = {}
         for one in self._of(method, trial.number):
             found[one.name] = one.rounded(_drawn(trial, one))
-        return {} if trial.number == 0 else found
+        return found
 
     def _distribution(self, one: Dimension) -> Any:
         kinds = self._optuna.distributions

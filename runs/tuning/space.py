@@ -61,6 +61,11 @@ class Dimension:
         """Both ends, as whole numbers where the setting is one."""
         return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
 
+    @property
+    def fixed(self) -> bool:
+        """Whether it is one value, which every trial has."""
+        return len(self.choices) == 1
+
     def holds(self, value: Any) -> bool:
         """Whether a value is in the range or among the choices."""
         if self.choices:
@@ -225,7 +230,9 @@ def _fitting(one: Dimension, parts: Parts, method: str, text: str) -> Dimension:
         if kind is int and not (one.low.is_integer() and one.high.is_integer()):
             raise ValueError(f"`space` {text}: `{one.name}` of {method} is a whole number, and so must be both ends.")
         if kind is int and max(-one.low, one.high) > LARGEST_WHOLE:
-            raise ValueError(f"`space` {text}: ends of whole numbers must be between -1e15 and 1e15.")
+            raise ValueError(
+                f"`space` {text}: ends of whole numbers must be between -{LARGEST_WHOLE:g} and {LARGEST_WHOLE:g}."
+            )
         one = dataclasses.replace(one, whole=kind is int)
     for value in one.choices or one.ends:
         try:

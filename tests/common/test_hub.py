@@ -10,7 +10,7 @@ from anysense.agents import Agent, pretrained_agent
 from anysense.agents.description import AGENT
 from anysense.common.errors import FileFormatError
 from anysense.common.hub import calls
-from anysense.common.hub.calls import within
+from anysense.common.hub.calls import endpoint, within
 from anysense.common.hub.download import MOST_WEIGHTS, downloaded, of_hub
 from anysense.common.hub.reference import Reference, check_repo, reference_in, reference_of
 from anysense.common.json_files import MAX_JSON_BYTES
@@ -184,6 +184,25 @@ def test_more_than_there_is_room_for(hub, files, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(OSError, match=r"Cannot write into the cache .*2 MB are needed.*set HF_HOME to another folder"):
         downloaded(PENDULUM, AGENT)
+
+
+@pytest.mark.parametrize("place", ["/proc/nothing", "a-file/cache"])
+def test_a_cache_that_cannot_be_made(place, hub, files, tmp_path, monkeypatch):
+    hub.add("me/pendulum", files)
+    (tmp_path / "a-file").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / place))
+    with pytest.raises(PermissionError, match=r"Cannot write into the cache .*\((No such|Not a|File exists).*HF_HOME"):
+        downloaded(PENDULUM, AGENT)
+
+
+def test_an_empty_address_is_none(hub, files, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "")
+    assert endpoint() == "https://huggingface.co"
+    template = "/{repo_id}/resolve/{revision}/{filename}"  # as the library makes it of an empty one
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr("anysense.common.hub.calls.HUGGING_FACE", hub.url)
+    hub.add("me/pendulum", files)
+    assert (downloaded(PENDULUM, AGENT) / "agent.json").read_bytes() == files["agent.json"]
 
 
 def test_content_that_is_not_what_the_hub_lists(hub, files):

@@ -89,6 +89,14 @@ def test_methods_take_turns_and_the_first_trial_has_the_defaults(bench):
     assert [path for path in bench.folder.rglob("*.lock") if path.parent.name == "drivers"] == []
 
 
+def test_a_single_value_is_that_of_every_trial(bench):
+    bench.go(bench.search(3, space=(X, Dimension("n", choices=(7,)), Dimension("kind", choices=("a",)))))
+    first, *others = [values for _, values in sorted(bench.values().items())]
+    assert first == {"n": 7, "kind": "a"}
+    assert [(one["n"], one["kind"]) for one in others] == [(7, "a")] * 2
+    assert all("x" in one for one in others)
+
+
 def test_the_same_seed_draws_the_same_also_when_it_was_interrupted_and_grew(bench, tmp_path):
     whole = Bench(tmp_path / "whole")
     whole.folder.mkdir()

@@ -50,7 +50,7 @@ def test_forms_and_back(text, expected):
         ("temperature=0.1..Infinity", "expected finite numbers"),
         ("temperature=0.1..1e308", "ends must be between -1e[+]30 and 1e[+]30"),
         ("temperature=-1e31..1", "ends must be between -1e[+]30 and 1e[+]30"),
-        ("latent_dim=16..1e16", "ends of whole numbers must be between -1e15 and 1e15"),
+        ("latent_dim=16..1e16", "ends of whole numbers must be between -1e\\+15 and 1e\\+15"),
         ("temperature=0.1..1:lin", "expected finite numbers"),
         ("temperature=0.1,0.1", "expected different choices"),
         ("temperature=0.1,", "expected different choices"),
