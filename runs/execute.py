@@ -3,17 +3,19 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anysense.common.files import explained
 from anysense.runs.comparisons.blocks import check_block
-from anysense.runs.comparisons.grid import Cell, JobSettings, planned
 from anysense.runs.from_hub import pinned
 from anysense.runs.launching.settings import LaunchSettings, launcher_of
 from anysense.runs.resume import advising, resumed
 from anysense.runs.run_folder import RunFolder, check_place
 from anysense.runs.settings import CommonSettings, ResumableSettings, use_machine
 from anysense.runs.tables import Table, print_table
+
+if TYPE_CHECKING:
+    from anysense.runs.comparisons.grid import Cell
 
 __all__ = ["execute"]
 
@@ -34,7 +36,7 @@ def execute(
     read: Read[Any],
     work: Work[Any],
     resolve: Resolve[Any] = _as_given,
-    cells: Callable[[Any], Sequence[Cell]] | None = None,
+    cells: Callable[[Any], "Sequence[Cell]"] | None = None,
     listed: Callable[[Any, RunFolder | None], Table] | None = None,
 ) -> None:
     """Run one command.
@@ -63,8 +65,10 @@ def execute(
         check_place(settings.docs.parent, None)
     if getattr(settings, "readme", None) is not None:
         check_block(settings.readme, settings.docs.name)
-    if isinstance(settings, JobSettings) and cells is not None:
+    if isinstance(settings, LaunchSettings) and cells is not None:
         if settings.dry_run:
+            from anysense.runs.comparisons.grid import planned
+
             print_table(f"anysense {command} --dry-run", planned(settings, command, cells(settings), run))
             return
         launcher_of(settings)

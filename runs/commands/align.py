@@ -26,8 +26,7 @@ from anysense.runs.comparisons.growth import check_same, earlier_jobs, jobs_in
 from anysense.runs.comparisons.report import Report, print_report, record_of, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
-from anysense.runs.next_steps import typed_next
-from anysense.runs.page.write import page_line
+from anysense.runs.next_steps import page_line, typed_next
 from anysense.runs.run_folder import RunFolder, newest_run
 from anysense.runs.settings import Preset, check_positive, parse, preset_in
 

@@ -13,16 +13,14 @@ from anysense.representations.benchmarks import Benchmark, DataRequest, benchmar
 from anysense.representations.evaluation.tasks import TaskSettings
 from anysense.representations.networks.catalogue import NETWORKS
 from anysense.representations.pretrain_settings import PretrainSettings
-from anysense.runs.comparisons.classify_report import classify_report
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.grid import Cell, GridSettings, chosen_methods, every_cell, missing_cells, run_cells
 from anysense.runs.comparisons.growth import earlier_jobs, jobs_in
-from anysense.runs.comparisons.report import Report, print_report, write_run_report
+from anysense.runs.comparisons.more_seeds import more_seeds, too_few_seeds
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
 from anysense.runs.method_options import Parts, changed
-from anysense.runs.next_steps import more_seeds, too_few_seeds, typed_next
-from anysense.runs.page.write import page_line
+from anysense.runs.next_steps import page_line, typed_next
 from anysense.runs.run_folder import RunFolder, plain
 from anysense.runs.settings import Flat, Preset, parse, peek, preset_in, widened
 from anysense.runs.training_options import Training
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from anysense.representations.contract import Representation
     from anysense.representations.data.samples import Samples, Splits
     from anysense.representations.evaluation.tasks.task import Subsets
+    from anysense.runs.comparisons.contents import Report
 
 __all__ = [
     "ClassifyCommand",
@@ -48,7 +47,7 @@ __all__ = [
 DATA = "digits"
 Next = Callable[["ClassifyCommand", RunFolder], str]
 """Gives the last line: what to type next."""
-MakeReport = Callable[[Benchmark, Mapping[str, str], Sequence[Done], RunFolder], Report]
+MakeReport = Callable[[Benchmark, Mapping[str, str], Sequence[Done], RunFolder], "Report"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,17 +140,21 @@ def methods_of(found: Benchmark) -> Mapping[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Run all jobs in a new run folder, or go on with one; then write the report."""
-    execute(
-        "classify", arguments, read, partial(work, classify_report, _next), partial(checked, "classify"), every_cell
-    )
+    execute("classify", arguments, read, partial(work, _report, _next), partial(checked, "classify"), every_cell)
 
 
-def report_of(run: RunFolder) -> Report:
+def report_of(run: RunFolder) -> "Report":
     """The report of a finished run; FileNotFoundError or ValueError where results are missing or damaged."""
-    return reread(classify_report, read, run)
+    return reread(_report, read, run)
 
 
-def reread(make_report: MakeReport, read: Callable[[Sequence[str]], ClassifyCommand], run: RunFolder) -> Report:
+def _report(found: Benchmark, methods: Mapping[str, str], done: Sequence[Done], run: RunFolder) -> "Report":
+    from anysense.runs.comparisons.classify_report import classify_report
+
+    return classify_report(found, methods, done, run)
+
+
+def reread(make_report: MakeReport, read: Callable[[Sequence[str]], ClassifyCommand], run: RunFolder) -> "Report":
     """The report of a finished run, made again from its settings and its results."""
     found = read(run.record["arguments"]).benchmark()
     return make_report(found, methods_of(found), jobs_in(run), run)
@@ -193,6 +196,8 @@ def _next(settings: ClassifyCommand, run: RunFolder) -> str:
 
 def work(make_report: MakeReport, following: Next, settings: ClassifyCommand, run: RunFolder, device: str) -> list[str]:
     """Do the jobs of all methods and seeds, and write the report of what they found."""
+    from anysense.runs.comparisons.report import print_report, write_run_report
+
     found = settings.benchmark()
     cells = every_cell(settings)
     done = run_cells(cells, run, classify_one, spare=("checkpoints",))

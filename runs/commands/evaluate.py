@@ -19,21 +19,17 @@ from anysense.envs.world import World
 from anysense.representations.evaluation.records import subset_name
 from anysense.representations.evaluation.subsets import every_subset
 from anysense.runs.agents import load_agent, say_if_lopsided
-from anysense.runs.clips import write_clips
-from anysense.runs.comparisons.evaluate_report import evaluate_report
-from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.curves import LearningCurve, read_curve, write_curve
-from anysense.runs.evaluation_report import input_label
 from anysense.runs.execute import execute
 from anysense.runs.locate import find_agent, lineage_of, training_steps
 from anysense.runs.next_steps import typed_next
-from anysense.runs.page.write import write_run_page
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import CommonSettings, Flat, Preset, check_positive, parse, preset_in
 from anysense.runs.worlds import VectorSettings, before_writing, environments, parsed
 
 if TYPE_CHECKING:
     from anysense.agents.exported import Agent
+    from anysense.runs.comparisons.contents import Report
 
 ClipFormat = Literal["mp4", "gif", "wav"]
 
@@ -179,11 +175,14 @@ def _work(settings: EvaluateCommand, run: RunFolder, device: str) -> list[str]:
     return [*lines, seen if settings.video else unseen]
 
 
-def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | None, run: RunFolder) -> Report:
+def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | None, run: RunFolder) -> "Report":
     """Write the report of one agent, called ``what``, with its figures into the run folder, and print its table.
 
     Gives the report, for `write_run_page` once there are clips.
     """
+    from anysense.runs.comparisons.evaluate_report import evaluate_report
+    from anysense.runs.comparisons.report import print_report, write_run_report
+
     report = evaluate_report(what, saved, curve, run.record).drawn_once()
     write_run_report(report, run)
     print_report(report)
@@ -191,9 +190,12 @@ def report_evaluation(what: str, saved: SavedResults, curve: LearningCurve | Non
 
 
 def add_clips(
-    agent: "Agent", episodes: EvaluationEpisodes, report: Report, run: RunFolder, formats: Sequence[ClipFormat]
+    agent: "Agent", episodes: EvaluationEpisodes, report: "Report", run: RunFolder, formats: Sequence[ClipFormat]
 ) -> list[Path]:
     """Record clips into the run folder and write its page again, with them; gives their paths."""
+    from anysense.runs.clips import write_clips
+    from anysense.runs.page.write import write_run_page
+
     clips = write_clips(agent, episodes, run.path / "clips", formats)
     write_run_page(report, run)
     return clips
@@ -237,6 +239,8 @@ def evaluate_agent(
         curve: Learning curve to keep as well.
         lineage: Records of the runs that the agent comes from.
     """
+    from anysense.runs.evaluation_report import input_label
+
     say_if_lopsided(agent)
     known, modalities = agent.world, tuple(agent.modalities)
     episodes, results = settings.of_world(known, seed), []

@@ -1,20 +1,23 @@
 """`anysense retrieve`: methods x seeds, ranked by how well one modality finds another."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from anysense.representations.benchmarks import Benchmark, benchmark, benchmark_names
 from anysense.representations.evaluation.tasks import Classification, Retrieval
 from anysense.runs.commands.classify import ClassifyCommand, checked, methods_of, reread, work
 from anysense.runs.comparisons.grid import every_cell
-from anysense.runs.comparisons.report import Report
-from anysense.runs.comparisons.retrieve_report import retrieve_report
+from anysense.runs.comparisons.more_seeds import more_seeds
 from anysense.runs.execute import execute
 from anysense.runs.launching.settings import LAUNCHERS
-from anysense.runs.next_steps import more_seeds
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import Preset, parse, peek, preset_in
+
+if TYPE_CHECKING:
+    from anysense.runs.comparisons.contents import Report
+    from anysense.runs.comparisons.done import Done
 
 __all__ = ["RetrieveCommand", "main", "report_of"]
 
@@ -55,18 +58,24 @@ def main(arguments: Sequence[str]) -> None:
         "retrieve",
         arguments,
         _read,
-        partial(work, retrieve_report, more_seeds),
+        partial(work, _report, more_seeds),
         partial(checked, "retrieve"),
         every_cell,
     )
 
 
-def report_of(run: RunFolder) -> Report:
+def report_of(run: RunFolder) -> "Report":
     """The report of a finished run; FileNotFoundError or ValueError where results are missing or damaged."""
-    return reread(retrieve_report, _read, run)
+    return reread(_report, _read, run)
 
 
 def _read(arguments: Sequence[str]) -> RetrieveCommand:
     data = peek(arguments, "--data", DATA, benchmark_names())
     names = {"data": benchmark_names(), "methods": list(methods_of(benchmark(data))), "launcher": LAUNCHERS.names()}
     return parse(RetrieveCommand.of(preset_in(arguments), data), arguments, "retrieve", names)
+
+
+def _report(found: Benchmark, methods: Mapping[str, str], done: "Sequence[Done]", run: RunFolder) -> "Report":
+    from anysense.runs.comparisons.retrieve_report import retrieve_report
+
+    return retrieve_report(found, methods, done, run)

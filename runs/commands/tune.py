@@ -3,20 +3,19 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anysense.common.json_files import read_json
 from anysense.common.progress import duration, say, stage
 from anysense.representations.benchmarks import benchmark, benchmark_names
 from anysense.representations.evaluation.records import Column
 from anysense.runs.commands.classify import methods_of
-from anysense.runs.comparisons.report import Report, print_report, write_run_report
 from anysense.runs.execute import execute
 from anysense.runs.launching.job import RESULT, Job
 from anysense.runs.launching.settings import LAUNCHERS, launcher_of
 from anysense.runs.lock import LOCK, is_free
 from anysense.runs.method_options import typed
-from anysense.runs.page.write import page_line
+from anysense.runs.next_steps import page_line
 from anysense.runs.resume import advising, resumed
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.settings import parse, peek, preset_in, use_machine, value_of
@@ -28,6 +27,9 @@ from anysense.runs.tuning.report import Found, found_in, tune_report
 from anysense.runs.tuning.search import Search
 from anysense.runs.tuning.settings import TuneSettings
 from anysense.runs.tuning.trial import job_of
+
+if TYPE_CHECKING:
+    from anysense.runs.comparisons.contents import Report
 
 __all__ = ["main", "read", "report_of"]
 
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     execute("tune", arguments, read, _work, _checked, listed=_listed)
 
 
-def report_of(run: RunFolder) -> Report:
+def report_of(run: RunFolder) -> "Report":
     """The report of a finished run; FileNotFoundError or ValueError where results are missing or damaged."""
     return tune_report(read(run.record["arguments"]), found_in(run), run)
 
@@ -102,6 +104,8 @@ def _searched(settings: TuneSettings, run: RunFolder) -> Search:
 
 
 def _reported(settings: TuneSettings, run: RunFolder, search: Search) -> list[str]:
+    from anysense.runs.comparisons.report import print_report, write_run_report
+
     with stage("Report"):
         importances = {method: search.importances(method) for method in search.studies}
         found = Found(list(_results(settings, run)), importances)

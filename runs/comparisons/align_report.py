@@ -8,9 +8,9 @@ import numpy as np
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record
 from anysense.runs.comparisons.cells import estimate, methods_in, seeds_in_words, text
+from anysense.runs.comparisons.contents import Report, Section
 from anysense.runs.comparisons.done import Done, jobs_of, records_of, runs_of, seeds_of
 from anysense.runs.comparisons.protocol import Protocol, filled
-from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.figures import modality_colours, new_figure
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table, counted

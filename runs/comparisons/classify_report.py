@@ -6,10 +6,10 @@ from typing import Any
 from anysense.representations.benchmarks import Benchmark
 from anysense.representations.evaluation.records import COMPLETE, Column, Record, subset_name
 from anysense.runs.comparisons.cells import conditions_in, estimate, methods_in, seeds_in_words, text
+from anysense.runs.comparisons.contents import Report, Section
 from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of, seeds_of
 from anysense.runs.comparisons.figures import draw_rates
 from anysense.runs.comparisons.protocol import Protocol, filled, listed
-from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.comparisons.subset_figure import draw_subsets
 from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.figures import Draw

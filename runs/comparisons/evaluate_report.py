@@ -9,8 +9,8 @@ from anysense.agents.summary import columns_of
 from anysense.envs.world import World, stored_world
 from anysense.representations.evaluation.records import Record
 from anysense.runs.charts import draw_learning_curves
+from anysense.runs.comparisons.contents import Report, Section, record_of
 from anysense.runs.comparisons.protocol import Protocol, filled, listed
-from anysense.runs.comparisons.report import Report, Section, record_of
 from anysense.runs.curves import LearningCurve, curve_label
 from anysense.runs.evaluation_figures import evaluation_figures
 from anysense.runs.evaluation_report import evaluation_table, training_in_words

@@ -8,9 +8,9 @@ from typing import Any
 from anysense.common.errors import unknown_name
 from anysense.common.machine import peak_memory, resolve_device
 from anysense.common.progress import say
+from anysense.runs.comparisons.contents import record_of
 from anysense.runs.comparisons.done import Done
 from anysense.runs.comparisons.growth import earlier_jobs, in_order, methods_of_files
-from anysense.runs.comparisons.report import record_of
 from anysense.runs.comparisons.validation_curves import CURVE, read_validation
 from anysense.runs.launching.job import Job
 from anysense.runs.launching.launcher import run_jobs

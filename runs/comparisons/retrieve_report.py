@@ -8,9 +8,9 @@ from anysense.representations.evaluation.records import COMPLETE, Column, Record
 from anysense.representations.evaluation.tasks.retrieval import FROM, TO, Retrieval
 from anysense.runs.comparisons.cells import estimate, methods_in, text
 from anysense.runs.comparisons.classify_report import COSTS, by_subset, protocol
+from anysense.runs.comparisons.contents import Report, Section
 from anysense.runs.comparisons.done import Done, costs, jobs_of, records_of, runs_of
 from anysense.runs.comparisons.figures import draw_inputs
-from anysense.runs.comparisons.report import Report, Section
 from anysense.runs.comparisons.validation_curves import validation_part
 from anysense.runs.figures import Draw
 from anysense.runs.run_folder import RunFolder

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anysense.runs.charts import legend_below
+from anysense.runs.comparisons.contents import Section
 from anysense.runs.comparisons.done import Done
-from anysense.runs.comparisons.report import Section
 from anysense.runs.figures import Draw, look_of, new_figure
 from anysense.runs.tables import Table
 

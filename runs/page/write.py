@@ -21,7 +21,7 @@ from anysense.runs.page.places import short_line, short_places, short_text
 from anysense.runs.page.svg import variable
 from anysense.runs.run_folder import RunFolder
 
-__all__ = ["LIMIT", "Part", "clips_of_run", "page_line", "write_page", "write_pages", "write_run_page"]
+__all__ = ["LIMIT", "Part", "clips_of_run", "write_page", "write_pages", "write_run_page"]
 
 LIMIT = 15_000_000
 """Bytes of a page; clips that would make it larger stay outside."""
@@ -55,12 +55,6 @@ def write_run_page(report: Report, run: RunFolder) -> Path | None:
     except Exception as error:  # Whatever it is, it must not end hours of work.
         say(f"Warning: the page {path} was not written ({type(error).__name__}: {error}). All numbers are.")
         return None
-
-
-def page_line(run: RunFolder) -> list[str]:
-    """The line at the end of a command that names the page of its run; none where it was not written."""
-    path = run.results("report.html")
-    return [f"Page: {path}"] if path.is_file() else []
 
 
 def clips_of_run(run: RunFolder, report: Report, before: str = "") -> list[Clip]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from anysense.common.json_files import read_json
 from anysense.representations.evaluation.records import Column, Record
+from anysense.runs.comparisons.contents import Report, Section, record_of
 from anysense.runs.comparisons.protocol import Protocol, filled
-from anysense.runs.comparisons.report import Report, Section, record_of
 from anysense.runs.figures import Draw
 from anysense.runs.method_options import typed
 from anysense.runs.run_folder import RunFolder

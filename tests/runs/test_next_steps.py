@@ -7,9 +7,10 @@ import pytest
 from anysense.runs.cli import main
 from anysense.runs.commands.classify import read
 from anysense.runs.comparisons.contents import Report
+from anysense.runs.comparisons.more_seeds import more_seeds
 from anysense.runs.comparisons.protocol import Protocol
 from anysense.runs.comparisons.report import write_report
-from anysense.runs.next_steps import more_seeds, typed_next
+from anysense.runs.next_steps import typed_next
 from anysense.runs.page.write import write_page
 from anysense.runs.run_folder import RunFolder
 from anysense.runs.tables import Table

@@ -14,7 +14,7 @@ from anysense.envs.world import world
 from anysense.runs.cli import main
 from anysense.runs.comparisons.blocks import markers
 from anysense.runs.comparisons.evaluate_report import options_in_words
-from anysense.runs.page.write import page_line
+from anysense.runs.next_steps import page_line
 from anysense.runs.run_folder import RunFolder, plain
 from tests.page_examples import films
 

@@ -13,8 +13,9 @@ pytest.importorskip("optuna")
 from anysense.representations.benchmarks import BENCHMARKS
 from anysense.representations.training.module import PretrainingModule
 from anysense.runs.cli import main
-from anysense.runs.commands import classify, tune
+from anysense.runs.commands import tune
 from anysense.runs.commands.tune import read
+from anysense.runs.comparisons import report as reports
 from anysense.runs.comparisons.report import write_report
 from anysense.runs.launching.local import Local
 from anysense.runs.run_folder import RunFolder
@@ -40,8 +41,7 @@ def plainly(monkeypatch):
     def write(report, run, docs=None, readme=None):
         write_report(dataclasses.replace(report, figures={}), run.results("report"))
 
-    monkeypatch.setattr(classify, "write_run_report", write)
-    monkeypatch.setattr(tune, "write_run_report", write)
+    monkeypatch.setattr(reports, "write_run_report", write)
 
 
 @pytest.fixture(scope="module")
