@@ -168,11 +168,14 @@ def _test_samples(compared: RunFolder, progress: Progress | None = None) -> Samp
 
 def _trained(compared: RunFolder) -> list[tuple[str, int]]:
     """(method, seed) of every representation of a comparison, by seed and then as its methods were compared."""
-    folders = [path for path in sorted((compared.path / "jobs").iterdir()) if (path / "representation").is_dir()]
+    folders = [path.parent for path in sorted((compared.path / "jobs").glob("*/representation")) if path.is_dir()]
     names = [path.name.rpartition("-") for path in folders]
     found = [(method, int(seed)) for method, _, seed in names if method and seed.isdigit()]
     if not found:
-        raise FileNotFoundError(f"`{compared.path}` holds no trained representation in `jobs`.")
+        raise FileNotFoundError(
+            f"`{compared.path}` holds no trained representation in `jobs`; name the run of a comparison that has "
+            "trained some."
+        )
     order = list(compared.record["settings"]["methods"] or methods_of(benchmark(compared.record["settings"]["data"])))
     return sorted(found, key=lambda one: (one[1], order.index(one[0]) if one[0] in order else len(order)))
 

@@ -208,6 +208,13 @@ def test_wrong_input_leaves_nothing(options, message, copied, refused):
     assert not (copied / "align").exists()
 
 
+def test_a_comparison_that_has_trained_nothing(copied, refused):
+    """All its jobs were in the files of --extend."""
+    shutil.rmtree(copied / "classify" / "a" / "jobs")
+    assert "holds no trained representation in `jobs`; name" in refused("align", "--preset", "smoke", "--out", copied)
+    assert not (copied / "align").exists()
+
+
 def test_a_missing_extra_is_named_before_anything_is_written(copied, monkeypatch, capsys):
     monkeypatch.setattr("anysense.runs.commands.align.importlib.util.find_spec", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "umap", None)
