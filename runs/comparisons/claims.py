@@ -1,6 +1,5 @@
 """Claims of the papers as comparisons between figures of a result file: who must be better than whom, and where."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -53,8 +52,12 @@ def _figure(
     return Figure(method, scaled, 1 if percent else 3, values)
 
 
-def _known(figures: Iterable[Figure]) -> list[Figure]:
-    return [figure for figure in figures if not math.isnan(figure.found.value)]
+def _measured(figures: Iterable[Figure]) -> list[Figure]:
+    return [figure for figure in figures if figure.values]
+
+
+def _defined(figures: Iterable[Figure]) -> list[Figure]:
+    return [figure for figure in figures if figure.defined]
 
 
 def _alone(
@@ -76,10 +79,10 @@ def _alone(
         groups = baselines or [[name for name in methods if name.partition("-")[0] in BASELINES]]
         found = []
         for name in (name for name in subsets if name not in ("", COMPLETE, "label") and "+" not in name):
-            figures = _known(_figure(records, one, name, metric, condition, percent) for one in methods)
+            figures = _measured(_figure(records, one, name, metric, condition, percent) for one in methods)
             ours = [figure for figure in figures if figure.method == method]
             for group in groups:
-                others = [figure for figure in figures if figure.method in group]
+                others = _defined(figure for figure in figures if figure.method in group)
                 if ours and others:
                     found.append(Comparison(name, ours[0], _best_of(others, better), better))
         return found
@@ -111,9 +114,9 @@ def _all_at_once(records: Sequence[Record]) -> list[Comparison]:
     largest = sizes[max(sizes)] if sizes else ""
     others = [method for method in methods_in(records) if not method.startswith("gram")]
     for way, back in (("all others are the query", ""), ("all others are looked for", "back_")):
-        ours = _known([_figure(records, _gram(records), "", f"{back}recall_1_volume", largest, percent=True)])
+        ours = _measured([_figure(records, _gram(records), "", f"{back}recall_1_volume", largest, percent=True)])
         metric = f"{back}recall_1_cosine"
-        figures = _known(_figure(records, method, "", metric, largest, percent=True) for method in others)
+        figures = _defined(_figure(records, method, "", metric, largest, percent=True) for method in others)
         if ours and figures:
             found.append(Comparison(way, ours[0], _best_of(figures)))
     return found
@@ -123,7 +126,7 @@ def _instead_of_cosine(records: Sequence[Record]) -> list[Comparison]:
     """The same latents ranked by volume and by cosine, for every number of modalities in the query."""
     found, method, ways = [], _gram(records), ("volume", "cosine")
     for count, size in sorted(_sizes(records).items()):
-        pair = _known(_figure(records, method, "", f"recall_1_{way}", size, percent=True) for way in ways)
+        pair = _measured(_figure(records, method, "", f"recall_1_{way}", size, percent=True) for way in ways)
         if len(pair) == len(ways):
             ours, other = (replace(one, method=f"{method} by {way}") for one, way in zip(pair, ways, strict=True))
             found.append(Comparison(f"query of {count}", ours, other))

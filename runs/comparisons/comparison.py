@@ -29,7 +29,14 @@ class Figure:
         half = (self.found.high - self.found.low) / 2
         return 0.0 if math.isnan(half) else half
 
+    @property
+    def defined(self) -> bool:
+        """Whether it has a value; it has none where one of its seeds has none, of a training that failed perhaps."""
+        return not math.isnan(self.found.value)
+
     def __str__(self) -> str:
+        if not self.defined:
+            return f"{self.method} undefined"
         spread = "" if math.isnan(self.found.low) else f" ± {self.half:.{self.digits}f}"
         return f"{self.method} {self.found.value:.{self.digits}f}{spread}"
 
@@ -49,8 +56,11 @@ class Comparison:
         """Whether ours is better by more than the larger half interval of the two, or with every seed than any other.
 
         The latter takes `FEWEST_RANKED` seeds of each. It is the extreme of the rank test of Mann and Whitney (1947),
-        and says more than a t interval where a method fails with some seeds, for that makes its interval wide.
+        and says more than a t interval where a method fails with some seeds, for that makes its interval wide. What is
+        undefined is not better.
         """
+        if not (self.ours.defined and self.other.defined):
+            return False
         sign = 1 if self.better == "higher" else -1
         by_mean = sign * (self.ours.found.value - self.other.found.value) > max(self.ours.half, self.other.half)
         ours, others = ([sign * value for value in one.values] for one in (self.ours, self.other))

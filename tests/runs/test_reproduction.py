@@ -96,6 +96,16 @@ def test_verdict_of_robustness(image, sound, expected, page, tmp_path, read_tabl
     assert "Mean over the seeds 0, 1, 2" in text
 
 
+def test_what_is_undefined_is_not_won_and_is_shown(page, tmp_path):
+    values = alone("accuracy", [("gmc", "sound", 0.9), ("mvae", "sound", 0.8), ("mvae", "image", 0.1)])
+    values["gmc", "image", "accuracy", ""] = [0.9, None, 0.9, 0.9]  # None is NaN in JSON: a training that failed
+    values["mmvae", "image", "accuracy", ""] = [None] * 3
+    write(tmp_path / "results", "any", "classify", {"data": "digits"}, values)
+    text, table = page()
+    assert table[UNSUPERVISED][2:] == [IN_PART, "1 of 2", "digits"]
+    assert "| gmc undefined | mvae 10.0 ± 0.0 | no |" in text
+
+
 def test_a_difference_within_the_interval_does_not_count(page, tmp_path):
     values = {("gmc", "image", "accuracy", ""): [0.85, 0.9, 0.95], ("mvae", "image", "accuracy", ""): [0.8] * 3}
     write(tmp_path / "results", "any", "classify", {"data": "digits"}, values)
