@@ -161,7 +161,7 @@ def test_a_search_that_lost_a_node_and_its_driver_goes_on_with_the_trials_that_i
         driver.kill()
         hold.unlink()
     assert (tmp_path / "printed").read_text() == ""
-    monkeypatch.setattr("anysense.runs.commands.tune.write_run_report", lambda report, run, docs: None)
+    monkeypatch.setattr("anysense.runs.comparisons.report.write_run_report", lambda report, run, docs: None)
     assert main(["tune", "--resume", "--name", "ray", "--launcher", "ray", *options]) == 0
     assert begun() == [2, 2, 1]
     assert main(["tune", *own, *options, "--name", "local", "--jobs", "1"]) == 0

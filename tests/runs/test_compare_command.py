@@ -14,6 +14,7 @@ from anysense.runs.cli import main
 from anysense.runs.commands import compare as module
 from anysense.runs.commands import stages
 from anysense.runs.commands.compare import CompareCommand, read
+from anysense.runs.comparisons.compare_report import compare_report
 from anysense.runs.comparisons.done import Done
 from anysense.runs.run_folder import RunFolder
 
@@ -161,7 +162,7 @@ def test_mean_and_interval_over_seeds(tmp_path, read_table):
     record = {"command": "compare", "command_line": "anysense compare", "seed": 0, "machine": describe_machine()}
     settings = read([])
     stages = settings.stages("gmc", 0, "cpu", None)
-    report = module._report([job(seed) for seed in range(3)], settings, stages, RunFolder(tmp_path, record))
+    report = compare_report([job(seed) for seed in range(3)], settings, stages, RunFolder(tmp_path, record))
     assert report.about.startswith("trained with all modalities by sac for 25000 steps on a frozen representation")
     rows = {row[0]: row[1:] for row in report.main.rows}
     half = t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)

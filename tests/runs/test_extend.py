@@ -73,7 +73,7 @@ def test_only_what_is_missing_is_run_and_all_is_reported(made, first, tmp_path, 
 
 def test_nothing_is_read_or_run_where_nothing_is_missing(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Samples, "__init__", None)
-    monkeypatch.setattr("anysense.runs.next_steps.FEWEST_SEEDS", 2)
+    monkeypatch.setattr("anysense.runs.comparisons.more_seeds.FEWEST_SEEDS", 2)
     wanted = ["--methods", "gmc", "mvae", "--seeds", "2", "--extend", made / "whole.json"]
     assert classify(tmp_path, *wanted, "--docs", tmp_path / "whole") == 0
     for ending in ("json", "csv", "tex", "md"):
